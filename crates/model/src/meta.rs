@@ -1,0 +1,430 @@
+//! `meta.json`: what a block says of itself, Prometheus's fields and Thanos's.
+//!
+//! Fields that are not known here are kept and written back as they were read.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{BlockId, Labels, TimeRange, Timestamp};
+
+/// The time that Go writes where none was set.
+const UNSET_TIME: &str = "0001-01-01T00:00:00Z";
+
+/// The contents of `meta.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BlockMeta {
+    /// The block's name.
+    pub ulid: BlockId,
+    /// First millisecond, included.
+    pub min_time: Timestamp,
+    /// End in milliseconds, **excluded**.
+    pub max_time: Timestamp,
+    /// Counts.
+    #[serde(default)]
+    pub stats: BlockStats,
+    /// Where it comes from.
+    #[serde(default)]
+    pub compaction: CompactionMeta,
+    /// Version of the format, always 1.
+    pub version: u64,
+    /// Thanos's section; a block that only Prometheus saw has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thanos: Option<ThanosMeta>,
+    /// The files of a Parquet block; a TSDB block has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parquet: Option<ParquetMeta>,
+    /// What else was in the file.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// Counts of a block's contents; absent means 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BlockStats {
+    /// Samples of every kind.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub num_samples: u64,
+    /// Samples that are floats.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub num_float_samples: u64,
+    /// Samples that are native histograms.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub num_histogram_samples: u64,
+    /// Series.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub num_series: u64,
+    /// Chunks.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub num_chunks: u64,
+    /// Tombstones.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub num_tombstones: u64,
+}
+
+/// Where a block comes from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CompactionMeta {
+    /// 1 for a block cut from the head; one more than its highest source after each merge.
+    pub level: u32,
+    /// The level-1 blocks whose samples it holds, itself if it is one, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<BlockId>,
+    /// Whether Prometheus may delete it because it holds nothing.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub deletable: bool,
+    /// The blocks it was merged from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<BlockDesc>,
+    /// Whether its compaction failed.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub failed: bool,
+    /// Remarks such as `from-out-of-order`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<String>,
+    /// What else was in the section.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// A block that another was made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BlockDesc {
+    /// Its name.
+    pub ulid: BlockId,
+    /// First millisecond, included.
+    pub min_time: Timestamp,
+    /// End in milliseconds, excluded.
+    pub max_time: Timestamp,
+}
+
+/// The section that Thanos adds (`pkg/block/metadata` of Thanos).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ThanosMeta {
+    /// 0 (absent) and 1 mean the same.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub version: u64,
+    /// The external labels of the Prometheus that wrote the samples.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// The resolution.
+    #[serde(default)]
+    pub downsample: Downsample,
+    /// The component that wrote the block: `sidecar`, `compactor`, …
+    #[serde(default)]
+    pub source: String,
+    /// The names in `chunks/`, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub segment_files: Vec<String>,
+    /// Every file of the block, sorted by path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileMeta>,
+    /// Upper bounds that let a reader fetch a series or a chunk in one go.
+    #[serde(default)]
+    pub index_stats: IndexStats,
+    /// When it was uploaded, RFC 3339; Go's zero time means never said.
+    #[serde(default = "unset_time")]
+    pub upload_time: String,
+    /// What else was in the section (`rewrites`, `extensions`, …).
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// The resolution of a block's samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Downsample {
+    /// Raw, 5 minutes or 1 hour.
+    pub resolution: Resolution,
+}
+
+/// The distance between a block's samples, in milliseconds on disk.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(try_from = "i64", into = "i64")]
+pub enum Resolution {
+    /// As scraped.
+    #[default]
+    Raw,
+    /// One sample in five minutes.
+    FiveMinutes,
+    /// One sample an hour.
+    OneHour,
+}
+
+/// One file of a block.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FileMeta {
+    /// Path below the block.
+    pub rel_path: String,
+    /// Size in bytes; absent for `meta.json` itself.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub size_bytes: u64,
+    /// What else was there (`hash`).
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// Upper bounds of sizes in the index, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct IndexStats {
+    /// The longest series entry.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub series_max_size: u64,
+    /// The longest chunk.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub chunk_max_size: u64,
+}
+
+/// The section that a Parquet block adds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ParquetMeta {
+    /// Version of the layout, 1.
+    pub version: u64,
+    /// The shards in the order of their rows.
+    pub shards: Vec<ParquetShard>,
+}
+
+/// One shard of a Parquet block: `N.labels.parquet` and `N.chunks.parquet`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ParquetShard {
+    /// Series in it.
+    pub rows: u64,
+    /// Row groups, the same in both files.
+    pub row_groups: u64,
+    /// The first value of `__name__`.
+    pub min_name: String,
+    /// The last value of `__name__`.
+    pub max_name: String,
+    /// Size of the labels file, bytes.
+    pub labels_bytes: u64,
+    /// Size of the chunks file, bytes.
+    pub chunks_bytes: u64,
+}
+
+/// A `meta.json` that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MetaError {
+    /// The text is no such JSON.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// A version this program does not know.
+    #[error("unexpected meta.json version {found}, expected 1")]
+    Version {
+        /// What the file says.
+        found: u64,
+    },
+    /// `minTime` lies after `maxTime`.
+    #[error("minTime {min} is after maxTime {max}")]
+    Times {
+        /// `minTime`.
+        min: Timestamp,
+        /// `maxTime`.
+        max: Timestamp,
+    },
+}
+
+impl BlockMeta {
+    /// The object's name below the block.
+    pub const FILE: &str = "meta.json";
+
+    /// Reads a `meta.json`.
+    ///
+    /// # Errors
+    /// When the text is no such JSON, or of another version than 1.
+    pub fn decode(json: &[u8]) -> Result<Self, MetaError> {
+        let meta: Self = serde_json::from_slice(json)?;
+        if meta.version != 1 {
+            return Err(MetaError::Version {
+                found: meta.version,
+            });
+        }
+        if let Some(thanos) = &meta.thanos
+            && thanos.version > 1
+        {
+            return Err(MetaError::Version {
+                found: thanos.version,
+            });
+        }
+        if meta.min_time > meta.max_time {
+            return Err(MetaError::Times {
+                min: meta.min_time,
+                max: meta.max_time,
+            });
+        }
+        Ok(meta)
+    }
+
+    /// Writes it as Prometheus and Thanos do: indented by tabs, a newline at the end.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let format = serde_json::ser::PrettyFormatter::with_indent(b"\t");
+        let mut serializer = serde_json::Serializer::with_formatter(&mut out, format);
+        // Every key is a string and writing to a Vec cannot fail.
+        let written = self.serialize(&mut serializer);
+        debug_assert!(written.is_ok(), "{written:?}");
+        out.push(b'\n');
+        out
+    }
+
+    /// The times a sample of the block may have, both ends included.
+    #[must_use]
+    pub fn time_range(&self) -> TimeRange {
+        TimeRange {
+            min: self.min_time,
+            max: Timestamp(self.max_time.0.saturating_sub(1).max(self.min_time.0)),
+        }
+    }
+
+    /// The external labels; none where Thanos has not seen the block.
+    #[must_use]
+    pub fn external_labels(&self) -> Labels {
+        let labels = self.thanos.iter().flat_map(|t| &t.labels);
+        Labels::from_pairs(labels.map(|(n, v)| (n.as_str(), v.as_str())))
+    }
+
+    /// The resolution; raw where Thanos has not seen the block.
+    #[must_use]
+    pub fn resolution(&self) -> Resolution {
+        self.thanos
+            .as_ref()
+            .map_or(Resolution::Raw, |t| t.downsample.resolution)
+    }
+}
+
+impl ThanosMeta {
+    /// When the block was uploaded, as RFC 3339, if anyone said.
+    #[must_use]
+    pub fn uploaded_at(&self) -> Option<&str> {
+        (self.upload_time != UNSET_TIME && !self.upload_time.is_empty())
+            .then_some(self.upload_time.as_str())
+    }
+}
+
+impl Resolution {
+    /// Milliseconds between samples; 0 for raw.
+    #[must_use]
+    pub const fn millis(self) -> i64 {
+        match self {
+            Self::Raw => 0,
+            Self::FiveMinutes => 300_000,
+            Self::OneHour => 3_600_000,
+        }
+    }
+}
+
+impl From<Resolution> for i64 {
+    fn from(resolution: Resolution) -> Self {
+        resolution.millis()
+    }
+}
+
+impl TryFrom<i64> for Resolution {
+    type Error = String;
+
+    fn try_from(millis: i64) -> Result<Self, String> {
+        [Self::Raw, Self::FiveMinutes, Self::OneHour]
+            .into_iter()
+            .find(|r| r.millis() == millis)
+            .ok_or_else(|| format!("resolution {millis} ms, expected 0, 300000 or 3600000"))
+    }
+}
+
+fn unset_time() -> String {
+    UNSET_TIME.to_owned()
+}
+
+#[expect(reason = "serde passes a reference")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+#[expect(reason = "serde passes a reference")]
+fn is_false(b: &bool) -> bool {
+    !*b
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FROM_THANOS: &str = r#"{
+	"ulid": "01HF8J5JG0RAVB4GMS32W7ZJ2B",
+	"minTime": 1700006400000,
+	"maxTime": 1700013600000,
+	"stats": {
+		"numSamples": 24000,
+		"numSeries": 200,
+		"numChunks": 200
+	},
+	"compaction": {
+		"level": 1,
+		"sources": [
+			"01HF8J5JG0RAVB4GMS32W7ZJ2B"
+		],
+		"later": true
+	},
+	"version": 1,
+	"thanos": {
+		"version": 1,
+		"labels": {
+			"cluster": "eu-1"
+		},
+		"downsample": {
+			"resolution": 300000
+		},
+		"source": "sidecar",
+		"files": [
+			{
+				"rel_path": "index",
+				"size_bytes": 456,
+				"hash": {
+					"hashFunc": "SHA256",
+					"value": "00"
+				}
+			}
+		],
+		"index_stats": {},
+		"upload_time": "2026-08-22T10:00:00Z",
+		"extensions": {
+			"any": "json"
+		}
+	},
+	"unknown": [
+		1
+	]
+}
+"#;
+
+    #[test]
+    fn what_is_not_known_is_written_back() {
+        let meta = BlockMeta::decode(FROM_THANOS.as_bytes()).unwrap();
+        assert_eq!(meta.resolution(), Resolution::FiveMinutes);
+        assert_eq!(meta.external_labels().get("cluster"), Some("eu-1"));
+        assert_eq!(
+            meta.time_range(),
+            TimeRange::new(1_700_006_400_000, 1_700_013_599_999)
+        );
+        assert_eq!(String::from_utf8(meta.encode()).unwrap(), FROM_THANOS);
+    }
+
+    #[test]
+    fn another_version_is_an_error_that_names_it() {
+        let other = FROM_THANOS.replacen(
+            "\"version\": 1,\n\t\"thanos\"",
+            "\"version\": 2,\n\t\"thanos\"",
+            1,
+        );
+        let error = BlockMeta::decode(other.as_bytes()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "unexpected meta.json version 2, expected 1"
+        );
+    }
+}

@@ -1,0 +1,71 @@
+//! Time as Prometheus stores it: milliseconds since the Unix epoch.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Milliseconds since the Unix epoch.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Timestamp(pub i64);
+
+/// A span of time in milliseconds with **both ends included**, as queries mean it.
+///
+/// A block's own `[minTime, maxTime)` excludes its end: [`crate::BlockMeta::time_range`] converts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeRange {
+    /// First millisecond.
+    pub min: Timestamp,
+    /// Last millisecond.
+    pub max: Timestamp,
+}
+
+impl Timestamp {
+    /// The earliest time.
+    pub const MIN: Self = Self(i64::MIN);
+    /// The latest time.
+    pub const MAX: Self = Self(i64::MAX);
+}
+
+impl TimeRange {
+    /// All of time.
+    pub const ALL: Self = Self {
+        min: Timestamp::MIN,
+        max: Timestamp::MAX,
+    };
+
+    /// `min` to `max` milliseconds, both included.
+    #[must_use]
+    pub const fn new(min: i64, max: i64) -> Self {
+        Self {
+            min: Timestamp(min),
+            max: Timestamp(max),
+        }
+    }
+
+    /// Whether the two share a millisecond.
+    #[must_use]
+    pub fn overlaps(self, other: Self) -> bool {
+        self.min <= other.max && other.min <= self.max
+    }
+
+    /// Whether all of `other` lies within.
+    #[must_use]
+    pub fn covers(self, other: Self) -> bool {
+        self.min <= other.min && other.max <= self.max
+    }
+
+    /// Whether `t` lies within.
+    #[must_use]
+    pub fn contains(self, t: Timestamp) -> bool {
+        self.min <= t && t <= self.max
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
