@@ -340,12 +340,10 @@ fn unset_time() -> String {
     UNSET_TIME.to_owned()
 }
 
-#[expect(reason = "serde passes a reference")]
 fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 
-#[expect(reason = "serde passes a reference")]
 fn is_false(b: &bool) -> bool {
     !*b
 }
