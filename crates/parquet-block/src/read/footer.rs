@@ -1,0 +1,289 @@
+//! The end of a Parquet file: metadata and page indexes, all a reader needs to find its pages.
+//!
+//! ```text
+//! … column indexes | offset indexes | FileMetaData | u32 little-endian length | "PAR1"
+//! ```
+//!
+//! The bytes are kept as they are stored and page indexes decoded when asked for: stored, a page takes a
+//! few bytes, and a query looks at the pages of a few columns.
+
+use std::{fmt, ops::Range, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{
+    fault::Fault,
+    metadata::{Column, ColumnChunk, Metadata, RowGroup},
+    page_index::{self, PageBounds, PageLocation},
+};
+use crate::{error::Error, schema};
+
+/// `"PAR1"`, at both ends of a file.
+const MAGIC: &[u8] = b"PAR1";
+
+/// Length and magic at the end of a file.
+const TRAILER: usize = 8;
+
+/// What metadata and page indexes may take at most. Those of a block of 2,000 label names and a hundred
+/// row groups take 50 MB.
+const MAX_TAIL: u64 = 256 << 20;
+
+/// Rows that a row group has at most: those of parquet-common have a million.
+const MAX_ROWS: u32 = 1 << 24;
+
+/// The decoded end of one file of a block.
+#[derive(Clone)]
+pub struct Footer {
+    file: Arc<str>,
+    /// The last bytes of the file, page indexes included.
+    tail: Bytes,
+    /// Where `tail` begins in the file.
+    tail_start: u64,
+    /// Where the metadata begin in `tail`.
+    metadata_start: usize,
+    metadata: Metadata,
+}
+
+/// What came of reading a footer.
+#[derive(Clone, Debug)]
+pub enum FooterRead {
+    /// All that is needed was there.
+    Done(Footer),
+    /// The last `needed` bytes of the file are needed.
+    Short {
+        /// Counted from the end of the file.
+        needed: u64,
+    },
+}
+
+impl Footer {
+    /// The range to read first of a file of `file_size` bytes: its last `hint` bytes.
+    #[must_use]
+    pub fn tail_range(file_size: u64, hint: u64) -> Range<u64> {
+        file_size.saturating_sub(hint.max(TRAILER as u64))..file_size
+    }
+
+    /// Decodes the end of the file called `file`, of `file_size` bytes; `tail` are the last of them.
+    ///
+    /// # Errors
+    /// When the file is no Parquet file, is not laid out as a block's files are, or is damaged.
+    pub fn decode(
+        file: impl Into<Arc<str>>,
+        file_size: u64,
+        tail: Bytes,
+    ) -> Result<FooterRead, Error> {
+        let file = file.into();
+        let damaged = |at: u64, reason: String| Error::corrupt(&file, at, reason);
+        let tail_start = file_size
+            .checked_sub(tail.len() as u64)
+            .ok_or_else(|| damaged(0, format!("{} bytes of a file of {file_size}", tail.len())))?;
+        let Some((body, [length @ .., p, a, r, one])) = tail.split_last_chunk::<TRAILER>() else {
+            return if file_size < (MAGIC.len() + TRAILER) as u64 {
+                Err(damaged(0, format!("no Parquet file: {file_size} bytes")))
+            } else {
+                Ok(FooterRead::Short {
+                    needed: TRAILER as u64,
+                })
+            };
+        };
+        let magic = [*p, *a, *r, *one];
+        if magic != MAGIC {
+            return Err(damaged(
+                file_size.saturating_sub(4),
+                format!("no Parquet file: {MAGIC:?} expected, found {magic:?}"),
+            ));
+        }
+        let metadata_size = u64::from(u32::from_le_bytes(*length));
+        let needed = metadata_size + TRAILER as u64;
+        if needed + MAGIC.len() as u64 > file_size || needed > MAX_TAIL {
+            return Err(damaged(
+                file_size - TRAILER as u64,
+                format!("metadata of {metadata_size} bytes in a file of {file_size}"),
+            ));
+        }
+        let metadata_start = usize::try_from(metadata_size)
+            .ok()
+            .and_then(|size| body.len().checked_sub(size));
+        let Some(metadata_start) = metadata_start else {
+            return Ok(FooterRead::Short { needed });
+        };
+        let metadata_at = tail_start + metadata_start as u64;
+        let metadata =
+            Metadata::decode(body.get(metadata_start..).unwrap_or_default(), metadata_at)
+                .map_err(|fault| damaged(metadata_at + fault.at, fault.reason))?;
+
+        let first = first_index(&metadata)
+            .unwrap_or(metadata_at)
+            .min(metadata_at);
+        let needed = file_size - first;
+        if needed > MAX_TAIL {
+            return Err(damaged(
+                metadata_at,
+                format!("page indexes begin at {first}, {needed} bytes before the end"),
+            ));
+        }
+        if let Some(group) = metadata.row_groups.iter().find(|g| g.rows > MAX_ROWS) {
+            return Err(damaged(
+                metadata_at,
+                format!(
+                    "row group of {} rows, at most {MAX_ROWS} expected",
+                    group.rows
+                ),
+            ));
+        }
+        let Some(surplus) = (tail.len() as u64).checked_sub(needed) else {
+            return Ok(FooterRead::Short { needed });
+        };
+        let surplus = usize::try_from(surplus).unwrap_or(usize::MAX);
+        Ok(FooterRead::Done(Self {
+            file,
+            // A copy, so that what was read in excess is let go.
+            tail: Bytes::copy_from_slice(tail.get(surplus..).unwrap_or_default()),
+            tail_start: first,
+            metadata_start: metadata_start.saturating_sub(surplus),
+            metadata,
+        }))
+    }
+
+    /// The file's name, as given.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The last bytes of the file, from which the footer can be decoded again without reading more.
+    #[must_use]
+    pub fn tail(&self) -> &Bytes {
+        &self.tail
+    }
+
+    /// The size of the file, bytes.
+    #[must_use]
+    pub fn file_size(&self) -> u64 {
+        self.tail_start + self.tail.len() as u64
+    }
+
+    /// Bytes held on the heap.
+    #[must_use]
+    pub fn memory_size(&self) -> usize {
+        self.tail.len() + self.metadata.heap_size()
+    }
+
+    pub(crate) fn columns(&self) -> &[Column] {
+        &self.metadata.columns
+    }
+
+    pub(crate) fn row_groups(&self) -> &[RowGroup] {
+        &self.metadata.row_groups
+    }
+
+    /// The value of a key in the file's key-value metadata.
+    pub(crate) fn key_value(&self, key: &str) -> Option<&str> {
+        let pair = self.metadata.key_values.iter().find(|(k, _)| k == key);
+        pair.map(|(_, value)| value.as_str())
+    }
+
+    /// An error about this file as a whole.
+    pub(crate) fn invalid(&self, reason: impl Into<String>) -> Error {
+        Error::corrupt(
+            &self.file,
+            self.tail_start + self.metadata_start as u64,
+            reason.into(),
+        )
+    }
+
+    /// An error about what lies at `offset` of the file.
+    pub(crate) fn damaged(&self, offset: u64, fault: Fault) -> Error {
+        Error::corrupt(&self.file, offset.saturating_add(fault.at), fault.reason)
+    }
+
+    /// The rows of a row group and one of its column chunks.
+    pub(crate) fn chunk(&self, group: usize, column: usize) -> Result<(u32, &ColumnChunk), Error> {
+        self.metadata
+            .row_groups
+            .get(group)
+            .and_then(|g| Some((g.rows, g.columns.get(column)?)))
+            .ok_or_else(|| self.invalid(format!("no column {column} in row group {group}")))
+    }
+
+    /// The data pages of a column chunk.
+    pub(crate) fn pages(&self, group: usize, column: usize) -> Result<Vec<PageLocation>, Error> {
+        let (rows, chunk) = self.chunk(group, column)?;
+        let Some(range) = &chunk.offset_index else {
+            return Err(self.invalid(format!(
+                "no offset index for column {column} of row group {group}"
+            )));
+        };
+        let bytes = self.slice(range)?;
+        page_index::decode_offset_index(bytes, &chunk.pages, rows)
+            .map_err(|fault| self.damaged(range.start, fault))
+    }
+
+    /// What is known of the values of each of a column chunk's `pages` data pages, if anything.
+    pub(crate) fn page_bounds(
+        &self,
+        group: usize,
+        column: usize,
+        pages: usize,
+    ) -> Result<Option<Vec<PageBounds<'_>>>, Error> {
+        let (_, chunk) = self.chunk(group, column)?;
+        let Some(range) = &chunk.column_index else {
+            return Ok(None);
+        };
+        let bytes = self.slice(range)?;
+        page_index::decode_column_index(bytes, pages)
+            .map(Some)
+            .map_err(|fault| self.damaged(range.start, fault))
+    }
+
+    /// The bounds of all values of a column chunk; either may be missing.
+    pub(crate) fn chunk_bounds(&self, chunk: &ColumnChunk) -> (Option<&[u8]>, Option<&[u8]>) {
+        let metadata = self.tail.get(self.metadata_start..).unwrap_or_default();
+        let get = |place: &Option<Range<usize>>| metadata.get(place.clone()?);
+        (get(&chunk.bounds.min), get(&chunk.bounds.max))
+    }
+
+    /// Where the dictionary page of a column chunk is, if it has one before its data pages.
+    pub(crate) fn dictionary_range(
+        chunk: &ColumnChunk,
+        pages: &[PageLocation],
+    ) -> Option<Range<u64>> {
+        let first = pages.first()?.bytes.start;
+        (chunk.pages.start < first).then_some(chunk.pages.start..first)
+    }
+
+    fn slice(&self, range: &Range<u64>) -> Result<&[u8], Error> {
+        let place = |at: u64| usize::try_from(at.checked_sub(self.tail_start)?).ok();
+        place(range.start)
+            .zip(place(range.end))
+            .and_then(|(start, end)| self.tail.get(start..end))
+            .ok_or_else(|| self.invalid(format!("page index at {range:?} is not at the end")))
+    }
+}
+
+/// Where the first page index begins that a reader of blocks may want: offset indexes of all columns, and
+/// column indexes of labels.
+fn first_index(metadata: &Metadata) -> Option<u64> {
+    let mut first = None;
+    for group in &metadata.row_groups {
+        for (column, chunk) in metadata.columns.iter().zip(&group.columns) {
+            let label = schema::label_name(&column.name).is_some();
+            let indexes = chunk
+                .offset_index
+                .iter()
+                .chain(chunk.column_index.iter().filter(|_| label));
+            first = indexes.map(|range| range.start).chain(first).min();
+        }
+    }
+    first
+}
+
+impl fmt::Debug for Footer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Footer")
+            .field("file", &self.file)
+            .field("columns", &self.metadata.columns.len())
+            .field("row_groups", &self.metadata.row_groups.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,252 @@
+//! Reads all rows in order, in bounded memory: a page of each column, and the dictionaries of a row group.
+
+use std::{ops::Range, vec};
+
+use bytes::Bytes;
+use model::{Labels, TimeRange};
+use tsdb::Chunk;
+
+use super::{
+    chunks::chunks_of,
+    column::{ColumnPages, rows_of_page},
+    footer::Footer,
+    ids::{IdPage, NULL},
+    labels::{LabelValues, labels_of, pages_with_values},
+    local::{LocalFile, LocalShard},
+    lookup::{ShardFile, Supply},
+    row_ranges::RowRanges,
+    values::ByteArrays,
+};
+use crate::error::Error;
+
+/// Rows whose labels are put together at once.
+const BATCH: u32 = 512;
+
+/// Rows in order, with their labels and all their chunks. Ends after an error.
+#[derive(Debug)]
+pub struct Scan<'a> {
+    shard: &'a LocalShard,
+    /// What is left, the last first.
+    left: Vec<(usize, Range<u32>)>,
+    group: Option<Group<'a>>,
+    batch: vec::IntoIter<(Labels, Vec<Chunk>)>,
+}
+
+/// A row group that is being read.
+#[derive(Debug)]
+struct Group<'a> {
+    rows: Range<u32>,
+    labels: Vec<LabelCursor<'a>>,
+    data: Vec<DataCursor>,
+}
+
+#[derive(Debug)]
+struct LabelCursor<'a> {
+    values: LabelValues<'a>,
+    pages: ColumnPages,
+    /// How many values the dictionary page has.
+    stored: usize,
+    /// The page that is being read, by its place.
+    page: Option<(usize, IdPage)>,
+}
+
+#[derive(Debug)]
+struct DataCursor {
+    pages: ColumnPages,
+    dictionary: ByteArrays,
+    page: Option<(usize, ByteArrays)>,
+}
+
+impl<'a> Scan<'a> {
+    pub(crate) fn new(shard: &'a LocalShard, mut rows: Vec<(usize, Range<u32>)>) -> Self {
+        rows.reverse();
+        Self {
+            shard,
+            left: rows,
+            group: None,
+            batch: Vec::new().into_iter(),
+        }
+    }
+
+    /// Reads the next rows; none are left if there are none.
+    fn read_batch(&mut self) -> Result<Vec<(Labels, Vec<Chunk>)>, Error> {
+        let (labels, chunks) = (
+            self.shard.file(ShardFile::Labels),
+            self.shard.file(ShardFile::Chunks),
+        );
+        let (labels_footer, chunks_footer) = (
+            self.shard.shard().labels_file(),
+            self.shard.shard().chunks_file(),
+        );
+        loop {
+            let Some(group) = &mut self.group else {
+                let Some((group, rows)) = self.left.pop() else {
+                    return Ok(Vec::new());
+                };
+                self.group = Some(Group::open(self.shard, group, rows)?);
+                continue;
+            };
+            let start = group.rows.start;
+            let end = group.rows.end.min(start.saturating_add(BATCH));
+            if start >= end {
+                self.group = None;
+                continue;
+            }
+            group.rows.start = end;
+            for column in &mut group.labels {
+                column.read(labels, labels_footer, start..end)?;
+            }
+            let columns: Vec<_> = group.labels.iter().map(|column| &column.values).collect();
+            let mut batch = Vec::with_capacity(BATCH as usize);
+            for (i, row) in (start..end).enumerate() {
+                let mut of_row = Vec::new();
+                for column in &mut group.data {
+                    column.read(chunks, chunks_footer, row, &mut of_row)?;
+                }
+                batch.push((labels_of(&columns, i), of_row));
+            }
+            return Ok(batch);
+        }
+    }
+}
+
+impl Iterator for Scan<'_> {
+    type Item = Result<(Labels, Vec<Chunk>), Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(row) = self.batch.next() {
+            return Some(Ok(row));
+        }
+        match self.read_batch() {
+            Ok(batch) => {
+                self.batch = batch.into_iter();
+                self.batch.next().map(Ok)
+            }
+            Err(error) => {
+                self.left.clear();
+                self.group = None;
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+impl<'a> Group<'a> {
+    fn open(local: &'a LocalShard, group: usize, rows: Range<u32>) -> Result<Self, Error> {
+        let shard = local.shard();
+        let wanted = RowRanges::from(rows.clone());
+        let mut labels = Vec::new();
+        for label in shard.label_columns() {
+            let pages = pages_with_values(shard, group, label.column, &wanted)?;
+            let supply = fetch_dictionary(local.file(ShardFile::Labels), &pages)?;
+            let dictionary = pages.dictionary(shard.labels_file(), &supply)?;
+            labels.push(LabelCursor {
+                stored: dictionary.len(),
+                values: LabelValues {
+                    name: &label.name,
+                    dictionary,
+                    ids: Vec::new(),
+                },
+                pages,
+                page: None,
+            });
+        }
+        let mut data = Vec::new();
+        for column in shard.data_columns(TimeRange::ALL) {
+            let mut pages = ColumnPages::of(shard.chunks_file(), group, column)?;
+            pages.retain(&wanted);
+            let supply = fetch_dictionary(local.file(ShardFile::Chunks), &pages)?;
+            data.push(DataCursor {
+                dictionary: pages.byte_dictionary(shard.chunks_file(), &supply)?,
+                pages,
+                page: None,
+            });
+        }
+        Ok(Self { rows, labels, data })
+    }
+}
+
+fn fetch_dictionary(file: &LocalFile, pages: &ColumnPages) -> Result<Supply, Error> {
+    let mut supply = Supply::default();
+    supply.ask(pages.dictionary.clone());
+    let bytes = file.read(supply.asked())?;
+    supply.supply(&mut bytes.into_iter())?;
+    Ok(supply)
+}
+
+impl LabelCursor<'_> {
+    /// Reads the ids of `rows`, which follow those read before.
+    fn read(&mut self, file: &LocalFile, footer: &Footer, rows: Range<u32>) -> Result<(), Error> {
+        let ids = &mut self.values.ids;
+        ids.clear();
+        let mut done = rows.start;
+        let from = self
+            .pages
+            .pages
+            .partition_point(|page| page.rows.end <= rows.start);
+        for (place, location) in self.pages.pages.iter().enumerate().skip(from) {
+            if location.rows.start >= rows.end {
+                break;
+            }
+            // Pages without values are left out.
+            ids.resize(ids.len() + gap(done, location.rows.start), NULL);
+            done = location.rows.end;
+            let page = match self.page.take() {
+                Some((at, page)) if at == place => page,
+                _ => {
+                    let bytes = file.read_one(&location.bytes)?;
+                    let dictionary = &mut self.values.dictionary;
+                    self.pages
+                        .id_page(footer, location, &bytes, dictionary, self.stored)?
+                }
+            };
+            page.read(&rows_of_page(&rows.clone().into(), &location.rows), ids)
+                .map_err(|fault| footer.damaged(location.bytes.start, fault))?;
+            self.page = Some((place, page));
+        }
+        ids.resize(rows.len(), NULL);
+        Ok(())
+    }
+}
+
+fn gap(from: u32, to: u32) -> usize {
+    (from..to).len()
+}
+
+impl DataCursor {
+    /// Appends the chunks of `row`, which comes after the row read before.
+    fn read(
+        &mut self,
+        file: &LocalFile,
+        footer: &Footer,
+        row: u32,
+        out: &mut Vec<Chunk>,
+    ) -> Result<(), Error> {
+        let mut place = self.page.as_ref().map_or(0, |(place, _)| *place);
+        while self
+            .pages
+            .pages
+            .get(place)
+            .is_some_and(|page| page.rows.end <= row)
+        {
+            place += 1;
+        }
+        let Some(location) = self.pages.pages.get(place) else {
+            return Ok(());
+        };
+        let values = match self.page.take() {
+            Some((at, values)) if at == place => values,
+            _ => {
+                let bytes = file.read_one(&location.bytes)?;
+                self.pages
+                    .byte_page(footer, location, &bytes, &self.dictionary)?
+            }
+        };
+        let value: Bytes = values
+            .slice(gap(location.rows.start, row))
+            .unwrap_or_default();
+        chunks_of(footer, location, &value, TimeRange::ALL, out)?;
+        self.page = Some((place, values));
+        Ok(())
+    }
+}

@@ -1,0 +1,262 @@
+//! A shard of a block: its labels file and its chunks file, checked to belong together.
+
+use std::{fmt, sync::Arc};
+
+use model::{Matcher, TimeRange, Timestamp};
+
+use super::{
+    chunks::ReadChunks,
+    footer::Footer,
+    label_values::{ReadLabelNames, ReadLabelValues},
+    labels::{Projection, ReadLabels},
+    row_ranges::RowRanges,
+    search::Search,
+};
+use crate::{
+    error::Error,
+    schema::{self, Slices},
+};
+
+/// More columns than Parquet readers in Go can hold in one file.
+const MAX_SLICES: i64 = 1 << 15;
+
+/// Rows chosen in a shard: row groups in ascending order, with the rows of each.
+pub type Selection = Vec<(usize, RowRanges)>;
+
+/// An opened shard. Cheap to clone; holds no file open.
+#[derive(Clone)]
+pub struct Shard(Arc<Parts>);
+
+struct Parts {
+    labels: Footer,
+    chunks: Footer,
+    slices: Slices,
+    /// In order of the names.
+    names: Vec<LabelColumn>,
+    col_indexes: usize,
+    /// The column of each slice, in the chunks file.
+    data: Vec<usize>,
+}
+
+/// The column of a label.
+pub(crate) struct LabelColumn {
+    pub(crate) name: Box<str>,
+    /// In the labels file, counted from 0: what `s_col_indexes` holds.
+    pub(crate) column: usize,
+}
+
+impl Shard {
+    /// Puts together the footers of a shard's two files.
+    ///
+    /// # Errors
+    /// When the files have not the same row groups, or lack columns or key-values that the layout demands.
+    pub fn open(labels: Footer, chunks: Footer) -> Result<Self, Error> {
+        let rows =
+            |footer: &Footer| -> Vec<u32> { footer.row_groups().iter().map(|g| g.rows).collect() };
+        let (expected, found) = (rows(&labels), rows(&chunks));
+        if expected != found {
+            return Err(chunks.invalid(format!(
+                "row groups of {found:?} rows, those of {} have {expected:?}",
+                labels.file()
+            )));
+        }
+        let slices = slices(&labels)?;
+        let mut names = Vec::new();
+        let mut col_indexes = None;
+        for (column, found) in labels.columns().iter().enumerate() {
+            if let Some(name) = schema::label_name(&found.name) {
+                let name = name.into();
+                names.push(LabelColumn { name, column });
+            } else if &*found.name == schema::COL_INDEXES_COLUMN {
+                col_indexes = Some(column);
+            }
+        }
+        names.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        if let Some([twice, _]) = names.array_windows().find(|[a, b]| a.name == b.name) {
+            return Err(labels.invalid(format!("two columns for label {:?}", twice.name)));
+        }
+        let Some(col_indexes) = col_indexes else {
+            return Err(labels.invalid(format!("no column {:?}", schema::COL_INDEXES_COLUMN)));
+        };
+        let data = data_columns(&chunks, slices.count())?;
+        Ok(Self(Arc::new(Parts {
+            labels,
+            chunks,
+            slices,
+            names,
+            col_indexes,
+            data,
+        })))
+    }
+
+    /// How many row groups there are.
+    #[must_use]
+    pub fn row_groups(&self) -> usize {
+        self.0.labels.row_groups().len()
+    }
+
+    /// How many rows a row group has: one a series.
+    #[must_use]
+    pub fn rows(&self, group: usize) -> u32 {
+        self.0.labels.row_groups().get(group).map_or(0, |g| g.rows)
+    }
+
+    /// Every row.
+    #[must_use]
+    pub fn everything(&self) -> Selection {
+        (0..self.row_groups())
+            .map(|group| (group, RowRanges::all(self.rows(group))))
+            .collect()
+    }
+
+    /// The time slices that samples are kept in.
+    #[must_use]
+    pub fn slices(&self) -> &Slices {
+        &self.0.slices
+    }
+
+    /// The names of all labels, ascending.
+    pub fn label_names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.0.names.iter().map(|label| &*label.name)
+    }
+
+    /// Bytes held on the heap.
+    #[must_use]
+    pub fn memory_size(&self) -> usize {
+        self.0.labels.memory_size() + self.0.chunks.memory_size()
+    }
+
+    /// Finds the rows that all `matchers` match.
+    #[must_use]
+    pub fn search(&self, matchers: &[Matcher]) -> Search {
+        Search::new(self.clone(), matchers)
+    }
+
+    /// Reads the labels of rows of a row group, in the order of the rows.
+    #[must_use]
+    pub fn labels(&self, group: usize, rows: RowRanges, projection: Projection) -> ReadLabels {
+        ReadLabels::new(self.clone(), group, rows, projection)
+    }
+
+    /// Reads the chunks of rows of a row group that overlap `range`, in the order of the rows.
+    #[must_use]
+    pub fn chunks(&self, group: usize, rows: RowRanges, range: TimeRange) -> ReadChunks {
+        ReadChunks::new(self.clone(), group, rows, range)
+    }
+
+    /// Reads the names of the labels that the rows of `selection` have.
+    #[must_use]
+    pub fn label_names_of(&self, selection: Selection) -> ReadLabelNames {
+        ReadLabelNames::new(self.clone(), selection)
+    }
+
+    /// Reads the values of a label that the rows of `selection` have; of all rows, if there is none.
+    #[must_use]
+    pub fn label_values(&self, name: &str, selection: Option<Selection>) -> ReadLabelValues {
+        ReadLabelValues::new(self.clone(), name, selection)
+    }
+
+    pub(crate) fn labels_file(&self) -> &Footer {
+        &self.0.labels
+    }
+
+    pub(crate) fn chunks_file(&self) -> &Footer {
+        &self.0.chunks
+    }
+
+    /// The labels' columns in order of the names.
+    pub(crate) fn label_columns(&self) -> &[LabelColumn] {
+        &self.0.names
+    }
+
+    /// The column of a label, if a row has it.
+    pub(crate) fn label_column(&self, name: &str) -> Option<usize> {
+        let label = self.0.names.get(self.label_place(name)?)?;
+        Some(label.column)
+    }
+
+    /// Where a label is among [`Self::label_columns`].
+    pub(crate) fn label_place(&self, name: &str) -> Option<usize> {
+        let names = &self.0.names;
+        names.binary_search_by(|l| (*l.name).cmp(name)).ok()
+    }
+
+    pub(crate) fn col_indexes_column(&self) -> usize {
+        self.0.col_indexes
+    }
+
+    /// The columns of the slices that may hold samples within `range`, in order of time.
+    pub(crate) fn data_columns(&self, range: TimeRange) -> impl Iterator<Item = usize> {
+        let last = self.0.data.len().saturating_sub(1);
+        self.0
+            .data
+            .iter()
+            .enumerate()
+            .filter_map(move |(k, column)| {
+                let mut slice = self.0.slices.range(k);
+                // A writer puts what lies before the first slice into it, and what lies after the last too.
+                if k == 0 {
+                    slice.min = TimeRange::ALL.min;
+                }
+                if k == last {
+                    slice.max = TimeRange::ALL.max;
+                }
+                slice.overlaps(range).then_some(*column)
+            })
+    }
+}
+
+impl fmt::Debug for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shard")
+            .field("labels", &self.0.labels)
+            .field("chunks", &self.0.chunks)
+            .field("slices", &self.0.slices)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The time slices, as the labels file's key-values tell them.
+fn slices(labels: &Footer) -> Result<Slices, Error> {
+    let number = |key: &str| -> Result<i64, Error> {
+        let value = labels
+            .key_value(key)
+            .ok_or_else(|| labels.invalid(format!("no key-value {key:?}")))?;
+        value
+            .parse()
+            .map_err(|_| labels.invalid(format!("key-value {key:?} is no number: {value:?}")))
+    };
+    let (min, max, duration) = (
+        number(schema::MIN_TIME_KEY)?,
+        number(schema::MAX_TIME_KEY)?,
+        number(schema::DURATION_KEY)?,
+    );
+    // As many slices as columns at most, so that a wrong number makes no long list.
+    let count = max
+        .checked_sub(min)
+        .filter(|span| *span >= 0 && duration > 0)
+        .map(|span| span / duration + 1);
+    match count {
+        Some(count) if count <= MAX_SLICES => Ok(Slices::new(
+            Timestamp(min),
+            Timestamp(max.saturating_add(1)),
+            duration,
+        )),
+        _ => Err(labels.invalid(format!(
+            "slices of {duration} ms from {min} to {max} expected to be 1 to {MAX_SLICES}"
+        ))),
+    }
+}
+
+fn data_columns(chunks: &Footer, slices: usize) -> Result<Vec<usize>, Error> {
+    (0..slices)
+        .map(|k| {
+            let name = schema::data_column(k);
+            chunks
+                .columns()
+                .iter()
+                .position(|column| *column.name == *name)
+                .ok_or_else(|| chunks.invalid(format!("no column {name:?}")))
+        })
+        .collect()
+}
