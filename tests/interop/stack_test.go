@@ -1,0 +1,218 @@
+package interop
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/oklog/ulid/v2"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/thanos-io/thanos/pkg/block/metadata"
+)
+
+// external are the labels that tell this Prometheus from others. Thanos Query
+// takes both for replica labels and drops them, so that its answers can be
+// compared with those of Prometheus, which do not have them.
+var external = labels.FromStrings("cluster", "eu", "replica", "a")
+
+// stack is one Prometheus with its history and one bucket.
+type stack struct {
+	dir        string
+	prometheus string // base URL
+	data       string // Prometheus's data folder
+	bucket     string // the folder that holds the bucket's objects as files
+	objstore   string // path of the bucket's configuration
+	source     Samples
+}
+
+func startStack(t *testing.T) *stack {
+	t.Helper()
+	s := &stack{dir: t.TempDir()}
+	s.data = filepath.Join(s.dir, "prometheus")
+	if err := os.Mkdir(s.data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteBlocks(History(), peer(t, "promtool"), s.data); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if s.source, err = ReadBlocks(blockDirs(t, s.data)); err != nil {
+		t.Fatal(err)
+	}
+	s.startPrometheus(t)
+	s.startBucket(t)
+	return s
+}
+
+func (s *stack) startPrometheus(t *testing.T) {
+	t.Helper()
+	address := FreeAddress(t)
+	config := filepath.Join(s.dir, "prometheus.yml")
+	s.write(t, config, fmt.Sprintf(`
+global:
+  scrape_interval: 1s
+  external_labels: {cluster: %s, replica: %s}
+scrape_configs:
+  - job_name: prometheus
+    static_configs: [{targets: [%q]}]
+`, external.Get("cluster"), external.Get("replica"), address))
+	s.prometheus = "http://" + address
+	Start(t, s.dir, "prometheus", peer(t, "prometheus"),
+		"--config.file="+config, "--storage.tsdb.path="+s.data, "--web.listen-address="+address,
+		"--storage.tsdb.retention.time=10y",
+		"--storage.tsdb.min-block-duration=2h", "--storage.tsdb.max-block-duration=2h",
+	).AwaitReady(t, s.prometheus+"/-/ready")
+}
+
+func (s *stack) startBucket(t *testing.T) {
+	t.Helper()
+	const bucket, access, secret = "varve", "interop", "interop-secret"
+	root, address := filepath.Join(s.dir, "s3"), FreeAddress(t)
+	if err := os.Mkdir(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	server := Start(t, s.dir, "versitygw", peer(t, "versitygw"), "--quiet",
+		"--access", access, "--secret", secret, "--port", address, "posix", root)
+	client, err := minio.New(address, &minio.Options{Creds: credentials.NewStaticV4(access, secret, "")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Await(t, "making a bucket", func(ctx context.Context) error {
+		return client.MakeBucket(ctx, bucket, minio.MakeBucketOptions{})
+	})
+	s.bucket, s.objstore = filepath.Join(root, bucket), filepath.Join(s.dir, "objstore.yml")
+	s.write(t, s.objstore, fmt.Sprintf(`
+type: S3
+config:
+  bucket: %s
+  endpoint: %s
+  region: us-east-1
+  access_key: %s
+  secret_key: %s
+  insecure: true
+`, bucket, address, access, secret))
+}
+
+// startQuery starts Thanos Query over one store, and gives its URL as soon as
+// it knows the store.
+func (s *stack) startQuery(t *testing.T, store string) string {
+	t.Helper()
+	address := FreeAddress(t)
+	query := Start(t, s.dir, "thanos-query", peer(t, "thanos"), "query",
+		"--http-address="+address, "--grpc-address="+FreeAddress(t), "--endpoint="+store,
+		"--query.replica-label=cluster", "--query.replica-label=replica")
+	query.Await(t, "seeing the store", func(ctx context.Context) error {
+		text, err := get(ctx, "http://"+address+"/api/v1/stores")
+		if err != nil {
+			return err
+		}
+		var answer struct {
+			Data map[string][]struct {
+				LastError any
+				LabelSets []map[string]string
+			}
+		}
+		if err := json.Unmarshal(text, &answer); err != nil {
+			return err
+		}
+		for _, store := range answer.Data["store"] {
+			if store.LastError == nil && len(store.LabelSets) > 0 {
+				return nil
+			}
+		}
+		return fmt.Errorf("its stores are %s", text)
+	})
+	return "http://" + address
+}
+
+func (s *stack) write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// block is what the bucket holds of a block.
+type block struct {
+	metadata.Meta
+	dir    string
+	marked bool
+}
+
+// blocks reads the blocks below a folder of the bucket, by time.
+func (s *stack) blocks(t *testing.T, folder string) []block {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join(s.bucket, folder))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	var blocks []block
+	for _, entry := range entries {
+		if _, err := ulid.ParseStrict(entry.Name()); err != nil {
+			continue
+		}
+		b := block{dir: filepath.Join(s.bucket, folder, entry.Name())}
+		meta, err := metadata.ReadFromDir(b.dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Meta = *meta
+		if text, err := os.ReadFile(filepath.Join(b.dir, metadata.DeletionMarkFilename)); err == nil {
+			var mark metadata.DeletionMark
+			if err := json.Unmarshal(text, &mark); err != nil {
+				t.Fatal(err)
+			}
+			if mark.ID != b.ULID || mark.Version != metadata.DeletionMarkVersion1 || mark.DeletionTime == 0 {
+				t.Errorf("deletion mark of %s is %s", b.ULID, text)
+			}
+			b.marked = true
+		}
+		blocks = append(blocks, b)
+	}
+	slices.SortFunc(blocks, func(a, b block) int { return int(a.MinTime - b.MinTime) })
+	return blocks
+}
+
+// unmarked leaves out the blocks that are marked for deletion.
+func unmarked(blocks []block) []block {
+	return slices.DeleteFunc(slices.Clone(blocks), func(b block) bool { return b.marked })
+}
+
+// sourceDirs finds the source blocks that a Parquet block was made of.
+func (s *stack) sourceDirs(t *testing.T, of block) []string {
+	t.Helper()
+	var dirs []string
+	for _, id := range of.Compaction.Sources {
+		dirs = append(dirs, filepath.Join(s.data, id.String()))
+	}
+	return dirs
+}
+
+// objects lists what the bucket holds, but for what the server keeps to itself.
+func (s *stack) objects(t *testing.T, folder string) []string {
+	t.Helper()
+	var keys []string
+	err := filepath.WalkDir(filepath.Join(s.bucket, folder), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		key, err := filepath.Rel(s.bucket, path)
+		if !strings.HasPrefix(key, ".") {
+			keys = append(keys, key)
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return keys
+}
