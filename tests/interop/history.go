@@ -16,10 +16,10 @@ import (
 
 // The history lies on both sides of an instant where a window of eight hours
 // and one of two days begin, so that compaction finds two complete windows and
-// a newest block that it has to leave alone:
+// newest blocks that it has to leave alone:
 //
-//	-8h                        Middle                      +8h     +10h
-//	 | four blocks, by promtool  | four, by the block writer | one   |
+//	-8h                        Middle                      +8h    +12h
+//	 | four blocks, by promtool  | four, by the block writer | two  |
 //
 // All times are in milliseconds; HistoryStart is inclusive, HistoryEnd is not.
 const (
@@ -29,7 +29,7 @@ const (
 
 	Middle        = int64(1700006400000) // 2023-11-15T00:00:00Z
 	HistoryStart  = Middle - 8*hour
-	HistoryEnd    = Middle + 10*hour
+	HistoryEnd    = Middle + 12*hour
 	BlockDuration = 2 * hour
 )
 
