@@ -69,15 +69,22 @@ impl ReadChunks {
         let pages: Vec<_> = columns
             .iter()
             .zip(&dictionaries)
-            .map(|(column, dictionary)| {
-                column
-                    .pages
-                    .par_iter()
-                    .map(|page| self.decode_page(column, page, dictionary))
-                    .collect::<Result<Vec<_>, _>>()
+            .flat_map(|(column, dictionary)| {
+                let pages = column.pages.iter();
+                pages.map(move |page| (column, page, dictionary))
             })
-            .collect::<Result<_, _>>()?;
-        Ok(gather(self.rows.len(), pages))
+            .collect();
+        let mut pages = pages
+            .par_iter()
+            .map(|(column, page, dictionary)| self.decode_page(column, page, dictionary))
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter();
+        let mut rows = Vec::new();
+        rows.resize_with(self.rows.len(), Vec::new);
+        for column in columns {
+            hand_out(pages.by_ref().take(column.pages.len()), &mut rows);
+        }
+        Ok(rows)
     }
 
     fn decode_page(
@@ -119,22 +126,18 @@ pub(crate) fn chunks_of(
     Ok(())
 }
 
-/// Hands out the chunks of each column's pages to the rows.
-fn gather(rows: usize, columns: Vec<Vec<PageChunks>>) -> Vec<Vec<Chunk>> {
-    let mut out: Vec<Vec<Chunk>> = Vec::new();
-    out.resize_with(rows, Vec::new);
-    for pages in columns {
-        let mut row = out.iter_mut();
-        for page in pages {
-            let mut chunks = page.chunks.into_iter();
-            let mut start = 0;
-            for (end, row) in page.ends.into_iter().zip(&mut row) {
-                row.extend(chunks.by_ref().take(end - start));
-                start = end;
-            }
+/// Hands out the chunks of one column's pages to the rows.
+fn hand_out(pages: impl Iterator<Item = PageChunks>, rows: &mut [Vec<Chunk>]) {
+    let mut rows = rows.iter_mut();
+    for page in pages {
+        let mut chunks = page.chunks.into_iter();
+        let mut start = 0;
+        // In this order, so that no row is taken when the page has no more.
+        for (end, row) in page.ends.into_iter().zip(&mut rows) {
+            row.extend(chunks.by_ref().take(end - start));
+            start = end;
         }
     }
-    out
 }
 
 impl Lookup for ReadChunks {

@@ -69,6 +69,8 @@ pub(crate) struct ColumnChunk {
     pub(crate) bounds: Bounds,
     pub(crate) offset_index: Option<Range<u64>>,
     pub(crate) column_index: Option<Range<u64>>,
+    /// Only if its size is told, as older writers do not.
+    pub(crate) bloom_filter: Option<Range<u64>>,
 }
 
 /// A row group.
@@ -285,6 +287,7 @@ fn column_metadata(t: &mut Thrift<'_>, file_size: u64) -> Result<ColumnChunk, Fa
     let (mut data_page, mut dictionary_page) = (None, None);
     let mut bounds = Bounds::default();
     let mut all_dictionary = false;
+    let mut bloom_filter = Location::default();
     t.fields(|t, id, kind| {
         match (id, kind) {
             (4, Kind::I32) => codec = Some(t.i32()?),
@@ -293,6 +296,8 @@ fn column_metadata(t: &mut Thrift<'_>, file_size: u64) -> Result<ColumnChunk, Fa
             (9, Kind::I64) => data_page = Some(t.unsigned()?),
             (11, Kind::I64) => dictionary_page = Some(t.unsigned()?),
             (12, Kind::Struct) => bounds = statistics(t)?,
+            (14, Kind::I64) => bloom_filter.offset = Some(t.unsigned()?),
+            (15, Kind::I32) => bloom_filter.len = Some(t.size()?),
             (13, Kind::List) => all_dictionary = only_dictionary_pages(t)?,
             _ => t.skip(kind)?,
         }
@@ -326,6 +331,7 @@ fn column_metadata(t: &mut Thrift<'_>, file_size: u64) -> Result<ColumnChunk, Fa
         bounds,
         offset_index: None,
         column_index: None,
+        bloom_filter: bloom_filter.range(t, "bloom filter", file_size)?,
     })
 }
 

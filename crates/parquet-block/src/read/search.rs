@@ -3,12 +3,14 @@
 //! Conditions are applied one after the other, the cheapest first, each to the rows that the ones before
 //! have left. What a condition costs grows from step to step, and most rows do not come far:
 //! 1. a label that no row has; the bounds of the column chunk, then of each page;
-//! 2. the dictionary: each distinct value is tested once;
-//! 3. the ids in the pages that still hold rows.
+//! 2. the bloom filter, where few values are asked for and the dictionary is large;
+//! 3. the dictionary: each distinct value is tested once;
+//! 4. the ids in the pages that still hold rows.
 //!
 //! A row without the label (null) has the empty value, as Prometheus means it. Row groups are searched side
 //! by side, so that what all of them need next is fetched at once.
 
+mod bloom;
 mod constraint;
 mod group;
 

@@ -91,6 +91,11 @@ impl Constraint {
         self.matchers.iter().all(|matcher| matcher.matches(value))
     }
 
+    /// The only values that can match, ascending, if they are known and rows without the label are not meant.
+    pub(crate) fn values(&self) -> Option<&[String]> {
+        self.set.as_deref().filter(|_| !self.matches_null)
+    }
+
     pub(crate) fn cost(&self) -> Cost {
         if self.matches_null {
             Cost::Absent

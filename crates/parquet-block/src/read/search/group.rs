@@ -12,6 +12,7 @@ use super::{
         row_ranges::RowRanges,
         values::Dictionary,
     },
+    bloom::BloomFilter,
     constraint::{Constraint, Verdict},
 };
 use crate::error::Error;
@@ -47,6 +48,8 @@ struct Open {
     undecided: RowRanges,
     /// The pages that hold these.
     pages: ColumnPages,
+    /// The bloom filter, as long as it is to be asked.
+    bloom: Option<Range<u64>>,
     values: Option<Values>,
     /// Whether it only counts that a row has a value, whatever it is.
     presence_only: bool,
@@ -110,7 +113,7 @@ impl GroupSearch {
         conditions: &[Condition],
         open: &Open,
     ) -> Result<Vec<Range<u64>>, Error> {
-        let mut wanted: Vec<_> = open.wanted(&self.supply).collect();
+        let mut wanted = open.wanted();
         let mut size: u64 = wanted.iter().map(|range| range.end - range.start).sum();
         for condition in conditions.iter().skip(self.applied + 1) {
             let next = Open::new(footer, self.group, condition, &self.alive)?;
@@ -151,6 +154,7 @@ impl Open {
                 dictionary: None,
                 pages: Vec::new(),
             },
+            bloom: None,
             values: None,
             presence_only: constraint.any_value && !whole.min.is_empty(),
         };
@@ -180,6 +184,9 @@ impl Open {
             // Only the definition levels count.
             open.pages.dictionary = None;
         }
+        if constraint.values().is_some() && open.pages.size() > EAGER_BYTES {
+            open.bloom.clone_from(&chunk.bloom_filter);
+        }
         Ok(open)
     }
 
@@ -194,6 +201,18 @@ impl Open {
             return Ok(Some(std::mem::take(&mut self.kept)));
         }
         let Condition { constraint, column } = condition;
+        if let Some(range) = &self.bloom {
+            let Some(bytes) = supply.get(range) else {
+                return Ok(None);
+            };
+            let bloom =
+                BloomFilter::decode(bytes).map_err(|fault| footer.damaged(range.start, fault))?;
+            let values = constraint.values().unwrap_or_default();
+            if !values.iter().any(|value| bloom.may_hold(value)) {
+                return Ok(Some(std::mem::take(&mut self.kept)));
+            }
+            self.bloom = None;
+        }
         let mut values = match self.values.take() {
             Some(values) => values,
             None => {
@@ -280,16 +299,16 @@ impl Open {
         Ok(matched)
     }
 
-    fn wanted(&self, supply: &Supply) -> impl Iterator<Item = Range<u64>> {
-        // The dictionary first: it may show that no page is needed. Unless they are small.
-        let only_dictionary = self.values.is_none()
-            && self
-                .pages
-                .dictionary
-                .as_ref()
-                .is_some_and(|d| supply.get(d).is_none())
-            && self.pages.size() > EAGER_BYTES;
-        let ranges = self.pages.ranges();
-        ranges.take(if only_dictionary { 1 } else { usize::MAX })
+    /// What is read next: of large columns what may show that the rest is not needed.
+    fn wanted(&self) -> Vec<Range<u64>> {
+        if let Some(bloom) = &self.bloom {
+            return vec![bloom.clone()];
+        }
+        match &self.pages.dictionary {
+            Some(range) if self.values.is_none() && self.pages.size() > EAGER_BYTES => {
+                vec![range.clone()]
+            }
+            _ => self.pages.ranges().collect(),
+        }
     }
 }
