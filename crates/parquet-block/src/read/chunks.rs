@@ -50,6 +50,9 @@ impl ReadChunks {
     }
 
     fn plan(&self) -> Result<Vec<ColumnPages>, Error> {
+        if self.rows.is_empty() {
+            return Ok(Vec::new());
+        }
         self.shard
             .data_columns(self.range)
             .map(|column| {

@@ -34,10 +34,10 @@ struct Wanted {
 }
 
 impl ReadLabelValues {
-    pub(crate) fn new(shard: Shard, name: &str, selection: Option<Selection>) -> Self {
+    pub(crate) fn new(shard: Shard, name: &str, selection: Selection) -> Self {
         Self {
             column: shard.label_column(name),
-            selection: selection.unwrap_or_else(|| shard.everything()),
+            selection,
             shard,
             pages: None,
             supply: Supply::default(),

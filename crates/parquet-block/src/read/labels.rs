@@ -84,6 +84,9 @@ impl ReadLabels {
 
     /// Reads all columns if they are small, else asks which are needed.
     fn begin(&mut self, places: Vec<usize>) -> Result<State, Error> {
+        if self.rows.is_empty() {
+            return Ok(State::Known(Vec::new()));
+        }
         let columns = self.open(places.iter().copied())?;
         let size: u64 = columns.iter().map(|(_, pages)| pages.size()).sum();
         if size <= DIRECT_BYTES {

@@ -132,28 +132,41 @@ impl Shard {
         Search::new(self.clone(), matchers)
     }
 
-    /// Reads the labels of rows of a row group, in the order of the rows.
+    /// Reads the labels of rows of a row group, in the order of the rows. Rows past its end are left out, as
+    /// they are by all lookups.
     #[must_use]
     pub fn labels(&self, group: usize, rows: RowRanges, projection: Projection) -> ReadLabels {
+        let rows = rows.within(0..self.rows(group));
         ReadLabels::new(self.clone(), group, rows, projection)
     }
 
     /// Reads the chunks of rows of a row group that overlap `range`, in the order of the rows.
     #[must_use]
     pub fn chunks(&self, group: usize, rows: RowRanges, range: TimeRange) -> ReadChunks {
+        let rows = rows.within(0..self.rows(group));
         ReadChunks::new(self.clone(), group, rows, range)
     }
 
     /// Reads the names of the labels that the rows of `selection` have.
     #[must_use]
     pub fn label_names_of(&self, selection: Selection) -> ReadLabelNames {
-        ReadLabelNames::new(self.clone(), selection)
+        ReadLabelNames::new(self.clone(), self.existing(selection))
     }
 
     /// Reads the values of a label that the rows of `selection` have; of all rows, if there is none.
     #[must_use]
     pub fn label_values(&self, name: &str, selection: Option<Selection>) -> ReadLabelValues {
-        ReadLabelValues::new(self.clone(), name, selection)
+        let selection = selection.unwrap_or_else(|| self.everything());
+        ReadLabelValues::new(self.clone(), name, self.existing(selection))
+    }
+
+    /// Those rows of a selection that there are.
+    fn existing(&self, selection: Selection) -> Selection {
+        selection
+            .into_iter()
+            .map(|(group, rows)| (group, rows.within(0..self.rows(group))))
+            .filter(|(_, rows)| !rows.is_empty())
+            .collect()
     }
 
     pub(crate) fn labels_file(&self) -> &Footer {
