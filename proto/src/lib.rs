@@ -7,7 +7,12 @@ mod convert;
 
 pub use crate::convert::{ConvertError, matchers, model_labels, wire_labels};
 
-#[expect(unused_qualifications, reason = "generated")]
+#[expect(
+    unused_qualifications,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    reason = "generated"
+)]
 pub mod thanos {
     //! Package `thanos`: the StoreAPI.
     include!(concat!(env!("OUT_DIR"), "/thanos.rs"));
