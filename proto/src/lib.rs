@@ -11,6 +11,7 @@ pub use crate::convert::{ConvertError, matchers, model_labels, wire_labels};
     unused_qualifications,
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
+    clippy::clone_on_ref_ptr,
     reason = "generated"
 )]
 pub mod thanos {
