@@ -1,0 +1,110 @@
+//! Blocks whose samples another block holds, as their sources tell.
+
+use std::{cmp::Reverse, collections::BTreeMap, fmt};
+
+use model::{BlockId, BlockMeta};
+use serde::Serialize;
+
+use super::Candidate;
+use crate::group::GroupKey;
+
+/// A block that nothing is lost with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Covered {
+    /// The block.
+    pub block: BlockId,
+    /// Its group.
+    pub group: GroupKey,
+    /// The block that has all of its sources.
+    #[serde(flatten)]
+    pub by: CoveredBy,
+}
+
+/// What holds the samples of a covered block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "covered_by", content = "by", rename_all = "kebab-case")]
+pub enum CoveredBy {
+    /// The Parquet block that it was merged into.
+    Parquet(BlockId),
+    /// Another block of the same kind.
+    Block(BlockId),
+}
+
+/// Takes out the blocks whose sources are all among those of another; what is left keeps its order.
+///
+/// Of equal sources the Parquet block stays, otherwise the older one.
+pub(super) fn remove<'a>(
+    blocks: Vec<&'a Candidate>,
+    covered: &mut Vec<Covered>,
+) -> Vec<&'a Candidate> {
+    let mut by_rank = blocks.clone();
+    by_rank.sort_by_key(|b| {
+        let sources = Reverse(sources(&b.meta).len());
+        (sources, b.meta.parquet.is_none(), b.meta.ulid)
+    });
+    let mut kept: BTreeMap<BlockId, &Candidate> = BTreeMap::new();
+    // For each source the kept blocks that have it, so that each block is compared with those only.
+    let mut having: BTreeMap<BlockId, Vec<&Candidate>> = BTreeMap::new();
+    for block in by_rank {
+        match cover_of(block, &having) {
+            Some(by) => covered.push(Covered {
+                block: block.meta.ulid,
+                group: GroupKey::of(&block.meta),
+                by,
+            }),
+            None => {
+                kept.insert(block.meta.ulid, block);
+                for source in sources(&block.meta) {
+                    having.entry(source).or_default().push(block);
+                }
+            }
+        }
+    }
+    let stays = |b: &&Candidate| kept.contains_key(&b.meta.ulid);
+    blocks.into_iter().filter(stays).collect()
+}
+
+fn cover_of(block: &Candidate, having: &BTreeMap<BlockId, Vec<&Candidate>>) -> Option<CoveredBy> {
+    let own = sources(&block.meta);
+    let with_first = having.get(own.first()?)?;
+    let by = with_first.iter().find(|other| {
+        let theirs = sources(&other.meta);
+        own.iter().all(|s| theirs.binary_search(s).is_ok())
+    })?;
+    let id = by.meta.ulid;
+    Some(match by.meta.parquet {
+        Some(_) if block.meta.parquet.is_none() => CoveredBy::Parquet(id),
+        _ => CoveredBy::Block(id),
+    })
+}
+
+/// The sources of a block, sorted; a block that names none is its own.
+pub(crate) fn sources(meta: &BlockMeta) -> Vec<BlockId> {
+    let mut sources = meta.compaction.sources.clone();
+    if sources.is_empty() {
+        sources.push(meta.ulid);
+    }
+    sources.sort_unstable();
+    sources.dedup();
+    sources
+}
+
+impl CoveredBy {
+    /// The block that stays.
+    #[must_use]
+    pub const fn id(self) -> BlockId {
+        match self {
+            Self::Parquet(id) | Self::Block(id) => id,
+        }
+    }
+}
+
+/// As the details of a deletion mark.
+impl fmt::Display for CoveredBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Parquet(id) => write!(f, "source of compacted block parquet/{id}"),
+            Self::Block(id) => write!(f, "outdated block, its sources are in {id}"),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Why a block is not merged now.
+
+use std::fmt;
+
+use model::{BlockId, NoCompactReason, Timestamp};
+use serde::Serialize;
+
+use super::{Candidate, PlanOptions, Window, show::Moment};
+use crate::group::GroupKey;
+
+/// A block that stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Left {
+    /// The block.
+    pub block: BlockId,
+    /// Its group.
+    pub group: GroupKey,
+    /// Why.
+    #[serde(flatten)]
+    pub reason: LeftReason,
+}
+
+/// Why a block stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+pub enum LeftReason {
+    /// It lies outside of the times to work on.
+    OutsideTimes,
+    /// It is going to be deleted.
+    MarkedForDeletion {
+        /// When it was marked, unix **seconds**.
+        deletion_time: i64,
+    },
+    /// It was uploaded so lately that readers and listings may not agree on it.
+    TooFresh {
+        /// When it no longer is.
+        until: Timestamp,
+    },
+    /// A mark says so.
+    NoCompact {
+        /// The mark's reason.
+        mark: NoCompactReason,
+        /// What the mark says in words.
+        details: String,
+    },
+    /// Prometheus says that compacting it went wrong.
+    CompactionFailed,
+    /// It begins last in its group, so more may come at its side.
+    Newest,
+    /// Its window may still get blocks.
+    WindowOpen {
+        /// The smallest window that holds it.
+        window: Window,
+    },
+    /// Its window is complete but for a block that cannot be merged yet.
+    WaitsFor {
+        /// That block.
+        block: BlockId,
+    },
+    /// It is Parquet: what it is to become. Parquet blocks are not merged with one another.
+    Parquet,
+    /// It overlaps a Parquet block, and the merge reads TSDB blocks only.
+    OverlapsParquet {
+        /// That block.
+        block: BlockId,
+    },
+    /// It holds aggregates, and the merge reads raw samples only.
+    Downsampled,
+}
+
+impl Left {
+    pub(super) fn new(block: &Candidate, reason: LeftReason) -> Self {
+        Self {
+            block: block.meta.ulid,
+            group: GroupKey::of(&block.meta),
+            reason,
+        }
+    }
+}
+
+/// Why the planner does not look at a block at all, if so.
+pub(super) fn unseen(block: &Candidate, options: &PlanOptions) -> Option<LeftReason> {
+    let meta = &block.meta;
+    if meta.max_time < options.times.min || meta.min_time > options.times.max {
+        return Some(LeftReason::OutsideTimes);
+    }
+    let mark = block.deletion_mark.as_ref()?;
+    Some(LeftReason::MarkedForDeletion {
+        deletion_time: mark.deletion_time,
+    })
+}
+
+/// Why a block may not be merged, now or later, if so.
+pub(super) fn forbidden(block: &Candidate) -> Option<LeftReason> {
+    if let Some(mark) = &block.no_compact_mark {
+        return Some(LeftReason::NoCompact {
+            mark: mark.reason.clone(),
+            details: mark.details.clone(),
+        });
+    }
+    (block.meta.compaction.failed).then_some(LeftReason::CompactionFailed)
+}
+
+/// Thanos's consistency delay: from the upload, or from the ULID where the block does not say when that was. What a
+/// compactor or a repair has written is exempt.
+pub(super) fn too_fresh(block: &Candidate, options: &PlanOptions) -> Option<LeftReason> {
+    let thanos = block.meta.thanos.as_ref();
+    let exempt = ["compactor", "compactor.repair", "bucket.repair"];
+    if thanos.is_some_and(|t| exempt.contains(&t.source.as_str())) {
+        return None;
+    }
+    let said = thanos.and_then(|t| t.uploaded_at()).and_then(Moment::parse);
+    let since = said.unwrap_or_else(|| block.meta.ulid.time());
+    let until = Timestamp(since.0.saturating_add(options.consistency_delay));
+    (options.now < until).then_some(LeftReason::TooFresh { until })
+}
+
+impl LeftReason {
+    /// One word for it, as in the JSON.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::OutsideTimes => "outside-times",
+            Self::MarkedForDeletion { .. } => "marked-for-deletion",
+            Self::TooFresh { .. } => "too-fresh",
+            Self::NoCompact { .. } => "no-compact",
+            Self::CompactionFailed => "compaction-failed",
+            Self::Newest => "newest",
+            Self::WindowOpen { .. } => "window-open",
+            Self::WaitsFor { .. } => "waits-for",
+            Self::Parquet => "parquet",
+            Self::OverlapsParquet { .. } => "overlaps-parquet",
+            Self::Downsampled => "downsampled",
+        }
+    }
+}
+
+impl fmt::Display for LeftReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutsideTimes => f.write_str("outside of the times to work on"),
+            Self::MarkedForDeletion { deletion_time } => {
+                let at = Timestamp(deletion_time.saturating_mul(1000));
+                write!(f, "marked for deletion at {}", Moment(at))
+            }
+            Self::TooFresh { until } => {
+                write!(f, "uploaded lately; left until {}", Moment(*until))
+            }
+            Self::NoCompact { mark, details } => {
+                write!(f, "marked as not to be compacted, {mark:?}")?;
+                if details.is_empty() {
+                    return Ok(());
+                }
+                write!(f, ": {details}")
+            }
+            Self::CompactionFailed => f.write_str("its meta.json says that its compaction failed"),
+            Self::Newest => f.write_str("the newest block of its group"),
+            Self::WindowOpen { window } => write!(f, "its window, {window}, is not complete"),
+            Self::WaitsFor { block } => write!(f, "its window waits for block {block}"),
+            Self::Parquet => f.write_str("Parquet already"),
+            Self::OverlapsParquet { block } => {
+                write!(f, "overlaps Parquet block {block}, and only TSDB is merged")
+            }
+            Self::Downsampled => f.write_str("holds aggregates, and only raw samples are merged"),
+        }
+    }
+}

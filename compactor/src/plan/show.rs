@@ -1,0 +1,105 @@
+//! A plan as text.
+
+use std::{
+    fmt,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use model::Timestamp;
+
+use super::Plan;
+
+/// A time that is written as RFC 3339 in UTC.
+pub(crate) struct Moment(pub(crate) Timestamp);
+
+impl Moment {
+    /// Reads RFC 3339 in UTC, as Thanos writes it.
+    pub(crate) fn parse(text: &str) -> Option<Timestamp> {
+        let time = humantime::parse_rfc3339(text).ok()?;
+        let since = time.duration_since(UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_millis()).ok().map(Timestamp)
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.0.0;
+        // Four-digit years from 1970 on; what else a meta.json may say is shown as the number it is.
+        if !(0..=253_402_300_799_999).contains(&millis) {
+            return write!(f, "{millis} ms");
+        }
+        let since = Duration::from_millis(millis.unsigned_abs());
+        humantime::format_rfc3339(UNIX_EPOCH + since).fmt(f)
+    }
+}
+
+/// Bytes with a binary unit.
+pub(crate) struct Bytes(pub(crate) u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut unit = "B";
+        let mut tenths = u128::from(self.0) * 10;
+        for larger in ["KiB", "MiB", "GiB", "TiB", "PiB"] {
+            if tenths < 10_240 {
+                break;
+            }
+            (unit, tenths) = (larger, tenths / 1024);
+        }
+        match unit {
+            "B" => write!(f, "{} B", tenths / 10),
+            _ => write!(f, "{}.{} {unit}", tenths / 10, tenths % 10),
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for task in &self.tasks {
+            writeln!(
+                f,
+                "merge {} block{} of {} into one of {} to {}: {} to read, {} of disk (task {})",
+                task.inputs.len(),
+                if task.inputs.len() == 1 { "" } else { "s" },
+                task.labels,
+                Moment(task.min_time),
+                Moment(task.max_time),
+                Bytes(task.bytes_in),
+                Bytes(task.disk_bytes),
+                task.id
+            )?;
+            for input in &task.inputs {
+                writeln!(f, "  {} {}", input.meta.ulid, Bytes(input.bytes))?;
+            }
+        }
+        for covered in &self.covered {
+            writeln!(f, "mark {} for deletion: {}", covered.block, covered.by)?;
+        }
+        for left in &self.left {
+            writeln!(f, "leave {}: {}", left.block, left.reason)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_read_and_written_as_thanos_does() {
+        let at = Moment::parse("2026-08-22T10:00:00.123456789Z").unwrap();
+        assert_eq!(Moment(at).to_string(), "2026-08-22T10:00:00.123000000Z");
+        assert_eq!(Moment(Timestamp(-5)).to_string(), "-5 ms");
+        assert_eq!(Moment::parse("yesterday"), None);
+    }
+
+    #[test]
+    fn bytes_are_written_with_the_unit_that_fits() {
+        let text = |n| Bytes(n).to_string();
+        assert_eq!(text(0), "0 B");
+        assert_eq!(text(1023), "1023 B");
+        assert_eq!(text(1536), "1.5 KiB");
+        assert_eq!(text(u64::MAX), "16383.9 PiB");
+    }
+}

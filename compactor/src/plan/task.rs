@@ -1,0 +1,143 @@
+//! One merge.
+
+use model::{
+    BlockDesc, BlockId, BlockMeta, BlockStats, CompactionMeta, Downsample, FileMeta, Labels,
+    ParquetMeta, ThanosMeta, TimeRange, Timestamp,
+};
+use serde::Serialize;
+
+use super::{Candidate, Window, duplicates, show::Moment};
+use crate::group::GroupKey;
+
+/// TSDB blocks of one group that become one Parquet block.
+#[derive(Clone, Debug, Serialize)]
+pub struct Task {
+    /// The same for the same work, whoever plans it: `<group>-<first ms>-<end ms>-<number of inputs>`.
+    pub id: String,
+    /// The group.
+    pub group: GroupKey,
+    /// The external labels of the group.
+    #[serde(serialize_with = "as_text")]
+    pub labels: Labels,
+    /// The window that the output is for; none where the inputs fit into no window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+    /// First millisecond of the output, included.
+    pub min_time: Timestamp,
+    /// End of the output in milliseconds, excluded.
+    pub max_time: Timestamp,
+    /// What is merged, in the order of time; of equal timestamps the sample of the earlier block counts.
+    pub inputs: Vec<Candidate>,
+    /// Bytes of the inputs.
+    pub bytes_in: u64,
+    /// Bytes that the work folder needs at most.
+    pub disk_bytes: u64,
+}
+
+/// What a merge has made, beside what its task tells.
+#[derive(Clone, Debug)]
+pub(crate) struct Made {
+    /// The output's name.
+    pub(crate) ulid: BlockId,
+    /// Counts.
+    pub(crate) stats: BlockStats,
+    /// The Parquet section.
+    pub(crate) parquet: ParquetMeta,
+    /// Every file but `meta.json`.
+    pub(crate) files: Vec<FileMeta>,
+    /// When.
+    pub(crate) now: Timestamp,
+}
+
+impl Task {
+    /// A merge of `blocks`, of which there is at least one, in the order of time.
+    pub(super) fn new(group: GroupKey, window: Option<Window>, blocks: &[&Candidate]) -> Self {
+        let min_time = blocks.iter().map(|b| b.meta.min_time).min();
+        let max_time = blocks.iter().map(|b| b.meta.max_time).max();
+        let (min_time, max_time) = (min_time.unwrap_or_default(), max_time.unwrap_or_default());
+        let inputs: Vec<Candidate> = blocks.iter().map(|b| (*b).clone()).collect();
+        let bytes_in = bytes_of(&inputs);
+        let labels = inputs.first().map(|b| b.meta.external_labels());
+        Self {
+            id: format!("{group}-{min_time}-{max_time}-{}", inputs.len()),
+            group,
+            labels: labels.unwrap_or_default(),
+            window,
+            min_time,
+            max_time,
+            inputs,
+            bytes_in,
+            // The output holds the inputs' chunks and repeats fewer labels.
+            disk_bytes: bytes_in.saturating_mul(2),
+        }
+    }
+
+    /// The times that a sample of the output may have, both ends included.
+    #[must_use]
+    pub fn range(&self) -> TimeRange {
+        let last = self.max_time.0.saturating_sub(1).max(self.min_time.0);
+        TimeRange::new(self.min_time.0, last)
+    }
+
+    /// The names of the inputs, in the order of time.
+    pub fn input_ids(&self) -> impl Iterator<Item = BlockId> {
+        self.inputs.iter().map(|b| b.meta.ulid)
+    }
+
+    /// The `meta.json` of the output.
+    pub(crate) fn meta(&self, made: Made) -> BlockMeta {
+        let metas = || self.inputs.iter().map(|b| &b.meta);
+        let mut sources: Vec<BlockId> = metas().flat_map(|m| duplicates::sources(m)).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        let parent = |m: &std::sync::Arc<BlockMeta>| BlockDesc {
+            ulid: m.ulid,
+            min_time: m.min_time,
+            max_time: m.max_time,
+        };
+        let level = metas().map(|m| m.compaction.level).max().unwrap_or(0);
+        let mut files = made.files;
+        files.push(FileMeta {
+            rel_path: BlockMeta::FILE.to_owned(),
+            ..FileMeta::default()
+        });
+        files.sort_by(|a, b| a.rel_path.cmp(&b.rel_path));
+        let labels = self.labels.iter();
+        BlockMeta {
+            ulid: made.ulid,
+            min_time: self.min_time,
+            max_time: self.max_time,
+            stats: made.stats,
+            compaction: CompactionMeta {
+                level: level.saturating_add(1),
+                sources,
+                parents: metas().map(parent).collect(),
+                ..CompactionMeta::default()
+            },
+            version: 1,
+            thanos: Some(ThanosMeta {
+                version: 1,
+                labels: labels.map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+                downsample: Downsample {
+                    resolution: self.group.resolution,
+                },
+                source: "compactor".to_owned(),
+                files,
+                upload_time: Moment(made.now).to_string(),
+                ..ThanosMeta::default()
+            }),
+            parquet: Some(made.parquet),
+            extra: serde_json::Map::new(),
+        }
+    }
+}
+
+pub(super) fn bytes_of(blocks: &[Candidate]) -> u64 {
+    blocks
+        .iter()
+        .fold(0, |sum, block| sum.saturating_add(block.bytes))
+}
+
+fn as_text<S: serde::Serializer>(labels: &Labels, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(labels.iter())
+}
