@@ -3,14 +3,21 @@
 //! Pure values; this crate reads no file, waits for nothing and knows no object store.
 
 mod block_id;
+mod cursor;
+mod histogram;
 mod labels;
 mod marks;
 mod matcher;
 mod meta;
+mod quote;
+mod selector;
 mod time;
 
 pub use crate::{
     block_id::{BlockId, InvalidBlockId},
+    histogram::{
+        CUSTOM_BUCKETS, CounterReset, Counts, Histogram, HistogramCounts, STALE_NAN, Span,
+    },
     labels::{Labels, LabelsBuilder, METRIC_NAME},
     marks::{DeletionMark, NoCompactMark, NoCompactReason, NoDownsampleMark},
     matcher::{MatchOp, Matcher, MatcherError},
@@ -18,5 +25,6 @@ pub use crate::{
         BlockDesc, BlockMeta, BlockStats, CompactionMeta, Downsample, FileMeta, IndexStats,
         MetaError, ParquetMeta, ParquetShard, Resolution, ThanosMeta,
     },
+    selector::{SelectorError, parse_selector},
     time::{TimeRange, Timestamp},
 };

@@ -1,6 +1,15 @@
 //! Label matchers, with the meaning they have in PromQL.
 
-use regex::Regex;
+mod glob;
+mod pattern;
+mod re2;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc};
+
+use crate::quote::{Quoted, is_plain_name};
+use pattern::Pattern;
 
 /// How a matcher compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,6 +25,8 @@ pub enum MatchOp {
 }
 
 /// A condition on one label. A series without the label has the empty value.
+///
+/// Written as in PromQL, so that it can be read back.
 #[derive(Clone, Debug)]
 pub struct Matcher {
     /// The label's name.
@@ -24,13 +35,14 @@ pub struct Matcher {
     pub op: MatchOp,
     /// The value or pattern, as written.
     pub value: String,
-    regex: Option<Regex>,
+    /// Of [`MatchOp::Regex`] and [`MatchOp::NotRegex`].
+    pattern: Option<Arc<Pattern>>,
 }
 
 /// A matcher that cannot be.
 #[derive(Debug, thiserror::Error)]
 pub enum MatcherError {
-    /// The pattern is no regular expression as Go's RE2 knows them.
+    /// The pattern is no regular expression as Go's RE2 knows them, or too large a one.
     #[error("matcher {matcher}: {reason}")]
     Regex {
         /// The matcher as written.
@@ -44,39 +56,37 @@ impl Matcher {
     /// A matcher; patterns are anchored at both ends, as in PromQL.
     ///
     /// # Errors
-    /// When a pattern is no regular expression.
+    /// When a pattern is no regular expression, or takes too much memory when compiled.
     pub fn new(
         op: MatchOp,
         name: impl Into<String>,
         value: impl Into<String>,
     ) -> Result<Self, MatcherError> {
-        let (name, value) = (name.into(), value.into());
-        let regex = match op {
-            MatchOp::Equal | MatchOp::NotEqual => None,
-            MatchOp::Regex | MatchOp::NotRegex => Some(
-                Regex::new(&format!("^(?s:{value})$")).map_err(|e| MatcherError::Regex {
-                    matcher: format!("{name}=~{value:?}"),
-                    reason: e.to_string(),
-                })?,
-            ),
-        };
-        Ok(Self {
-            name,
+        let mut matcher = Self {
+            name: name.into(),
             op,
-            value,
-            regex,
-        })
+            value: value.into(),
+            pattern: None,
+        };
+        if matches!(op, MatchOp::Regex | MatchOp::NotRegex) {
+            let pattern = Pattern::compile(&matcher.value).map_err(|e| MatcherError::Regex {
+                matcher: shortened(matcher.to_string()),
+                reason: e.to_string(),
+            })?;
+            matcher.pattern = Some(Arc::new(pattern));
+        }
+        Ok(matcher)
     }
 
     /// Whether a series whose label has `value` (empty: has no such label) is meant.
     #[must_use]
     pub fn matches(&self, value: &str) -> bool {
-        let regex = || self.regex.as_ref().is_some_and(|r| r.is_match(value));
+        let pattern = || self.pattern.as_ref().is_some_and(|p| p.matches(value));
         match self.op {
             MatchOp::Equal => self.value == value,
             MatchOp::NotEqual => self.value != value,
-            MatchOp::Regex => regex(),
-            MatchOp::NotRegex => !regex(),
+            MatchOp::Regex => pattern(),
+            MatchOp::NotRegex => !pattern(),
         }
     }
 
@@ -86,15 +96,54 @@ impl Matcher {
         self.matches("")
     }
 
-    /// The only values that can match, if they are few: of `=`, and of `=~` with alternatives.
+    /// The only values that can match, if they are few: of `=`, and of `=~` with alternatives. Ascending, each once.
     #[must_use]
     pub fn set_matches(&self) -> Option<&[String]> {
-        (self.op == MatchOp::Equal).then_some(std::slice::from_ref(&self.value))
+        match self.op {
+            MatchOp::Equal => Some(std::slice::from_ref(&self.value)),
+            MatchOp::Regex => self.pattern.as_ref()?.set(),
+            MatchOp::NotEqual | MatchOp::NotRegex => None,
+        }
     }
 
     /// The prefix that each matching value has, if a `=~` tells one.
     #[must_use]
     pub fn prefix(&self) -> Option<&str> {
-        None
+        match self.op {
+            MatchOp::Regex => self.pattern.as_ref()?.prefix(),
+            MatchOp::Equal | MatchOp::NotEqual | MatchOp::NotRegex => None,
+        }
     }
+}
+
+impl fmt::Display for MatchOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::Regex => "=~",
+            Self::NotRegex => "!~",
+        })
+    }
+}
+
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if is_plain_name(&self.name) {
+            f.write_str(&self.name)?;
+        } else {
+            Quoted(&self.name).fmt(f)?;
+        }
+        write!(f, "{}{}", self.op, Quoted(&self.value))
+    }
+}
+
+/// What an error shows of a matcher; a pattern may be megabytes.
+fn shortened(mut matcher: String) -> String {
+    const SHOWN: usize = 200;
+    if let Some((end, _)) = matcher.char_indices().nth(SHOWN) {
+        matcher.truncate(end);
+        matcher.push('…');
+    }
+    matcher
 }

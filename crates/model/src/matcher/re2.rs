@@ -1,0 +1,266 @@
+//! Go's regular expressions (`regexp/syntax`, as RE2), read into the form that Rust's regex engine compiles.
+//!
+//! Rust's own syntax is another one, and not only where it refuses: `[a&&b]`, `\<` and `\d` mean something else
+//! there without a word. So no pattern reaches Rust's parser as it was written.
+//!
+//! Only whether a whole value matches is asked. Therefore groups capture nothing, and greed, which decides
+//! what a match spans but not whether there is one, is read and forgotten.
+//!
+//! Unicode's tables are those of `regex-syntax`, a version newer than Go's: characters assigned between the
+//! two are in more classes here. Names of classes are taken without regard to case, `_` and `-`, as Go does
+//! since 1.25; the names with `_` that it lost thereby are known here as before.
+
+mod class;
+mod counts;
+mod error;
+mod escape;
+mod group;
+mod node;
+mod unicode;
+
+use regex_syntax::hir::{Class, ClassUnicode, Dot, Hir, Look};
+
+pub(super) use error::SyntaxError;
+use error::{Problem, Result};
+use group::{Flags, Group, Opening};
+use node::Node;
+
+use crate::cursor::Cursor;
+
+/// How many ranges all classes of an expression may have. Go allows more; what has as many is far beyond
+/// the limit of a compiled expression.
+const MAX_RANGES: usize = 1 << 20;
+
+/// Reads `pattern` and anchors it at both ends; `.` matches line ends too.
+pub(super) fn parse(pattern: &str) -> Result<Hir> {
+    let mut parser = Parser {
+        cursor: Cursor::new(pattern),
+        flags: Flags::default(),
+        group: Group::outermost(),
+        outer: Vec::new(),
+        ranges: 0,
+    };
+    parser.read_all()?;
+    if !parser.outer.is_empty() {
+        return Err(SyntaxError::new(
+            Problem::MissingParen,
+            parser.group.at,
+            pattern,
+        ));
+    }
+    let large = |problem| SyntaxError::new(problem, 0, pattern);
+    let node = parser.group.finish().map_err(large)?;
+    let [start, end] = [Look::Start, Look::End].map(|look| Node::leaf(Hir::look(look)));
+    // Go's limits are on the anchored expression too.
+    let whole = Node::concat(vec![start, node, end]);
+    Ok(whole.map_err(large)?.hir)
+}
+
+struct Parser<'p> {
+    cursor: Cursor<'p>,
+    flags: Flags,
+    /// The innermost group that is open.
+    group: Group,
+    /// The groups around it, outermost first.
+    outer: Vec<Group>,
+    /// Ranges in classes so far.
+    ranges: usize,
+}
+
+/// What a step read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// A repetition: another one must not follow directly.
+    Repeat,
+    Other,
+}
+
+impl Parser<'_> {
+    fn read_all(&mut self) -> Result<()> {
+        let mut last = (0, Step::Other);
+        while let Some(c) = self.cursor.peek() {
+            let at = self.cursor.at();
+            let step = self.step(c)?;
+            if step == Step::Repeat && last.1 == Step::Repeat {
+                return Err(self.error(Problem::RepeatOfRepeat, last.0));
+            }
+            last = (at, step);
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, c: char) -> Result<Step> {
+        let at = self.cursor.at();
+        match c {
+            '*' | '+' | '?' => {
+                self.cursor.bump();
+                let min = u32::from(c == '+');
+                let max = (c == '?').then_some(1);
+                self.repeat(at, min, max)?;
+                return Ok(Step::Repeat);
+            }
+            '{' => {
+                if let Some(counts) = counts::counts(&mut self.cursor) {
+                    let (min, max) = counts.map_err(|problem| self.error(problem, at))?;
+                    self.repeat(at, min, max)?;
+                    return Ok(Step::Repeat);
+                }
+                self.cursor.bump();
+                self.literal('{')?;
+            }
+            '(' => self.open()?,
+            ')' => self.close()?,
+            '|' => {
+                self.cursor.bump();
+                let alternative = self.group.next_alternative();
+                alternative.map_err(|problem| self.error(problem, at))?;
+            }
+            '^' | '$' | '.' => {
+                self.cursor.bump();
+                self.push(self.flags.meaning(c));
+            }
+            '[' => {
+                let class = class::bracketed(&mut self.cursor, self.flags)?;
+                self.class(at, class)?;
+            }
+            '\\' => self.escaped()?,
+            _ => self.literals()?,
+        }
+        Ok(Step::Other)
+    }
+
+    /// A run of characters that stand for themselves. The last one stands alone if it may be repeated, which
+    /// `a(?i)*` and `a\Q\E*` do too.
+    fn literals(&mut self) -> Result<()> {
+        let run = self.cursor.take_while(|c| !r"*+?{()|^$.[\".contains(c));
+        if self.flags.fold {
+            return run.chars().try_for_each(|c| self.literal(c));
+        }
+        let repeated = self.cursor.peek().is_some_and(|c| r"*+?{(\".contains(c));
+        let last = run.char_indices().next_back().map_or(0, |(last, _)| last);
+        let (all_but_last, last) = run.split_at(if repeated { last } else { run.len() });
+        for run in [all_but_last, last] {
+            if !run.is_empty() {
+                self.group.items.push(Node::literal(run));
+            }
+        }
+        Ok(())
+    }
+
+    fn literal(&mut self, c: char) -> Result<()> {
+        if self.flags.fold {
+            self.class(self.cursor.at(), class::folded(c))
+        } else {
+            self.group
+                .items
+                .push(Node::literal(c.encode_utf8(&mut [0; 4])));
+            Ok(())
+        }
+    }
+
+    fn class(&mut self, at: usize, class: ClassUnicode) -> Result<()> {
+        self.ranges += class.ranges().len();
+        if self.ranges > MAX_RANGES {
+            return Err(self.error(Problem::Large, at));
+        }
+        self.push(Hir::class(Class::Unicode(class)));
+        Ok(())
+    }
+
+    fn push(&mut self, hir: Hir) {
+        self.group.items.push(Node::leaf(hir));
+    }
+
+    /// What begins with `\` outside of classes.
+    fn escaped(&mut self) -> Result<()> {
+        let at = self.cursor.at();
+        let looks = [
+            (r"\A", Look::Start),
+            (r"\z", Look::End),
+            (r"\b", Look::WordAscii),
+            (r"\B", Look::WordAsciiNegate),
+        ];
+        for (token, look) in looks {
+            if self.cursor.eat(token) {
+                self.push(Hir::look(look));
+                return Ok(());
+            }
+        }
+        if self.cursor.eat(r"\Q") {
+            let quoted = self.cursor.take_until(r"\E");
+            let quoted = quoted.unwrap_or_else(|| self.cursor.take_rest());
+            return quoted.chars().try_for_each(|c| self.literal(c));
+        }
+        if let Some(ranges) = class::escaped(&mut self.cursor, self.flags)? {
+            return self.class(at, ClassUnicode::new(ranges));
+        }
+        match char::from_u32(escape::code_point(&mut self.cursor)?) {
+            Some(c) => self.literal(c),
+            None => {
+                // A surrogate; no text has one.
+                self.push(Hir::fail());
+                Ok(())
+            }
+        }
+    }
+
+    fn open(&mut self) -> Result<()> {
+        let at = self.cursor.at();
+        match group::opening(&mut self.cursor, self.flags)? {
+            Opening::Flags(flags) => self.flags = flags,
+            Opening::Group(flags, captures) => {
+                let inner = Group::new(at, self.flags, captures);
+                self.outer.push(std::mem::replace(&mut self.group, inner));
+                self.flags = flags;
+            }
+        }
+        Ok(())
+    }
+
+    /// The flags that a lone `(?i)` sets go back to what they were where the group around it began.
+    fn close(&mut self) -> Result<()> {
+        let at = self.cursor.at();
+        self.cursor.bump();
+        let Some(outer) = self.outer.pop() else {
+            return Err(self.error(Problem::UnexpectedParen, at));
+        };
+        let closed = std::mem::replace(&mut self.group, outer);
+        self.flags = closed.flags_before;
+        let start = closed.at;
+        let node = closed
+            .finish()
+            .map_err(|problem| self.error(problem, start))?;
+        self.group.items.push(node);
+        Ok(())
+    }
+
+    /// Repeats what was read last.
+    fn repeat(&mut self, at: usize, min: u32, max: Option<u32>) -> Result<()> {
+        self.cursor.eat("?");
+        let Some(node) = self.group.items.pop() else {
+            return Err(self.error(Problem::MissingRepeatArgument, at));
+        };
+        let node = node.repeat(min, max);
+        let node = node.map_err(|problem| self.error(problem, at))?;
+        self.group.items.push(node);
+        Ok(())
+    }
+
+    fn error(&self, problem: Problem, start: usize) -> SyntaxError {
+        SyntaxError::new(problem, start, self.cursor.since(start))
+    }
+}
+
+impl Flags {
+    /// What `^`, `$` or `.` means.
+    fn meaning(self, c: char) -> Hir {
+        match (c, self.lines) {
+            ('^', false) => Hir::look(Look::Start),
+            ('^', true) => Hir::look(Look::StartLF),
+            ('$', false) => Hir::look(Look::End),
+            ('$', true) => Hir::look(Look::EndLF),
+            _ if self.dot_matches_line_end => Hir::dot(Dot::AnyChar),
+            _ => Hir::dot(Dot::AnyCharExceptLF),
+        }
+    }
+}

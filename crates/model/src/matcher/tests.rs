@@ -1,0 +1,283 @@
+use proptest::prelude::*;
+use regex::Regex;
+use serde::Deserialize;
+
+use super::*;
+
+const GO: &str = include_str!("testdata/go_regexp.jsonl");
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Row {
+    Values(String, Verdict, Vec<String>),
+    Error(String, Verdict),
+}
+
+#[derive(Deserialize, PartialEq)]
+enum Verdict {
+    #[serde(rename = "matches")]
+    Matches,
+    #[serde(rename = "all but")]
+    AllBut,
+    #[serde(rename = "error")]
+    Error,
+}
+
+fn matcher(op: MatchOp, value: &str) -> Matcher {
+    Matcher::new(op, "a", value).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn error(pattern: &str) -> String {
+    match Matcher::new(MatchOp::Regex, "a", pattern) {
+        Ok(_) => panic!("{pattern} is taken"),
+        Err(e) => e.to_string(),
+    }
+}
+
+fn strings(values: &[&str]) -> Vec<String> {
+    values.iter().map(|&value| value.to_owned()).collect()
+}
+
+#[test]
+fn patterns_mean_what_they_mean_in_go() {
+    let mut lines = GO.lines().filter(|line| !line.starts_with("# "));
+    let values: Vec<String> = serde_json::from_str(lines.next().unwrap()).unwrap();
+    let mut rows = 0;
+    for line in lines {
+        rows += 1;
+        let (pattern, verdict, listed) = match serde_json::from_str(line).unwrap() {
+            Row::Values(pattern, verdict, values) => (pattern, verdict, values),
+            Row::Error(pattern, verdict) => (pattern, verdict, Vec::new()),
+        };
+        let Ok(matcher) = Matcher::new(MatchOp::Regex, "a", pattern.as_str()) else {
+            assert!(verdict == Verdict::Error, "{pattern:?} is an error");
+            continue;
+        };
+        assert!(verdict != Verdict::Error, "{pattern:?} is no error");
+        for value in &values {
+            let expected = listed.contains(value) == (verdict == Verdict::Matches);
+            assert_eq!(matcher.matches(value), expected, "{pattern:?} on {value:?}");
+        }
+    }
+    assert!(rows > 400, "{rows} rows");
+}
+
+#[test]
+fn negated_matchers_mean_the_other_values() {
+    for (op, value, yes, no) in [
+        (MatchOp::Equal, "x", "x", "y"),
+        (MatchOp::NotEqual, "x", "", "x"),
+        (MatchOp::Regex, "x.*", "xy", "yx"),
+        (MatchOp::NotRegex, "x.*", "", "x"),
+        (MatchOp::NotRegex, "x|y", "", "y"),
+    ] {
+        let matcher = matcher(op, value);
+        assert!(matcher.matches(yes), "{matcher} on {yes:?}");
+        assert!(!matcher.matches(no), "{matcher} on {no:?}");
+        assert_eq!(matcher.matches_empty(), yes.is_empty(), "{matcher}");
+    }
+}
+
+#[test]
+fn tells_the_only_values_that_match() {
+    for (pattern, set) in [
+        ("b|a|c|a", &["a", "b", "c"][..]),
+        ("(a|b)c", &["ac", "bc"]),
+        ("[ab]c", &["ac", "bc"]),
+        ("^foo$", &["foo"]),
+        (r"a\.b", &["a.b"]),
+        ("", &[""]),
+        ("a|", &["", "a"]),
+        ("x(1|2)?", &["x", "x1", "x2"]),
+        ("(?i)ab", &["AB", "Ab", "aB", "ab"]),
+        ("foo|bar[12]|(x|y)z", &["bar1", "bar2", "foo", "xz", "yz"]),
+        (r"[^\x00-\x{10FFFF}]", &[]),
+    ] {
+        let expected = strings(set);
+        assert_eq!(
+            matcher(MatchOp::Regex, pattern).set_matches(),
+            Some(expected.as_slice()),
+            "{pattern}"
+        );
+        assert_eq!(matcher(MatchOp::NotRegex, pattern).set_matches(), None);
+    }
+    for pattern in [
+        "a.*",
+        "[^a]",
+        r"\ba",
+        "a+",
+        "[a-z][a-z]",
+        "(?m)^a",
+        "(?i)abcdefghijk",
+    ] {
+        assert_eq!(
+            matcher(MatchOp::Regex, pattern).set_matches(),
+            None,
+            "{pattern}"
+        );
+    }
+    let equal = strings(&["a|b"]);
+    assert_eq!(
+        matcher(MatchOp::Equal, "a|b").set_matches(),
+        Some(equal.as_slice())
+    );
+    assert_eq!(matcher(MatchOp::NotEqual, "a").set_matches(), None);
+}
+
+#[test]
+fn written_out_alternatives_are_a_set_however_many() {
+    let names: Vec<String> = (0..5000).map(|i| format!("pod-{i:05}")).collect();
+    let many = matcher(MatchOp::Regex, &names.join("|"));
+    assert_eq!(many.set_matches(), Some(names.as_slice()));
+    assert!(many.matches("pod-04999") && !many.matches("pod-05000"));
+}
+
+#[test]
+fn tells_the_prefix_of_the_values_that_match() {
+    for (pattern, prefix) in [
+        ("node-.*", Some("node-")),
+        ("node-[0-9]+", Some("node-")),
+        ("^node-.+", Some("node-")),
+        ("(foo|fob).*", Some("fo")),
+        ("foo.*|foobar", Some("foo")),
+        ("(?i)a.*", None),
+        ("(?i)1a.*", Some("1")),
+        // The two share a byte, but no character.
+        ("(é|è).*", None),
+        (".*a", None),
+        ("a.*|b", None),
+        ("a?b.*", None),
+    ] {
+        assert_eq!(
+            matcher(MatchOp::Regex, pattern).prefix(),
+            prefix,
+            "{pattern}"
+        );
+        assert_eq!(matcher(MatchOp::NotRegex, pattern).prefix(), None);
+    }
+}
+
+#[test]
+fn errors_name_the_matcher_the_place_and_what_is_wrong() {
+    assert_eq!(
+        error("ab{1001}"),
+        r#"matcher a=~"ab{1001}": regular expression: byte 2: invalid repeat count, expected at most 1000 in all: "{1001}""#
+    );
+    for (pattern, place) in [
+        ("a**", "byte 1: invalid nested repetition operator: \"**\""),
+        ("x(ab", "byte 1: missing closing )"),
+        ("ab)", "byte 2: unexpected )"),
+        ("é[b", "byte 2: missing closing ]"),
+        ("[z-a]", "byte 1: invalid character class range: \"z-a\""),
+        ("a(?x)b", "byte 1: invalid or unsupported Perl syntax"),
+        (r"a\1", "byte 1: invalid escape sequence"),
+        (r"a\", "byte 1: trailing backslash"),
+        ("|*", "byte 1: missing argument to repetition operator"),
+        (
+            r"\p{Foo}",
+            r#"byte 0: invalid character class range: "\\p{Foo}""#,
+        ),
+    ] {
+        let error = error(pattern);
+        assert!(error.contains(place), "{error}");
+    }
+}
+
+#[test]
+fn refuses_what_nests_too_deeply_or_grows_too_large() {
+    let nested = |depth| format!("{}e{}", "(b|cd".repeat(depth), ")".repeat(depth));
+    assert!(matcher(MatchOp::Regex, &nested(330)).matches("cdcdb"));
+    assert!(error(&nested(1000)).contains("nests too deeply"));
+    let captures = |depth| format!("{}a{}", "(".repeat(depth), ")".repeat(depth));
+    assert!(matcher(MatchOp::Regex, &captures(998)).matches("a"));
+    assert!(error(&captures(999)).contains("nests too deeply"));
+    let plain = format!("{}a{}", "(?:".repeat(5000), ")".repeat(5000));
+    assert!(matcher(MatchOp::Regex, &plain).matches("a"));
+    assert!(error(r"\pL{1000}").contains("takes more than 10485760 bytes when compiled"));
+    assert!(error(&r"\pL".repeat(2000)).contains("expression too large"));
+    assert!(error(&"(aaaaaaaaaa){1000}".repeat(340)).contains("expression too large"));
+}
+
+#[test]
+fn errors_do_not_repeat_a_huge_pattern() {
+    let error = error(&format!("({}", "a".repeat(1 << 20)));
+    assert!(error.len() < 500, "{} bytes", error.len());
+}
+
+/// What means the same to Rust's engine as it is.
+fn common_patterns() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        4 => "[abé]{1,3}",
+        2 => Just(".*".to_owned()),
+        2 => Just(".+".to_owned()),
+        1 => Just(".".to_owned()),
+        1 => Just("[ab]".to_owned()),
+        1 => Just("[^b]".to_owned()),
+        1 => Just(".{2,}".to_owned()),
+        1 => Just("^".to_owned()),
+        1 => Just("$".to_owned()),
+        1 => Just(String::new()),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            4 => prop::collection::vec(inner.clone(), 1..4).prop_map(|parts| parts.concat()),
+            2 => prop::collection::vec(inner.clone(), 2..4).prop_map(|parts| format!("({})", parts.join("|"))),
+            1 => inner.clone().prop_map(|part| format!("(?i:{part})")),
+            1 => inner.clone().prop_map(|part| format!("({part})?")),
+            1 => inner.prop_map(|part| format!("({part})*")),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn fast_paths_answer_as_the_plain_regex(
+        pattern in common_patterns(),
+        values in prop::collection::vec("[abABéÉ\n]{0,7}", 40),
+    ) {
+        let plain = Regex::new(&format!("^(?s:{pattern})$")).unwrap();
+        let fast = matcher(MatchOp::Regex, &pattern);
+        let none = matcher(MatchOp::NotRegex, &pattern);
+        let set = fast.set_matches().unwrap_or_default().to_vec();
+        prop_assert!(set.is_sorted());
+        for value in values.iter().chain(&set).map(String::as_str).chain([""]) {
+            let expected = plain.is_match(value);
+            prop_assert_eq!(fast.matches(value), expected, "{} on {:?}", pattern, value);
+            prop_assert_eq!(none.matches(value), !expected);
+            if let Some(set) = fast.set_matches() {
+                prop_assert_eq!(set.iter().any(|known| known == value), expected);
+            }
+            if expected {
+                prop_assert!(value.starts_with(fast.prefix().unwrap_or_default()));
+            }
+        }
+    }
+
+    #[test]
+    fn no_pattern_makes_it_panic(
+        pattern in prop::collection::vec(
+            prop_oneof![
+                Just("(?"), Just("(?P<"), Just("(?i)"), Just("[:"), Just(":]"), Just("[^"), Just(r"\x{"), Just(r"\p{"),
+                Just(r"\Q"), Just(r"\E"), Just("{1,"), Just("2}"), Just("("), Just(")"), Just("["), Just("]"),
+                Just("*"), Just("+"), Just("?"), Just("|"), Just("-"), Just("\\"), Just("é"), Just("a"), Just("}"),
+            ],
+            0..16,
+        ).prop_map(|parts| parts.concat()),
+        value in "[aé(]{0,3}",
+    ) {
+        match Matcher::new(MatchOp::Regex, "a", pattern.as_str()) {
+            // The places that errors name lie in the pattern.
+            Err(MatcherError::Regex { reason, .. }) => {
+                let (_, place) = reason.split_once("byte ").unwrap();
+                let (at, _) = place.split_once(':').unwrap();
+                prop_assert!(pattern.get(at.parse::<usize>().unwrap()..).is_some());
+            }
+            Ok(matcher) => {
+                let negated = Matcher::new(MatchOp::NotRegex, "a", pattern.as_str()).unwrap();
+                prop_assert_ne!(matcher.matches(&value), negated.matches(&value));
+            }
+        }
+    }
+}
