@@ -21,7 +21,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for reference in all {
         series.read(reference, &mut entry)?;
         let metas = entry.chunks.iter();
-        let chunks: Vec<_> = metas.map(|meta| chunks.read(meta)).collect::<Result<_, _>>()?;
+        let chunks: Vec<_> = metas
+            .map(|meta| chunks.read(meta))
+            .collect::<Result<_, _>>()?;
         writer.add_series_of(&entry.labels, &chunks)?;
     }
     writer.finish(block.meta().clone())?;

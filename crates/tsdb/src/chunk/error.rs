@@ -1,0 +1,64 @@
+//! What can be wrong with a chunk's data.
+
+use super::Encoding;
+
+/// An encoding that cannot be read here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown chunk encoding {}{}", .0, name(*.0))]
+pub struct UnknownEncoding(
+    /// The encoding's number.
+    pub u8,
+);
+
+/// Why the samples of a chunk cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChunkError {
+    /// The encoding is not known.
+    #[error(transparent)]
+    Encoding(#[from] UnknownEncoding),
+    /// The encoding is known, and holds something else than is asked for.
+    #[error("expected a chunk of {expected}, found encoding {found:?}")]
+    Kind {
+        /// What is asked for.
+        expected: &'static str,
+        /// What the chunk has.
+        found: Encoding,
+    },
+    /// The data is not what its encoding says.
+    #[error("chunk data at byte {} bit {}: expected {expected}, found {found}", .bit / 8, .bit % 8)]
+    Corrupt {
+        /// Where in the chunk's data, in bits.
+        bit: u64,
+        /// What the encoding wants there.
+        expected: &'static str,
+        /// What is there.
+        found: String,
+    },
+}
+
+impl ChunkError {
+    #[cold]
+    pub(super) fn corrupt(bit: usize, expected: &'static str, found: impl Into<String>) -> Self {
+        Self::Corrupt {
+            bit: bit as u64,
+            expected,
+            found: found.into(),
+        }
+    }
+
+    /// The data ends where more of it is wanted.
+    #[cold]
+    pub(super) fn end(data: &[u8], expected: &'static str) -> Self {
+        Self::corrupt(data.len() * 8, expected, "the end of the data")
+    }
+}
+
+/// What later versions of Prometheus call an encoding.
+fn name(encoding: u8) -> &'static str {
+    match encoding {
+        4 => " (XOR2)",
+        5 => " (histogram with start times)",
+        6 => " (float histogram with start times)",
+        _ => "",
+    }
+}

@@ -1,0 +1,126 @@
+//! Bits being read, from the highest of each byte on.
+
+use super::ChunkError;
+
+/// A place in the bits of a chunk's data.
+///
+/// [`BitReader::peek`] and [`BitReader::skip`] may run past the end, where all bits are zero; the
+/// caller then asks [`BitReader::check_end`] before it gives out what it read. All else checks.
+#[derive(Clone, Debug)]
+pub(super) struct BitReader<'a> {
+    bytes: &'a [u8],
+    /// The next bit, counted from the start of `bytes`.
+    at: usize,
+}
+
+/// Bits that one [`BitReader::peek`] is sure to give.
+pub(super) const PEEK: u32 = 57;
+
+impl<'a> BitReader<'a> {
+    /// All of a chunk's data, to be read from the byte `start` on.
+    pub(super) fn new(bytes: &'a [u8], start: usize) -> Self {
+        Self {
+            bytes,
+            at: start * 8,
+        }
+    }
+
+    /// The next bits, highest first: at least [`PEEK`], with zeros behind them and behind the end.
+    #[inline]
+    pub(super) fn peek(&self) -> u64 {
+        let rest = self.bytes.get(self.at / 8..).unwrap_or_default();
+        let word = match rest.first_chunk() {
+            Some(word) => u64::from_be_bytes(*word),
+            None => last_bytes(rest),
+        };
+        word << (self.at % 8)
+    }
+
+    /// Goes on by `bits`.
+    #[inline]
+    pub(super) fn skip(&mut self, bits: u32) {
+        self.at += bits as usize;
+    }
+
+    /// Where the next bit is, counted from the start of the data.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// How many bits are left.
+    pub(super) fn left(&self) -> usize {
+        (self.bytes.len() * 8).saturating_sub(self.at)
+    }
+
+    /// Checks that nothing was read from behind the end.
+    #[inline]
+    pub(super) fn check_end(&self, expected: &'static str) -> Result<(), ChunkError> {
+        if self.at > self.bytes.len() * 8 {
+            return Err(ChunkError::end(self.bytes, expected));
+        }
+        Ok(())
+    }
+
+    /// The next `n` bits, at most 64, as the low ones of a word.
+    #[inline]
+    pub(super) fn bits(&mut self, n: u32, expected: &'static str) -> Result<u64, ChunkError> {
+        let value = self.unchecked_bits(n);
+        self.check_end(expected)?;
+        Ok(value)
+    }
+
+    /// As [`BitReader::bits`]; may run past the end.
+    #[inline]
+    pub(super) fn unchecked_bits(&mut self, n: u32) -> u64 {
+        let low = n.saturating_sub(PEEK);
+        let mut value = top(self.peek(), n - low);
+        self.skip(n - low);
+        if low > 0 {
+            value = value << low | top(self.peek(), low);
+            self.skip(low);
+        }
+        value
+    }
+
+    /// An uvarint of up to 64 bits.
+    pub(super) fn uvarint(&mut self, expected: &'static str) -> Result<u64, ChunkError> {
+        let start = self.at;
+        let mut value = 0;
+        for shift in (0..70).step_by(7) {
+            let byte = self.bits(8, expected)?;
+            if shift == 63 && byte > 1 {
+                break;
+            }
+            value |= (byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(ChunkError::corrupt(
+            start,
+            expected,
+            "an integer of more than 64 bits",
+        ))
+    }
+
+    /// A varint.
+    pub(super) fn varint(&mut self, expected: &'static str) -> Result<i64, ChunkError> {
+        let zigzag = self.uvarint(expected)?;
+        Ok((zigzag >> 1).cast_signed() ^ -((zigzag & 1).cast_signed()))
+    }
+}
+
+/// The highest `n` bits of a word, as its low ones.
+#[inline]
+fn top(word: u64, n: u32) -> u64 {
+    word.checked_shr(64 - n).unwrap_or(0)
+}
+
+/// Fewer than eight bytes, and zeros.
+fn last_bytes(rest: &[u8]) -> u64 {
+    rest.iter()
+        .fold((0, 64), |(word, shift), byte| {
+            (word | u64::from(*byte) << (shift - 8), shift - 8)
+        })
+        .0
+}

@@ -1,0 +1,142 @@
+//! What can go wrong with a block, and where in it.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use model::MetaError;
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What is wrong with a block.
+///
+/// `file` is the path below the block (`index`, `chunks/000001`, `tombstones`) where only bytes
+/// were given, and the path on disk where a file was read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The bytes are not what the format says.
+    #[error("{file} at byte {offset}: expected {expected}, found {found}")]
+    Corrupt {
+        /// The file.
+        file: String,
+        /// Where in the file, in bytes.
+        offset: u64,
+        /// What the format wants there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// A version of the format that this program does not know.
+    #[error("{file}: unknown version {found}, expected {expected}")]
+    Version {
+        /// The file.
+        file: String,
+        /// The versions that are known.
+        expected: &'static str,
+        /// The version in the file.
+        found: u8,
+    },
+    /// The samples within a chunk cannot be read.
+    #[error("{file} at byte {offset}: {source}")]
+    Chunk {
+        /// The segment.
+        file: String,
+        /// Where the chunk's record starts in the segment, in bytes.
+        offset: u64,
+        /// What is wrong.
+        source: crate::ChunkError,
+    },
+    /// The block's `meta.json` cannot be used.
+    #[error("{file}: {source}")]
+    Meta {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        source: MetaError,
+    },
+    /// The operating system refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// What is to be written is not in the order of the format.
+    #[error("{what} {found} does not come after {previous}")]
+    OutOfOrder {
+        /// What kind of thing: a symbol, a series, a chunk.
+        what: &'static str,
+        /// The one written before.
+        previous: String,
+        /// The one that was to follow.
+        found: String,
+    },
+    /// A series to be written has a label whose text is not among the symbols.
+    #[error("label text {symbol:?} is not among the symbols given")]
+    UnknownSymbol {
+        /// The text.
+        symbol: String,
+    },
+    /// What is to be written does not fit the format.
+    #[error("{file}: {what} of {size} bytes, at most {limit} fit")]
+    TooLarge {
+        /// The file.
+        file: String,
+        /// What part of it.
+        what: &'static str,
+        /// Its size in bytes.
+        size: u64,
+        /// The largest size.
+        limit: u64,
+    },
+}
+
+impl Error {
+    /// An error for bytes that are not what the format says.
+    pub(crate) fn corrupt(
+        file: &str,
+        offset: u64,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Self {
+        Self::Corrupt {
+            file: file.to_owned(),
+            offset,
+            expected: expected.into(),
+            found: found.into(),
+        }
+    }
+
+    /// An error for a record that needs more bytes than its file has: what a caller makes of
+    /// [`crate::Fetched::Short`] when `needed` bytes from `offset` on do not exist.
+    #[must_use]
+    pub fn truncated(file: &str, offset: u64, needed: u64, size: u64) -> Self {
+        Self::corrupt(
+            file,
+            offset,
+            format!("a record of {needed} bytes"),
+            format!("the end of the data at byte {size}"),
+        )
+    }
+
+    /// An error of the operating system on `path`.
+    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
+
+    /// The same error, with the file's name below `dir`.
+    pub(crate) fn in_dir(mut self, dir: &Path) -> Self {
+        match &mut self {
+            Self::Corrupt { file, .. }
+            | Self::Version { file, .. }
+            | Self::Chunk { file, .. }
+            | Self::Meta { file, .. } => *file = dir.join(&*file).display().to_string(),
+            _ => {}
+        }
+        self
+    }
+}

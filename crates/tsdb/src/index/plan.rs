@@ -1,0 +1,230 @@
+//! From matchers to the series they select: first which postings to read, then what they say.
+//!
+//! All matchers on one label name are one condition on its value, where the empty value stands for
+//! series without the label. If the empty value does not meet the condition, the series are those of
+//! the values that do: a group to intersect with. If it does, they are all but those of the values
+//! that do not: a group to subtract.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use bytes::Bytes;
+use model::{MatchOp, Matcher};
+
+use super::{
+    FILE,
+    postings::Postings,
+    postings_table::{Entries, PostingsTable},
+};
+use crate::{
+    error::{Error, Result},
+    refs::SeriesRef,
+};
+
+/// Which postings to read for a selection, and how to combine them.
+///
+/// Made by [`crate::IndexHeader::select`]. Fetch [`PostingsPlan::ranges`], then
+/// [`PostingsPlan::evaluate`].
+#[derive(Clone, Debug)]
+pub struct PostingsPlan {
+    /// Series must be in each of these; the smallest first. None: nothing is selected.
+    include: Vec<Group>,
+    /// Series must be in none of these.
+    exclude: Vec<Group>,
+    /// Neighbouring lists of a group are read as one.
+    ranges: Vec<Range<u64>>,
+}
+
+/// The union of some lists.
+#[derive(Clone, Debug, Default)]
+struct Group {
+    lists: Vec<List>,
+    /// In bytes.
+    size: u64,
+}
+
+#[derive(Clone, Debug)]
+struct List {
+    /// Index of the range that holds it.
+    range: usize,
+    /// Its place in the file.
+    place: Range<u64>,
+}
+
+impl PostingsPlan {
+    pub(super) fn new(table: &PostingsTable, matchers: &[Matcher]) -> Self {
+        let mut plan = Self {
+            include: Vec::new(),
+            exclude: Vec::new(),
+            ranges: Vec::new(),
+        };
+        let mut conditions: BTreeMap<&str, Vec<&Matcher>> = BTreeMap::new();
+        for matcher in matchers {
+            conditions.entry(&matcher.name).or_default().push(matcher);
+        }
+        for (name, condition) in conditions {
+            if condition.iter().all(|matcher| matcher.matches_empty()) {
+                let group = plan.group(subtracted(table, name, &condition));
+                if !group.lists.is_empty() {
+                    plan.exclude.push(group);
+                }
+            } else {
+                let group = plan.group(selected(table, name, &condition));
+                if group.lists.is_empty() {
+                    return Self {
+                        include: Vec::new(),
+                        exclude: Vec::new(),
+                        ranges: Vec::new(),
+                    };
+                }
+                plan.include.push(group);
+            }
+        }
+        if plan.include.is_empty() {
+            let all = plan.group(table.postings("", "").into_iter().collect());
+            plan.include.push(all);
+        }
+        plan.include.sort_by_key(|group| group.size);
+        plan
+    }
+
+    /// Whether it is known without reading that no series is selected.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.include.iter().all(|group| group.lists.is_empty())
+    }
+
+    /// What to fetch from the index.
+    #[must_use]
+    pub fn ranges(&self) -> Vec<Range<u64>> {
+        self.ranges.clone()
+    }
+
+    /// How many bytes there are to fetch.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.ranges
+            .iter()
+            .map(|r| r.end.saturating_sub(r.start))
+            .sum()
+    }
+
+    /// The series selected, ascending, from the bytes of [`PostingsPlan::ranges`] in their order.
+    ///
+    /// # Errors
+    /// When the bytes are not those of the ranges, or are damaged.
+    pub fn evaluate(&self, bytes: &[Bytes]) -> Result<Vec<SeriesRef>> {
+        let Some((smallest, include)) = self.include.split_first() else {
+            return Ok(Vec::new());
+        };
+        let mut series = self.union(smallest, bytes)?;
+        let mut marks = Vec::new();
+        let groups = include.iter().map(|group| (group, true));
+        for (group, kept) in groups.chain(self.exclude.iter().map(|group| (group, false))) {
+            if series.is_empty() {
+                break;
+            }
+            marks.clear();
+            marks.resize(series.len(), false);
+            for list in &group.lists {
+                self.postings(list, bytes)?.mark(&series, &mut marks);
+            }
+            let mut mark = marks.iter();
+            series.retain(|_| mark.next() == Some(&kept));
+        }
+        Ok(series)
+    }
+
+    fn union(&self, group: &Group, bytes: &[Bytes]) -> Result<Vec<SeriesRef>> {
+        let mut series = Vec::new();
+        for list in &group.lists {
+            let postings = self.postings(list, bytes)?;
+            series.reserve(postings.len());
+            series.extend(postings.iter());
+        }
+        // Ascending runs, which the stable sort merges.
+        series.sort();
+        series.dedup();
+        Ok(series)
+    }
+
+    fn postings<'a>(&self, list: &List, bytes: &'a [Bytes]) -> Result<Postings<'a>> {
+        let start = list.place.start;
+        let found = self.ranges.get(list.range).and_then(|range| {
+            let from = usize::try_from(start.checked_sub(range.start)?).ok()?;
+            let to = usize::try_from(list.place.end.checked_sub(range.start)?).ok()?;
+            bytes.get(list.range)?.get(from..to)
+        });
+        let missing = || {
+            let expected = format!("the bytes up to {} of postings", list.place.end);
+            Error::corrupt(FILE, start, expected, "fewer")
+        };
+        Postings::decode(found.ok_or_else(missing)?, start)
+    }
+
+    /// A group of the lists at `places`; neighbours among them become one range.
+    fn group(&mut self, mut places: Vec<Range<u64>>) -> Group {
+        places.sort_unstable_by_key(|place| place.start);
+        places.dedup();
+        let mut group = Group::default();
+        for place in places {
+            match self.ranges.last_mut() {
+                Some(last) if !group.lists.is_empty() && last.end == place.start => {
+                    last.end = place.end;
+                }
+                _ => self.ranges.push(place.clone()),
+            }
+            group.size += place.end.saturating_sub(place.start);
+            group.lists.push(List {
+                range: self.ranges.len() - 1,
+                place,
+            });
+        }
+        group
+    }
+}
+
+/// The postings of all values that meet a condition which the empty value does not meet.
+fn selected(table: &PostingsTable, name: &str, condition: &[&Matcher]) -> Vec<Range<u64>> {
+    let meets = |value: &str| condition.iter().all(|matcher| matcher.matches(value));
+    if let Some(set) = condition.iter().find_map(|matcher| matcher.set_matches()) {
+        return set
+            .iter()
+            .filter(|value| meets(value))
+            .filter_map(|value| table.postings(name, value))
+            .collect();
+    }
+    let prefix = condition
+        .iter()
+        .filter_map(|matcher| matcher.prefix())
+        .max_by_key(|prefix| prefix.len())
+        .unwrap_or_default();
+    places(
+        table
+            .entries(name, prefix)
+            .skip_while(|(value, _)| *value < prefix)
+            .take_while(|(value, _)| value.starts_with(prefix)),
+        meets,
+    )
+}
+
+/// The postings of all values that do not meet a condition which the empty value meets.
+fn subtracted(table: &PostingsTable, name: &str, condition: &[&Matcher]) -> Vec<Range<u64>> {
+    let fails = |value: &str| !condition.iter().all(|matcher| matcher.matches(value));
+    if condition.iter().all(|m| m.op == MatchOp::NotEqual) {
+        let values = condition.iter().map(|matcher| matcher.value.as_str());
+        return values
+            .filter_map(|value| table.postings(name, value))
+            .collect();
+    }
+    places(table.entries(name, ""), fails)
+}
+
+fn places<'a>(
+    entries: impl Iterator<Item = <Entries<'a> as Iterator>::Item>,
+    wanted: impl Fn(&str) -> bool,
+) -> Vec<Range<u64>> {
+    entries
+        .filter(|(value, _)| wanted(value))
+        .map(|(_, place)| place)
+        .collect()
+}
