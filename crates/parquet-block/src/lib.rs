@@ -1,1 +1,39 @@
-//! parquet-block.
+//! The Parquet block: the layout of parquet-common, written and read.
+//!
+//! Sync, and without an object store. A block has shards, and each shard two files with the same rows in the
+//! same row groups:
+//!
+//! ```text
+//! N.labels.parquet   l_<label name>…   optional strings, all by dictionary; null where a series has no such label
+//!                    s_col_indexes     which columns of labels the series has: `col_indexes`
+//!                    s_series_hash     8 bytes, big-endian: Prometheus's stable hash of the labels
+//! N.chunks.parquet   s_data_0…         the chunks of a time slice, one record after the other: [`envelope`]
+//! both               minT, maxT (the last millisecond), data_col_duration_ms
+//! ```
+//! A row is a series. Rows ascend by `__name__`, then by labels as Prometheus compares them. Columns are in
+//! byte order of their names.
+//!
+//! To write: a [`ShardSchema`]; a [`RowGroupBuilder`] takes rows and becomes an [`EncodedRowGroup`], on all
+//! threads of the rayon pool; a [`ShardWriter`] appends those in order. To read: a [`Footer`] of each file
+//! makes a [`Shard`], from which come lookups ([`Lookup`]); [`LocalShard`] answers them from local files.
+
+mod col_indexes;
+pub mod envelope;
+mod error;
+mod read;
+mod schema;
+mod varint;
+mod write;
+
+pub use crate::{
+    error::Error,
+    read::{
+        Footer, FooterRead, LocalShard, Lookup, Projection, ReadChunks, ReadLabelNames,
+        ReadLabelValues, ReadLabels, RowRanges, Scan, Search, Selection, Shard, ShardFile, Step,
+    },
+    schema::{Slices, chunks_file, labels_file},
+    write::{
+        EncodedRowGroup, PageOptions, RowGroupBuilder, ShardSchema, ShardWriter, Symbols,
+        WriteOptions,
+    },
+};

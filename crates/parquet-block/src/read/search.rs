@@ -10,7 +10,7 @@
 //! A row without the label (null) has the empty value, as Prometheus means it. Row groups are searched side
 //! by side, so that what all of them need next is fetched at once.
 
-mod bloom;
+pub(crate) mod bloom;
 mod constraint;
 mod group;
 

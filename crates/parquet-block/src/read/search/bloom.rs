@@ -16,7 +16,7 @@ use super::super::{
 };
 
 /// One factor a word, as the Parquet format gives them.
-const SALT: [u32; 8] = [
+pub(crate) const SALT: [u32; 8] = [
     0x47b6_137b,
     0x4497_4d91,
     0x8824_ad5b,
@@ -27,7 +27,7 @@ const SALT: [u32; 8] = [
     0x5c6b_fb31,
 ];
 
-const BLOCK_SIZE: usize = 32;
+pub(crate) const BLOCK_SIZE: usize = 32;
 
 /// A filter of one column chunk.
 #[derive(Clone, Copy, Debug)]

@@ -1,0 +1,196 @@
+//! The values of data columns: the chunks of one series in one time slice.
+//!
+//! ```text
+//! record*
+//! record   uvarint encoding      1 XOR, 2 histogram, 3 float histogram
+//!          uvarint min time      milliseconds as an unsigned 64-bit integer, not zig-zag
+//!          uvarint max time      of the last sample
+//!          uvarint length
+//!          chunk                 as Prometheus holds it in memory: without length, encoding byte and checksum
+//! ```
+//! Records are in order of their encodings, and those of one encoding in order of time. A value without records
+//! means that the series has no samples in the slice.
+
+use bytes::Bytes;
+use model::Timestamp;
+use tsdb::{Chunk, Encoding};
+
+use crate::varint;
+
+/// Appends the records of `chunks`, which are in order of time.
+pub fn encode(chunks: &[Chunk], out: &mut Vec<u8>) {
+    let number = |chunk: &Chunk| chunk.encoding as u64;
+    if chunks.is_sorted_by_key(number) {
+        chunks.iter().for_each(|chunk| record(chunk, out));
+    } else {
+        let mut chunks: Vec<&Chunk> = chunks.iter().collect();
+        chunks.sort_by_key(|chunk| number(chunk));
+        chunks.into_iter().for_each(|chunk| record(chunk, out));
+    }
+}
+
+fn record(chunk: &Chunk, out: &mut Vec<u8>) {
+    varint::put(out, chunk.encoding as u64);
+    varint::put(out, chunk.min.0.cast_unsigned());
+    varint::put(out, chunk.max.0.cast_unsigned());
+    varint::put(out, chunk.data.len() as u64);
+    out.extend_from_slice(&chunk.data);
+}
+
+/// The chunks of a value, whose bytes they share. After an error, which tells what is wrong, there are no more.
+pub fn decode(value: &Bytes) -> Decoder<'_> {
+    Decoder { value, at: 0 }
+}
+
+/// The chunks of a value, in the order they are stored in.
+#[derive(Clone, Debug)]
+pub struct Decoder<'a> {
+    value: &'a Bytes,
+    at: usize,
+}
+
+impl Decoder<'_> {
+    fn record(&mut self) -> Result<Chunk, String> {
+        let mut rest = self.value.get(self.at..).unwrap_or_default();
+        let mut next = || varint::take(&mut rest).ok_or("record of a chunk is cut short");
+        let (encoding, min, max, len) = (next()?, next()?, next()?, next()?);
+        let start = self.value.len() - rest.len();
+        let encoding = u8::try_from(encoding)
+            .map_err(|_| format!("chunk of unknown encoding {encoding}"))
+            .and_then(|byte| Encoding::from_byte(byte).map_err(|e| e.to_string()))?;
+        let (min, max) = (Timestamp(min.cast_signed()), Timestamp(max.cast_signed()));
+        if min > max {
+            return Err(format!("chunk that ends at {max} begins at {min}"));
+        }
+        let end = usize::try_from(len)
+            .ok()
+            .filter(|len| *len <= rest.len())
+            .map(|len| start + len)
+            .ok_or_else(|| format!("chunk of {len} bytes, {} are left", rest.len()))?;
+        self.at = end;
+        let data = self.value.slice(start..end);
+        Ok(Chunk {
+            encoding,
+            min,
+            max,
+            data,
+        })
+    }
+}
+
+impl Iterator for Decoder<'_> {
+    type Item = Result<Chunk, String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.value.len() {
+            return None;
+        }
+        let record = self.record();
+        if record.is_err() {
+            self.at = self.value.len();
+        }
+        Some(record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_chunk() -> impl Strategy<Value = Chunk> {
+        let encodings = vec![Encoding::Xor, Encoding::Histogram, Encoding::FloatHistogram];
+        let times = (any::<i64>(), any::<i64>());
+        let data = prop::collection::vec(any::<u8>(), 0..40);
+        (prop::sample::select(encodings), times, data).prop_map(|(encoding, (a, b), data)| Chunk {
+            encoding,
+            min: Timestamp(a.min(b)),
+            max: Timestamp(a.max(b)),
+            data: data.into(),
+        })
+    }
+
+    fn chunk() -> Chunk {
+        Chunk {
+            encoding: Encoding::Xor,
+            min: Timestamp(1_700_006_400_000),
+            max: Timestamp(1_700_034_600_000),
+            data: Bytes::from_static(&[0; 118]),
+        }
+    }
+
+    #[test]
+    fn a_record_is_the_one_that_parquet_common_writes() {
+        let mut value = Vec::new();
+        encode(&[chunk()], &mut value);
+        let head = [
+            0x01, 0x80, 0xa0, 0x9c, 0x82, 0xbd, 0x31, 0xc0, 0xb8, 0xd5, 0x8f, 0xbd, 0x31, 0x76,
+        ];
+        assert_eq!(value[..head.len()], head);
+        assert_eq!(value.len(), head.len() + 118);
+    }
+
+    #[test]
+    fn a_time_before_1970_takes_ten_bytes() {
+        let mut early = chunk();
+        early.min = Timestamp(-1);
+        let mut value = Vec::new();
+        encode(&[early], &mut value);
+        assert_eq!(
+            value[1..11],
+            [255, 255, 255, 255, 255, 255, 255, 255, 255, 1]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_come_back_and_share_the_bytes_of_their_value(
+            chunks in prop::collection::vec(any_chunk(), 0..6),
+        ) {
+            let mut value = Vec::new();
+            encode(&chunks, &mut value);
+            let value = Bytes::from(value);
+            let decoded: Vec<Chunk> = decode(&value).map(Result::unwrap).collect();
+            let mut expected = chunks;
+            expected.sort_by_key(|chunk| chunk.encoding as u64);
+            prop_assert_eq!(&decoded, &expected);
+            let within = value.as_ptr_range();
+            for chunk in decoded.iter().filter(|chunk| !chunk.data.is_empty()) {
+                prop_assert!(within.contains(&chunk.data.as_ptr()));
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_chunks_or_one_error_at_the_end(
+            bytes in prop::collection::vec(any::<u8>(), 0..60),
+        ) {
+            let bytes = Bytes::from(bytes);
+            let records: Vec<_> = decode(&bytes).collect();
+            let good = records.iter().take_while(|record| record.is_ok()).count();
+            prop_assert!(good + 1 >= records.len());
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_wrong_tells_what_is_wrong() {
+        let mut value = Vec::new();
+        encode(&[chunk()], &mut value);
+        let cut = Bytes::copy_from_slice(&value[..value.len() - 1]);
+        let error = decode(&cut).next().unwrap().unwrap_err();
+        assert_eq!(error, "chunk of 118 bytes, 117 are left");
+        let cut = Bytes::copy_from_slice(&value[..9]);
+        let error = decode(&cut).next().unwrap().unwrap_err();
+        assert_eq!(error, "record of a chunk is cut short");
+        value[0] = 9;
+        let unknown = Bytes::from(value);
+        let error = decode(&unknown).next().unwrap().unwrap_err();
+        assert!(error.contains('9'), "{error}");
+        let mut backwards = chunk();
+        std::mem::swap(&mut backwards.min, &mut backwards.max);
+        let mut value = Vec::new();
+        encode(&[backwards], &mut value);
+        let error = decode(&value.into()).next().unwrap().unwrap_err();
+        assert!(error.contains("begins at 1700034600000"), "{error}");
+    }
+}

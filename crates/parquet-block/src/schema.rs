@@ -1,0 +1,192 @@
+//! Names of files, columns and key-values, and the time slices that samples are kept in.
+
+use model::{TimeRange, Timestamp};
+
+/// The column of labels that a row has.
+pub(crate) const COL_INDEXES_COLUMN: &str = "s_col_indexes";
+/// The column of the hash of all labels.
+pub(crate) const SERIES_HASH_COLUMN: &str = "s_series_hash";
+/// The first millisecond of the block.
+pub(crate) const MIN_TIME_KEY: &str = "minT";
+/// The last millisecond of the block.
+pub(crate) const MAX_TIME_KEY: &str = "maxT";
+/// How long a slice is, milliseconds.
+pub(crate) const DURATION_KEY: &str = "data_col_duration_ms";
+
+const LABEL_PREFIX: &str = "l_";
+const HOUR: i64 = 3_600_000;
+
+/// The labels file of a shard.
+#[must_use]
+pub fn labels_file(shard: u32) -> String {
+    format!("{shard}.labels.parquet")
+}
+
+/// The chunks file of a shard.
+#[must_use]
+pub fn chunks_file(shard: u32) -> String {
+    format!("{shard}.chunks.parquet")
+}
+
+/// The name of the label whose column this is.
+pub(crate) fn label_name(column: &str) -> Option<&str> {
+    column.strip_prefix(LABEL_PREFIX)
+}
+
+/// The column of a label.
+pub(crate) fn label_column(name: &str) -> String {
+    format!("{LABEL_PREFIX}{name}")
+}
+
+/// The column of the `k`th slice.
+pub(crate) fn data_column(k: usize) -> String {
+    format!("s_data_{k}")
+}
+
+/// The time of a block, cut into slices of equal length: one column of chunks each. The last may be shorter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slices {
+    min: Timestamp,
+    /// The last millisecond.
+    max: Timestamp,
+    duration: i64,
+}
+
+impl Slices {
+    /// How long the slices of a block should be: a query for a few hours reads one column of many, and one
+    /// for days few columns.
+    #[must_use]
+    pub const fn default_duration(range: TimeRange) -> i64 {
+        if range.max.0.saturating_sub(range.min.0) < 48 * HOUR {
+            8 * HOUR
+        } else {
+            24 * HOUR
+        }
+    }
+
+    /// Slices of `duration` milliseconds from `min` until before `end`; at least one, of at least one millisecond.
+    #[must_use]
+    pub fn new(min: Timestamp, end: Timestamp, duration: i64) -> Self {
+        Self {
+            min,
+            max: Timestamp(end.0.saturating_sub(1)).max(min),
+            duration: duration.max(1),
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.place(self.max).saturating_add(1)
+    }
+
+    /// The first millisecond of the first.
+    #[must_use]
+    pub const fn min(&self) -> Timestamp {
+        self.min
+    }
+
+    /// The last millisecond of the last.
+    #[must_use]
+    pub const fn max(&self) -> Timestamp {
+        self.max
+    }
+
+    /// How long each is, milliseconds.
+    #[must_use]
+    pub const fn duration(&self) -> i64 {
+        self.duration
+    }
+
+    /// The times of the `k`th, of as many as there are.
+    #[must_use]
+    pub fn range(&self, k: usize) -> TimeRange {
+        let since = i128::try_from(k)
+            .unwrap_or(i128::MAX)
+            .saturating_mul(self.duration.into());
+        let min = since.saturating_add(self.min.0.into());
+        let min = i64::try_from(min).unwrap_or(i64::MAX);
+        let max = min.saturating_add(self.duration - 1).min(self.max.0);
+        TimeRange::new(min, max)
+    }
+
+    /// Which of them a time lies in.
+    #[must_use]
+    pub fn index_of(&self, t: Timestamp) -> Option<usize> {
+        (self.min <= t && t <= self.max).then(|| self.place(t))
+    }
+
+    /// Which one a time that is not before the first lies in.
+    fn place(&self, t: Timestamp) -> usize {
+        let since = t.0.abs_diff(self.min.0);
+        usize::try_from(since / self.duration.unsigned_abs().max(1)).unwrap_or(usize::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn there_are_as_many_slices_as_a_reader_counts() {
+        // A reader of parquet-common counts (maxT - minT) / duration + 1, and maxT is the end less one.
+        let day = 24 * HOUR;
+        for (end, duration, expected) in [
+            (2 * HOUR, 8 * HOUR, 1),
+            (day, 8 * HOUR, 3),
+            (day + 1, 8 * HOUR, 4),
+            (14 * day, day, 14),
+            (0, day, 1),
+        ] {
+            let start = 1_700_006_400_000;
+            let slices = Slices::new(Timestamp(start), Timestamp(start + end), duration);
+            assert_eq!(slices.count(), expected);
+            let read = (slices.max().0 - slices.min().0) / slices.duration() + 1;
+            assert_eq!(usize::try_from(read).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn blocks_of_more_than_two_days_have_slices_of_a_day() {
+        let of_hours = |hours: i64| Slices::default_duration(TimeRange::new(0, hours * HOUR - 1));
+        assert_eq!([of_hours(2), of_hours(48)], [8 * HOUR; 2]);
+        assert_eq!([of_hours(49), of_hours(336)], [24 * HOUR; 2]);
+        assert_eq!(Slices::default_duration(TimeRange::ALL), 24 * HOUR);
+    }
+
+    proptest! {
+        #[test]
+        fn each_time_lies_in_the_slice_that_says_so_and_in_no_other(
+            min in any::<i64>(), len in 1..1_000i64, duration in 1..300i64, t in -50..1_050i64,
+        ) {
+            let end = Timestamp(min.saturating_add(len));
+            let slices = Slices::new(Timestamp(min), end, duration);
+            let t = Timestamp(min.saturating_add(t));
+            let holding: Vec<usize> =
+                (0..slices.count()).filter(|k| slices.range(*k).contains(t)).collect();
+            prop_assert_eq!(slices.index_of(t).into_iter().collect::<Vec<_>>(), holding);
+        }
+    }
+
+    #[test]
+    fn all_of_time_can_be_cut() {
+        let slices = Slices::new(Timestamp::MIN, Timestamp::MAX, i64::MAX);
+        assert_eq!(slices.count(), 3);
+        assert_eq!(slices.index_of(Timestamp(0)), Some(1));
+        assert_eq!(slices.range(2).max, Timestamp(i64::MAX - 1));
+    }
+
+    #[test]
+    fn only_labels_have_columns_of_labels() {
+        assert_eq!(label_name("l___name__"), Some("__name__"));
+        assert_eq!(label_name(COL_INDEXES_COLUMN), None);
+        assert_eq!(label_name(&label_column("a.b")), Some("a.b"));
+        assert_eq!(data_column(10), "s_data_10");
+        assert_eq!(
+            [labels_file(0), chunks_file(12)],
+            ["0.labels.parquet", "12.chunks.parquet"]
+        );
+    }
+}

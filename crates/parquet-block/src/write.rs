@@ -1,0 +1,35 @@
+//! Writing a block's Parquet files.
+//!
+//! ```text
+//! rows ─▶ RowGroupBuilder ─▶ encode, on all threads ─▶ EncodedRowGroup ─▶ ShardWriter, in order ─▶ two files
+//!                              label, bytes: column chunks
+//!                              page: header (thrift), levels and ids (hybrid), values (delta), compression
+//!                                                                          file: indexes, footer (thrift)
+//! ```
+//! Pages are encoded here, and not by the `parquet` crate, because labels come as ids of a sorted table: the ids
+//! of a row group, made dense, are its dictionary's, so no string is hashed, compared or copied for a row. What
+//! is written is read by that crate in the tests. The bytes depend on the rows and the options only.
+
+mod bloom;
+mod bounds;
+mod builder;
+mod byte_column;
+mod compress;
+mod delta;
+mod file;
+mod hybrid;
+mod label_column;
+mod options;
+mod page;
+mod row_group;
+mod schema;
+mod shard;
+mod thrift;
+
+pub use self::{
+    builder::{RowGroupBuilder, Symbols},
+    options::{PageOptions, WriteOptions},
+    row_group::EncodedRowGroup,
+    schema::ShardSchema,
+    shard::ShardWriter,
+};

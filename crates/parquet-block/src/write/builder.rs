@@ -1,0 +1,188 @@
+//! Takes the rows of a row group.
+
+use std::{cmp::Ordering, fmt, sync::Arc};
+
+use model::METRIC_NAME;
+
+use super::{
+    byte_column::ByteStrings,
+    options::WriteOptions,
+    row_group::{EncodedRowGroup, encode},
+    schema::ShardSchema,
+};
+use crate::error::Error;
+
+/// Rows that a row group has at most: readers of blocks take no more.
+const MAX_ROWS: usize = 1 << 24;
+
+/// Bytes that the chunks of one series in one slice take at most: the sizes of pages are 32-bit integers.
+const MAX_VALUE: usize = 1 << 30;
+
+/// The strings that labels are made of, by id.
+///
+/// Ids ascend with the strings in byte order, and no string has two: rows are compared by ids.
+pub trait Symbols: Send + Sync {
+    /// The string with this id; the empty string for an id that is none.
+    fn get(&self, id: u32) -> &str;
+}
+
+/// Takes rows in order, and becomes an [`EncodedRowGroup`].
+pub struct RowGroupBuilder {
+    pub(super) schema: ShardSchema,
+    pub(super) options: WriteOptions,
+    pub(super) symbols: Arc<dyn Symbols>,
+    pub(super) labels: RowLabels,
+    /// The values of each slice.
+    pub(super) data: Vec<ByteStrings>,
+    /// The id of `__name__`, once a row has had it.
+    metric_name: Option<u32>,
+}
+
+/// The labels of rows, as ids of names and values.
+#[derive(Default)]
+pub(super) struct RowLabels {
+    pairs: Vec<(u32, u32)>,
+    /// Where each row's labels end.
+    ends: Vec<usize>,
+}
+
+impl RowGroupBuilder {
+    /// A row group without rows, of labels that are ids of `symbols`.
+    #[must_use]
+    pub fn new(schema: &ShardSchema, symbols: Arc<dyn Symbols>, options: &WriteOptions) -> Self {
+        Self {
+            data: vec![ByteStrings::default(); schema.slices().count()],
+            schema: schema.clone(),
+            options: *options,
+            symbols,
+            labels: RowLabels::default(),
+            metric_name: None,
+        }
+    }
+
+    /// Takes the next row: the ids of its labels' names and values, in order of the names, and its chunks in
+    /// each slice as [`crate::envelope::encode`] makes them. Labels with empty values are left out.
+    ///
+    /// # Errors
+    /// When the row is not after the one before it, or has not a value for each slice, or one that no page holds.
+    pub fn push(&mut self, labels: &[(u32, u32)], values: &[&[u8]]) -> Result<(), Error> {
+        let row = self.rows();
+        let wrong = |reason: String| Err(Error::layout(format!("row {row}: {reason}")));
+        if values.len() != self.data.len() {
+            let (expected, found) = (self.data.len(), values.len());
+            return wrong(format!(
+                "chunks of {expected} slices expected, found {found}"
+            ));
+        }
+        if let Some(long) = values.iter().find(|value| value.len() > MAX_VALUE) {
+            let len = long.len();
+            return wrong(format!(
+                "chunks of {len} bytes, at most {MAX_VALUE} expected"
+            ));
+        }
+        if row == MAX_ROWS {
+            return wrong(format!("a row group has at most {MAX_ROWS} rows"));
+        }
+        if let Some([a, b]) = labels.array_windows().find(|[a, b]| a.0 >= b.0) {
+            let [a, b] = [a, b].map(|label| self.symbols.get(label.0));
+            return wrong(format!("label {b:?} comes after {a:?}"));
+        }
+        self.labels.push(labels, &*self.symbols);
+        self.find_metric_name();
+        if row > 0 && self.compare_last() != Ordering::Less {
+            return wrong(format!("{} is not after the row before", self.text(row)));
+        }
+        for (column, value) in self.data.iter_mut().zip(values) {
+            column.push(value);
+        }
+        Ok(())
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Bytes that the rows take in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let data: usize = self.data.iter().map(ByteStrings::size).sum();
+        self.labels.size() + data
+    }
+
+    /// Encodes the rows, in parallel on the current rayon pool.
+    ///
+    /// # Errors
+    /// When a row has a label that the schema has not, or the symbols are not in order.
+    pub fn encode(self) -> Result<EncodedRowGroup, Error> {
+        encode(self)
+    }
+
+    fn find_metric_name(&mut self) {
+        if self.metric_name.is_none() {
+            let labels = self.labels.get(self.labels.len().saturating_sub(1));
+            let mut names = labels.iter().map(|(name, _)| *name);
+            self.metric_name = names.find(|name| self.symbols.get(*name) == METRIC_NAME);
+        }
+    }
+
+    /// Compares the row before the last with the last: by `__name__`, then by all labels.
+    fn compare_last(&self) -> Ordering {
+        let last = self.labels.len().saturating_sub(1);
+        let [a, b] = [last.saturating_sub(1), last].map(|row| self.labels.get(row));
+        let name = |labels: &[(u32, u32)]| {
+            let of_name = |label: &&(u32, u32)| Some(label.0) == self.metric_name;
+            labels.iter().find(of_name).map(|label| label.1)
+        };
+        name(a).cmp(&name(b)).then_with(|| a.cmp(b))
+    }
+
+    /// The labels of a row for a person to read.
+    fn text(&self, row: usize) -> model::Labels {
+        self.labels.text(row, &*self.symbols)
+    }
+}
+
+impl RowLabels {
+    fn push(&mut self, labels: &[(u32, u32)], symbols: &dyn Symbols) {
+        // The empty string is before all others, so only the first id can be it.
+        let empty = symbols.get(0).is_empty();
+        if empty {
+            let present = labels.iter().filter(|(_, value)| *value != 0);
+            self.pairs.extend(present);
+        } else {
+            self.pairs.extend_from_slice(labels);
+        }
+        self.ends.push(self.pairs.len());
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.pairs.len() * size_of::<(u32, u32)>() + self.ends.len() * size_of::<usize>()
+    }
+
+    pub(super) fn get(&self, row: usize) -> &[(u32, u32)] {
+        let start = row.checked_sub(1).and_then(|before| self.ends.get(before));
+        let end = self.ends.get(row).copied().unwrap_or_default();
+        let start = start.copied().unwrap_or_default();
+        self.pairs.get(start..end).unwrap_or_default()
+    }
+
+    pub(super) fn text(&self, row: usize, symbols: &dyn Symbols) -> model::Labels {
+        let pairs = self.get(row).iter();
+        model::Labels::from_sorted(pairs.map(|(n, v)| (symbols.get(*n), symbols.get(*v))))
+    }
+}
+
+impl fmt::Debug for RowGroupBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RowGroupBuilder")
+            .field("rows", &self.rows())
+            .field("bytes", &self.bytes())
+            .finish_non_exhaustive()
+    }
+}

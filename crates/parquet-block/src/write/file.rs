@@ -1,0 +1,261 @@
+//! One Parquet file: row groups one after the other, then page indexes and metadata.
+//!
+//! ```text
+//! "PAR1"
+//! row group*   column chunks in order of the schema: [dictionary page] data page*; then bloom filters
+//! column indexes, offset indexes    of all column chunks
+//! FileMetaData | u32 little-endian length | "PAR1"
+//! ```
+//! What is needed at the end is kept as the bytes that will be written.
+
+mod metadata;
+
+use std::{
+    io::{self, Write},
+    vec,
+};
+
+use self::metadata::{column_index, column_metadata, offset_index, schema_element};
+use super::{page::EncodedColumn, schema::Column, thrift::Thrift};
+use crate::error::Error;
+
+const MAGIC: &[u8] = b"PAR1";
+const CREATED_BY: &str = concat!("varve version ", env!("CARGO_PKG_VERSION"));
+
+/// Writes one file.
+#[derive(Debug)]
+pub(super) struct FileWriter<W> {
+    out: Counted<W>,
+    /// Which file it is, for errors.
+    file: &'static str,
+    columns: Vec<Column>,
+    key_values: Vec<(&'static str, String)>,
+    groups: Vec<RowGroup>,
+}
+
+#[derive(Debug)]
+struct Counted<W> {
+    out: W,
+    written: u64,
+}
+
+#[derive(Debug)]
+struct RowGroup {
+    start: u64,
+    rows: u64,
+    compressed: u64,
+    uncompressed: u64,
+    sorted_by: Option<usize>,
+    chunks: Vec<ColumnChunk>,
+}
+
+/// What is written of a column chunk at the end.
+#[derive(Debug)]
+struct ColumnChunk {
+    metadata: Vec<u8>,
+    column_index: Vec<u8>,
+    offset_index: Vec<u8>,
+}
+
+/// Where a column chunk is.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    start: u64,
+    compressed: u64,
+    uncompressed: u64,
+    /// Where its bloom filter is, and its size.
+    bloom_filter: Option<(u64, usize)>,
+}
+
+impl<W: Write> Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.write_all(bytes)?;
+        self.written += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+impl<W: Write> FileWriter<W> {
+    /// Begins a file with these columns.
+    pub(super) fn create(
+        out: W,
+        file: &'static str,
+        columns: Vec<Column>,
+        key_values: Vec<(&'static str, String)>,
+    ) -> Result<Self, Error> {
+        let mut out = Counted { out, written: 0 };
+        out.write(MAGIC).map_err(|source| Error::io(file, source))?;
+        Ok(Self {
+            out,
+            file,
+            columns,
+            key_values,
+            groups: Vec::new(),
+        })
+    }
+
+    /// Appends a row group; its columns are those of the file.
+    pub(super) fn append(
+        &mut self,
+        columns: &[EncodedColumn],
+        sorted_by: Option<usize>,
+    ) -> Result<(), Error> {
+        if columns.len() != self.columns.len() {
+            let (expected, found) = (self.columns.len(), columns.len());
+            return Err(Error::layout(format!(
+                "{}: row group of {expected} columns expected, found {found}",
+                self.file
+            )));
+        }
+        let start = self.out.written;
+        let places = self
+            .write_columns(columns)
+            .map_err(|source| Error::io(self.file, source))?;
+        let chunks = self.columns.iter().zip(columns).zip(&places);
+        let chunks = chunks.map(|((column, encoded), place)| ColumnChunk {
+            metadata: column_metadata(column, encoded, place),
+            column_index: column_index(&encoded.pages),
+            offset_index: offset_index(encoded, place),
+        });
+        self.groups.push(RowGroup {
+            start,
+            rows: columns.first().map_or(0, EncodedColumn::rows) as u64,
+            compressed: places.iter().map(|place| place.compressed).sum(),
+            uncompressed: places.iter().map(|place| place.uncompressed).sum(),
+            sorted_by,
+            chunks: chunks.collect(),
+        });
+        Ok(())
+    }
+
+    fn write_columns(&mut self, columns: &[EncodedColumn]) -> io::Result<Vec<Place>> {
+        let mut places = Vec::with_capacity(columns.len());
+        for column in columns {
+            let start = self.out.written;
+            for page in column.all_pages() {
+                self.out.write(&page.bytes)?;
+            }
+            places.push(Place {
+                start,
+                compressed: self.out.written - start,
+                uncompressed: column
+                    .all_pages()
+                    .map(|page| page.uncompressed as u64)
+                    .sum(),
+                bloom_filter: None,
+            });
+        }
+        for (column, place) in columns.iter().zip(&mut places) {
+            if let Some(filter) = &column.bloom_filter {
+                place.bloom_filter = Some((self.out.written, filter.len()));
+                self.out.write(filter)?;
+            }
+        }
+        Ok(places)
+    }
+
+    /// Writes the end of the file; tells how many bytes it has.
+    pub(super) fn finish(mut self) -> Result<u64, Error> {
+        let file = self.file;
+        self.write_end().map_err(|source| Error::io(file, source))
+    }
+
+    fn write_end(&mut self) -> io::Result<u64> {
+        let mut column_indexes = self.write_indexes(|chunk| &chunk.column_index)?;
+        let mut offset_indexes = self.write_indexes(|chunk| &chunk.offset_index)?;
+        let metadata = self.metadata(&mut column_indexes, &mut offset_indexes);
+        let len = u32::try_from(metadata.len()).map_err(|_| {
+            io::Error::other(format!("metadata of {} bytes do not fit", metadata.len()))
+        })?;
+        self.out.write(&metadata)?;
+        self.out.write(&len.to_le_bytes())?;
+        self.out.write(MAGIC)?;
+        self.out.out.flush()?;
+        Ok(self.out.written)
+    }
+
+    /// Writes one index of each column chunk; tells where they are, and their sizes.
+    fn write_indexes(
+        &mut self,
+        index: impl Fn(&ColumnChunk) -> &[u8],
+    ) -> io::Result<vec::IntoIter<(u64, usize)>> {
+        let mut places = Vec::new();
+        for chunk in self.groups.iter().flat_map(|group| &group.chunks) {
+            places.push((self.out.written, index(chunk).len()));
+            self.out.write(index(chunk))?;
+        }
+        Ok(places.into_iter())
+    }
+
+    fn metadata(
+        &self,
+        column_indexes: &mut vec::IntoIter<(u64, usize)>,
+        offset_indexes: &mut vec::IntoIter<(u64, usize)>,
+    ) -> Vec<u8> {
+        Thrift::of(|t| {
+            t.i32(1, 2);
+            let root = std::iter::once(None);
+            let elements: Vec<_> = root.chain(self.columns.iter().map(Some)).collect();
+            t.structures(2, elements.into_iter(), |t, column| match column {
+                Some(column) => schema_element(t, column),
+                // Named as parquet-common names it.
+                None => {
+                    t.binary(4, b"compressed");
+                    t.size(5, self.columns.len());
+                }
+            });
+            t.long(3, self.groups.iter().map(|group| group.rows).sum());
+            t.structures(4, self.groups.iter().enumerate(), |t, (ordinal, group)| {
+                group.write(t, ordinal, column_indexes, offset_indexes);
+            });
+            t.structures(5, self.key_values.iter(), |t, (key, value)| {
+                t.binary(1, key.as_bytes());
+                t.binary(2, value.as_bytes());
+            });
+            t.binary(6, CREATED_BY.as_bytes());
+            // Bounds are in the order that the type defines: of unsigned bytes.
+            t.structures(7, self.columns.iter(), |t, _| t.structure(1, |_| ()));
+        })
+    }
+}
+
+impl RowGroup {
+    fn write(
+        &self,
+        t: &mut Thrift,
+        ordinal: usize,
+        column_indexes: &mut vec::IntoIter<(u64, usize)>,
+        offset_indexes: &mut vec::IntoIter<(u64, usize)>,
+    ) {
+        t.structures(1, self.chunks.iter(), |t, chunk| {
+            // Nothing is at the place that the format once meant here.
+            t.long(2, 0);
+            t.written_structure(3, &chunk.metadata);
+            let mut place = |id, (offset, len)| {
+                t.long(id, offset);
+                t.size(id + 1, len);
+            };
+            if let Some(index) = offset_indexes.next() {
+                place(4, index);
+            }
+            if let Some(index) = column_indexes.next() {
+                place(6, index);
+            }
+        });
+        t.long(2, self.uncompressed);
+        t.long(3, self.rows);
+        if let Some(column) = self.sorted_by {
+            t.structures(4, [column].into_iter(), |t, column| {
+                t.size(1, column);
+                t.bool(2, false);
+                t.bool(3, false);
+            });
+        }
+        t.long(5, self.start);
+        t.long(6, self.compressed);
+        // Left out where it does not fit, as the format allows.
+        if let Ok(ordinal) = i16::try_from(ordinal) {
+            t.i16(7, ordinal);
+        }
+    }
+}

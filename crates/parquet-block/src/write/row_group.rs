@@ -1,0 +1,161 @@
+//! A row group, encoded: its columns of both files.
+
+use hashbrown::HashMap;
+use model::Labels;
+use rayon::prelude::*;
+use xxhash_rust::xxh64::xxh64;
+
+use super::{
+    builder::{RowGroupBuilder, RowLabels, Symbols},
+    byte_column::{self, ByteStrings},
+    label_column::{self, BloomFilter, Cells},
+    page::{Compression, EncodedColumn},
+    schema::{Encoding, ShardSchema},
+};
+use crate::{col_indexes, error::Error};
+
+/// What a [`super::ShardWriter`] appends.
+#[derive(Debug)]
+pub struct EncodedRowGroup {
+    pub(super) rows: usize,
+    /// The labels of the first row and of the last.
+    pub(super) ends: [Labels; 2],
+    /// The columns of the labels file.
+    pub(super) labels: Vec<EncodedColumn>,
+    /// The columns of the chunks file.
+    pub(super) chunks: Vec<EncodedColumn>,
+    /// The column that rows are sorted by: that of `__name__`, if all rows have it. Nulls would come first, and
+    /// parquet-common takes it that they do not.
+    pub(super) sorted_by: Option<usize>,
+}
+
+impl EncodedRowGroup {
+    /// How many rows it has.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+}
+
+pub(super) fn encode(builder: RowGroupBuilder) -> Result<EncodedRowGroup, Error> {
+    let rows = builder.rows();
+    let metric_name = builder.schema.metric_name();
+    let (labels, chunks) = rayon::join(|| encode_labels(&builder), || encode_chunks(&builder));
+    let (labels, named) = labels?;
+    let text = |row: usize| builder.labels.text(row, &*builder.symbols);
+    Ok(EncodedRowGroup {
+        rows,
+        ends: [text(0), text(rows.saturating_sub(1))],
+        labels,
+        chunks: chunks?,
+        sorted_by: metric_name.filter(|_| named == rows),
+    })
+}
+
+fn encode_chunks(builder: &RowGroupBuilder) -> Result<Vec<EncodedColumn>, Error> {
+    let options = &builder.options.chunks;
+    let compression = Compression::Zstd(options.zstd_level);
+    let order = builder.schema.data_order();
+    order
+        .into_par_iter()
+        .filter_map(|slice| builder.data.get(slice))
+        .map(|data| byte_column::encode(data, Encoding::DeltaLength, options, compression))
+        .collect()
+}
+
+/// The columns of the labels file; also how many rows have a `__name__`.
+fn encode_labels(builder: &RowGroupBuilder) -> Result<(Vec<EncodedColumn>, usize), Error> {
+    let (options, symbols) = (&builder.options.labels, &*builder.symbols);
+    let (cells, lists) = transpose(&builder.labels, &builder.schema, symbols)?;
+    let metric_name = builder.schema.metric_name();
+    let label = |(column, cells): (usize, &Cells)| {
+        let bloom_filter = if Some(column) == metric_name {
+            BloomFilter::Written
+        } else {
+            BloomFilter::LeftOut
+        };
+        label_column::encode(cells, builder.rows(), symbols, options, bloom_filter)
+    };
+    let (columns, (lists, hashes)) = rayon::join(
+        || {
+            cells
+                .par_iter()
+                .enumerate()
+                .map(label)
+                .collect::<Result<Vec<_>, _>>()
+        },
+        || {
+            let zstd = Compression::Zstd(options.zstd_level);
+            let encode = |strings: &ByteStrings, encoding, compression| {
+                byte_column::encode(strings, encoding, options, compression)
+            };
+            rayon::join(
+                || encode(&lists, Encoding::DeltaByteArray, zstd),
+                || {
+                    let hashes = hashes(&builder.labels, symbols);
+                    encode(&hashes, Encoding::DeltaLength, Compression::None)
+                },
+            )
+        },
+    );
+    let mut columns = columns?;
+    columns.extend([lists?, hashes?]);
+    let named = metric_name.and_then(|column| cells.get(column));
+    Ok((columns, named.map_or(0, Cells::len)))
+}
+
+/// The cells of each label, and for each row the list of its columns.
+fn transpose(
+    labels: &RowLabels,
+    schema: &ShardSchema,
+    symbols: &dyn Symbols,
+) -> Result<(Vec<Cells>, ByteStrings), Error> {
+    let mut cells = vec![Cells::default(); schema.label_names().len()];
+    let mut lists = ByteStrings::default();
+    let mut columns: HashMap<u32, usize> = HashMap::new();
+    let mut of_row = Vec::new();
+    for row in 0..labels.len() {
+        of_row.clear();
+        for (name, value) in labels.get(row) {
+            let column = match columns.get(name) {
+                Some(column) => *column,
+                None => {
+                    let text = symbols.get(*name);
+                    let column = schema.label_column(text).ok_or_else(|| {
+                        Error::layout(format!("row {row}: no column for label {text:?}"))
+                    })?;
+                    columns.insert(*name, column);
+                    column
+                }
+            };
+            if let Some(cells) = cells.get_mut(column) {
+                cells.push(row, *value);
+            }
+            of_row.push(column);
+        }
+        lists.push_with(|list| col_indexes::encode(&of_row, list));
+    }
+    Ok((cells, lists))
+}
+
+/// The hash of each row's labels, as [`Labels::stable_hash`] defines it.
+fn hashes(labels: &RowLabels, symbols: &dyn Symbols) -> ByteStrings {
+    let hashes: Vec<u64> = (0..labels.len())
+        .into_par_iter()
+        .map_init(Vec::new, |text, row| {
+            text.clear();
+            for (name, value) in labels.get(row) {
+                for id in [name, value] {
+                    text.extend_from_slice(symbols.get(*id).as_bytes());
+                    text.push(0xff);
+                }
+            }
+            xxh64(text, 0)
+        })
+        .collect();
+    let mut strings = ByteStrings::default();
+    for hash in hashes {
+        strings.push(&hash.to_be_bytes());
+    }
+    strings
+}

@@ -1,0 +1,183 @@
+//! The columns of a shard's two files.
+
+use std::sync::Arc;
+
+use model::METRIC_NAME;
+
+use crate::{
+    error::Error,
+    schema::{self, Slices},
+};
+
+/// Columns that a file has at most: more than parquet-go cannot read.
+const MAX_COLUMNS: usize = (1 << 15) - 1;
+
+/// The labels and time slices of a shard. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ShardSchema {
+    names: Arc<[String]>,
+    slices: Slices,
+    /// The column of `__name__`.
+    metric_name: Option<usize>,
+}
+
+/// A column of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Column {
+    pub(crate) name: String,
+    pub(crate) kind: ColumnKind,
+}
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ColumnKind {
+    /// Optional strings, by dictionary.
+    Label,
+    /// Byte strings, one for each row.
+    Bytes(Encoding),
+}
+
+/// How byte strings are encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    /// Their lengths, then their bytes.
+    DeltaLength,
+    /// What they share with the one before, then what differs.
+    DeltaByteArray,
+}
+
+impl ShardSchema {
+    /// A schema with a column for each of the labels called `names`.
+    #[must_use]
+    pub fn new(mut names: Vec<String>, slices: Slices) -> Self {
+        names.sort_unstable();
+        names.dedup();
+        Self {
+            metric_name: names
+                .binary_search_by(|name| name.as_str().cmp(METRIC_NAME))
+                .ok(),
+            names: names.into(),
+            slices,
+        }
+    }
+
+    /// The names of the labels, ascending.
+    #[must_use]
+    pub fn label_names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The time slices.
+    #[must_use]
+    pub fn slices(&self) -> &Slices {
+        &self.slices
+    }
+
+    /// The column of `__name__`, if there is one.
+    pub(crate) fn metric_name(&self) -> Option<usize> {
+        self.metric_name
+    }
+
+    /// The column of a label: its place among the labels, since no other column's name comes before.
+    pub(crate) fn label_column(&self, name: &str) -> Option<usize> {
+        self.names
+            .binary_search_by(|known| known.as_str().cmp(name))
+            .ok()
+    }
+
+    /// The columns of the labels file, in order of their names.
+    pub(crate) fn labels_columns(&self) -> Vec<Column> {
+        let labels = self.names.iter().map(|name| Column {
+            name: schema::label_column(name),
+            kind: ColumnKind::Label,
+        });
+        let others = [
+            (schema::COL_INDEXES_COLUMN, Encoding::DeltaByteArray),
+            (schema::SERIES_HASH_COLUMN, Encoding::DeltaLength),
+        ];
+        let others = others.map(|(name, encoding)| Column {
+            name: name.to_owned(),
+            kind: ColumnKind::Bytes(encoding),
+        });
+        labels.chain(others).collect()
+    }
+
+    /// The slice of each column of the chunks file, in order of the columns' names: `s_data_10` is before
+    /// `s_data_2`.
+    pub(crate) fn data_order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.slices.count()).collect();
+        order.sort_by_cached_key(|slice| schema::data_column(*slice));
+        order
+    }
+
+    /// The columns of the chunks file, in order of their names.
+    pub(crate) fn chunks_columns(&self) -> Vec<Column> {
+        let column = |slice: usize| Column {
+            name: schema::data_column(slice),
+            kind: ColumnKind::Bytes(Encoding::DeltaLength),
+        };
+        self.data_order().into_iter().map(column).collect()
+    }
+
+    /// Refuses what no reader can open.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        for (what, columns) in [
+            ("labels", self.names.len().saturating_add(2)),
+            ("time slices", self.slices.count()),
+        ] {
+            if columns > MAX_COLUMNS {
+                return Err(Error::layout(format!(
+                    "{columns} columns for {what}, at most {MAX_COLUMNS} expected"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Timestamp;
+
+    use super::*;
+
+    fn schema(names: &[&str], slices: i64) -> ShardSchema {
+        let slices = Slices::new(Timestamp(0), Timestamp(slices), 1);
+        ShardSchema::new(names.iter().map(|n| (*n).to_owned()).collect(), slices)
+    }
+
+    #[test]
+    fn columns_are_in_order_of_their_names() {
+        let schema = schema(&["b", "__name__", "Z", "b"], 12);
+        let names = |columns: Vec<Column>| -> Vec<String> {
+            columns.into_iter().map(|column| column.name).collect()
+        };
+        let labels = names(schema.labels_columns());
+        assert_eq!(
+            labels,
+            ["l_Z", "l___name__", "l_b", "s_col_indexes", "s_series_hash"]
+        );
+        let chunks = names(schema.chunks_columns());
+        assert!(labels.is_sorted() && chunks.is_sorted());
+        assert_eq!(
+            chunks[..4],
+            ["s_data_0", "s_data_1", "s_data_10", "s_data_11"]
+        );
+        assert_eq!(schema.data_order()[..5], [0, 1, 10, 11, 2]);
+        assert_eq!(
+            (schema.metric_name(), schema.label_column("b")),
+            (Some(1), Some(2))
+        );
+    }
+
+    #[test]
+    fn more_columns_than_go_can_read_are_refused() {
+        let most = i64::try_from(MAX_COLUMNS).unwrap();
+        assert!(schema(&[], most).check().is_ok());
+        let error = schema(&[], most + 1).check().unwrap_err().to_string();
+        assert!(
+            error.starts_with("32768 columns for time slices"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,134 @@
+//! Files that we write, read by us and by the `parquet` crate.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may fail by panicking"
+)]
+
+mod layout;
+mod refused;
+mod round_trip;
+
+use std::{collections::BTreeSet, path::Path, sync::Arc};
+
+use bytes::Bytes;
+use model::{Labels, ParquetShard};
+use parquet::{
+    file::reader::{FileReader, SerializedFileReader},
+    record::Field,
+};
+use parquet_block::{
+    Error, LocalShard, RowGroupBuilder, ShardSchema, ShardWriter, Slices, Symbols, WriteOptions,
+};
+
+/// Labels of a series, and the value of each slice.
+type Series = (Labels, Vec<Vec<u8>>);
+
+/// Strings in byte order.
+struct Table(Vec<String>);
+
+impl Symbols for Table {
+    fn get(&self, id: u32) -> &str {
+        self.0.get(id as usize).map_or("", String::as_str)
+    }
+}
+
+impl Table {
+    fn of<'a>(labels: impl Iterator<Item = &'a Labels>) -> Self {
+        let strings: BTreeSet<&str> = labels
+            .flat_map(|labels| labels.iter())
+            .flat_map(|(name, value)| [name, value])
+            .collect();
+        Self(strings.into_iter().map(str::to_owned).collect())
+    }
+
+    fn id(&self, text: &str) -> u32 {
+        let place = self.0.binary_search_by(|known| known.as_str().cmp(text));
+        u32::try_from(place.unwrap()).unwrap()
+    }
+
+    fn ids(&self, labels: &Labels) -> Vec<(u32, u32)> {
+        let ids = labels.iter().map(|(n, v)| (self.id(n), self.id(v)));
+        ids.collect()
+    }
+}
+
+/// The files of a shard.
+struct Files {
+    labels: Vec<u8>,
+    chunks: Vec<u8>,
+    shard: ParquetShard,
+}
+
+impl Files {
+    /// Writes a shard whose row groups have `group_rows` rows.
+    fn write(
+        series: &[Series],
+        slices: Slices,
+        options: &WriteOptions,
+        group_rows: usize,
+    ) -> Result<Self, Error> {
+        let table = Arc::new(Table::of(series.iter().map(|(labels, _)| labels)));
+        let names: BTreeSet<&str> = series
+            .iter()
+            .flat_map(|(labels, _)| labels.iter().map(|(name, _)| name))
+            .collect();
+        let names = names.into_iter().map(str::to_owned).collect();
+        let schema = ShardSchema::new(names, slices);
+        let (mut labels, mut chunks) = (Vec::new(), Vec::new());
+        let mut writer = ShardWriter::create(&mut labels, &mut chunks, &schema)?;
+        for group in series.chunks(group_rows) {
+            let symbols: Arc<Table> = Arc::clone(&table);
+            let mut builder = RowGroupBuilder::new(&schema, symbols, options);
+            for (labels, values) in group {
+                let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
+                builder.push(&table.ids(labels), &values)?;
+            }
+            writer.append(builder.encode()?)?;
+        }
+        let shard = writer.finish()?;
+        Ok(Self {
+            labels,
+            chunks,
+            shard,
+        })
+    }
+
+    fn open(&self, dir: &Path) -> LocalShard {
+        let paths = ["labels", "chunks"].map(|kind| dir.join(format!("0.{kind}.parquet")));
+        std::fs::write(&paths[0], &self.labels).unwrap();
+        std::fs::write(&paths[1], &self.chunks).unwrap();
+        LocalShard::open(&paths[0], &paths[1]).unwrap()
+    }
+}
+
+/// The cells of a file as the generic reader tells them; no entry for a null.
+fn generic_rows(file: &[u8]) -> Vec<Vec<(String, Vec<u8>)>> {
+    let reader = SerializedFileReader::new(Bytes::copy_from_slice(file)).unwrap();
+    let rows = reader.get_row_iter(None).unwrap();
+    rows.map(|row| {
+        let row = row.unwrap();
+        row.get_column_iter()
+            .filter_map(|(name, field)| match field {
+                Field::Null => None,
+                Field::Str(text) => Some((name.clone(), text.clone().into_bytes())),
+                Field::Bytes(bytes) => Some((name.clone(), bytes.data().to_vec())),
+                other => panic!("{name}: {other:?}"),
+            })
+            .collect()
+    })
+    .collect()
+}
+
+/// The values of one column as the generic reader tells them.
+fn generic_column(file: &[u8], column: &str) -> Vec<Vec<u8>> {
+    let rows = generic_rows(file).into_iter();
+    rows.map(|row| row.into_iter().find(|(name, _)| name == column).unwrap().1)
+        .collect()
+}
+
+fn labels<const N: usize>(pairs: [(&str, &str); N]) -> Labels {
+    Labels::from_pairs(pairs)
+}
