@@ -1,0 +1,32 @@
+//! How a bucket's objects are named and written.
+
+use object_store::Attributes;
+
+use super::transfer::PART;
+
+/// How objects are written, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// What metrics call the bucket.
+    pub(crate) name: String,
+    /// All keys lie below it; empty, or without slashes at its ends.
+    pub(crate) prefix: String,
+    /// Bytes of a part of a big upload.
+    pub(crate) part_size: u64,
+    /// Above this, objects are uploaded in parts.
+    pub(crate) single_put: u64,
+    /// What each object is written with.
+    pub(crate) attributes: Attributes,
+}
+
+impl Settings {
+    pub(crate) fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            prefix: String::new(),
+            part_size: PART,
+            single_put: PART,
+            attributes: Attributes::new(),
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Looking at a bucket: one listing tells what there is, and only what is new or changed is read.
+//!
+//! ```text
+//! LIST ─▶ blocks ─▶ meta.json and marks ─▶ known in this version? ─▶ on disk? ─▶ GET ─▶ Snapshot
+//! ```
+
+mod cache;
+mod document;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Instant,
+};
+
+use futures::{StreamExt as _, stream};
+use model::{BlockId, BlockMeta};
+
+use self::{
+    cache::DiskCache,
+    document::{Document, Kind},
+};
+use crate::{
+    BlockObjects, BlockView, Bucket, BucketError, Object, PartialBlock, Snapshot, SyncMetrics,
+    objects::group,
+};
+
+/// The most bytes of a `meta.json` or mark that are read; real ones stay far below.
+const MAX_DOCUMENT: u64 = 64 << 20;
+
+/// Looks at a bucket again and again, and remembers what it has read.
+#[derive(Debug)]
+pub struct MetaFetcher {
+    bucket: Bucket,
+    cache: Option<DiskCache>,
+    concurrency: usize,
+    metrics: SyncMetrics,
+    /// What was read of each `meta.json` and mark, by its key.
+    known: BTreeMap<String, Known>,
+    /// The roots of blocks without `meta.json`, as of the last look.
+    without_meta: BTreeSet<String>,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// As listed when it was read.
+    object: Object,
+    document: Document,
+}
+
+/// An object to read.
+#[derive(Debug)]
+struct Wanted {
+    block: BlockId,
+    kind: Kind,
+    object: Object,
+}
+
+impl MetaFetcher {
+    /// Looks at `bucket`, keeping what it reads below the folder `cache_dir` too, if given; reads `concurrency` objects
+    /// at once.
+    #[must_use]
+    pub fn new(
+        bucket: Bucket,
+        cache_dir: Option<PathBuf>,
+        concurrency: usize,
+        metrics: SyncMetrics,
+    ) -> Self {
+        Self {
+            bucket,
+            cache: cache_dir.map(DiskCache::new),
+            concurrency: concurrency.max(1),
+            metrics,
+            known: BTreeMap::new(),
+            without_meta: BTreeSet::new(),
+        }
+    }
+
+    /// What is in the bucket now.
+    ///
+    /// What is wrong with one block is told in [`Snapshot::partial`], and logged when it is first seen. An object that
+    /// cannot be fetched is taken as it was before, or else makes its block partial until the next look.
+    ///
+    /// # Errors
+    /// When the bucket cannot be listed.
+    pub async fn fetch(&mut self) -> Result<Snapshot, BucketError> {
+        let start = Instant::now();
+        self.metrics.syncs.inc();
+        let listed = self.bucket.list("", None).await;
+        let objects = listed.inspect_err(|_| {
+            self.metrics.failures.inc();
+        })?;
+        let mut blocks = group(objects);
+        let unread = self.read(&mut blocks).await;
+        if !unread.is_empty() {
+            self.metrics.failures.inc();
+        }
+        self.forget(&blocks).await;
+        let snapshot = self.snapshot(blocks, &unread);
+        self.log_without_meta(&snapshot);
+        self.metrics.duration.observe(start.elapsed().as_secs_f64());
+        Ok(snapshot)
+    }
+
+    /// Reads what is new; returns what could not be read, with the reason. What has vanished is taken out of `blocks`.
+    async fn read(&mut self, blocks: &mut [BlockObjects]) -> BTreeMap<String, String> {
+        let wanted: Vec<Wanted> = blocks.iter().flat_map(|block| self.wanted(block)).collect();
+        let (bucket, cache) = (&self.bucket, self.cache.as_ref());
+        let mut loads = stream::iter(wanted)
+            .map(|wanted| async move {
+                let loaded = load(bucket, cache, &wanted).await;
+                (wanted, loaded)
+            })
+            .buffer_unordered(self.concurrency);
+        let mut unread = BTreeMap::new();
+        let mut vanished = BTreeSet::new();
+        while let Some((Wanted { object, .. }, loaded)) = loads.next().await {
+            match loaded {
+                Ok(document) => {
+                    let known = Known { object, document };
+                    self.known.insert(known.object.key.clone(), known);
+                }
+                Err(BucketError::NotFound { .. }) => {
+                    vanished.insert(object.key);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "not read, the next look tries again");
+                    if !self.known.contains_key(&object.key) {
+                        unread.insert(object.key, error.to_string());
+                    }
+                }
+            }
+        }
+        for block in blocks {
+            block
+                .files
+                .retain(|_, object| !vanished.contains(&object.key));
+        }
+        unread
+    }
+
+    /// The `meta.json` and marks of a block that are not known as they are listed.
+    fn wanted(&self, block: &BlockObjects) -> Vec<Wanted> {
+        let all = Kind::ALL.into_iter().filter_map(|kind| {
+            let object = block.files.get(kind.file())?;
+            let known = self.known.get(&object.key);
+            let changed = known.is_none_or(|known| known.object != *object);
+            changed.then(|| Wanted {
+                block: block.id,
+                kind,
+                object: object.clone(),
+            })
+        });
+        all.collect()
+    }
+
+    /// Forgets what is in the bucket no more.
+    async fn forget(&mut self, blocks: &[BlockObjects]) {
+        let files = blocks.iter().flat_map(|block| block.files.values());
+        let keys: BTreeSet<&str> = files.map(|object| object.key.as_str()).collect();
+        self.known.retain(|key, _| keys.contains(key.as_str()));
+        if let Some(cache) = &self.cache {
+            let roots = blocks.iter().filter(|block| !block.files.is_empty());
+            cache
+                .retain(roots.map(|block| block.root.clone()).collect())
+                .await;
+        }
+    }
+
+    fn snapshot(&self, blocks: Vec<BlockObjects>, unread: &BTreeMap<String, String>) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        for objects in blocks.into_iter().filter(|block| !block.files.is_empty()) {
+            match self.view(objects, unread) {
+                Ok(view) => snapshot.blocks.push(view),
+                Err(partial) => snapshot.partial.push(partial),
+            }
+        }
+        snapshot
+    }
+
+    /// Names the blocks without `meta.json` that were not there at the last look.
+    fn log_without_meta(&mut self, snapshot: &Snapshot) {
+        let partial = snapshot.partial.iter();
+        let partial = partial.filter(|p| !p.objects.files.contains_key(BlockMeta::FILE));
+        let mut roots = BTreeSet::new();
+        for PartialBlock { objects, reason } in partial {
+            if !self.without_meta.contains(&objects.root) {
+                tracing::warn!(
+                    reason,
+                    "no block yet: its upload is under way, or was given up"
+                );
+            }
+            roots.insert(objects.root.clone());
+        }
+        self.without_meta = roots;
+    }
+
+    /// A block as what is known of it tells.
+    fn view(
+        &self,
+        objects: BlockObjects,
+        unread: &BTreeMap<String, String>,
+    ) -> Result<BlockView, PartialBlock> {
+        let mut meta = None;
+        let (mut deletion_mark, mut no_compact_mark, mut no_downsample_mark) = (None, None, None);
+        let mut reason = None;
+        for object in Kind::ALL
+            .iter()
+            .filter_map(|kind| objects.files.get(kind.file()))
+        {
+            reason = reason.or_else(|| unread.get(&object.key).cloned());
+            match self.known.get(&object.key).map(|known| &known.document) {
+                Some(Document::Meta(found)) => meta = Some(Arc::clone(found)),
+                Some(Document::Deletion(mark)) => deletion_mark = Some(mark.clone()),
+                Some(Document::NoCompact(mark)) => no_compact_mark = Some(mark.clone()),
+                Some(Document::NoDownsample(mark)) => no_downsample_mark = Some(mark.clone()),
+                Some(Document::Unusable(found)) => reason = reason.or_else(|| Some(found.clone())),
+                Some(Document::Ignored(_)) | None => {}
+            }
+        }
+        match (meta, reason) {
+            (Some(meta), None) => Ok(BlockView {
+                objects,
+                meta,
+                deletion_mark,
+                no_compact_mark,
+                no_downsample_mark,
+            }),
+            (_, reason) => {
+                let missing = || format!("{}: not found", objects.key(BlockMeta::FILE));
+                let reason = reason.unwrap_or_else(missing);
+                Err(PartialBlock { objects, reason })
+            }
+        }
+    }
+}
+
+/// Reads a document from the disk, or else from the bucket; says what is wrong with it, as it is read once only.
+async fn load(
+    bucket: &Bucket,
+    cache: Option<&DiskCache>,
+    wanted: &Wanted,
+) -> Result<Document, BucketError> {
+    let Wanted {
+        block,
+        kind,
+        object,
+    } = wanted;
+    let decode = |bytes: &[u8]| document::decode(*kind, *block, &object.key, bytes);
+    if let Some(cache) = cache
+        && let Some(bytes) = cache.get(object).await
+    {
+        let document = decode(&bytes);
+        // Else the disk may be to blame.
+        if document.is_readable() {
+            return Ok(document);
+        }
+    }
+    let document = if object.size > MAX_DOCUMENT {
+        let (key, size) = (&object.key, object.size);
+        Document::Unusable(format!(
+            "{key}: expected at most {MAX_DOCUMENT} bytes, found {size}"
+        ))
+    } else {
+        let bytes = bucket.get(&object.key).await?;
+        if let Some(cache) = cache {
+            cache.put(object, bytes.clone()).await;
+        }
+        decode(&bytes)
+    };
+    document.log();
+    Ok(document)
+}
+
+#[cfg(test)]
+mod tests;

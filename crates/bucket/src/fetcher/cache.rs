@@ -1,0 +1,113 @@
+//! What was read of the bucket, kept on disk across restarts.
+//!
+//! ```text
+//! <dir>/<ULID>/meta.json              the object as it was read
+//! <dir>/<ULID>/meta.json.version      which version of it: etag, time, size
+//! <dir>/parquet/<ULID>/…              likewise
+//! ```
+//! The version is written after the object and compared before it is used, so a crash between the two costs one read.
+//! A cache that cannot be used is logged and done without.
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use model::BlockId;
+
+use crate::{Object, objects::PARQUET_ROOT};
+
+#[derive(Clone, Debug)]
+pub(super) struct DiskCache {
+    dir: PathBuf,
+}
+
+impl DiskCache {
+    pub(super) const fn new(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    /// The object, if it is here in this very version.
+    pub(super) async fn get(&self, object: &Object) -> Option<Bytes> {
+        let (path, version) = (self.dir.join(&object.key), version(object));
+        blocking(move || {
+            let stored = fs::read_to_string(version_path(&path)).ok()?;
+            let bytes = fs::read(&path).ok()?;
+            (stored == version).then(|| bytes.into())
+        })
+        .await
+        .flatten()
+    }
+
+    /// Keeps the object.
+    pub(super) async fn put(&self, object: &Object, bytes: Bytes) {
+        let (path, version) = (self.dir.join(&object.key), version(object));
+        let shown = path.display().to_string();
+        let written = blocking(move || {
+            if let Some(dir) = path.parent() {
+                fs::create_dir_all(dir)?;
+            }
+            write(&path, &bytes)?;
+            write(&version_path(&path), version.as_bytes())
+        });
+        if let Some(Err(error)) = written.await {
+            tracing::warn!(path = shown, %error, "not cached");
+        }
+    }
+
+    /// Removes the blocks whose roots are not among `roots`. What is no block's is left.
+    pub(super) async fn retain(&self, roots: BTreeSet<String>) {
+        let dir = self.dir.clone();
+        let shown = dir.display().to_string();
+        let cleared = blocking(move || {
+            remove_others(&dir, "", &roots)?;
+            let parquet = dir.join(PARQUET_ROOT);
+            remove_others(&parquet, &format!("{PARQUET_ROOT}/"), &roots)
+        });
+        if let Some(Err(error)) = cleared.await {
+            tracing::warn!(dir = shown, %error, "cache not cleared");
+        }
+    }
+}
+
+fn version(object: &Object) -> String {
+    let etag = object.etag.as_deref().unwrap_or_default();
+    format!("{etag} {} {}\n", object.last_modified, object.size)
+}
+
+fn version_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".version");
+    name.into()
+}
+
+/// Writes a file so that it is whole under its own name.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    fs::write(&part, bytes)?;
+    fs::rename(part, path)
+}
+
+fn remove_others(dir: &Path, prefix: &str, roots: &BTreeSet<String>) -> io::Result<()> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let block = name.to_str().filter(|name| name.parse::<BlockId>().is_ok());
+        if block.is_some_and(|name| !roots.contains(&format!("{prefix}{name}"))) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs `work` where it may block; nothing, when the runtime shuts down.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
+}

@@ -1,0 +1,314 @@
+use std::path::Path;
+
+use prometheus_client::{encoding::prometheus_text, registry::Registry};
+
+use super::*;
+use crate::testing::{FailingBucket, ReadFault, WriteFault};
+
+const A: &str = "01HF8B9V80XM795QY4ZC4QZX6R";
+const B: &str = "01HF8J5JG0RAVB4GMS32W7ZJ2B";
+const C: &str = "01HF8S19R0DEWB2R91W75R7BAS";
+
+/// A bucket, and who looks at it.
+struct World {
+    failing: FailingBucket,
+    bucket: Bucket,
+    registry: Registry,
+    fetcher: MetaFetcher,
+}
+
+impl World {
+    fn new(cache: Option<&Path>) -> Self {
+        Self::on(FailingBucket::new(&Bucket::in_memory()), cache)
+    }
+
+    fn on(failing: FailingBucket, cache: Option<&Path>) -> Self {
+        let bucket = failing.bucket();
+        let mut registry = Registry::default();
+        let metrics = SyncMetrics::register(&mut registry);
+        Self {
+            fetcher: MetaFetcher::new(bucket.clone(), cache.map(Path::to_owned), 4, metrics),
+            failing,
+            bucket,
+            registry,
+        }
+    }
+
+    /// The program starts anew, with what it has on disk.
+    fn restarted(self, cache: Option<&Path>) -> Self {
+        Self::on(self.failing, cache)
+    }
+
+    async fn put(&self, key: &str, content: &str) {
+        self.bucket
+            .put(key, content.to_owned().into())
+            .await
+            .unwrap();
+    }
+
+    async fn put_block(&self, root: &str) {
+        let id = root.trim_start_matches("parquet/");
+        self.put(&format!("{root}/index"), "i").await;
+        self.put(&format!("{root}/meta.json"), &meta(id, 1)).await;
+    }
+
+    /// What is seen, and the objects that were read for it.
+    async fn look(&mut self) -> (Snapshot, Vec<String>) {
+        self.failing.clear_log();
+        let snapshot = self.fetcher.fetch().await.unwrap();
+        let mut log = self.failing.log();
+        assert_eq!(log.remove(0), "list ", "one listing, and before all else");
+        let reads = log
+            .iter()
+            .map(|entry| entry.strip_prefix("get ").unwrap().to_owned());
+        let mut reads: Vec<String> = reads.collect();
+        reads.sort();
+        (snapshot, reads)
+    }
+
+    fn metric(&self, name: &str) -> String {
+        let mut text = String::new();
+        prometheus_text::encode(&mut text, &self.registry).unwrap();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{name} ")));
+        line.unwrap().to_owned()
+    }
+}
+
+fn meta(id: &str, max_time: i64) -> String {
+    format!(r#"{{"ulid":"{id}","minTime":0,"maxTime":{max_time},"version":1}}"#)
+}
+
+fn roots(snapshot: &Snapshot) -> Vec<&str> {
+    snapshot
+        .blocks
+        .iter()
+        .map(|block| block.objects.root.as_str())
+        .collect()
+}
+
+fn reasons(snapshot: &Snapshot) -> Vec<&str> {
+    snapshot
+        .partial
+        .iter()
+        .map(|partial| partial.reason.as_str())
+        .collect()
+}
+
+#[tokio::test]
+async fn one_listing_tells_the_blocks_of_both_kinds_and_what_is_known_is_not_read_again() {
+    let mut world = World::new(None);
+    // B is there twice, in both kinds.
+    for root in [A, B, &format!("parquet/{B}")] {
+        world.put_block(root).await;
+    }
+    world.put("debug/metas/x", "").await;
+    let metas = [A, B, &format!("parquet/{B}")].map(|root| format!("{root}/meta.json"));
+    let (first, reads) = world.look().await;
+    assert_eq!(roots(&first), [A, B, &format!("parquet/{B}")]);
+    assert_eq!(reads, metas);
+    let files = &first.blocks[0].objects.files;
+    assert_eq!(files.keys().collect::<Vec<_>>(), ["index", "meta.json"]);
+    assert_eq!(
+        (files["index"].size, files["index"].key.as_str()),
+        (1, &*format!("{A}/index"))
+    );
+    let (second, reads) = world.look().await;
+    assert_eq!(second, first);
+    assert_eq!(reads, [""; 0]);
+    assert_eq!(world.metric("thanos_blocks_meta_syncs_total"), "2");
+    assert_eq!(world.metric("thanos_blocks_meta_sync_failures_total"), "0");
+    assert_eq!(
+        world.metric("thanos_blocks_meta_sync_duration_seconds_count"),
+        "2"
+    );
+}
+
+#[tokio::test]
+async fn a_changed_object_is_read_again_and_alone() {
+    let mut world = World::new(None);
+    world.put_block(A).await;
+    world.put_block(B).await;
+    world.look().await;
+    world.put(&format!("{A}/meta.json"), &meta(A, 7)).await;
+    let (snapshot, reads) = world.look().await;
+    assert_eq!(reads, [format!("{A}/meta.json")]);
+    assert_eq!(snapshot.blocks[0].meta.max_time.0, 7);
+}
+
+#[tokio::test]
+async fn broken_blocks_are_named_and_do_not_stop_the_others() {
+    let mut world = World::new(None);
+    world.put_block(A).await;
+    world.put(&format!("{B}/index"), "").await;
+    world
+        .put(
+            &format!("{C}/meta.json"),
+            &meta(C, 1).replace("\"version\":1", "\"version\":2"),
+        )
+        .await;
+    world.put(&format!("parquet/{A}/meta.json"), "{").await;
+    world
+        .put(&format!("parquet/{B}/meta.json"), &meta(A, 1))
+        .await;
+    world.put_block(&format!("parquet/{C}")).await;
+    world
+        .put(
+            &format!("parquet/{C}/deletion-mark.json"),
+            r#"{"version":3}"#,
+        )
+        .await;
+    let expected = [
+        format!("{B}/meta.json: not found"),
+        format!("{C}/meta.json: unexpected meta.json version 2, expected 1"),
+        format!("parquet/{A}/meta.json: EOF while parsing an object at line 1 column 1"),
+        format!("parquet/{B}/meta.json: ulid: expected {B} as its folder, found {A}"),
+        format!("parquet/{C}/deletion-mark.json: version: expected 1, found 3"),
+    ];
+    let (snapshot, _) = world.look().await;
+    assert_eq!(roots(&snapshot), [A]);
+    assert_eq!(reasons(&snapshot), expected);
+    // They are read once only, until they change.
+    let (snapshot, reads) = world.look().await;
+    assert_eq!((reasons(&snapshot).len(), reads.len()), (5, 0));
+    world.put_block(C).await;
+    let (snapshot, _) = world.look().await;
+    assert_eq!(roots(&snapshot), [A, C]);
+}
+
+#[tokio::test]
+async fn marks_are_seen_when_they_come_and_when_they_go() {
+    let mut world = World::new(None);
+    world.put_block(A).await;
+    world.put_block(B).await;
+    let mark = |rest: &str| format!(r#"{{"id":"{A}","version":1,{rest}}}"#);
+    world
+        .put(
+            &format!("{A}/deletion-mark.json"),
+            &mark(r#""deletion_time":5"#),
+        )
+        .await;
+    let manual = r#""no_compact_time":6,"reason":"manual""#;
+    world
+        .put(&format!("{A}/no-compact-mark.json"), &mark(manual))
+        .await;
+    let manual = r#""no_downsample_time":7,"reason":"manual""#;
+    world
+        .put(&format!("{A}/no-downsample-mark.json"), &mark(manual))
+        .await;
+    // No JSON marks nothing.
+    world.put(&format!("{B}/deletion-mark.json"), "?").await;
+    let (snapshot, _) = world.look().await;
+    let [a, b] = snapshot.blocks.as_slice() else {
+        panic!("{snapshot:?}");
+    };
+    assert_eq!(a.deletion_mark.as_ref().unwrap().deletion_time, 5);
+    assert_eq!(a.no_compact_mark.as_ref().unwrap().no_compact_time, 6);
+    assert_eq!(a.no_downsample_mark.as_ref().unwrap().no_downsample_time, 7);
+    assert_eq!(b.deletion_mark, None);
+    world
+        .bucket
+        .delete(&format!("{A}/deletion-mark.json"))
+        .await
+        .unwrap();
+    let (snapshot, reads) = world.look().await;
+    assert_eq!((&snapshot.blocks[0].deletion_mark, reads.len()), (&None, 0));
+}
+
+#[tokio::test]
+async fn what_was_read_is_kept_on_disk_and_vanished_blocks_leave_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = dir.path().join("meta-syncer");
+    let mut world = World::new(Some(&cache));
+    let parquet = format!("parquet/{A}");
+    for root in [A, B, &parquet] {
+        world.put_block(root).await;
+    }
+    let (before, reads) = world.look().await;
+    assert_eq!(reads.len(), 3);
+    let stored = std::fs::read_to_string(cache.join(A).join("meta.json")).unwrap();
+    assert_eq!(stored, meta(A, 1));
+
+    let mut world = world.restarted(Some(&cache));
+    let (after, reads) = world.look().await;
+    assert_eq!((after, reads), (before, vec![]));
+
+    // Changed while nobody looked, to something of the same size.
+    world.put(&format!("{A}/meta.json"), &meta(A, 2)).await;
+    for root in [B, &parquet] {
+        for file in ["index", "meta.json"] {
+            world
+                .bucket
+                .delete(&format!("{root}/{file}"))
+                .await
+                .unwrap();
+        }
+    }
+    std::fs::write(cache.join("foreign"), "").unwrap();
+    let mut world = world.restarted(Some(&cache));
+    let (snapshot, reads) = world.look().await;
+    assert_eq!(
+        (roots(&snapshot), reads),
+        (vec![A], vec![format!("{A}/meta.json")])
+    );
+    assert_eq!(snapshot.blocks[0].meta.max_time.0, 2);
+    let there = |path: &str| cache.join(path).try_exists().unwrap();
+    assert!(there(A) && there("foreign"));
+    assert!(!there(B) && !there(&parquet));
+}
+
+#[tokio::test]
+async fn a_cache_that_was_cut_is_read_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(Some(dir.path()));
+    world.put_block(A).await;
+    let (before, _) = world.look().await;
+    for file in ["meta.json", "meta.json.version"] {
+        let path = dir.path().join(A).join(file);
+        let whole = std::fs::read(&path).unwrap();
+        // Cut; and as long as before, but nothing in it.
+        for damaged in [&whole[..3], &vec![0; whole.len()]] {
+            std::fs::write(&path, damaged).unwrap();
+            world = world.restarted(Some(dir.path()));
+            let (snapshot, reads) = world.look().await;
+            assert_eq!((snapshot, reads.len()), (before.clone(), 1), "{file}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_cannot_be_fetched_is_taken_as_it_was_or_tried_again() {
+    let mut world = World::new(None);
+    world.put_block(A).await;
+    world.look().await;
+    world.put(&format!("{A}/meta.json"), &meta(A, 9)).await;
+    world.put_block(B).await;
+    for block in [A, B] {
+        world
+            .failing
+            .fail_reads(&format!("{block}/meta.json"), ReadFault::Refused);
+    }
+    let (snapshot, _) = world.look().await;
+    assert_eq!(roots(&snapshot), [A]);
+    assert_eq!(snapshot.blocks[0].meta.max_time.0, 1);
+    assert_eq!(
+        reasons(&snapshot),
+        [format!("get {B}/meta.json: injected fault")]
+    );
+    assert_eq!(world.metric("thanos_blocks_meta_sync_failures_total"), "1");
+    world.failing.heal();
+    let (snapshot, reads) = world.look().await;
+    assert_eq!((roots(&snapshot), reads.len()), (vec![A, B], 2));
+    assert_eq!(snapshot.blocks[0].meta.max_time.0, 9);
+}
+
+#[tokio::test]
+async fn a_bucket_that_cannot_be_listed_is_an_error() {
+    let mut world = World::new(None);
+    world.failing.die_at_write(0, WriteFault::Refused);
+    world.bucket.put("a", "".into()).await.unwrap_err();
+    let error = world.fetcher.fetch().await.unwrap_err();
+    assert_eq!(error.to_string(), "list /: injected fault");
+    assert_eq!(world.metric("thanos_blocks_meta_sync_failures_total"), "1");
+}

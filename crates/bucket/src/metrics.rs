@@ -1,0 +1,177 @@
+//! The metrics of a bucket and of looking at it, under Thanos's names.
+//!
+//! The library adds `_total` to a counter's name.
+
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use model::Timestamp;
+use prometheus_client::{
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Metric, Registry},
+};
+
+use crate::Operation;
+
+type ByOperation = [(&'static str, String); 2];
+type ByBucket = [(&'static str, String); 1];
+
+/// What is counted of a bucket's operations.
+#[derive(Clone)]
+pub(crate) struct BucketMetrics {
+    bucket: String,
+    operations: Family<ByOperation, Counter>,
+    failures: Family<ByOperation, Counter>,
+    durations: Family<ByOperation, Histogram>,
+    fetched_bytes: Family<ByOperation, Counter>,
+    last_upload: Family<ByBucket, Gauge<f64, AtomicU64>>,
+    now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+/// What is counted of the looks at a bucket.
+#[derive(Clone, Debug)]
+pub struct SyncMetrics {
+    pub(crate) syncs: Counter,
+    pub(crate) failures: Counter,
+    pub(crate) duration: Histogram,
+}
+
+impl BucketMetrics {
+    /// Registers them, those of each operation at 0.
+    pub(crate) fn register(
+        registry: &mut Registry,
+        bucket: &str,
+        now: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Self {
+        let metrics = Self {
+            bucket: bucket.to_owned(),
+            operations: register(
+                registry,
+                "thanos_objstore_bucket_operations",
+                "Total number of operations against the bucket",
+                Family::default(),
+            ),
+            failures: register(
+                registry,
+                "thanos_objstore_bucket_operation_failures",
+                "Total number of operations against the bucket that failed; not to find an object is no failure",
+                Family::default(),
+            ),
+            durations: register(
+                registry,
+                "thanos_objstore_bucket_operation_duration_seconds",
+                "Duration of successful operations against the bucket",
+                Family::new_with_constructor(operation_seconds),
+            ),
+            fetched_bytes: register(
+                registry,
+                "thanos_objstore_bucket_operation_fetched_bytes",
+                "Total number of bytes read from the bucket",
+                Family::default(),
+            ),
+            last_upload: register(
+                registry,
+                "thanos_objstore_bucket_last_successful_upload_time",
+                "Unix time in seconds of the last successful upload to the bucket",
+                Family::default(),
+            ),
+            now: Arc::new(now),
+        };
+        for operation in Operation::ALL {
+            let labels = metrics.labels(operation);
+            drop(metrics.operations.get_or_create(&labels));
+            drop(metrics.failures.get_or_create(&labels));
+        }
+        drop(metrics.last_upload.get_or_create(&metrics.bucket_label()));
+        metrics
+    }
+
+    pub(crate) fn observe(&self, operation: Operation, took: Duration, failed: bool) {
+        let labels = self.labels(operation);
+        self.operations.get_or_create(&labels).inc();
+        if failed {
+            self.failures.get_or_create(&labels).inc();
+        } else {
+            self.durations
+                .get_or_create(&labels)
+                .observe(took.as_secs_f64());
+        }
+    }
+
+    pub(crate) fn fetched(&self, operation: Operation, bytes: u64) {
+        self.fetched_bytes
+            .get_or_create(&self.labels(operation))
+            .inc_by(bytes);
+    }
+
+    pub(crate) fn uploaded(&self) {
+        let now = (self.now)();
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "exact for the next 285,000 years"
+        )]
+        let seconds = now.0 as f64 / 1000.0;
+        self.last_upload
+            .get_or_create(&self.bucket_label())
+            .set(seconds);
+    }
+
+    fn labels(&self, operation: Operation) -> ByOperation {
+        [
+            ("bucket", self.bucket.clone()),
+            ("operation", operation.name().to_owned()),
+        ]
+    }
+
+    fn bucket_label(&self) -> ByBucket {
+        [("bucket", self.bucket.clone())]
+    }
+}
+
+impl SyncMetrics {
+    /// Registers them.
+    pub fn register(registry: &mut Registry) -> Self {
+        Self {
+            syncs: register(
+                registry,
+                "thanos_blocks_meta_syncs",
+                "Total number of looks at the blocks of the bucket",
+                Counter::default(),
+            ),
+            failures: register(
+                registry,
+                "thanos_blocks_meta_sync_failures",
+                "Total number of looks at the blocks of the bucket that failed or were incomplete",
+                Counter::default(),
+            ),
+            duration: register(
+                registry,
+                "thanos_blocks_meta_sync_duration_seconds",
+                "Duration of a look at the blocks of the bucket",
+                Histogram::new([0.01, 1.0, 10.0, 100.0, 300.0, 600.0, 1000.0]),
+            ),
+        }
+    }
+}
+
+impl fmt::Debug for BucketMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BucketMetrics")
+            .field("bucket", &self.bucket)
+            .finish_non_exhaustive()
+    }
+}
+
+fn operation_seconds() -> Histogram {
+    Histogram::new([
+        0.001, 0.01, 0.1, 0.3, 0.6, 1.0, 3.0, 6.0, 9.0, 20.0, 30.0, 60.0, 90.0, 120.0,
+    ])
+}
+
+fn register<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(name, help, metric.clone());
+    metric
+}

@@ -1,0 +1,183 @@
+use std::fs;
+
+use super::*;
+use crate::{
+    MetaFetcher, Snapshot, SyncMetrics,
+    testing::{FailingBucket, WriteFault},
+};
+
+const ID: &str = "01HF8J5JG0RAVB4GMS32W7ZJ2B";
+const FAULTS: [WriteFault; 3] = [WriteFault::Refused, WriteFault::Cut, WriteFault::AnswerLost];
+
+fn id() -> BlockId {
+    ID.parse().unwrap()
+}
+
+/// A folder with a block, and the names of its files.
+fn block() -> (tempfile::TempDir, Vec<String>) {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("chunks")).unwrap();
+    let meta = format!(r#"{{"ulid":"{ID}","minTime":0,"maxTime":1,"version":1}}"#);
+    // As listed in the meta.json itself, sorted.
+    let files = [
+        ("chunks/000001", "cc"),
+        ("index", "ii"),
+        ("meta.json", &meta),
+    ];
+    let files = files.map(|(name, content)| {
+        fs::write(dir.path().join(name), content).unwrap();
+        name.to_owned()
+    });
+    (dir, files.into())
+}
+
+/// What a fresh reader sees, as the program does that starts next.
+async fn seen(bucket: &Bucket) -> Snapshot {
+    let metrics = SyncMetrics::register(&mut Default::default());
+    let mut fetcher = MetaFetcher::new(bucket.clone(), None, 4, metrics);
+    fetcher.fetch().await.unwrap()
+}
+
+async fn uploaded() -> FailingBucket {
+    let failing = FailingBucket::new(&Bucket::in_memory());
+    let (dir, files) = block();
+    upload_block(&failing.bucket(), dir.path(), ID, &files)
+        .await
+        .unwrap();
+    failing
+}
+
+#[tokio::test]
+async fn meta_json_is_uploaded_last_wherever_it_is_listed() {
+    let failing = FailingBucket::new(&Bucket::in_memory());
+    let (dir, mut files) = block();
+    files.reverse();
+    upload_block(&failing.bucket(), dir.path(), ID, &files)
+        .await
+        .unwrap();
+    let puts = ["index", "chunks/000001", "meta.json"].map(|file| format!("put {ID}/{file}"));
+    assert_eq!(failing.log(), puts);
+}
+
+#[tokio::test]
+async fn an_upload_killed_at_any_write_shows_no_partial_block_and_is_completed_by_the_next() {
+    for number in 0..3 {
+        for fault in FAULTS {
+            let bucket = Bucket::in_memory();
+            let failing = FailingBucket::new(&bucket);
+            let (dir, files) = block();
+            failing.die_at_write(number, fault);
+            upload_block(&failing.bucket(), dir.path(), ID, &files)
+                .await
+                .unwrap_err();
+            let snapshot = seen(&bucket).await;
+            let whole = number == 2 && fault == WriteFault::AnswerLost;
+            assert_eq!(
+                snapshot.blocks.len(),
+                usize::from(whole),
+                "write {number}, {fault:?}"
+            );
+            failing.heal();
+            upload_block(&failing.bucket(), dir.path(), ID, &files)
+                .await
+                .unwrap();
+            let snapshot = seen(&bucket).await;
+            assert_eq!((snapshot.blocks.len(), snapshot.partial.len()), (1, 0));
+            assert_eq!(bucket.get(&format!("{ID}/index")).await.unwrap(), "ii");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_block_is_deleted_from_meta_json_to_its_mark() {
+    let failing = uploaded().await;
+    let bucket = failing.bucket();
+    let marked = mark_for_deletion(&bucket, ID, id(), "outdated block", Timestamp(7_999)).await;
+    assert!(marked.unwrap());
+    let snapshot = seen(&bucket).await;
+    failing.clear_log();
+    delete_block(&bucket, &snapshot.blocks[0].objects)
+        .await
+        .unwrap();
+    let log = failing.log();
+    assert_eq!(log.first(), Some(&format!("delete {ID}/meta.json")));
+    assert_eq!(log.last(), Some(&format!("delete {ID}/deletion-mark.json")));
+    assert_eq!(log.len(), 4);
+    assert_eq!(bucket.list("", None).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_deletion_killed_at_any_write_shows_no_block_without_files_and_is_completed_by_the_next()
+{
+    for number in 0..4 {
+        for fault in FAULTS {
+            let failing = uploaded().await;
+            let bucket = failing.bucket();
+            mark_for_deletion(&bucket, ID, id(), "", Timestamp(0))
+                .await
+                .unwrap();
+            let objects = seen(&bucket).await.blocks.remove(0).objects;
+            failing.die_at_write(number, fault);
+            delete_block(&bucket, &objects).await.unwrap_err();
+            failing.heal();
+            let snapshot = seen(&bucket).await;
+            for block in &snapshot.blocks {
+                assert_eq!(block.objects, objects, "write {number}, {fault:?}");
+            }
+            // As long as anything is left it is still known as a deletion.
+            for partial in &snapshot.partial {
+                assert!(
+                    partial.objects.files.contains_key(DeletionMark::FILE),
+                    "{partial:?}"
+                );
+            }
+            let left = snapshot.blocks.into_iter().map(|block| block.objects);
+            for objects in left.chain(snapshot.partial.into_iter().map(|p| p.objects)) {
+                delete_block(&bucket, &objects).await.unwrap();
+            }
+            assert_eq!(bucket.list("", None).await.unwrap(), []);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_meta_json_that_came_after_the_listing_goes_first_too() {
+    let bucket = Bucket::in_memory();
+    bucket.put(&format!("{ID}/index"), "".into()).await.unwrap();
+    let partial = seen(&bucket).await.partial.remove(0);
+    bucket
+        .put(&format!("{ID}/meta.json"), "".into())
+        .await
+        .unwrap();
+    delete_block(&bucket, &partial.objects).await.unwrap();
+    assert_eq!(bucket.list("", None).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn marks_are_written_as_thanos_writes_them_and_only_once() {
+    let bucket = Bucket::in_memory();
+    let mark = |now| mark_for_deletion(&bucket, ID, id(), "outdated block", Timestamp(now));
+    assert!(mark(1_690_000_000_999).await.unwrap());
+    assert!(!mark(1_790_000_000_000).await.unwrap());
+    let json = bucket
+        .get(&format!("{ID}/deletion-mark.json"))
+        .await
+        .unwrap();
+    let expected = format!(
+        r#"{{"id":"{ID}","version":1,"details":"outdated block","deletion_time":1690000000}}"#
+    );
+    assert_eq!(json, expected);
+    let root = format!("parquet/{ID}");
+    let reason = NoCompactReason::Manual;
+    assert!(
+        mark_no_compact(&bucket, &root, id(), reason, "", Timestamp(2_000))
+            .await
+            .unwrap()
+    );
+    let json = bucket
+        .get(&format!("{root}/no-compact-mark.json"))
+        .await
+        .unwrap();
+    let expected = format!(r#"{{"id":"{ID}","version":1,"no_compact_time":2,"reason":"manual"}}"#);
+    assert_eq!(json, expected);
+}

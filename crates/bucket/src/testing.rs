@@ -1,0 +1,10 @@
+//! For tests, of this crate and of others: a bucket that fails on demand, and what every bucket must do.
+
+mod conformance;
+mod failing;
+mod store;
+
+pub use self::{
+    conformance::conformance,
+    failing::{FailingBucket, ReadFault, WriteFault},
+};

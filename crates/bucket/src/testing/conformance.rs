@@ -1,0 +1,153 @@
+//! What every bucket must do, whatever store it is on.
+
+use std::{error::Error, path::Path};
+
+use bytes::Bytes;
+
+use crate::{Bucket, BucketError};
+
+/// Keys in the order of a listing, with some that need care in URLs and file names.
+const KEYS: [&str; 7] = [
+    "a/1",
+    "a/2/deep/er",
+    "a/with space+plus=and&ü",
+    "ab/1",
+    "b%20c/100%",
+    "parquet/x",
+    "z",
+];
+
+/// Tries all operations on an empty `bucket`, and leaves it empty. `scratch` is a folder for files.
+///
+/// # Errors
+/// When an operation fails that must not.
+///
+/// # Panics
+/// When an operation does not do what it must.
+pub async fn conformance(
+    bucket: &Bucket,
+    scratch: &Path,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    missing_objects_are_not_found(bucket, scratch).await?;
+    what_is_written_is_read(bucket).await?;
+    ranges_are_read(bucket).await?;
+    listings_are_recursive_and_sorted(bucket).await?;
+    files_go_there_and_back(bucket, scratch).await?;
+    assert_eq!(bucket.list("", None).await?, []);
+    Ok(())
+}
+
+async fn missing_objects_are_not_found(bucket: &Bucket, scratch: &Path) -> Result<(), BucketError> {
+    let not_found = |error: Option<BucketError>| {
+        let found = matches!(&error, Some(BucketError::NotFound { key, .. }) if key == "none/a");
+        assert!(found, "expected not found of none/a, found {error:?}");
+    };
+    not_found(bucket.get("none/a").await.err());
+    not_found(bucket.get_range("none/a", 0..1).await.err());
+    not_found(bucket.head("none/a").await.err());
+    not_found(bucket.download("none/a", &scratch.join("none")).await.err());
+    assert!(!bucket.exists("none/a").await?);
+    assert_eq!(bucket.list("none", None).await?, []);
+    bucket.delete("none/a").await
+}
+
+async fn what_is_written_is_read(bucket: &Bucket) -> Result<(), BucketError> {
+    for content in ["first", "", "another"] {
+        bucket.put("o/object", content.into()).await?;
+        assert_eq!(bucket.get("o/object").await?, content);
+        assert!(bucket.exists("o/object").await?);
+        let head = bucket.head("o/object").await?;
+        assert_eq!(
+            (head.key.as_str(), head.size),
+            ("o/object", content.len() as u64)
+        );
+        let listed = bucket.list("o", None).await?;
+        let listed: Vec<_> = listed.iter().map(|o| (o.key.as_str(), o.size)).collect();
+        assert_eq!(listed, [("o/object", content.len() as u64)]);
+    }
+    let before = bucket.head("o/object").await?;
+    bucket.put("o/object", "changed".into()).await?;
+    let after = bucket.head("o/object").await?;
+    assert_ne!(before, after, "a change of the same size must show");
+    bucket.delete("o/object").await?;
+    assert!(!bucket.exists("o/object").await?);
+    bucket.delete("o/object").await
+}
+
+async fn ranges_are_read(bucket: &Bucket) -> Result<(), BucketError> {
+    let content: Bytes = (0..=255).collect::<Vec<u8>>().into();
+    bucket.put("r", content.clone()).await?;
+    let ranges = [0..256, 0..1, 255..256, 100..100, 7..99, 3..5];
+    let read = bucket.get_ranges("r", &ranges).await?;
+    let expected = [
+        content.slice(..),
+        content.slice(0..1),
+        content.slice(255..),
+        Bytes::new(),
+        content.slice(7..99),
+        content.slice(3..5),
+    ];
+    assert_eq!(read, expected);
+    assert_eq!(bucket.get_range("r", 250..300).await?, content.slice(250..));
+    assert!(bucket.get_range("r", 300..301).await.is_err());
+    bucket.delete("r").await
+}
+
+async fn listings_are_recursive_and_sorted(bucket: &Bucket) -> Result<(), BucketError> {
+    for key in KEYS.iter().rev() {
+        bucket.put(key, (*key).into()).await?;
+    }
+    let keys = async |prefix: &str, after: Option<&str>| {
+        let objects = bucket.list(prefix, after).await?;
+        Ok::<_, BucketError>(objects.into_iter().map(|o| o.key).collect::<Vec<_>>())
+    };
+    assert_eq!(keys("", None).await?, KEYS);
+    let of_a: Vec<&str> = KEYS
+        .into_iter()
+        .filter(|key| key.starts_with("a/"))
+        .collect();
+    assert_eq!(keys("a", None).await?, of_a);
+    assert_eq!(keys("a/", None).await?, of_a);
+    assert_eq!(keys("a/2", None).await?, ["a/2/deep/er"]);
+    let after: Vec<&str> = KEYS.into_iter().filter(|key| *key > "ab/1").collect();
+    assert_eq!(keys("", Some("ab/1")).await?, after);
+    assert_eq!(
+        keys("a", Some("a/1")).await?,
+        of_a.get(1..).unwrap_or_default()
+    );
+    for key in KEYS {
+        assert_eq!(bucket.get(key).await?, key);
+        bucket.delete(key).await?;
+    }
+    Ok(())
+}
+
+async fn files_go_there_and_back(
+    bucket: &Bucket,
+    scratch: &Path,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let (from, to) = (scratch.join("from"), scratch.join("to"));
+    // Empty, small, one part and a bit, several parts.
+    for size in [0_usize, 10, (8 << 20) + 1, 20 << 20] {
+        let content: Vec<u8> = (0..size)
+            .map(|n| u8::try_from(n % 251).unwrap_or(0))
+            .collect();
+        tokio::fs::write(&from, &content).await?;
+        bucket.upload("f/file", &from).await?;
+        assert_eq!(bucket.head("f/file").await?.size, size as u64);
+        bucket.download("f/file", &to).await?;
+        assert!(
+            tokio::fs::read(&to).await? == content,
+            "{size} bytes differ"
+        );
+    }
+    let missing = scratch.join("missing");
+    let error = bucket.upload("f/other", &missing).await.err();
+    assert!(
+        matches!(&error, Some(BucketError::File { .. })),
+        "{error:?}"
+    );
+    assert!(!bucket.exists("f/other").await?);
+    bucket.delete("f/file").await?;
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! A bucket that fails on demand.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use parking_lot::Mutex;
+
+use super::store::FailingStore;
+use crate::Bucket;
+
+/// A bucket whose operations fail where a test says so, and are noted.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use bucket::{Bucket, testing::{FailingBucket, WriteFault}};
+/// let failing = FailingBucket::new(&Bucket::in_memory());
+/// failing.die_at_write(1, WriteFault::Cut);
+/// let bucket = failing.bucket();
+/// bucket.put("a", "1".into()).await.unwrap();
+/// bucket.put("b", "1234".into()).await.unwrap_err();
+/// failing.heal();
+/// assert_eq!(bucket.get("b").await.unwrap(), "12");
+/// assert_eq!(failing.log(), ["put a", "put b", "get b"]);
+/// # });
+/// ```
+#[derive(Clone, Debug)]
+pub struct FailingBucket {
+    bucket: Bucket,
+    faults: Arc<Faults>,
+}
+
+/// What becomes of a write: a put, an upload in parts, or a deletion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteFault {
+    /// Nothing is done.
+    Refused,
+    /// A put leaves the first half of its bytes; an upload in parts and a deletion leave nothing done.
+    Cut,
+    /// It is done, but an error is answered.
+    AnswerLost,
+}
+
+/// What becomes of a read of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadFault {
+    /// An error is answered.
+    Refused,
+    /// The lowest bit of the byte in the middle is turned over.
+    Flipped,
+    /// Only the first half of the bytes come.
+    Truncated,
+}
+
+/// What is to fail.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    writes: usize,
+    write_faults: BTreeMap<usize, WriteFault>,
+    /// All from this write on is refused.
+    dead_from: Option<usize>,
+    read_faults: BTreeMap<String, ReadFault>,
+    log: Vec<String>,
+}
+
+impl FailingBucket {
+    /// What is in `bucket`, failing on demand.
+    #[must_use]
+    pub fn new(bucket: &Bucket) -> Self {
+        let faults = Arc::new(Faults::default());
+        let of_store = Arc::clone(&faults);
+        let bucket = bucket.wrapped(|inner| Arc::new(FailingStore::new(inner, of_store)));
+        Self { bucket, faults }
+    }
+
+    /// The bucket that fails.
+    #[must_use]
+    pub fn bucket(&self) -> Bucket {
+        self.bucket.clone()
+    }
+
+    /// Lets the write with this number fail; the first one from now on is 0.
+    pub fn fail_write(&self, number: usize, fault: WriteFault) {
+        let mut state = self.faults.0.lock();
+        let at = state.writes + number;
+        state.write_faults.insert(at, fault);
+    }
+
+    /// Lets the write with this number fail, and refuses all that comes after it, reads and listings too: so it is
+    /// for a program that is killed, or cut off, there.
+    pub fn die_at_write(&self, number: usize, fault: WriteFault) {
+        self.fail_write(number, fault);
+        let mut state = self.faults.0.lock();
+        state.dead_from = Some(state.writes + number + 1);
+    }
+
+    /// Lets all reads of an object fail.
+    pub fn fail_reads(&self, key: &str, fault: ReadFault) {
+        self.faults
+            .0
+            .lock()
+            .read_faults
+            .insert(key.to_owned(), fault);
+    }
+
+    /// From now on nothing fails.
+    pub fn heal(&self) {
+        let mut state = self.faults.0.lock();
+        state.write_faults.clear();
+        state.read_faults.clear();
+        state.dead_from = None;
+    }
+
+    /// How many writes were tried.
+    #[must_use]
+    pub fn writes(&self) -> usize {
+        self.faults.0.lock().writes
+    }
+
+    /// What was tried: `put KEY`, `upload KEY` (in parts), `delete KEY`, `get KEY`, `head KEY` and `list PREFIX`.
+    #[must_use]
+    pub fn log(&self) -> Vec<String> {
+        self.faults.0.lock().log.clone()
+    }
+
+    /// Forgets what was tried.
+    pub fn clear_log(&self) {
+        self.faults.0.lock().log.clear();
+    }
+}
+
+impl Faults {
+    /// Notes a write, and says what becomes of it.
+    pub(super) fn write(&self, what: &str, key: &str) -> Option<WriteFault> {
+        let mut state = self.0.lock();
+        state.log.push(format!("{what} {key}"));
+        let number = state.writes;
+        state.writes += 1;
+        if state.dead_from.is_some_and(|from| number >= from) {
+            return Some(WriteFault::Refused);
+        }
+        state.write_faults.get(&number).copied()
+    }
+
+    /// Notes a read, and says what becomes of it.
+    pub(super) fn read(&self, what: &str, key: &str) -> Option<ReadFault> {
+        let mut state = self.0.lock();
+        state.log.push(format!("{what} {key}"));
+        if state.dead_from.is_some_and(|from| state.writes >= from) {
+            return Some(ReadFault::Refused);
+        }
+        state.read_faults.get(key).copied()
+    }
+}

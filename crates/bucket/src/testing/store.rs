@@ -1,0 +1,189 @@
+//! The store below a failing bucket.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{StreamExt as _, stream, stream::BoxStream};
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
+    ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, Result, UploadPart, path::Path,
+};
+
+use super::failing::{Faults, ReadFault, WriteFault};
+
+/// Hands operations on to `inner`, unless they are to fail.
+#[derive(Clone, Debug)]
+pub(super) struct FailingStore {
+    inner: Arc<dyn ObjectStore>,
+    faults: Arc<Faults>,
+}
+
+/// An upload in parts that is to fail.
+#[derive(Debug)]
+struct FailingUpload {
+    inner: Box<dyn MultipartUpload>,
+    fault: WriteFault,
+}
+
+impl FailingStore {
+    pub(super) fn new(inner: Arc<dyn ObjectStore>, faults: Arc<Faults>) -> Self {
+        Self { inner, faults }
+    }
+
+    async fn delete(&self, path: Path) -> Result<Path> {
+        match self.faults.write("delete", path.as_ref()) {
+            None => self.inner.delete(&path).await.map(|()| path),
+            Some(WriteFault::AnswerLost) => {
+                self.inner.delete(&path).await?;
+                Err(injected())
+            }
+            Some(WriteFault::Refused | WriteFault::Cut) => Err(injected()),
+        }
+    }
+}
+
+#[async_trait]
+impl ObjectStore for FailingStore {
+    async fn put_opts(
+        &self,
+        path: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
+        match self.faults.write("put", path.as_ref()) {
+            None => self.inner.put_opts(path, payload, options).await,
+            Some(WriteFault::Refused) => Err(injected()),
+            Some(WriteFault::AnswerLost) => {
+                self.inner.put_opts(path, payload, options).await?;
+                Err(injected())
+            }
+            Some(WriteFault::Cut) => {
+                let cut = half(&payload.into());
+                self.inner.put_opts(path, cut.into(), options).await?;
+                Err(injected())
+            }
+        }
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        path: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        match self.faults.write("upload", path.as_ref()) {
+            None => self.inner.put_multipart_opts(path, options).await,
+            Some(WriteFault::Refused) => Err(injected()),
+            Some(fault) => {
+                let inner = self.inner.put_multipart_opts(path, options).await?;
+                Ok(Box::new(FailingUpload { inner, fault }))
+            }
+        }
+    }
+
+    async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+        let what = if options.head { "head" } else { "get" };
+        let head = options.head;
+        let fault = self.faults.read(what, path.as_ref());
+        if fault == Some(ReadFault::Refused) {
+            return Err(injected());
+        }
+        let found = self.inner.get_opts(path, options).await?;
+        let Some(fault) = fault.filter(|_| !head) else {
+            return Ok(found);
+        };
+        let (meta, range) = (found.meta.clone(), found.range.clone());
+        let (attributes, extensions) = (found.attributes.clone(), found.extensions.clone());
+        let bytes = found.bytes().await?;
+        let bytes = match fault {
+            ReadFault::Flipped => flipped(&bytes),
+            ReadFault::Truncated | ReadFault::Refused => half(&bytes),
+        };
+        Ok(GetResult {
+            payload: GetResultPayload::Stream(stream::iter([Ok(bytes)]).boxed()),
+            meta,
+            range,
+            attributes,
+            extensions,
+        })
+    }
+
+    fn delete_stream(
+        &self,
+        paths: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        let this = self.clone();
+        let deleted = paths.then(move |path| {
+            let this = this.clone();
+            async move { this.delete(path?).await }
+        });
+        deleted.boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        match self.faults.read("list", prefix.map_or("", Path::as_ref)) {
+            Some(_) => stream::iter([Err(injected())]).boxed(),
+            None => self.inner.list(prefix),
+        }
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        match self.faults.read("list", prefix.map_or("", Path::as_ref)) {
+            Some(_) => Err(injected()),
+            None => self.inner.list_with_delimiter(prefix).await,
+        }
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+#[async_trait]
+impl MultipartUpload for FailingUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        self.inner.put_part(data)
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        if self.fault == WriteFault::AnswerLost {
+            self.inner.complete().await?;
+        }
+        Err(injected())
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        match self.fault {
+            // It is complete, so there is nothing to abort.
+            WriteFault::AnswerLost => Ok(()),
+            WriteFault::Cut | WriteFault::Refused => self.inner.abort().await,
+        }
+    }
+}
+
+impl fmt::Display for FailingStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "failing {}", self.inner)
+    }
+}
+
+fn injected() -> Error {
+    Error::Generic {
+        store: "failing",
+        source: "injected fault".into(),
+    }
+}
+
+fn half(bytes: &Bytes) -> Bytes {
+    bytes.slice(..bytes.len() / 2)
+}
+
+fn flipped(bytes: &Bytes) -> Bytes {
+    let mut bytes = bytes.to_vec();
+    let middle = bytes.len() / 2;
+    if let Some(byte) = bytes.get_mut(middle) {
+        *byte ^= 1;
+    }
+    bytes.into()
+}
