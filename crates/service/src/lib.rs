@@ -1,1 +1,26 @@
-//! service.
+//! What every daemon shares: logs, metrics, health, HTTP, gRPC, a pool for CPU work, time and shutdown.
+//!
+//! This crate knows no block and no bucket; it imports nothing of ours.
+
+mod clock;
+mod cpu;
+mod drain;
+mod error;
+mod grpc;
+mod http;
+mod logging;
+mod metrics;
+mod probe;
+mod shutdown;
+
+pub use crate::{
+    clock::{Clock, ManualClock, SystemClock},
+    cpu::CpuPool,
+    error::ServiceError,
+    grpc::{GrpcOptions, MAX_MESSAGE_BYTES, serve_grpc},
+    http::{HttpOptions, serve_http},
+    logging::{LogFormat, LogLevel, init_logging},
+    metrics::{Exposition, Metrics},
+    probe::{Probe, Status},
+    shutdown::shutdown_signal,
+};

@@ -1,0 +1,260 @@
+//! A layer around all services: counts and times each call, and turns panics into errors.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use futures::{FutureExt as _, future::BoxFuture};
+use http::{HeaderMap, Request, Response};
+use http_body::{Frame, SizeHint};
+use prometheus_client::metrics::counter::Counter;
+use tonic::{Code, Status, body::Body};
+use tower::{Layer, Service};
+
+use super::methods::{MethodMetrics, Methods};
+
+/// The layer.
+#[derive(Clone, Debug)]
+pub(super) struct Observe(Methods);
+
+/// A service whose calls are counted.
+#[derive(Clone, Debug)]
+pub(super) struct Observed<S> {
+    inner: S,
+    methods: Methods,
+}
+
+/// The body of an answer, whose end is the end of the call.
+#[derive(Debug)]
+pub(super) struct ObservedBody {
+    inner: Body,
+    call: Call,
+    panics: Counter,
+}
+
+/// A call under way. One that is dropped was given up by its client.
+#[derive(Debug)]
+struct Call {
+    method: Option<MethodMetrics>,
+    since: Instant,
+}
+
+impl Observe {
+    /// Counts the calls of `methods`.
+    pub(super) const fn new(methods: Methods) -> Self {
+        Self(methods)
+    }
+}
+
+impl<S> Layer<S> for Observe {
+    type Service = Observed<S>;
+
+    fn layer(&self, inner: S) -> Observed<S> {
+        Observed {
+            inner,
+            methods: self.0.clone(),
+        }
+    }
+}
+
+impl<S> Service<Request<Body>> for Observed<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+    S::Error: 'static,
+{
+    type Response = Response<ObservedBody>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Self::Response, S::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let mut call = Call::start(self.methods.get(request.uri().path()));
+        let panics = self.methods.panics.clone();
+        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        async move {
+            let response = match answer.await {
+                Ok(response) => response?,
+                Err(_) => recovered(&panics).into_http(),
+            };
+            // An answer without a body has its status in the head.
+            if let Some(code) = code(response.headers()) {
+                call.end(code);
+            }
+            Ok(response.map(|inner| ObservedBody {
+                inner,
+                call,
+                panics,
+            }))
+        }
+        .boxed()
+    }
+}
+
+impl http_body::Body for ObservedBody {
+    type Data = <Body as http_body::Body>::Data;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Status>>> {
+        let inner = &mut self.inner;
+        let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(inner).poll_frame(cx)));
+        let polled = polled.unwrap_or_else(|_| {
+            let status = recovered(&self.panics);
+            // What panicked is not asked again; trailers end the call as its status wants it.
+            self.inner = Body::empty();
+            let mut trailers = HeaderMap::new();
+            let told = status.add_header(&mut trailers);
+            Poll::Ready(Some(told.map(|()| Frame::trailers(trailers))))
+        });
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(code) = frame.trailers_ref().and_then(code) {
+                    self.call.end(code);
+                }
+            }
+            Poll::Ready(Some(Err(status))) => self.call.end(status.code()),
+            Poll::Ready(None) | Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Call {
+    fn start(method: Option<&MethodMetrics>) -> Self {
+        if let Some(method) = method {
+            method.started();
+        }
+        Self {
+            method: method.cloned(),
+            since: Instant::now(),
+        }
+    }
+
+    /// Counts the end; the first one holds.
+    fn end(&mut self, code: Code) {
+        if let Some(method) = self.method.take() {
+            method.handled(code, self.since.elapsed().as_secs_f64());
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.end(Code::Cancelled);
+    }
+}
+
+/// The status in a head or in trailers.
+fn code(headers: &HeaderMap) -> Option<Code> {
+    let status = headers.get(Status::GRPC_STATUS)?;
+    Some(Code::from_bytes(status.as_bytes()))
+}
+
+/// Counts a panic, which the panic hook has already printed with its place.
+fn recovered(panics: &Counter) -> Status {
+    panics.inc();
+    tracing::error!("recovered from a panic in a gRPC call");
+    Status::internal("panic while answering")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, future::poll_fn};
+
+    use http_body::Body as _;
+    use tower::service_fn;
+
+    use super::*;
+    use crate::{Exposition, Metrics};
+
+    /// A body that panics when it is read.
+    struct Broken;
+
+    impl http_body::Body for Broken {
+        type Data = <Body as http_body::Body>::Data;
+        type Error = Status;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Self::Data>, Status>>> {
+            panic!("broken body");
+        }
+    }
+
+    fn observed() -> (Observe, Metrics) {
+        let metrics = Metrics::new();
+        let methods = Methods::new(&[tonic_health::pb::FILE_DESCRIPTOR_SET], &metrics).unwrap();
+        (Observe::new(methods), metrics)
+    }
+
+    fn request() -> Request<Body> {
+        Request::post("http://x/grpc.health.v1.Health/Check")
+            .body(Body::empty())
+            .unwrap()
+    }
+
+    fn handled(metrics: &Metrics, code: &str) -> bool {
+        let line = format!("grpc_method=\"Check\",grpc_code=\"{code}\"}} 1\n");
+        metrics.encode(Exposition::Prometheus).contains(&line)
+    }
+
+    #[tokio::test]
+    async fn a_service_that_panics_answers_internal() {
+        let (layer, metrics) = observed();
+        let mut service = layer.layer(service_fn(
+            async |_| -> Result<Response<Body>, Infallible> { panic!("broken service") },
+        ));
+        let response = service.call(request()).await.unwrap();
+        assert_eq!(response.headers()[Status::GRPC_STATUS], "13");
+        assert!(handled(&metrics, "Internal"));
+        let text = metrics.encode(Exposition::Prometheus);
+        assert!(
+            text.contains("\ngrpc_req_panics_recovered_total 1\n"),
+            "{text}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_body_that_panics_ends_with_internal() {
+        let (layer, metrics) = observed();
+        let mut service = layer.layer(service_fn(async |_| {
+            Ok::<_, Infallible>(Response::new(Body::new(Broken)))
+        }));
+        let mut body = Box::pin(service.call(request()).await.unwrap().into_body());
+        let frame = poll_fn(|cx| body.as_mut().poll_frame(cx))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(frame.trailers_ref().unwrap()[Status::GRPC_STATUS], "13");
+        assert!(poll_fn(|cx| body.as_mut().poll_frame(cx)).await.is_none());
+        assert!(handled(&metrics, "Internal"));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_its_client_gives_up_is_counted_as_canceled() {
+        let (layer, metrics) = observed();
+        let mut service = layer.layer(service_fn(async |_| {
+            Ok::<_, Infallible>(Response::new(Body::new(Broken)))
+        }));
+        drop(service.call(request()).await.unwrap());
+        assert!(handled(&metrics, "Canceled"));
+    }
+}

@@ -1,0 +1,165 @@
+//! Structured logs on stderr, in logfmt or JSON.
+
+use std::{fmt, io, str::FromStr};
+
+use tracing_subscriber::{
+    EnvFilter, Layer as _, Registry, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
+
+use crate::ServiceError;
+
+/// Libraries that say too much below this level.
+const QUIET: &[&str] = &["h2", "hyper", "hyper_util", "reqwest", "rustls", "tower"];
+
+/// What is logged at least; `--log.level` of Thanos.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogLevel {
+    /// What a human must look at.
+    Error,
+    /// What may become an error.
+    Warn,
+    /// What happens, in big steps.
+    #[default]
+    Info,
+    /// What happens, in small steps.
+    Debug,
+}
+
+/// How a line of the log is written; `--log.format` of Thanos.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// `ts=… level=info message=… name=value`.
+    #[default]
+    Logfmt,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Sends the program's logs to stderr, from now on and for the whole process.
+///
+/// # Errors
+/// When it was called before.
+pub fn init_logging(level: LogLevel, format: LogFormat) -> Result<(), ServiceError> {
+    let filter = filter(level);
+    let layer = match format {
+        LogFormat::Logfmt => tracing_logfmt::builder()
+            .with_target(true)
+            .layer()
+            .with_writer(io::stderr)
+            .boxed(),
+        LogFormat::Json => tracing_subscriber::fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_writer(io::stderr)
+            .boxed(),
+    };
+    Registry::default()
+        .with(layer.with_filter(filter))
+        .try_init()?;
+    Ok(())
+}
+
+/// Everything from `level` on, the chatty libraries from `info` on.
+fn filter(level: LogLevel) -> EnvFilter {
+    let mut directives = level.to_string();
+    if level == LogLevel::Debug {
+        for library in QUIET {
+            directives.push_str(&format!(",{library}=info"));
+        }
+    }
+    EnvFilter::new(directives)
+}
+
+impl FromStr for LogLevel {
+    type Err = ServiceError;
+
+    fn from_str(word: &str) -> Result<Self, ServiceError> {
+        match word {
+            "error" => Ok(Self::Error),
+            "warn" => Ok(Self::Warn),
+            "info" => Ok(Self::Info),
+            "debug" => Ok(Self::Debug),
+            _ => Err(ServiceError::Log {
+                what: "level",
+                found: word.to_owned(),
+                expected: "error, warn, info or debug",
+            }),
+        }
+    }
+}
+
+impl fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        })
+    }
+}
+
+impl FromStr for LogFormat {
+    type Err = ServiceError;
+
+    fn from_str(word: &str) -> Result<Self, ServiceError> {
+        match word {
+            "logfmt" => Ok(Self::Logfmt),
+            "json" => Ok(Self::Json),
+            _ => Err(ServiceError::Log {
+                what: "format",
+                found: word.to_owned(),
+                expected: "logfmt or json",
+            }),
+        }
+    }
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Logfmt => "logfmt",
+            Self::Json => "json",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_and_format_is_read_as_it_is_written() {
+        for level in [
+            LogLevel::Error,
+            LogLevel::Warn,
+            LogLevel::Info,
+            LogLevel::Debug,
+        ] {
+            assert_eq!(level.to_string().parse::<LogLevel>().unwrap(), level);
+        }
+        for format in [LogFormat::Logfmt, LogFormat::Json] {
+            assert_eq!(format.to_string().parse::<LogFormat>().unwrap(), format);
+        }
+    }
+
+    #[test]
+    fn a_wrong_word_is_told_beside_the_right_ones() {
+        assert_eq!(
+            "journald".parse::<LogFormat>().unwrap_err().to_string(),
+            r#"unknown log format "journald", expected logfmt or json"#
+        );
+        assert_eq!(
+            "trace".parse::<LogLevel>().unwrap_err().to_string(),
+            r#"unknown log level "trace", expected error, warn, info or debug"#
+        );
+    }
+
+    #[test]
+    fn debug_does_not_open_the_gates_of_the_http_libraries() {
+        let directives = filter(LogLevel::Debug).to_string();
+        assert!(directives.contains("h2=info"), "{directives}");
+        assert!(directives.contains("debug"), "{directives}");
+        assert_eq!(filter(LogLevel::Warn).to_string(), "warn");
+    }
+}

@@ -1,0 +1,36 @@
+//! The end of a daemon: a token that SIGINT or SIGTERM cancels.
+
+use std::process;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::ServiceError;
+
+/// A token that is cancelled by SIGINT or SIGTERM; a second signal ends the process at once with status 1.
+///
+/// The listening task lives as long as the runtime, in which this must be called.
+///
+/// # Errors
+/// When the system does not let signals be listened for.
+pub fn shutdown_signal() -> Result<CancellationToken, ServiceError> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServiceError::Signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServiceError::Signals)?;
+    let token = CancellationToken::new();
+    let cancelled = token.clone();
+    tokio::spawn(async move {
+        loop {
+            let name = tokio::select! {
+                _ = interrupt.recv() => "SIGINT",
+                _ = terminate.recv() => "SIGTERM",
+            };
+            if cancelled.is_cancelled() {
+                tracing::warn!(signal = name, "second signal, ending at once");
+                process::exit(1);
+            }
+            tracing::info!(signal = name, "caught signal, shutting down");
+            cancelled.cancel();
+        }
+    });
+    Ok(token)
+}
