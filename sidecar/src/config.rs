@@ -1,0 +1,101 @@
+//! What the sidecar is told, and what it is given.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use model::Labels;
+use service::{Clock, CpuPool, Metrics, Probe};
+
+use crate::UnequalBlocks;
+
+/// What the sidecar is told. Each field is a flag of Thanos's.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the external labels come from.
+    pub labels: LabelSource,
+    /// `--tsdb.path`: Prometheus's data folder, or any folder of blocks.
+    pub tsdb_path: PathBuf,
+    /// `--shipper.upload-compacted`: which levels of blocks are uploaded.
+    pub levels: Levels,
+    /// `--shipper.meta-file-name`: the file in the folder that says what was uploaded.
+    pub meta_file_name: String,
+    /// Time between two looks at the folder.
+    pub upload_interval: Duration,
+}
+
+/// Where the external labels come from.
+#[derive(Clone, Debug)]
+pub enum LabelSource {
+    /// From the configuration of a Prometheus.
+    Prometheus(PrometheusConfig),
+    /// These; no Prometheus is asked for anything.
+    Fixed(Labels),
+}
+
+/// The Prometheus beside the sidecar.
+#[derive(Clone, Debug)]
+pub struct PrometheusConfig {
+    /// `--prometheus.url`; its path is kept.
+    pub url: String,
+    /// `--prometheus.ready_timeout`: how long it may take to answer at first.
+    pub ready_timeout: Duration,
+    /// `--prometheus.get_config_interval`: time between two questions for its labels.
+    pub get_config_interval: Duration,
+    /// `--prometheus.get_config_timeout`: how long one answer may take.
+    pub get_config_timeout: Duration,
+    /// `--shipper.ignore-unequal-block-size`.
+    pub unequal_blocks: UnequalBlocks,
+}
+
+/// Which levels of blocks are uploaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Levels {
+    /// Those that were cut from the head.
+    #[default]
+    First,
+    /// Those that Prometheus has compacted too.
+    All,
+}
+
+/// What the sidecar is given.
+#[derive(Clone, Debug)]
+pub struct Deps {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// For reading indexes.
+    pub pool: CpuPool,
+    /// Where its metrics go.
+    pub metrics: Metrics,
+    /// Told when it is ready.
+    pub probe: Probe,
+}
+
+impl Default for PrometheusConfig {
+    fn default() -> Self {
+        Self {
+            url: "http://localhost:9090".to_owned(),
+            ready_timeout: Duration::from_secs(600),
+            get_config_interval: Duration::from_secs(30),
+            get_config_timeout: Duration::from_secs(30),
+            unequal_blocks: UnequalBlocks::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Thanos's defaults.
+    #[must_use]
+    pub fn new(labels: LabelSource, tsdb_path: impl Into<PathBuf>) -> Self {
+        Self {
+            labels,
+            tsdb_path: tsdb_path.into(),
+            levels: Levels::default(),
+            meta_file_name: "thanos.shipper.json".to_owned(),
+            upload_interval: Duration::from_secs(30),
+        }
+    }
+
+    /// The file that says what was uploaded.
+    pub(crate) fn shipper_file(&self) -> PathBuf {
+        self.tsdb_path.join(&self.meta_file_name)
+    }
+}

@@ -1,0 +1,134 @@
+//! What can go wrong in the sidecar.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use bucket::BucketError;
+use model::MetaError;
+
+/// Why the sidecar cannot go on, or a part of it not now.
+#[derive(Debug, thiserror::Error)]
+pub enum SidecarError {
+    /// The address of Prometheus is no URL.
+    #[error("prometheus url {url:?}: {reason}")]
+    Url {
+        /// As it was given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Prometheus was not reached or did not answer in time.
+    #[error("{url}: {source}")]
+    Http {
+        /// What was asked.
+        url: String,
+        /// What the client says.
+        source: reqwest::Error,
+    },
+    /// Prometheus answered with an error.
+    #[error("{url}: status {status}: {body}")]
+    Status {
+        /// What was asked.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// The start of the answer.
+        body: String,
+    },
+    /// Prometheus answered something that cannot be read.
+    #[error("{url}: {reason}")]
+    Answer {
+        /// What was asked.
+        url: String,
+        /// What was expected and found.
+        reason: String,
+    },
+    /// Prometheus compacts its own blocks.
+    #[error(
+        "prometheus must not compact: found storage.tsdb.min-block-duration {min} and \
+         storage.tsdb.max-block-duration {max}, expected equal ones"
+    )]
+    Compaction {
+        /// The least duration of a block.
+        min: String,
+        /// The greatest.
+        max: String,
+    },
+    /// Prometheus waits for another file to tell what was uploaded.
+    #[error(
+        "prometheus delays compaction by {}, expected the shipper file {}",
+        found.display(),
+        expected.display()
+    )]
+    DelayCompactFile {
+        /// The file that Prometheus was given.
+        found: PathBuf,
+        /// The file that is written here.
+        expected: PathBuf,
+    },
+    /// Blocks without external labels cannot be told from those of another Prometheus.
+    #[error("no external labels: blocks of this prometheus could not be told from another's")]
+    NoExternalLabels,
+    /// Prometheus did not become ready.
+    #[error("prometheus is not ready after {after:?}: {last}")]
+    NotReady {
+        /// How long it was waited for.
+        after: Duration,
+        /// The last error.
+        last: Box<Self>,
+    },
+    /// A file or folder cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A local block's `meta.json` cannot be used.
+    #[error("{}: {source}", path.display())]
+    Meta {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: MetaError,
+    },
+    /// A local block's `meta.json` is of another block.
+    #[error("{}: expected the ulid of its folder, found {found}", path.display())]
+    WrongBlock {
+        /// The file.
+        path: PathBuf,
+        /// The ulid in it.
+        found: model::BlockId,
+    },
+    /// A compacted block would overlap what is in the bucket.
+    #[error("compacted block overlaps block {other} in the bucket")]
+    Overlap {
+        /// A block that it overlaps.
+        other: model::BlockId,
+    },
+    /// A local block cannot be read or is damaged.
+    #[error(transparent)]
+    Block(#[from] tsdb::Error),
+    /// The bucket refused.
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+}
+
+impl SidecarError {
+    /// Whether asking again cannot help.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::Url { .. }
+                | Self::Compaction { .. }
+                | Self::DelayCompactFile { .. }
+                | Self::NoExternalLabels
+        )
+    }
+
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+}

@@ -1,0 +1,63 @@
+//! The sidecar's metrics, under Thanos's names.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
+use service::Metrics;
+
+/// The sidecar's metrics.
+#[derive(Clone, Debug)]
+pub(crate) struct SidecarMetrics {
+    pub(crate) prometheus_up: Gauge,
+    pub(crate) last_heartbeat: Gauge<f64, AtomicU64>,
+    pub(crate) dir_syncs: Counter,
+    pub(crate) dir_sync_failures: Counter,
+    pub(crate) uploads: Counter,
+    pub(crate) upload_failures: Counter,
+    pub(crate) corrupted_blocks: Counter,
+    pub(crate) upload_compacted_done: Gauge,
+}
+
+impl SidecarMetrics {
+    /// Registers them.
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        let counter = |name, help| metrics.register(name, help, Counter::default());
+        Self {
+            prometheus_up: metrics.register(
+                "thanos_sidecar_prometheus_up",
+                "Boolean indicator whether the sidecar can reach its Prometheus peer",
+                Gauge::default(),
+            ),
+            last_heartbeat: metrics.register(
+                "thanos_sidecar_last_heartbeat_success_time_seconds",
+                "Timestamp of the last successful heartbeat in seconds",
+                Gauge::default(),
+            ),
+            dir_syncs: counter(
+                "thanos_shipper_dir_syncs_total",
+                "Total number of dir syncs",
+            ),
+            dir_sync_failures: counter(
+                "thanos_shipper_dir_sync_failures_total",
+                "Total number of failed dir syncs",
+            ),
+            uploads: counter(
+                "thanos_shipper_uploads_total",
+                "Total number of uploaded blocks",
+            ),
+            upload_failures: counter(
+                "thanos_shipper_upload_failures_total",
+                "Total number of block upload failures",
+            ),
+            corrupted_blocks: counter(
+                "thanos_shipper_corrupted_blocks_total",
+                "Total number of corrupted blocks seen, once in each dir sync",
+            ),
+            upload_compacted_done: metrics.register(
+                "thanos_shipper_upload_compacted_done",
+                "If 1 it means shipper uploaded all compacted blocks from the filesystem",
+                Gauge::default(),
+            ),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Prometheus's HTTP API, as far as the sidecar asks it.
+
+mod answers;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use model::Labels;
+use reqwest::{Client, StatusCode};
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::SidecarError;
+
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: usize = 64 << 20;
+/// How much of an error's text is repeated.
+const MAX_ERROR_TEXT: usize = 200;
+
+/// Asks one Prometheus. Clones share connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Prometheus {
+    base: Url,
+    client: Client,
+}
+
+impl Prometheus {
+    /// A client for the Prometheus at `url`, whose path is kept as a prefix; `timeout` is for each question.
+    pub(crate) fn new(url: &str, timeout: Duration) -> Result<Self, SidecarError> {
+        let no_url = |reason: String| SidecarError::Url {
+            url: url.to_owned(),
+            reason,
+        };
+        let base = Url::parse(url).map_err(|e| no_url(e.to_string()))?;
+        if !matches!(base.scheme(), "http" | "https") {
+            return Err(no_url(format!(
+                "scheme {:?}, expected http or https",
+                base.scheme()
+            )));
+        }
+        // An error says that the process has chosen one before, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder()
+            .timeout(timeout)
+            .user_agent(concat!("varve/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|e| no_url(e.to_string()))?;
+        Ok(Self { base, client })
+    }
+
+    /// The external labels of its configuration.
+    pub(crate) async fn external_labels(&self) -> Result<Labels, SidecarError> {
+        let url = self.url("api/v1/status/config");
+        let config: answers::Config = self.get(&url).await?;
+        answers::external_labels(&config.yaml).map_err(|reason| answer(&url, reason))
+    }
+
+    /// Its flags; none where it is too old to tell.
+    pub(crate) async fn flags(&self) -> Result<Option<BTreeMap<String, String>>, SidecarError> {
+        match self.get(&self.url("api/v1/status/flags")).await {
+            Ok(flags) => Ok(Some(flags)),
+            Err(SidecarError::Status { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Its version, as in `3.9.1`.
+    pub(crate) async fn version(&self) -> Result<String, SidecarError> {
+        let info: answers::BuildInfo = self.get(&self.url("api/v1/status/buildinfo")).await?;
+        Ok(info.version)
+    }
+
+    fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!(
+            "{}/{path}",
+            self.base.path().trim_end_matches('/')
+        ));
+        url
+    }
+
+    /// The `data` of an answer.
+    async fn get<T: DeserializeOwned>(&self, url: &Url) -> Result<T, SidecarError> {
+        let failed = |source| SidecarError::Http {
+            url: url.to_string(),
+            source,
+        };
+        let mut response = self.client.get(url.clone()).send().await.map_err(failed)?;
+        let status = response.status();
+        let mut body = Vec::new();
+        while let Some(part) = response.chunk().await.map_err(failed)? {
+            if body.len() + part.len() > MAX_ANSWER {
+                return Err(answer(
+                    url,
+                    format!("an answer of more than {MAX_ANSWER} bytes"),
+                ));
+            }
+            body.extend_from_slice(&part);
+        }
+        if status != StatusCode::OK {
+            let text = String::from_utf8_lossy(&body);
+            return Err(SidecarError::Status {
+                url: url.to_string(),
+                status: status.as_u16(),
+                body: text.trim().chars().take(MAX_ERROR_TEXT).collect(),
+            });
+        }
+        answers::decode(&body).map_err(|reason| answer(url, reason))
+    }
+}
+
+fn answer(url: &Url, reason: String) -> SidecarError {
+    SidecarError::Answer {
+        url: url.to_string(),
+        reason,
+    }
+}

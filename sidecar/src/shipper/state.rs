@@ -1,0 +1,183 @@
+//! `thanos.shipper.json`: what has been uploaded from this folder.
+//!
+//! ```text
+//! {
+//!   "version": 1,
+//!   "uploaded": ["01HF8J5JG0RAVB4GMS32W7ZJ2B", …]
+//! }
+//! ```
+//! Prometheus itself reads it where it was told to delay compaction until blocks are uploaded.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use model::BlockId;
+use serde::{Deserialize, Serialize};
+
+use crate::SidecarError;
+
+/// What has been uploaded. Kept in a file that is replaced as a whole.
+#[derive(Debug)]
+pub(crate) struct State {
+    path: PathBuf,
+    uploaded: BTreeSet<BlockId>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OnDisk {
+    version: u64,
+    // Go writes null for a list that it never made.
+    #[serde(default)]
+    uploaded: Option<Vec<BlockId>>,
+}
+
+impl State {
+    /// Reads the file. One that is missing or cannot be used counts as empty: the bucket knows better, and is asked.
+    pub(crate) fn load(path: PathBuf) -> Self {
+        let uploaded = match read(&path) {
+            Ok(uploaded) => uploaded,
+            Err(reason) => {
+                tracing::warn!(file = %path.display(), reason, "starting a new shipper file");
+                BTreeSet::new()
+            }
+        };
+        Self { path, uploaded }
+    }
+
+    /// Whether a block was uploaded.
+    pub(crate) fn has(&self, block: BlockId) -> bool {
+        self.uploaded.contains(&block)
+    }
+
+    /// Notes that a block was uploaded, and writes the file.
+    pub(crate) fn add(&mut self, block: BlockId) -> Result<(), SidecarError> {
+        self.uploaded.insert(block);
+        self.store()
+    }
+
+    /// Forgets all blocks but those that are still here, and writes the file if that changes it or there is none.
+    pub(crate) fn retain(&mut self, here: &BTreeSet<BlockId>) -> Result<(), SidecarError> {
+        let before = self.uploaded.len();
+        self.uploaded.retain(|block| here.contains(block));
+        let on_disk = self
+            .path
+            .try_exists()
+            .map_err(SidecarError::io(&self.path))?;
+        if on_disk && self.uploaded.len() == before {
+            return Ok(());
+        }
+        self.store()
+    }
+
+    fn store(&self) -> Result<(), SidecarError> {
+        let on_disk = OnDisk {
+            version: 1,
+            uploaded: Some(self.uploaded.iter().copied().collect()),
+        };
+        replace(&self.path, &to_json(&on_disk)).map_err(SidecarError::io(&self.path))
+    }
+}
+
+fn read(path: &Path) -> Result<BTreeSet<BlockId>, String> {
+    let json = match fs::read(path) {
+        Ok(json) => json,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        Err(error) => return Err(error.to_string()),
+    };
+    let on_disk: OnDisk = serde_json::from_slice(&json).map_err(|e| e.to_string())?;
+    if on_disk.version != 1 {
+        return Err(format!("version {}, expected 1", on_disk.version));
+    }
+    Ok(on_disk.uploaded.unwrap_or_default().into_iter().collect())
+}
+
+/// As Go's encoder writes it: indented by tabs, a newline at the end.
+fn to_json(value: &impl Serialize) -> Vec<u8> {
+    let mut out = Vec::new();
+    let format = serde_json::ser::PrettyFormatter::with_indent(b"\t");
+    let written = value.serialize(&mut serde_json::Serializer::with_formatter(
+        &mut out, format,
+    ));
+    debug_assert!(written.is_ok(), "{written:?}");
+    out.push(b'\n');
+    out
+}
+
+/// Writes a file beside `path`, makes it durable and renames it, so that readers see the old one or the new one.
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".tmp");
+    let temporary = path.with_file_name(name);
+    let mut file = File::create(&temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    match path.parent() {
+        Some(dir) => File::open(dir)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BLOCK: &str = "01HF8J5JG0RAVB4GMS32W7ZJ2B";
+
+    fn here(blocks: &[&str]) -> BTreeSet<BlockId> {
+        blocks.iter().map(|b| b.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_file_is_the_one_that_thanos_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("thanos.shipper.json");
+        let mut state = State::load(path.clone());
+        state.add(BLOCK.parse().unwrap()).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(
+            text,
+            format!("{{\n\t\"version\": 1,\n\t\"uploaded\": [\n\t\t\"{BLOCK}\"\n\t]\n}}\n")
+        );
+        assert!(State::load(path).has(BLOCK.parse().unwrap()));
+        let files = fs::read_dir(dir.path()).unwrap().count();
+        assert_eq!(files, 1, "the temporary file is gone");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_counts_as_empty() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("thanos.shipper.json");
+        let texts = [
+            "",
+            "{\"version\": 1, \"uploaded\": null}",
+            "{\"version\": 2, \"uploaded\": [\"01HF8J5JG0RAVB4GMS32W7ZJ2B\"]}",
+            "{\"version\": 1, \"uploaded\": [\"what\"]}",
+        ];
+        for text in texts {
+            fs::write(&path, text).unwrap();
+            let mut state = State::load(path.clone());
+            assert!(!state.has(BLOCK.parse().unwrap()), "{text}");
+            state.add(BLOCK.parse().unwrap()).unwrap();
+            assert!(State::load(path.clone()).has(BLOCK.parse().unwrap()));
+        }
+    }
+
+    #[test]
+    fn blocks_that_are_gone_are_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("thanos.shipper.json");
+        let mut state = State::load(path.clone());
+        let other = "01HF8S19R0DEWB2R91W75R7BAS";
+        state.add(BLOCK.parse().unwrap()).unwrap();
+        state.add(other.parse().unwrap()).unwrap();
+        state.retain(&here(&[other])).unwrap();
+        let state = State::load(path);
+        assert!(!state.has(BLOCK.parse().unwrap()));
+        assert!(state.has(other.parse().unwrap()));
+    }
+}
