@@ -30,6 +30,7 @@ pub use self::{
     window::Window,
 };
 use self::{run::Run, task::bytes_of};
+pub(crate) use self::{show::Bytes, task::Made};
 use crate::group::GroupKey;
 
 const HOUR: i64 = 3_600_000;
@@ -50,6 +51,8 @@ pub struct Candidate {
     pub deletion_mark: Option<DeletionMark>,
     /// The no-compact mark, if it has one.
     pub no_compact_mark: Option<NoCompactMark>,
+    /// What is wrong with it, if an attempt to merge it has shown that.
+    pub damage: Option<String>,
 }
 
 /// What the planner is told.

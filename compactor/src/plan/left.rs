@@ -45,6 +45,11 @@ pub enum LeftReason {
     },
     /// Prometheus says that compacting it went wrong.
     CompactionFailed,
+    /// An attempt to merge it has shown that it is damaged.
+    Damaged {
+        /// What is wrong, and where.
+        error: String,
+    },
     /// It begins last in its group, so more may come at its side.
     Newest,
     /// Its window may still get blocks.
@@ -92,6 +97,9 @@ pub(super) fn unseen(block: &Candidate, options: &PlanOptions) -> Option<LeftRea
 
 /// Why a block may not be merged, now or later, if so.
 pub(super) fn forbidden(block: &Candidate) -> Option<LeftReason> {
+    if let Some(error) = block.damage.clone() {
+        return Some(LeftReason::Damaged { error });
+    }
     if let Some(mark) = &block.no_compact_mark {
         return Some(LeftReason::NoCompact {
             mark: mark.reason.clone(),
@@ -125,6 +133,7 @@ impl LeftReason {
             Self::TooFresh { .. } => "too-fresh",
             Self::NoCompact { .. } => "no-compact",
             Self::CompactionFailed => "compaction-failed",
+            Self::Damaged { .. } => "damaged",
             Self::Newest => "newest",
             Self::WindowOpen { .. } => "window-open",
             Self::WaitsFor { .. } => "waits-for",
@@ -154,6 +163,7 @@ impl fmt::Display for LeftReason {
                 write!(f, ": {details}")
             }
             Self::CompactionFailed => f.write_str("its meta.json says that its compaction failed"),
+            Self::Damaged { error } => write!(f, "damaged: {error}"),
             Self::Newest => f.write_str("the newest block of its group"),
             Self::WindowOpen { window } => write!(f, "its window, {window}, is not complete"),
             Self::WaitsFor { block } => write!(f, "its window waits for block {block}"),

@@ -49,6 +49,7 @@ fn block(name: char, start: i64, end: i64) -> Candidate {
         bytes: 100,
         deletion_mark: None,
         no_compact_mark: None,
+        damage: None,
     }
 }
 
@@ -96,7 +97,12 @@ impl Drawing {
         self
     }
 
-    fn to_be_deleted(mut self, name: char) -> Self {
+    fn damaged(mut self, name: char) -> Self {
+        self.0.get_mut(&name).unwrap().damage = Some("index: truncated".to_owned());
+        self
+    }
+
+    fn deletion_marked(mut self, name: char) -> Self {
         self.0.get_mut(&name).unwrap().deletion_mark = Some(DeletionMark {
             id: id(name),
             version: 1,
@@ -248,14 +254,19 @@ fn marks_and_failures_part_a_window() {
     let failed = Drawing::new(drawing).edit('B', |m| m.compaction.failed = true);
     let expected = "merge A; merge CD; compaction-failed B; newest F; window-open E";
     assert_eq!(failed.outcome(), expected);
+    let damaged = Drawing::new(drawing).damaged('B').outcome();
+    assert_eq!(
+        damaged,
+        "merge A; merge CD; damaged B; newest F; window-open E"
+    );
 }
 
 #[test]
-fn a_block_that_is_to_be_deleted_is_not_there() {
-    let outcome = Drawing::new("|ABCDEF").to_be_deleted('F').outcome();
+fn a_block_that_is_deletion_marked_is_not_there() {
+    let outcome = Drawing::new("|ABCDEF").deletion_marked('F').outcome();
     assert_eq!(outcome, "merge ABCD; marked-for-deletion F; newest E");
     let parquet = Drawing::new("|ABCDEF\n|aaaa").sources('a', "ABCD");
-    let outcome = parquet.to_be_deleted('a').outcome();
+    let outcome = parquet.deletion_marked('a').outcome();
     assert_eq!(
         outcome,
         "merge ABCD; marked-for-deletion a; newest F; window-open E"
@@ -386,7 +397,7 @@ fn the_output_says_what_it_was_made_of() {
     let task = &drawing.plan().tasks[0];
     assert_eq!(task.range(), TimeRange::new(0, 4 * LETTER - 1));
     assert_eq!(task.id, format!("{}-0-28800000-2", task.group));
-    let meta = task.meta(task::Made {
+    let meta = task.meta(Made {
         ulid: id('m'),
         stats: BlockStats::default(),
         parquet: ParquetMeta::default(),

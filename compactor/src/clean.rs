@@ -1,0 +1,177 @@
+//! Clearing away: blocks whose time has come, uploads that never ended, folders of work that is done.
+
+use std::{collections::BTreeSet, fs, io, path::Path};
+
+use bucket::{BlockObjects, BlockView, Snapshot};
+use model::{BlockMeta, Timestamp};
+
+use crate::{
+    CompactError, CoveredBy, Plan, Summary, blocking::blocking, compaction::Compaction, millis,
+    snapshot::Blocks,
+};
+
+/// How old an upload without `meta.json` must be, in milliseconds, to be taken for aborted: Thanos's 48 h.
+const PARTIAL_UPLOAD_AGE: i64 = 48 * 3_600_000;
+
+/// Clears away. What cannot be cleared is named in the summary, and the rest goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cleaner<'a> {
+    pub(crate) compaction: Compaction<'a>,
+}
+
+impl Cleaner<'_> {
+    /// Deletes the blocks that were marked longer ago than the delete delay.
+    pub(crate) async fn delete_marked(&self, blocks: &Blocks, summary: &mut Summary) {
+        let metrics = self.compaction.metrics;
+        let now = self.now();
+        let (due, waiting): (Vec<_>, Vec<_>) = blocks
+            .iter()
+            .filter(|view| view.deletion_mark.is_some())
+            .partition(|view| self.is_due(view, now));
+        metrics.todo_deletion_blocks.set(count(waiting.len()));
+        for view in due {
+            let block = view.objects.id;
+            match bucket::delete_block(self.compaction.bucket, &view.objects).await {
+                Ok(()) => {
+                    metrics.blocks_cleaned.inc();
+                    tracing::info!(%block, "deleted, as it was marked");
+                    summary.deleted.push(block);
+                }
+                Err(error) => {
+                    metrics.block_cleanup_failures.inc();
+                    tracing::error!(%block, %error, "marked block not deleted");
+                    summary.failed.push((block.to_string(), error.into()));
+                }
+            }
+        }
+    }
+
+    fn is_due(&self, view: &BlockView, now: Timestamp) -> bool {
+        let delay = millis(self.compaction.config.delete_delay);
+        view.deletion_mark.as_ref().is_some_and(|mark| {
+            let marked = mark.deletion_time.saturating_mul(1000);
+            now.0.saturating_sub(marked) > delay
+        })
+    }
+
+    /// Deletes what was uploaded of blocks that never got their `meta.json`.
+    ///
+    /// A `meta.json` that cannot be read is left for a human, with its block.
+    pub(crate) async fn delete_partial(&self, snapshot: &Snapshot, summary: &mut Summary) {
+        let now = self.now();
+        for partial in &snapshot.partial {
+            let objects = &partial.objects;
+            if objects.files.contains_key(BlockMeta::FILE) || !is_abandoned(objects, now) {
+                continue;
+            }
+            let block = objects.id;
+            self.compaction.metrics.partial_upload_deletions.inc();
+            match bucket::delete_block(self.compaction.bucket, objects).await {
+                Ok(()) => {
+                    tracing::info!(%block, "deleted, as its upload was abandoned");
+                    summary.deleted.push(block);
+                }
+                Err(error) => {
+                    tracing::error!(%block, %error, "abandoned upload not deleted");
+                    summary.failed.push((block.to_string(), error.into()));
+                }
+            }
+        }
+    }
+
+    /// Marks the blocks whose samples another block holds.
+    pub(crate) async fn mark_covered(&self, plan: &Plan, blocks: &Blocks, summary: &mut Summary) {
+        for covered in &plan.covered {
+            let details = covered.by.to_string();
+            match self.compaction.mark(covered.block, &details, blocks).await {
+                Ok(()) => {
+                    if matches!(covered.by, CoveredBy::Block(_)) {
+                        self.compaction.metrics.garbage_collected.inc();
+                    }
+                    summary.covered.push(covered.block);
+                }
+                Err(error) => {
+                    tracing::error!(block = %covered.block, %error, "covered block not marked");
+                    summary.failed.push((covered.block.to_string(), error));
+                }
+            }
+        }
+    }
+
+    /// Removes the work of tasks that are planned no more; that of others is used again.
+    pub(crate) async fn clean_work_dir(&self, plan: &Plan, summary: &mut Summary) {
+        let dir = self.compaction.config.work_dir();
+        let planned: BTreeSet<String> = plan.tasks.iter().map(|t| t.id.clone()).collect();
+        let name = dir.display().to_string();
+        if let Err(error) = blocking(move || keep_only(&dir, &planned)).await {
+            tracing::error!(dir = name, %error, "work folder not cleared");
+            summary.failed.push((name, error));
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(self.compaction.deps.clock.now_ms())
+    }
+}
+
+/// Whether nothing was added for long. Without any time the block's name tells its age.
+fn is_abandoned(objects: &BlockObjects, now: Timestamp) -> bool {
+    let latest = objects.files.values().map(|o| o.last_modified).max();
+    let latest = latest.unwrap_or_else(|| objects.id.time());
+    now.0.saturating_sub(latest.0) > PARTIAL_UPLOAD_AGE
+}
+
+/// Makes `dir` if need be, and removes all in it but the folders named.
+fn keep_only(dir: &Path, names: &BTreeSet<String>) -> Result<(), CompactError> {
+    fs::create_dir_all(dir).map_err(CompactError::io(dir))?;
+    for entry in fs::read_dir(dir).map_err(CompactError::io(dir))? {
+        let entry = entry.map_err(CompactError::io(dir))?;
+        if entry
+            .file_name()
+            .to_str()
+            .is_some_and(|n| names.contains(n))
+        {
+            continue;
+        }
+        let path = entry.path();
+        let removed = match entry.file_type() {
+            Ok(kind) if kind.is_dir() => fs::remove_dir_all(&path),
+            _ => fs::remove_file(&path),
+        };
+        match removed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(CompactError::io(&path)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn count(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_folders_of_planned_tasks_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let work = dir.path().join("compact");
+        let names = BTreeSet::from(["0@1-2-3".to_owned()]);
+        keep_only(&work, &names).unwrap();
+        for name in ["0@1-2-3/A/chunks", "0@1-2-4/A"] {
+            fs::create_dir_all(work.join(name)).unwrap();
+        }
+        fs::write(work.join("file"), "").unwrap();
+        keep_only(&work, &names).unwrap();
+        let left: Vec<_> = fs::read_dir(&work)
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
+        assert_eq!(left, ["0@1-2-3"]);
+        assert!(work.join("0@1-2-3/A/chunks").try_exists().unwrap());
+    }
+}

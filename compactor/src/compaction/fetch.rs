@@ -1,0 +1,116 @@
+//! Bringing the sources here.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use bucket::{BlockView, Bucket};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use model::BlockMeta;
+
+use crate::{CompactError, Config, Task, blocking::blocking, snapshot::Blocks};
+
+/// A file of a source.
+#[derive(Debug)]
+struct Wanted {
+    key: String,
+    path: PathBuf,
+    size: u64,
+}
+
+/// Downloads the sources of a task into `dir/<ULID>`, and returns these folders in the task's order.
+///
+/// A file that is there already in its full size is not fetched again.
+///
+/// # Errors
+/// When a block has not the files of a block, or one cannot be fetched or written.
+pub(super) async fn inputs(
+    task: &Task,
+    blocks: &Blocks,
+    bucket: &Bucket,
+    dir: &Path,
+    config: &Config,
+) -> Result<Vec<PathBuf>, CompactError> {
+    let mut wanted = Vec::new();
+    let mut dirs = Vec::new();
+    for id in task.input_ids() {
+        let Some(view) = blocks.get(id) else {
+            let reason = "expected in the bucket, found no more".to_owned();
+            return Err(CompactError::Block { block: id, reason });
+        };
+        let to = dir.join(id.to_string());
+        let meta = view.meta.encode();
+        let prepared = to.clone();
+        blocking(move || prepare(&prepared, &meta)).await?;
+        wanted.extend(files(view, &to)?);
+        dirs.push(to);
+    }
+    stream::iter(wanted)
+        .map(|file| fetch(bucket, file))
+        .buffer_unordered(config.blocks_fetch_concurrency.max(1))
+        .try_collect::<()>()
+        .await?;
+    Ok(dirs)
+}
+
+/// Makes the block's folder, with its `meta.json`.
+fn prepare(dir: &Path, meta: &[u8]) -> Result<(), CompactError> {
+    let chunks = dir.join("chunks");
+    fs::create_dir_all(&chunks).map_err(CompactError::io(&chunks))?;
+    let path = dir.join(BlockMeta::FILE);
+    fs::write(&path, meta).map_err(CompactError::io(&path))
+}
+
+/// The files that make up a TSDB block. Marks and what is none of its own are left.
+fn files(view: &BlockView, to: &Path) -> Result<Vec<Wanted>, CompactError> {
+    let objects = &view.objects;
+    if !objects.files.contains_key("index") {
+        return Err(CompactError::Block {
+            block: objects.id,
+            reason: "expected an index, found none".to_owned(),
+        });
+    }
+    // What was uploaded together is still there as it was, where the block says what that was.
+    let stated = view.meta.thanos.iter().flat_map(|t| &t.files);
+    for file in stated.filter(|f| f.size_bytes > 0) {
+        let found = objects.files.get(&file.rel_path).map(|o| o.size);
+        if found != Some(file.size_bytes) {
+            let found = found.map_or("none".to_owned(), |size| format!("{size}"));
+            let (name, size) = (&file.rel_path, file.size_bytes);
+            return Err(CompactError::Block {
+                block: objects.id,
+                reason: format!("{name}: expected {size} bytes as meta.json states, found {found}"),
+            });
+        }
+    }
+    let is_segment = |name: &str| {
+        let number = name.strip_prefix("chunks/");
+        number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let files = objects.files.iter();
+    let files =
+        files.filter(|(name, _)| *name == "index" || *name == "tombstones" || is_segment(name));
+    Ok(files
+        .map(|(name, object)| Wanted {
+            key: object.key.clone(),
+            path: to.join(name),
+            size: object.size,
+        })
+        .collect())
+}
+
+async fn fetch(bucket: &Bucket, file: Wanted) -> Result<(), CompactError> {
+    let path = file.path.clone();
+    let here = blocking(move || fs::metadata(path).map(|m| m.len()).ok()).await;
+    if here == Some(file.size) {
+        return Ok(());
+    }
+    // Under its own name it is whole.
+    let mut part = file.path.clone().into_os_string();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    bucket.download(&file.key, &part).await?;
+    let to = file.path;
+    blocking(move || fs::rename(&part, &to).map_err(CompactError::io(&to))).await
+}

@@ -1,0 +1,109 @@
+//! What the compactor is told, and what it is given.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use model::{TimeRange, Timestamp};
+use service::{Clock, CpuPool, Metrics, Probe};
+
+use crate::{MergeOptions, PlanOptions, WINDOWS, millis};
+
+/// Settings of a compactor. Names and defaults are those of Thanos's flags.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where blocks lie while they are worked on, below `compact/` (`--data-dir`). Default: `./data`.
+    pub data_dir: PathBuf,
+    /// How long a block must have been in the bucket before it is touched (`--consistency-delay`). Default: 30 m.
+    pub consistency_delay: Duration,
+    /// Time from marking a block for deletion to deleting it (`--delete-delay`). Default: 48 h.
+    pub delete_delay: Duration,
+    /// Whether to end once all is done (`--wait`, `--wait-interval`). Default: once.
+    pub repeat: Repeat,
+    /// How many `meta.json` are fetched at once (`--block-meta-fetch-concurrency`). Default: 32.
+    pub meta_fetch_concurrency: usize,
+    /// How many files of blocks are fetched at once (`--compact.blocks-fetch-concurrency`). Default: 4.
+    pub blocks_fetch_concurrency: usize,
+    /// Only blocks that reach this time or a later one are touched (`--min-time`). Default: all.
+    pub min_time: TimeBound,
+    /// Only blocks that begin at this time or an earlier one are touched (`--max-time`). Default: all.
+    pub max_time: TimeBound,
+    /// How blocks are merged (`--compact.memory-budget`).
+    pub merge: MergeOptions,
+}
+
+/// Whether to end once all is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// End.
+    Once,
+    /// Look again after so long, until told to end.
+    Every(Duration),
+}
+
+/// A point in time, or one that moves with the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeBound {
+    /// This time.
+    At(Timestamp),
+    /// The present plus so many milliseconds; negative for the past.
+    FromNow(i64),
+}
+
+/// What the compactor is given.
+#[derive(Clone, Debug)]
+pub struct Deps {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// For merges, which take minutes: best a pool of the compactor's own.
+    pub pool: CpuPool,
+    /// Where its metrics go.
+    pub metrics: Metrics,
+    /// Told when it is ready.
+    pub probe: Probe,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("./data"),
+            consistency_delay: Duration::from_mins(30),
+            delete_delay: Duration::from_hours(48),
+            repeat: Repeat::Once,
+            meta_fetch_concurrency: 32,
+            blocks_fetch_concurrency: 4,
+            min_time: TimeBound::At(Timestamp::MIN),
+            max_time: TimeBound::At(Timestamp::MAX),
+            merge: MergeOptions::default(),
+        }
+    }
+}
+
+impl Config {
+    /// What the planner is told at `now`.
+    pub(crate) fn plan_options(&self, now: Timestamp) -> PlanOptions {
+        PlanOptions {
+            windows: WINDOWS.to_vec(),
+            consistency_delay: millis(self.consistency_delay),
+            times: TimeRange {
+                min: self.min_time.resolve(now),
+                max: self.max_time.resolve(now),
+            },
+            now,
+        }
+    }
+
+    /// The folder of all work.
+    pub(crate) fn work_dir(&self) -> PathBuf {
+        self.data_dir.join("compact")
+    }
+}
+
+impl TimeBound {
+    /// The point in time, if it is now `now`.
+    #[must_use]
+    pub const fn resolve(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(time) => time,
+            Self::FromNow(millis) => Timestamp(now.0.saturating_add(millis)),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The chunks of one series from all inputs, made to fit the slices of the output.
+
+use model::Timestamp;
+use parquet_block::Slices;
+use tsdb::{Chunk, ChunkError, reencode};
+
+/// A chunk and the input that it comes from; of equal timestamps the lower input's sample counts.
+pub(crate) type Sourced = (usize, Chunk);
+
+/// Chunks in order of time, none overlapping another, none across the border of two slices.
+///
+/// A chunk that is so already is passed on as it is; the same chunk from several inputs is passed
+/// on once; only what overlaps or straddles is decoded and encoded again.
+///
+/// # Errors
+/// When a chunk that must be re-encoded does not decode.
+pub(crate) fn arrange(
+    chunks: &mut Vec<Sourced>,
+    slices: &Slices,
+    out: &mut Vec<Chunk>,
+) -> Result<(), ChunkError> {
+    chunks.sort_by_key(|(_, chunk)| chunk.min);
+    let mut run: Vec<Sourced> = Vec::new();
+    let mut run_max = Timestamp::MIN;
+    for (source, chunk) in chunks.drain(..) {
+        if !run.is_empty() && chunk.min > run_max {
+            finish_run(&mut run, slices, out)?;
+            run_max = Timestamp::MIN;
+        }
+        run_max = run_max.max(chunk.max);
+        if !run.iter().any(|(_, known)| *known == chunk) {
+            run.push((source, chunk));
+        }
+    }
+    finish_run(&mut run, slices, out)
+}
+
+/// Passes on a run of chunks that overlap one another, and empties it.
+fn finish_run(
+    run: &mut Vec<Sourced>,
+    slices: &Slices,
+    out: &mut Vec<Chunk>,
+) -> Result<(), ChunkError> {
+    let fits = |chunk: &Chunk| slices.index_of(chunk.min) == slices.index_of(chunk.max);
+    if run.len() == 1 && run.iter().all(|(_, chunk)| fits(chunk)) {
+        out.extend(run.drain(..).map(|(_, chunk)| chunk));
+        return Ok(());
+    }
+    run.sort_by_key(|(source, chunk)| (*source, chunk.min));
+    let boundaries: Vec<Timestamp> = (1..slices.count()).map(|k| slices.range(k).min).collect();
+    let chunks: Vec<Chunk> = run.drain(..).map(|(_, chunk)| chunk).collect();
+    if !chunks.is_empty() {
+        out.extend(reencode(&chunks, &boundaries)?);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tsdb::{Encoding, Floats, decode_xor, encode_xor};
+
+    use super::*;
+
+    fn chunk(samples: &[(i64, f64)]) -> Chunk {
+        let (timestamps, values): (Vec<i64>, Vec<f64>) = samples.iter().copied().unzip();
+        Chunk {
+            encoding: Encoding::Xor,
+            min: Timestamp(timestamps[0]),
+            max: Timestamp(timestamps[timestamps.len() - 1]),
+            data: encode_xor(&timestamps, &values),
+        }
+    }
+
+    fn samples(chunk: &Chunk) -> Vec<(i64, f64)> {
+        let mut floats = Floats::default();
+        decode_xor(&chunk.data, &mut floats).unwrap();
+        floats.timestamps.into_iter().zip(floats.values).collect()
+    }
+
+    fn arranged(chunks: Vec<Sourced>) -> Vec<Chunk> {
+        let slices = Slices::new(Timestamp(0), Timestamp(200), 100);
+        let (mut chunks, mut out) = (chunks, Vec::new());
+        arrange(&mut chunks, &slices, &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn chunks_that_fit_are_passed_on_as_they_are_in_order_of_time() {
+        let (early, late) = (chunk(&[(0, 1.0), (99, 2.0)]), chunk(&[(100, 3.0)]));
+        let out = arranged(vec![(0, late.clone()), (1, early.clone())]);
+        assert_eq!(out, [early, late]);
+    }
+
+    #[test]
+    fn the_same_chunk_of_two_inputs_is_passed_on_once() {
+        let one = chunk(&[(0, 1.0), (50, 2.0)]);
+        assert_eq!(arranged(vec![(0, one.clone()), (1, one.clone())]), [one]);
+    }
+
+    #[test]
+    fn of_equal_timestamps_the_first_input_counts() {
+        let first = chunk(&[(20, 1.0), (40, 1.0)]);
+        let second = chunk(&[(10, 2.0), (20, 2.0), (30, 2.0)]);
+        let out = arranged(vec![(1, second), (0, first)]);
+        assert_eq!(out.len(), 1);
+        assert_eq!(
+            samples(&out[0]),
+            [(10, 2.0), (20, 1.0), (30, 2.0), (40, 1.0)]
+        );
+    }
+
+    #[test]
+    fn a_chunk_across_two_slices_is_cut_at_the_border() {
+        let out = arranged(vec![(
+            0,
+            chunk(&[(98, 1.0), (99, 2.0), (100, 3.0), (150, 4.0)]),
+        )]);
+        assert_eq!(out.len(), 2);
+        assert_eq!(samples(&out[0]), [(98, 1.0), (99, 2.0)]);
+        assert_eq!(samples(&out[1]), [(100, 3.0), (150, 4.0)]);
+        assert_eq!((out[0].max, out[1].min), (Timestamp(99), Timestamp(100)));
+    }
+}

@@ -1,0 +1,113 @@
+//! One sorted symbol table over the tables of all inputs.
+//!
+//! Each input's symbols are sorted, so the union is one k-way merge, and because ids follow byte
+//! order, two series of different blocks compare as sequences of integers.
+
+use std::{cmp::Reverse, collections::BinaryHeap};
+
+/// Distinct strings in byte order; an id is a position among them.
+#[derive(Debug, Default)]
+pub(crate) struct SymbolTable {
+    text: String,
+    /// Where each symbol ends in `text`.
+    ends: Vec<usize>,
+}
+
+impl SymbolTable {
+    /// The table of all strings in `tables`, and for each of the tables the ids of its entries.
+    ///
+    /// Entries of one table come in byte order; equal neighbours share an id.
+    pub(crate) fn union<'a, T>(tables: impl IntoIterator<Item = T>) -> (Self, Vec<Vec<u32>>)
+    where
+        T: Iterator<Item = &'a str>,
+    {
+        let mut tables: Vec<T> = tables.into_iter().collect();
+        let mut ids = vec![Vec::new(); tables.len()];
+        let mut heap = BinaryHeap::with_capacity(tables.len());
+        for (i, table) in tables.iter_mut().enumerate() {
+            heap.extend(table.next().map(|symbol| Reverse((symbol, i))));
+        }
+        let mut union = Self::default();
+        while let Some(Reverse((symbol, i))) = heap.pop() {
+            let id = union.push(symbol);
+            if let (Some(ids), Some(table)) = (ids.get_mut(i), tables.get_mut(i)) {
+                ids.push(id);
+                heap.extend(table.next().map(|symbol| Reverse((symbol, i))));
+            }
+        }
+        (union, ids)
+    }
+
+    /// The symbol with this id; the empty string for an id that is none.
+    pub(crate) fn get(&self, id: u32) -> &str {
+        let id = id as usize;
+        let start = id.checked_sub(1).and_then(|i| self.ends.get(i));
+        let end = self.ends.get(id).copied().unwrap_or_default();
+        self.text
+            .get(start.copied().unwrap_or_default()..end)
+            .unwrap_or_default()
+    }
+
+    /// The id of `symbol`.
+    pub(crate) fn find(&self, symbol: &str) -> Option<u32> {
+        let at = self.ends.len();
+        let (mut low, mut high) = (0, at);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let id = u32::try_from(middle).ok()?;
+            if self.get(id) < symbol {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        let id = u32::try_from(low).ok()?;
+        (low < at && self.get(id) == symbol).then_some(id)
+    }
+
+    /// The id of `symbol`, which is not before the last one.
+    fn push(&mut self, symbol: &str) -> u32 {
+        let last = u32::try_from(self.ends.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        if self.ends.is_empty() || self.get(last) != symbol {
+            self.text.push_str(symbol);
+            self.ends.push(self.text.len());
+        }
+        u32::try_from(self.ends.len() - 1).unwrap_or(u32::MAX)
+    }
+}
+
+impl parquet_block::Symbols for SymbolTable {
+    fn get(&self, id: u32) -> &str {
+        self.get(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn ids_follow_byte_order_and_each_entry_finds_its_string(
+            tables in prop::collection::vec(prop::collection::btree_set("[a-cé]{0,3}", 0..8), 0..5),
+        ) {
+            let (union, ids) = SymbolTable::union(tables.iter().map(|t| t.iter().map(String::as_str)));
+            let expected: BTreeSet<&String> = tables.iter().flatten().collect();
+            prop_assert_eq!(union.ends.len(), expected.len());
+            for (id, symbol) in expected.iter().enumerate() {
+                let id = u32::try_from(id).unwrap();
+                prop_assert_eq!(union.get(id), symbol.as_str());
+                prop_assert_eq!(union.find(symbol), Some(id));
+            }
+            prop_assert_eq!(union.find("zz"), None);
+            for (table, ids) in tables.iter().zip(&ids) {
+                let found: Vec<&str> = ids.iter().map(|id| union.get(*id)).collect();
+                prop_assert_eq!(found, table.iter().map(String::as_str).collect::<Vec<_>>());
+            }
+        }
+    }
+}
