@@ -1,2 +1,49 @@
-//! The `varve` binary.
-fn main() {}
+//! The `varve` binary: reads the arguments and runs what they name.
+
+mod cli;
+mod commands;
+mod sparkline;
+mod values;
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let (cli, without_effect) = Cli::read();
+    let by_hand = matches!(cli.command, Command::Tools(_));
+    match run(cli, &without_effect) {
+        Ok(code) => code,
+        Err(error) if by_hand => {
+            // Nobody is left to tell where stderr is closed.
+            let _ = writeln!(io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "ending");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli, without_effect: &[String]) -> anyhow::Result<ExitCode> {
+    service::init_logging(cli.log.level.into(), cli.log.format.into())?;
+    for said in without_effect {
+        tracing::warn!("{said}");
+    }
+    // An error says that one is installed, which is all that is wanted.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime")?;
+    let ended = runtime.block_on(commands::run(cli.command));
+    // What was given up at the end of a grace period does not hold the process.
+    runtime.shutdown_background();
+    ended
+}

@@ -1,0 +1,202 @@
+use clap::CommandFactory as _;
+
+use super::*;
+
+fn parse(line: &[&str]) -> Result<Cli, clap::Error> {
+    Cli::parse_words(["varve"].iter().chain(line))
+}
+
+/// The first line of the message that a wrong command line gets.
+fn refused(line: &[&str]) -> String {
+    let message = parse(line).unwrap_err().to_string();
+    message.lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_definition_of_the_arguments_holds_together() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn the_command_lines_of_thanos_are_understood() {
+    for line in [
+        &[
+            "sidecar",
+            "--prometheus.url=http://localhost:9090/prefix",
+            "--prometheus.ready_timeout=10m",
+            "--tsdb.path",
+            "/prometheus",
+            "--shipper.upload-compacted",
+            "--objstore.config-file=/etc/bucket.yaml",
+            "--grpc-address=:10901",
+            "--http-address=:10902",
+            "--grpc-grace-period=2m",
+            "--log.level=debug",
+            "--log.format=json",
+        ][..],
+        &[
+            "--log.level=warn",
+            "compact",
+            "--wait",
+            "--data-dir=/data",
+            "--consistency-delay=30m",
+            "--delete-delay=48h",
+            "--block-meta-fetch-concurrency=32",
+            "--objstore.config={type: FILESYSTEM, config: {directory: /bucket}}",
+            "--min-time=-2w",
+            "--max-time=2026-01-31T00:00:00Z",
+            "--http-address",
+            "0.0.0.0:10902",
+        ],
+        &["compact", "-w", "--wait-interval=5m"],
+        &[
+            "store",
+            "--data-dir=/data",
+            "--objstore.config-file=/etc/bucket.yaml",
+            "--sync-block-duration=3m",
+            "--store.limits.request-series=1000",
+            "--store.limits.request-samples=100000",
+            "--store.grpc.series-max-concurrency=20",
+            "--store.grpc.downloaded-bytes-limit=2GB",
+            "--ignore-deletion-marks-delay=24h",
+            "--consistency-delay=0s",
+            "--block-sync-concurrency=20",
+            "--min-time=-6w",
+        ],
+        &[
+            "standalone",
+            "--label=cluster=\"eu-1\"",
+            "--label",
+            "replica=\"a\"",
+        ],
+        &[
+            "tools",
+            "series",
+            "--endpoint=localhost:10901",
+            "--wait=60s",
+            "--output=json",
+            "{a=\"b\"}",
+        ],
+    ] {
+        assert!(
+            parse(line).is_ok(),
+            "{line:?}: {}",
+            parse(line).unwrap_err()
+        );
+    }
+}
+
+#[test]
+fn the_defaults_are_those_of_thanos() {
+    let Command::Store(store) = parse(&["store"]).unwrap().command else {
+        panic!("store is another command");
+    };
+    assert_eq!(store.http.http_address.to_string(), "0.0.0.0:10902");
+    assert_eq!(store.grpc.grpc_address.to_string(), "0.0.0.0:10901");
+    assert_eq!(
+        store.grpc.max_connection_age(),
+        Some(Duration::from_hours(1))
+    );
+    assert_eq!(store.sync_block_duration, Duration::from_mins(15));
+    let Command::Compact(compact) = parse(&["compact"]).unwrap().command else {
+        panic!("compact is another command");
+    };
+    assert_eq!(compact.consistency_delay, Duration::from_mins(30));
+    assert_eq!(compact.delete_delay, Duration::from_hours(48));
+    assert!(!compact.wait);
+}
+
+#[test]
+fn an_age_of_zero_keeps_connections_for_ever() {
+    let line = ["store", "--grpc-server-max-connection-age=0s"];
+    let Command::Store(store) = parse(&line).unwrap().command else {
+        panic!("store is another command");
+    };
+    assert_eq!(store.grpc.max_connection_age(), None);
+}
+
+#[test]
+fn what_is_wrong_is_told_in_one_line() {
+    for (line, expected) in [
+        (
+            &["store", "--what"][..],
+            "error: unexpected argument '--what' found",
+        ),
+        (&["what"], "error: unrecognized subcommand 'what'"),
+        (
+            &["compact", "--delete-delay=48"],
+            "error: invalid value '48' for '--delete-delay <DURATION>': \
+             \"48\" is no duration such as 30s, 1h30m or 2d",
+        ),
+        (
+            &["store", "--http-address=10902"],
+            "error: invalid value '10902' for '--http-address <HOST:PORT>': \
+             \"10902\" is no address to listen on such as 0.0.0.0:10902 or :10902",
+        ),
+        (
+            &["sidecar", "--label=cluster=eu"],
+            "error: invalid value 'cluster=eu' for '--label <NAME=\"VALUE\">': \
+             \"cluster=eu\" is no label such as cluster=\"eu-1\"",
+        ),
+        (
+            &["store", "--objstore.config=x", "--objstore.config-file=y"],
+            "error: the argument '--objstore.config <YAML>' cannot be used with \
+             '--objstore.config-file <PATH>'",
+        ),
+        (
+            &["standalone"],
+            "error: the following required arguments were not provided:",
+        ),
+        (
+            &["tools", "series", "up"],
+            "error: the following required arguments were not provided:",
+        ),
+    ] {
+        assert_eq!(refused(line), expected, "{line:?}");
+    }
+}
+
+#[test]
+fn help_names_the_flags_of_each_component() {
+    for (component, flags) in [
+        (
+            "sidecar",
+            &[
+                "--tsdb.path",
+                "--prometheus.url",
+                "--objstore.config-file",
+                "--grpc-address",
+            ][..],
+        ),
+        (
+            "compact",
+            &["--data-dir", "--wait", "--delete-delay", "--http-address"],
+        ),
+        (
+            "store",
+            &[
+                "--sync-block-duration",
+                "--store.limits.request-series",
+                "--log.level",
+            ],
+        ),
+    ] {
+        let help = parse(&[component, "--help"]).unwrap_err().to_string();
+        for flag in flags {
+            assert!(help.contains(flag), "{flag} in {help}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let args = ObjstoreArgs {
+        objstore_config_file: Some(PathBuf::from("/nowhere/bucket.yaml")),
+        objstore_config: None,
+    };
+    let error = args.yaml().unwrap_err().to_string();
+    assert!(
+        error.starts_with("reading /nowhere/bucket.yaml: "),
+        "{error}"
+    );
+}

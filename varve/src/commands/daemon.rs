@@ -1,0 +1,182 @@
+//! What all daemons do alike: listen, serve metrics and readiness beside their work, end on a signal.
+
+use std::{future::Future, pin::pin};
+
+use anyhow::Context as _;
+use bucket::{Bucket, BucketConfig};
+use futures::future::{self, Either};
+use model::{Labels, LabelsBuilder, Timestamp};
+use service::{Clock as _, HttpOptions, Metrics, Probe, ServiceError, SystemClock, serve_http};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::{self, HttpArgs, ObjstoreArgs},
+    values::{LabelFlag, ListenAddress},
+};
+
+/// Listens where a flag says.
+pub(super) async fn listen(flag: &str, address: &ListenAddress) -> anyhow::Result<TcpListener> {
+    let bound = address.bind().await;
+    bound.with_context(|| format!("--{flag} {address}"))
+}
+
+/// The bucket that the flags name.
+pub(super) fn open_bucket(
+    args: &ObjstoreArgs,
+    metrics: &Metrics,
+) -> anyhow::Result<Option<Bucket>> {
+    let Some(yaml) = args.yaml()? else {
+        return Ok(None);
+    };
+    let config = BucketConfig::from_yaml(&yaml, cli::variable)?;
+    Ok(Some(metered(config.open()?, metrics)))
+}
+
+/// The bucket that the flags name, where nothing can be done without one.
+pub(super) fn need_bucket(args: &ObjstoreArgs, metrics: &Metrics) -> anyhow::Result<Bucket> {
+    let bucket = open_bucket(args, metrics)?;
+    bucket.context("no bucket: --objstore.config-file or --objstore.config says where it is")
+}
+
+/// The bucket with its operations counted.
+pub(super) fn metered(bucket: Bucket, metrics: &Metrics) -> Bucket {
+    metrics.with_registry(|registry| bucket.metered(registry, || Timestamp(SystemClock.now_ms())))
+}
+
+/// The labels that flags give.
+pub(super) fn labels(flags: &[LabelFlag]) -> Labels {
+    let mut labels = LabelsBuilder::default();
+    for LabelFlag { name, value } in flags {
+        labels.set(name, value);
+    }
+    labels.finish()
+}
+
+/// Does `work` while `/metrics`, `/-/healthy` and `/-/ready` are served; they are until it has ended.
+///
+/// Where they cannot be served any more, `shutdown` is cancelled so that the work ends too.
+pub(super) async fn beside_http<T>(
+    args: &HttpArgs,
+    metrics: &Metrics,
+    probe: &Probe,
+    shutdown: &CancellationToken,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    let listener = listen("http-address", &args.http_address).await?;
+    let options = HttpOptions {
+        grace_period: args.http_grace_period,
+    };
+    let end = CancellationToken::new();
+    let serve = pin!(serve_http(listener, options, metrics, probe, end.clone()));
+    match future::select(pin!(work), serve).await {
+        Either::Left((done, serve)) => {
+            end.cancel();
+            drained(serve.await)?;
+            done
+        }
+        Either::Right((served, work)) => {
+            shutdown.cancel();
+            let done = work.await;
+            served?;
+            done
+        }
+    }
+}
+
+/// Clients that did not go in time are no failure of ours.
+pub(super) fn drained(ended: Result<(), ServiceError>) -> Result<(), ServiceError> {
+    match ended {
+        Err(error @ ServiceError::Drain { .. }) => {
+            tracing::warn!(%error, "ending all the same");
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use service::ServiceError;
+
+    use super::*;
+
+    #[test]
+    fn labels_are_those_of_the_flags_in_order_of_their_names() {
+        let flags = [r#"replica="a""#, r#"cluster="eu-1""#].map(|l| l.parse().unwrap());
+        assert_eq!(
+            labels(&flags).to_string(),
+            r#"{cluster="eu-1", replica="a"}"#
+        );
+    }
+
+    #[test]
+    fn clients_that_stay_do_not_make_the_end_a_failure() {
+        let grace = Duration::ZERO;
+        let stayed = ServiceError::Drain {
+            server: "http",
+            grace,
+        };
+        assert!(drained(Err(stayed)).is_ok());
+        let broken = ServiceError::Http(std::io::Error::other("broken"));
+        assert!(drained(Err(broken)).is_err());
+    }
+
+    #[test]
+    fn a_bucket_comes_from_its_yaml_and_is_missed_where_it_is_needed() {
+        let dir = tempfile::tempdir().unwrap();
+        let yaml = format!(
+            "type: FILESYSTEM\nconfig:\n  directory: {}\n",
+            dir.path().display()
+        );
+        let given = ObjstoreArgs {
+            objstore_config_file: None,
+            objstore_config: Some(yaml),
+        };
+        let metrics = Metrics::new();
+        assert!(need_bucket(&given, &metrics).is_ok());
+        let text = metrics.encode(service::Exposition::Prometheus);
+        assert!(
+            text.contains("thanos_objstore_bucket_operations_total{"),
+            "{text}"
+        );
+        let missing = ObjstoreArgs {
+            objstore_config_file: None,
+            objstore_config: None,
+        };
+        let error = need_bucket(&missing, &metrics).unwrap_err().to_string();
+        assert!(
+            error.starts_with("no bucket: --objstore.config-file"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn work_goes_on_beside_the_probes_until_it_ends() {
+        let metrics = Metrics::new();
+        let probe = Probe::new("test", &metrics);
+        let args = HttpArgs {
+            http_address: "127.0.0.1:0".parse().unwrap(),
+            http_grace_period: Duration::ZERO,
+        };
+        let shutdown = CancellationToken::new();
+        let done = beside_http(&args, &metrics, &probe, &shutdown, async { Ok(7) }).await;
+        assert_eq!(done.unwrap(), 7);
+        assert!(!shutdown.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn an_address_in_use_is_told_with_its_flag() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        let error = listen("grpc-address", &address.parse().unwrap())
+            .await
+            .unwrap_err();
+        assert!(
+            format!("{error:#}").starts_with(&format!("--grpc-address {address}: ")),
+            "{error:#}"
+        );
+    }
+}

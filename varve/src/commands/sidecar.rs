@@ -1,0 +1,132 @@
+//! `varve sidecar`.
+
+use std::{process::ExitCode, sync::Arc};
+
+use anyhow::Context as _;
+use bucket::Bucket;
+use service::{CpuPool, Metrics, Probe, SystemClock, serve_grpc, shutdown_signal};
+use sidecar::{Config, Deps, LabelSource, Levels, Pass, PrometheusConfig, UnequalBlocks};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use super::{daemon, store};
+use crate::cli::SidecarArgs;
+
+/// Uploads blocks until a signal, or once.
+pub(super) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
+    let metrics = Metrics::new();
+    let probe = Probe::new("sidecar", &metrics);
+    let shutdown = shutdown_signal()?;
+    let bucket = daemon::open_bucket(&args.objstore, &metrics)?;
+    let deps = Deps {
+        clock: Arc::new(SystemClock),
+        pool: CpuPool::new("cpu", 0)?,
+        metrics: metrics.clone(),
+        probe: probe.clone(),
+    };
+    let config = config(&args);
+    let work = async {
+        if args.once {
+            let bucket = bucket.context("--once needs a bucket to upload to")?;
+            return once(&config, &bucket, &deps, &shutdown).await;
+        }
+        serve(&args, config, bucket, deps, &shutdown).await?;
+        Ok(ExitCode::SUCCESS)
+    };
+    daemon::beside_http(&args.http, &metrics, &probe, &shutdown, work).await
+}
+
+/// What the flags mean.
+fn config(args: &SidecarArgs) -> Config {
+    let labels = if args.labels.is_empty() {
+        LabelSource::Prometheus(PrometheusConfig {
+            url: args.prometheus_url.clone(),
+            ready_timeout: args.ready_timeout,
+            get_config_interval: args.get_config_interval,
+            get_config_timeout: args.get_config_timeout,
+            unequal_blocks: match args.ignore_unequal_block_size {
+                true => UnequalBlocks::Ignore,
+                false => UnequalBlocks::Refuse,
+            },
+        })
+    } else {
+        LabelSource::Fixed(daemon::labels(&args.labels))
+    };
+    Config {
+        levels: levels(args.upload_compacted),
+        meta_file_name: args.meta_file_name.clone(),
+        ..Config::new(labels, &args.tsdb_path)
+    }
+}
+
+/// What `--shipper.upload-compacted` means.
+pub(super) const fn levels(upload_compacted: bool) -> Levels {
+    match upload_compacted {
+        true => Levels::All,
+        false => Levels::First,
+    }
+}
+
+/// Uploads what there is.
+async fn once(
+    config: &Config,
+    bucket: &Bucket,
+    deps: &Deps,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    let pass = sidecar::run_once(config, bucket, deps);
+    match shutdown.run_until_cancelled(pass).await {
+        Some(pass) => Ok(ended(&pass?)),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Says what a pass came to; blocks that could not be uploaded were named as it happened.
+fn ended(pass: &Pass) -> ExitCode {
+    tracing::info!(
+        uploaded = pass.uploaded.len(),
+        present = pass.present.len(),
+        skipped = pass.skipped.len(),
+        failed = pass.failed.len(),
+        "pass over the folder ended"
+    );
+    match pass.failed.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+/// Uploads, and answers health checks over gRPC, until `shutdown`.
+async fn serve(
+    args: &SidecarArgs,
+    config: Config,
+    bucket: Option<Bucket>,
+    deps: Deps,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
+    let listener = daemon::listen("grpc-address", &args.grpc.grpc_address).await?;
+    let options = store::grpc_options(&args.grpc);
+    let (metrics, probe) = (deps.metrics.clone(), deps.probe.clone());
+    // Whichever ends first ends the other.
+    let ship = async {
+        let _end = shutdown.clone().drop_guard();
+        sidecar::run(config, bucket, deps, shutdown.clone()).await
+    };
+    let answer = async {
+        let _end = shutdown.clone().drop_guard();
+        let routes = Routes::default();
+        serve_grpc(
+            listener,
+            routes,
+            options,
+            &metrics,
+            &probe,
+            shutdown.clone(),
+        )
+        .await
+    };
+    let (shipped, answered) = tokio::join!(ship, answer);
+    shipped?;
+    daemon::drained(answered)?;
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! `varve store`.
+
+use std::{process::ExitCode, sync::Arc};
+
+use service::{CpuPool, GrpcOptions, Metrics, Probe, ServiceError, SystemClock, shutdown_signal};
+use store_gateway::{Config, Deps, GatewayError, Limits};
+
+use super::daemon;
+use crate::cli::{GrpcArgs, StoreArgs};
+
+/// Serves the blocks of the bucket until a signal.
+pub(super) async fn run(args: StoreArgs) -> anyhow::Result<ExitCode> {
+    let metrics = Metrics::new();
+    let probe = Probe::new("store", &metrics);
+    let shutdown = shutdown_signal()?;
+    let bucket = daemon::need_bucket(&args.objstore, &metrics)?;
+    let listener = daemon::listen("grpc-address", &args.grpc.grpc_address).await?;
+    let deps = Deps {
+        clock: Arc::new(SystemClock),
+        pool: CpuPool::new("cpu", 0)?,
+        metrics: metrics.clone(),
+        probe: probe.clone(),
+    };
+    let config = config(&args);
+    let work = async {
+        ended(store_gateway::run(config, bucket, deps, shutdown.clone(), listener).await)?;
+        Ok(ExitCode::SUCCESS)
+    };
+    daemon::beside_http(&args.http, &metrics, &probe, &shutdown, work).await
+}
+
+/// What the flags mean.
+fn config(args: &StoreArgs) -> Config {
+    Config {
+        data_dir: args.data_dir.clone(),
+        sync_interval: args.sync_block_duration,
+        meta_fetch_concurrency: args.meta_fetch_concurrency,
+        block_concurrency: args.block_concurrency,
+        min_time: args.time.min_time.into(),
+        max_time: args.time.max_time.into(),
+        consistency_delay: args.consistency_delay,
+        ignore_deletion_marks_delay: args.ignore_deletion_marks_delay,
+        series_concurrency: args.series_max_concurrency,
+        limits: Limits {
+            request_series: args.request_series,
+            request_samples: args.request_samples,
+            downloaded_bytes: args.downloaded_bytes,
+        },
+        grpc: grpc_options(&args.grpc),
+        ..Config::default()
+    }
+}
+
+/// Clients that did not go in time are no failure of ours.
+pub(super) fn ended(ended: Result<(), GatewayError>) -> anyhow::Result<()> {
+    match ended {
+        Err(GatewayError::Service(error @ ServiceError::Drain { .. })) => {
+            Ok(daemon::drained(Err(error))?)
+        }
+        other => Ok(other?),
+    }
+}
+
+/// What the flags of the gRPC server mean.
+pub(super) fn grpc_options(args: &GrpcArgs) -> GrpcOptions {
+    GrpcOptions {
+        grace_period: args.grpc_grace_period,
+        max_connection_age: args.max_connection_age(),
+        ..GrpcOptions::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn config_of(args: &[&str]) -> Config {
+        let cli = Cli::parse_words(["varve", "store"].iter().chain(args)).unwrap();
+        let Command::Store(args) = cli.command else {
+            panic!("{:?}", cli.command);
+        };
+        config(&args)
+    }
+
+    #[test]
+    fn without_flags_the_settings_are_the_gateway_s_own() {
+        assert_eq!(config_of(&[]), Config::default());
+    }
+
+    #[test]
+    fn limits_are_those_of_the_flags() {
+        let limits = config_of(&[
+            "--store.limits.request-series=10",
+            "--store.limits.request-samples=20",
+            "--store.grpc.downloaded-bytes-limit=1KB",
+        ])
+        .limits;
+        let expected = Limits {
+            request_series: 10,
+            request_samples: 20,
+            downloaded_bytes: 1024,
+        };
+        assert_eq!(limits, expected);
+    }
+}

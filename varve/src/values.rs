@@ -1,0 +1,322 @@
+//! The values that flags take, in the spellings that Thanos accepts.
+
+use std::{fmt, io, str::FromStr, time::Duration};
+
+use model::Timestamp;
+use tokio::net::TcpListener;
+
+/// Milliseconds in each unit of a Prometheus duration, the longest first.
+const UNITS: [(&str, u64); 7] = [
+    ("y", 365 * 24 * 3_600_000),
+    ("w", 7 * 24 * 3_600_000),
+    ("d", 24 * 3_600_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
+
+/// A value that a flag cannot take.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ValueError {
+    /// No duration.
+    #[error("{0:?} is no duration such as 30s, 1h30m or 2d")]
+    Duration(String),
+    /// No size.
+    #[error("{0:?} is no size such as 512KB, 250MB or 2GB")]
+    Bytes(String),
+    /// No time.
+    #[error("{0:?} is neither a time such as 2026-01-31T00:00:00Z nor a duration such as -2w")]
+    Time(String),
+    /// No address.
+    #[error("{0:?} is no address to listen on such as 0.0.0.0:10902 or :10902")]
+    Address(String),
+    /// No label.
+    #[error("{0:?} is no label such as cluster=\"eu-1\"")]
+    Label(String),
+}
+
+/// A duration as Prometheus writes it (`1h30m`, `2d`, `0s`), or with a fraction as Go does (`1.5s`).
+pub(crate) fn duration(text: &str) -> Result<Duration, ValueError> {
+    let wrong = || ValueError::Duration(text.to_owned());
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let mut rest = text;
+    let mut millis = 0_f64;
+    while !rest.is_empty() {
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .ok_or_else(wrong)?;
+        let (number, tail) = rest.split_at(digits);
+        let unit_end = tail
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(tail.len());
+        let (unit, next) = tail.split_at(unit_end);
+        let (_, scale) = UNITS.iter().find(|(u, _)| *u == unit).ok_or_else(wrong)?;
+        let number: f64 = number.parse().map_err(|_| wrong())?;
+        millis += number * Duration::from_millis(*scale).as_secs_f64() * 1000.0;
+        rest = next;
+    }
+    if text.is_empty() {
+        return Err(wrong());
+    }
+    Duration::try_from_secs_f64(millis / 1000.0).map_err(|_| wrong())
+}
+
+/// A size in bytes; units are powers of 1024, as in Thanos: `64KB`, `250MB`, `2GiB`, `100`.
+pub(crate) fn bytes(text: &str) -> Result<u64, ValueError> {
+    let wrong = || ValueError::Bytes(text.to_owned());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let shift = match unit {
+        "" | "B" => 0,
+        "KB" | "KiB" => 10,
+        "MB" | "MiB" => 20,
+        "GB" | "GiB" => 30,
+        "TB" | "TiB" => 40,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(1 << shift).ok_or_else(wrong)
+}
+
+/// A point in time: absolute, or a distance from now (`-2w` lies in the past, `1h` ahead).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// Milliseconds since the epoch.
+    At(Timestamp),
+    /// Milliseconds from now.
+    FromNow(i64),
+}
+
+impl Moment {
+    /// The time meant, when it is now `now`.
+    pub(crate) fn at(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(time) => time,
+            Self::FromNow(millis) => Timestamp(now.0.saturating_add(millis)),
+        }
+    }
+}
+
+impl FromStr for Moment {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        // Years that Thanos uses for "ever", outside of what a system clock can tell.
+        match text {
+            "0000-01-01T00:00:00Z" => return Ok(Self::At(Timestamp::MIN)),
+            "9999-12-31T23:59:59Z" => return Ok(Self::At(Timestamp::MAX)),
+            _ => {}
+        }
+        let wrong = || ValueError::Time(text.to_owned());
+        if let Ok(time) = humantime::parse_rfc3339(text) {
+            let since = time
+                .duration_since(std::time::UNIX_EPOCH)
+                .map_err(|_| wrong())?;
+            let millis = i64::try_from(since.as_millis()).map_err(|_| wrong())?;
+            return Ok(Self::At(Timestamp(millis)));
+        }
+        let (sign, distance) = match text.strip_prefix('-') {
+            Some(rest) => (-1, rest),
+            None => (1, text.strip_prefix('+').unwrap_or(text)),
+        };
+        let distance = duration(distance).map_err(|_| wrong())?;
+        let millis = i64::try_from(distance.as_millis()).map_err(|_| wrong())?;
+        Ok(Self::FromNow(sign * millis))
+    }
+}
+
+impl From<Moment> for compactor::TimeBound {
+    fn from(moment: Moment) -> Self {
+        match moment {
+            Moment::At(time) => Self::At(time),
+            Moment::FromNow(millis) => Self::FromNow(millis),
+        }
+    }
+}
+
+impl From<Moment> for store_gateway::TimeBound {
+    fn from(moment: Moment) -> Self {
+        match moment {
+            Moment::At(time) => Self::At(time),
+            Moment::FromNow(millis) => Self::FromNow(millis),
+        }
+    }
+}
+
+/// Where to listen: `host:port`, or `:port` for all addresses of the machine, as Go has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ListenAddress {
+    /// A name or an address, an IPv6 one without its brackets; empty for all.
+    host: String,
+    port: u16,
+}
+
+impl ListenAddress {
+    /// Listens there.
+    pub(crate) async fn bind(&self) -> io::Result<TcpListener> {
+        if !self.host.is_empty() {
+            return TcpListener::bind((self.host.as_str(), self.port)).await;
+        }
+        // This one takes IPv4 too; a machine without IPv6 does not have it.
+        match TcpListener::bind(("::", self.port)).await {
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                TcpListener::bind(("0.0.0.0", self.port)).await
+            }
+            bound => bound,
+        }
+    }
+}
+
+impl FromStr for ListenAddress {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let wrong = || ValueError::Address(text.to_owned());
+        let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+        let host = match host.strip_prefix('[') {
+            Some(rest) => rest.strip_suffix(']').ok_or_else(wrong)?,
+            None if host.contains(':') => return Err(wrong()),
+            None => host,
+        };
+        Ok(Self {
+            host: host.to_owned(),
+            port: port.parse().map_err(|_| wrong())?,
+        })
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
+}
+
+/// A label as `name="value"`, as Thanos's receiver and ruler take them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LabelFlag {
+    /// The label's name.
+    pub(crate) name: String,
+    /// Its value.
+    pub(crate) value: String,
+}
+
+impl FromStr for LabelFlag {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let wrong = || ValueError::Label(text.to_owned());
+        let (name, value) = text.split_once('=').ok_or_else(wrong)?;
+        let value = value
+            .strip_prefix('"')
+            .and_then(|v| v.strip_suffix('"'))
+            .ok_or_else(wrong)?;
+        if name.is_empty() || value.is_empty() {
+            return Err(wrong());
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for LabelFlag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={:?}", self.name, self.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_prometheus_own_and_go_s() {
+        let millis = |text| duration(text).map(|d| d.as_millis());
+        assert_eq!(millis("30s"), Ok(30_000));
+        assert_eq!(millis("1h30m"), Ok(5_400_000));
+        assert_eq!(millis("2d"), Ok(172_800_000));
+        assert_eq!(millis("1w"), Ok(604_800_000));
+        assert_eq!(millis("1y"), Ok(31_536_000_000));
+        assert_eq!(millis("1.5s"), Ok(1_500));
+        assert_eq!(millis("250ms"), Ok(250));
+        assert_eq!(millis("0"), Ok(0));
+        assert_eq!(millis("0d"), Ok(0));
+        for wrong in ["", "5", "d", "1x", "1h-", "1..s"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes_count_in_powers_of_1024() {
+        assert_eq!(bytes("250MB"), Ok(250 << 20));
+        assert_eq!(bytes("2GiB"), Ok(2 << 30));
+        assert_eq!(bytes("100"), Ok(100));
+        for wrong in ["", "MB", "1.5GB", "1XB", "99999999999TB"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_a_time_or_a_distance_from_now() {
+        let now = Timestamp(1_000_000);
+        let at = |text: &str| text.parse::<Moment>().map(|m| m.at(now).0);
+        assert_eq!(at("-10m"), Ok(400_000));
+        assert_eq!(at("10m"), Ok(1_600_000));
+        assert_eq!(at("1970-01-01T00:00:02Z"), Ok(2_000));
+        assert_eq!(at("0000-01-01T00:00:00Z"), Ok(i64::MIN));
+        assert_eq!(at("9999-12-31T23:59:59Z"), Ok(i64::MAX));
+        assert!(at("yesterday").is_err());
+    }
+
+    #[test]
+    fn an_address_may_leave_out_its_host() {
+        for text in ["0.0.0.0:10902", ":10902", "localhost:0", "[::1]:80"] {
+            assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), text);
+        }
+        for wrong in [
+            "",
+            "10902",
+            "localhost",
+            "::1:80",
+            "[::1:80",
+            "localhost:http",
+            "a:70000",
+        ] {
+            assert!(wrong.parse::<ListenAddress>().is_err(), "{wrong}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_without_a_host_is_all_of_the_machine_s() {
+        let all = ":0".parse::<ListenAddress>().unwrap().bind().await.unwrap();
+        assert!(all.local_addr().unwrap().ip().is_unspecified());
+        let local = "127.0.0.1:0"
+            .parse::<ListenAddress>()
+            .unwrap()
+            .bind()
+            .await
+            .unwrap();
+        assert!(local.local_addr().unwrap().ip().is_loopback());
+    }
+
+    #[test]
+    fn a_label_needs_a_name_and_a_quoted_value() {
+        let label: LabelFlag = r#"cluster="eu-1""#.parse().unwrap();
+        assert_eq!(
+            (label.name.as_str(), label.value.as_str()),
+            ("cluster", "eu-1")
+        );
+        for wrong in ["cluster", "cluster=eu", "=\"eu\"", "cluster=\"\""] {
+            assert!(wrong.parse::<LabelFlag>().is_err(), "{wrong}");
+        }
+    }
+}

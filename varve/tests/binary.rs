@@ -1,0 +1,298 @@
+//! The program itself, as a user starts it.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Child, ChildStderr, Command, Output, Stdio},
+};
+
+use anyhow::{Context as _, ensure};
+
+/// A daemon that runs until it is told to end.
+struct Daemon {
+    child: Child,
+    log: BufReader<ChildStderr>,
+    said: String,
+}
+
+impl Daemon {
+    fn start(args: &[&str]) -> anyhow::Result<Self> {
+        let mut child = varve(args).stderr(Stdio::piped()).spawn()?;
+        let log = child.stderr.take().context("stderr is piped")?;
+        Ok(Self {
+            child,
+            log: BufReader::new(log),
+            said: String::new(),
+        })
+    }
+
+    /// The address in the next line of the log that holds `text`.
+    fn address(&mut self, text: &str) -> anyhow::Result<String> {
+        loop {
+            let mut line = String::new();
+            let read = self.log.read_line(&mut line)?;
+            self.said.push_str(&line);
+            ensure!(read > 0, "ended before it said {text:?}:\n{}", self.said);
+            if line.contains(text) {
+                let (_, address) = line
+                    .trim()
+                    .split_once("address=")
+                    .context(text.to_owned())?;
+                return Ok(address.to_owned());
+            }
+        }
+    }
+
+    /// Ends it as an init system does; gives all it said.
+    fn end(mut self) -> anyhow::Result<String> {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status()?;
+        self.log.read_to_string(&mut self.said)?;
+        let status = self.child.wait()?;
+        ensure!(status.success(), "{status}:\n{}", self.said);
+        Ok(std::mem::take(&mut self.said))
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // Ended already, but for a test that failed.
+        let _ = self.child.kill();
+    }
+}
+
+fn varve(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_varve"));
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+fn run(args: &[&str]) -> anyhow::Result<Output> {
+    Ok(varve(args).output()?)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Blocks of two hours that a Prometheus scraped, in a folder like its own.
+fn sample(to: &Path) -> anyhow::Result<()> {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/sample");
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let (entry, to): (_, PathBuf) = (entry?, to.to_owned());
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &to)?;
+        } else {
+            fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
+}
+
+fn http(address: &str, path: &str) -> anyhow::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// What `varve tools series` answers, line by line.
+fn ask(endpoint: &str, selector: &str) -> anyhow::Result<Vec<serde_json::Value>> {
+    let asked = run(&[
+        "tools",
+        "series",
+        "--endpoint",
+        endpoint,
+        "--wait=60s",
+        "--output=json",
+        selector,
+    ])?;
+    ensure!(asked.status.success(), "{}", text(&asked.stderr));
+    let lines = text(&asked.stdout);
+    Ok(lines
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?)
+}
+
+#[test]
+fn standalone_compacts_and_serves_what_lies_in_its_folder() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (tsdb, data) = (dir.path().join("tsdb"), dir.path().join("data"));
+    sample(&tsdb)?;
+    let mut daemon = Daemon::start(&[
+        "standalone",
+        "--tsdb.path",
+        &tsdb.display().to_string(),
+        "--data-dir",
+        &data.display().to_string(),
+        "--label=cluster=\"sample\"",
+        "--http-address=127.0.0.1:0",
+        "--grpc-address=127.0.0.1:0",
+    ])?;
+    let http_address = daemon.address("listening for service metrics")?;
+    let grpc_address = daemon.address("listening for serving gRPC")?;
+    let series = ask(&grpc_address, "node_load1")?;
+    let [series] = series.as_slice() else {
+        anyhow::bail!("{series:?}");
+    };
+    assert_eq!(series["labels"]["cluster"], "sample");
+    assert_eq!(series["samples"], 720);
+    assert_eq!(series["first"]["time"], "2025-11-23T00:00:04.500Z");
+    let ready = http(&http_address, "/-/ready")?;
+    assert!(ready.ends_with("\r\n\r\nOK"), "{ready}");
+    let metrics = http(&http_address, "/metrics")?;
+    for line in [
+        r#"thanos_shipper_uploads_total{daemon="sidecar"} 6"#,
+        r#"grpc_server_handled_total{daemon="store",grpc_type="server_stream",grpc_service="thanos.Store",grpc_method="Series",grpc_code="OK"} 1"#,
+    ] {
+        assert!(metrics.lines().any(|l| l == line), "{line} in {metrics}");
+    }
+    assert_eq!(fs::read_dir(data.join("bucket/parquet"))?.count(), 1);
+    daemon.end()?;
+    Ok(())
+}
+
+#[test]
+fn the_three_daemons_share_a_bucket_one_after_another() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    sample(&dir.path().join("tsdb"))?;
+    let bucket = dir.path().join("bucket.yaml");
+    fs::write(
+        &bucket,
+        format!(
+            "type: FILESYSTEM\nconfig:\n  directory: {}\n",
+            path("bucket")
+        ),
+    )?;
+    let bucket = format!("--objstore.config-file={}", bucket.display());
+    let (data, tsdb) = (path("data"), path("tsdb"));
+    let http = "--http-address=127.0.0.1:0";
+    let upload = run(&[
+        "sidecar",
+        "--once",
+        "--tsdb.path",
+        &tsdb,
+        "--label=a=\"b\"",
+        &bucket,
+        http,
+    ])?;
+    assert!(upload.status.success(), "{}", text(&upload.stderr));
+    let compact = [
+        "compact",
+        "--consistency-delay=0s",
+        "--data-dir",
+        &data,
+        &bucket,
+        http,
+    ];
+    for merged in ["merged=1", "merged=0"] {
+        let compacted = run(&compact)?;
+        let said = text(&compacted.stderr);
+        assert!(
+            compacted.status.success() && said.contains(merged),
+            "{said}"
+        );
+    }
+    let grpc = "--grpc-address=127.0.0.1:0";
+    let mut store = Daemon::start(&["store", "--data-dir", &data, &bucket, http, grpc])?;
+    let address = store.address("listening for serving gRPC")?;
+    let series = ask(&address, r#"{__name__=~"node_load.*",a="b"}"#)?;
+    let counts: Vec<_> = series.iter().map(|s| s["samples"].as_u64()).collect();
+    assert_eq!(counts, [Some(720); 3]);
+    let said = store.end()?;
+    assert!(said.contains("signal=SIGTERM"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn what_is_wrong_is_one_error_and_a_status() -> anyhow::Result<()> {
+    let http = "--http-address=127.0.0.1:0";
+    for (args, status, expected) in [
+        (
+            &["store", "--what"][..],
+            2,
+            "error: unexpected argument '--what' found",
+        ),
+        (
+            &["compact", http],
+            1,
+            "no bucket: --objstore.config-file or --objstore.config says",
+        ),
+        (
+            &[
+                "compact",
+                http,
+                "--objstore.config={type: S3, config: {bukket: a}}",
+            ],
+            1,
+            "unknown field `bukket`",
+        ),
+        (
+            &["store", http, "--objstore.config-file=/nowhere.yaml"],
+            1,
+            "reading /nowhere.yaml: ",
+        ),
+        (
+            &["sidecar", "--once", http, "--label=a=\"b\""],
+            1,
+            "--once needs a bucket",
+        ),
+        (
+            &["tools", "series", "--endpoint=nowhere.invalid:1", "up"],
+            1,
+            "error: nowhere.invalid:1: ",
+        ),
+        (
+            &["tools", "series", "--endpoint=127.0.0.1:1", "up{"],
+            1,
+            "error: selector up{: ",
+        ),
+    ] {
+        let out = run(args)?;
+        let said = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(status), "{args:?}: {said}");
+        let errors: Vec<_> = said.lines().filter(|l| l.contains("error")).collect();
+        assert!(
+            errors.len() == 1 && errors[0].contains(expected),
+            "{args:?}: {said}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_flag_of_thanos_that_changes_nothing_is_said_to() -> anyhow::Result<()> {
+    let out = run(&[
+        "compact",
+        "--compact.concurrency=4",
+        "--http-address=127.0.0.1:0",
+    ])?;
+    let said = text(&out.stderr);
+    let expected = "--compact.concurrency has no effect: each merge uses all cores";
+    assert!(
+        said.lines()
+            .any(|l| l.contains("level=warn") && l.contains(expected)),
+        "{said}"
+    );
+    Ok(())
+}
