@@ -1,1 +1,31 @@
-//! store-gateway.
+//! The store gateway: serves the blocks of a bucket over Thanos's StoreAPI.
+//!
+//! ```text
+//! bucket ──listing──▶ sync ──▶ Catalog ─┐
+//!                                       ├─ select ─▶ blocks ─▶ store: feeds ─▶ merge ─▶ api
+//! request ─────────── api ──────────────┘               ▲
+//!                                                       └── block, fetch: reading one block
+//! ```
+
+mod api;
+mod block;
+mod catalog;
+mod config;
+mod error;
+mod fetch;
+mod metrics;
+mod request;
+mod run;
+mod select;
+mod series;
+mod store;
+mod sync;
+#[cfg(test)]
+mod testing;
+
+pub use crate::{
+    config::{Config, Deps, Limits, TimeBound},
+    error::GatewayError,
+    run::{Gateway, run},
+    sync::SyncHandle,
+};

@@ -1,0 +1,87 @@
+//! The StoreAPI and the info API over gRPC: the one place that knows their messages.
+
+mod info;
+mod request;
+mod response;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::pin::Pin;
+
+use futures::{Stream, StreamExt as _};
+use proto::{
+    info::info_server::InfoServer,
+    thanos::{
+        LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse,
+        SeriesRequest, SeriesResponse,
+        store_server::{self, StoreServer},
+    },
+};
+use service::{GrpcOptions, MAX_MESSAGE_BYTES};
+use tonic::{Request, Response, Status, codec::CompressionEncoding, service::Routes};
+
+use crate::store::Store;
+
+/// The services, to be added to a server.
+pub(crate) fn routes(store: Store) -> Routes {
+    let info = InfoServer::new(info::InfoApi(store.clone()))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    // Answers are sent as they are: clients in Go say that they take gzip whether they want it or not, and
+    // chunks hardly shrink.
+    let store = StoreServer::new(StoreApi(store))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    Routes::new(store).add_service(info)
+}
+
+/// The options of their server.
+pub(crate) fn grpc_options(told: GrpcOptions) -> GrpcOptions {
+    GrpcOptions {
+        descriptors: vec![proto::FILE_DESCRIPTOR_SET],
+        ..told
+    }
+}
+
+/// Answers the StoreAPI.
+struct StoreApi(Store);
+
+#[tonic::async_trait]
+impl store_server::Store for StoreApi {
+    type SeriesStream = Pin<Box<dyn Stream<Item = Result<SeriesResponse, Status>> + Send>>;
+
+    async fn series(
+        &self,
+        wire: Request<SeriesRequest>,
+    ) -> Result<Response<Self::SeriesStream>, Status> {
+        let wire = wire.into_inner();
+        let asked = request::series(&wire).map_err(|error| status::of(&error))?;
+        let encode = response::frames(wire.response_batch_size);
+        let answer = self.0.series(&asked, encode).await;
+        let answer = answer.map_err(|error| status::of(&error))?;
+        let frames = answer.map(|frame| frame.map_err(|error| status::of(&error)));
+        Ok(Response::new(Box::pin(frames)))
+    }
+
+    async fn label_names(
+        &self,
+        wire: Request<LabelNamesRequest>,
+    ) -> Result<Response<LabelNamesResponse>, Status> {
+        let asked = request::names(&wire.into_inner()).map_err(|error| status::of(&error))?;
+        let answer = self.0.label_names(&asked).await;
+        let answer = answer.map_err(|error| status::of(&error))?;
+        Ok(Response::new(response::names(answer)))
+    }
+
+    async fn label_values(
+        &self,
+        wire: Request<LabelValuesRequest>,
+    ) -> Result<Response<LabelValuesResponse>, Status> {
+        let asked = request::values(&wire.into_inner()).map_err(|error| status::of(&error))?;
+        let answer = self.0.label_values(&asked).await;
+        let answer = answer.map_err(|error| status::of(&error))?;
+        Ok(Response::new(response::values(answer)))
+    }
+}

@@ -1,0 +1,43 @@
+//! What the store gateway says of itself.
+
+use proto::{
+    info::{InfoRequest, InfoResponse, StoreInfo, TsdbInfo, info_server},
+    thanos::ZLabelSet,
+};
+use tonic::{Request, Response, Status};
+
+use super::status;
+use crate::{store::Store, sync::Advertised};
+
+/// Answers the info API.
+pub(super) struct InfoApi(pub(super) Store);
+
+#[tonic::async_trait]
+impl info_server::Info for InfoApi {
+    async fn info(&self, _: Request<InfoRequest>) -> Result<Response<InfoResponse>, Status> {
+        let served = self.0.served().map_err(|error| status::of(&error))?;
+        Ok(Response::new(response(&served.advertised)))
+    }
+}
+
+fn response(advertised: &Advertised) -> InfoResponse {
+    let sets = advertised.sets.iter();
+    let tsdb_info = |(labels, extent): &(_, crate::catalog::Extent)| TsdbInfo {
+        labels: Some(ZLabelSet::from(labels)),
+        min_time: extent.min.0,
+        max_time: extent.max.0,
+    };
+    InfoResponse {
+        label_sets: sets.clone().map(|(labels, _)| labels.into()).collect(),
+        component_type: "store".to_owned(),
+        store: Some(StoreInfo {
+            min_time: advertised.extent.min.0,
+            max_time: advertised.extent.max.0,
+            supports_sharding: true,
+            supports_without_replica_labels: true,
+            supports_projections: false,
+            tsdb_infos: sets.map(tsdb_info).collect(),
+        }),
+        ..InfoResponse::default()
+    }
+}

@@ -1,0 +1,30 @@
+//! The gRPC status of what goes wrong; made here only.
+
+use bucket::BucketError;
+use tonic::{Code, Status};
+
+use crate::{
+    block::BlockError,
+    error::{AnswerError, SeriesError},
+};
+
+pub(super) fn of(error: &AnswerError) -> Status {
+    Status::new(code(error), error.to_string())
+}
+
+fn code(error: &AnswerError) -> Code {
+    match error {
+        AnswerError::NotReady => Code::Unavailable,
+        AnswerError::Invalid(_) => Code::InvalidArgument,
+        AnswerError::Block { source, .. } => match source {
+            SeriesError::Read(BlockError::Limit { .. }) => Code::ResourceExhausted,
+            SeriesError::Read(BlockError::Stopped) => Code::Unavailable,
+            // An object that is gone stays so: the block was deleted since the last look.
+            SeriesError::Read(BlockError::Fetch(BucketError::NotFound { .. })) => Code::Aborted,
+            SeriesError::Read(BlockError::Fetch(_)) => Code::Unavailable,
+            SeriesError::Read(_) | SeriesError::Order(_) | SeriesError::Chunk { .. } => {
+                Code::Aborted
+            }
+        },
+    }
+}

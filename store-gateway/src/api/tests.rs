@@ -1,0 +1,6 @@
+//! A gateway on a bucket in memory, asked over a real connection.
+
+mod failures;
+mod labels;
+mod series;
+mod world;

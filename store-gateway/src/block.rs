@@ -1,0 +1,171 @@
+//! Reading one block of the bucket: which series match, their labels, their chunks. TSDB and Parquet blocks
+//! answer alike; how they are stored shows in the order of their series only ([`BlockReader::series`]).
+//!
+//! ```text
+//! tsdb      matchers → postings → series entries → ┐
+//!                                                  ├ heads → chunks, in batches of bounded size
+//! parquet   matchers → rows → label columns ─────→ ┘
+//! ```
+//! What to fetch and what it means is decided by `tsdb` and `parquet_block`, on the CPU pool; here the bytes are
+//! fetched in between. A task finds the heads of series and another one reads their chunks; each is ahead of
+//! who reads by a batch or two.
+
+mod ahead;
+mod budget;
+mod cache;
+mod error;
+mod parquet;
+#[cfg(test)]
+mod tests;
+mod tsdb;
+
+use std::sync::Arc;
+
+use ::tsdb::Chunk;
+use bucket::Bucket;
+use futures::Stream;
+use model::{Labels, Matcher, TimeRange};
+use service::CpuPool;
+
+pub(crate) use self::{budget::RequestBudget, cache::BlockCache, error::BlockError};
+use self::{parquet::ParquetBlock, tsdb::TsdbBlock};
+use crate::{
+    catalog::{CatalogBlock, Format},
+    fetch::{Fetcher, PageCache},
+};
+
+/// Postings, dictionaries and pages of label columns that are kept in memory, over all blocks.
+const PAGE_CACHE_BYTES: u64 = 256 << 20;
+
+/// What is asked of one block. External labels have been dealt with: the matchers concern the series' own labels.
+#[derive(Clone, Debug)]
+pub(crate) struct BlockQuery {
+    /// All must match; without any, all series do.
+    pub(crate) matchers: Arc<[Matcher]>,
+    /// Both ends included.
+    pub(crate) range: TimeRange,
+    /// Only labels are wanted.
+    pub(crate) skip_chunks: bool,
+    /// At most so many series of this block; 0 for all.
+    pub(crate) limit: usize,
+}
+
+/// One series of a block.
+#[derive(Clone, Debug)]
+pub(crate) struct BlockSeries {
+    /// Its own labels, without external ones.
+    pub(crate) labels: Labels,
+    /// The chunks that overlap the range, not trimmed, in the order they are stored in; at least one. With
+    /// `skip_chunks` none is given, though at least one overlaps.
+    pub(crate) chunks: Vec<Chunk>,
+}
+
+/// What a reader needs of the outside. Clones share it.
+#[derive(Clone)]
+pub(crate) struct BlockSource {
+    pool: CpuPool,
+    fetcher: Fetcher,
+    pages: Arc<PageCache>,
+}
+
+/// An opened block. Cheap to clone; holds what is needed to find series, and no connection.
+#[derive(Clone)]
+pub(crate) struct BlockReader(Opened);
+
+#[derive(Clone)]
+enum Opened {
+    Tsdb(Arc<TsdbBlock>),
+    Parquet(Arc<ParquetBlock>),
+}
+
+impl BlockSource {
+    /// `bucket` is where blocks are, `pool` does what loops over series and pages. One for all blocks, since it
+    /// bounds what is in flight and in memory.
+    pub(crate) fn new(bucket: Bucket, pool: CpuPool) -> Self {
+        Self {
+            pool,
+            fetcher: Fetcher::new(bucket),
+            pages: Arc::new(PageCache::new(PAGE_CACHE_BYTES)),
+        }
+    }
+}
+
+impl BlockReader {
+    /// Opens a block: reads the symbols and the postings offset table of a TSDB block's index, the footers of a
+    /// Parquet block's files.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, or the bucket refuses.
+    pub(crate) async fn open(
+        block: Arc<CatalogBlock>,
+        source: BlockSource,
+    ) -> Result<Self, BlockError> {
+        Ok(Self(match block.format {
+            Format::Tsdb => Opened::Tsdb(Arc::new(TsdbBlock::open(block, source).await?)),
+            Format::Parquet => Opened::Parquet(Arc::new(ParquetBlock::open(block, source).await?)),
+        }))
+    }
+
+    /// The series that match and have a chunk in the range, each once. Those of a TSDB block are in the order of
+    /// [`Labels`], which StoreAPI wants; those of a Parquet block in that of `__name__` first, a series without it
+    /// before all others, then of [`Labels`]. The two differ where a label's name sorts before `__name__`, as
+    /// upper-case letters do.
+    ///
+    /// Batches are of a few MiB at most (one series alone may be more), and none is empty. Reading starts at once
+    /// and goes on while few batches wait; it stops when the stream is dropped. After an error comes nothing more.
+    ///
+    /// To be called within a tokio runtime.
+    pub(crate) fn series(
+        &self,
+        query: BlockQuery,
+        budget: Arc<RequestBudget>,
+    ) -> impl Stream<Item = Result<Vec<BlockSeries>, BlockError>> + Send + Unpin + 'static {
+        match &self.0 {
+            Opened::Tsdb(block) => block.series(query, budget),
+            Opened::Parquet(block) => block.series(query, budget),
+        }
+    }
+
+    /// The names of the labels of series that match and have a chunk in the range, sorted, each once. Without
+    /// matchers those of all series, whatever the range.
+    ///
+    /// # Errors
+    /// When the block is damaged, the bucket refuses, or the budget is used up.
+    pub(crate) async fn label_names(
+        &self,
+        matchers: Arc<[Matcher]>,
+        range: TimeRange,
+        budget: Arc<RequestBudget>,
+    ) -> Result<Vec<String>, BlockError> {
+        match &self.0 {
+            Opened::Tsdb(block) => block.label_names(matchers, range, budget).await,
+            Opened::Parquet(block) => block.label_names(matchers, range, budget).await,
+        }
+    }
+
+    /// The values of a label of series that match and have a chunk in the range, sorted, each once. Without
+    /// matchers those of all series, whatever the range.
+    ///
+    /// # Errors
+    /// As [`Self::label_names`].
+    pub(crate) async fn label_values(
+        &self,
+        name: &str,
+        matchers: Arc<[Matcher]>,
+        range: TimeRange,
+        budget: Arc<RequestBudget>,
+    ) -> Result<Vec<String>, BlockError> {
+        match &self.0 {
+            Opened::Tsdb(block) => block.label_values(name, matchers, range, budget).await,
+            Opened::Parquet(block) => block.label_values(name, matchers, range, budget).await,
+        }
+    }
+
+    /// Bytes held on the heap.
+    pub(crate) fn memory_size(&self) -> usize {
+        match &self.0 {
+            Opened::Tsdb(block) => block.memory_size(),
+            Opened::Parquet(block) => block.memory_size(),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Opened blocks, so that their headers and footers are not read for each request.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::OnceCell;
+
+use super::{BlockError, BlockReader, BlockSource};
+use crate::{catalog::CatalogBlock, fetch::Lru};
+
+/// What an opened block costs besides its memory, and one being opened in all.
+const OVERHEAD: u64 = 1 << 10;
+
+/// The blocks used last, up to a bound on their memory. Who still reads a block keeps it beyond that.
+pub(crate) struct BlockCache {
+    source: BlockSource,
+    /// By the block's place in the bucket.
+    blocks: Mutex<Lru<String, Arc<OnceCell<BlockReader>>>>,
+}
+
+impl BlockCache {
+    /// Opens blocks of `source`, and keeps those that together take at most `max` bytes.
+    pub(crate) fn new(source: BlockSource, max: u64) -> Self {
+        Self {
+            source,
+            blocks: Mutex::new(Lru::new(max)),
+        }
+    }
+
+    /// The block, opened if it is not. Who asks for it meanwhile waits for the same opening; if that goes wrong,
+    /// the next one tries again.
+    ///
+    /// # Errors
+    /// As [`BlockReader::open`].
+    pub(crate) async fn get(&self, block: &Arc<CatalogBlock>) -> Result<BlockReader, BlockError> {
+        let cell = self.cell(&block.root);
+        if let Some(reader) = cell.get() {
+            return Ok(reader.clone());
+        }
+        let open = async || {
+            let reader = BlockReader::open(Arc::clone(block), self.source.clone()).await?;
+            let size = reader.memory_size() as u64 + OVERHEAD;
+            let mut blocks = self.blocks.lock();
+            blocks.put(block.root.clone(), Arc::clone(&cell), size);
+            Ok::<_, BlockError>(reader)
+        };
+        let opened = cell.get_or_try_init(open).await.cloned();
+        if opened.is_err() {
+            self.blocks.lock().remove(&block.root);
+        }
+        opened
+    }
+
+    fn cell(&self, root: &String) -> Arc<OnceCell<BlockReader>> {
+        let mut blocks = self.blocks.lock();
+        blocks.get(root).unwrap_or_else(|| {
+            let cell = Arc::new(OnceCell::new());
+            blocks.put(root.clone(), Arc::clone(&cell), OVERHEAD);
+            cell
+        })
+    }
+}

@@ -1,0 +1,122 @@
+//! Opening a Parquet block: the footers of its files.
+
+use std::sync::Arc;
+
+use futures::future::try_join_all;
+use model::{METRIC_NAME, MatchOp, Matcher, ParquetShard};
+use parquet_block::{Footer, FooterRead, Shard, chunks_file, labels_file};
+
+use super::{BlockError, BlockSource, CatalogBlock, ParquetBlock, ShardReader};
+use crate::fetch::Wanted;
+
+/// How much of the end of a file is read at first: of most files the metadata and the page indexes are no more.
+const TAIL: u64 = 128 << 10;
+
+impl ParquetBlock {
+    /// Reads the footers of all shards.
+    pub(in crate::block) async fn open(
+        block: Arc<CatalogBlock>,
+        source: BlockSource,
+    ) -> Result<Self, BlockError> {
+        let listed = block
+            .meta
+            .parquet
+            .iter()
+            .flat_map(|parquet| &parquet.shards);
+        let shards = (0u32..).zip(listed).map(|(number, listed)| {
+            let (block, source) = (&block, &source);
+            async move { ShardReader::open(block, source, number, listed).await }
+        });
+        let shards = try_join_all(shards).await?;
+        Ok(Self {
+            block,
+            source,
+            shards,
+        })
+    }
+}
+
+impl ShardReader {
+    async fn open(
+        block: &CatalogBlock,
+        source: &BlockSource,
+        number: u32,
+        listed: &ParquetShard,
+    ) -> Result<Self, BlockError> {
+        let files = (labels_file(number), chunks_file(number));
+        let (labels, chunks) = futures::try_join!(
+            footer(block, source, &files.0),
+            footer(block, source, &files.1),
+        )?;
+        let open = move || Shard::open(labels.1, chunks.1);
+        let (labels, chunks) = (labels.0, chunks.0);
+        let shard = source.pool.run(open).await?;
+        let names = (listed.min_name.clone(), listed.max_name.clone());
+        Ok(Self {
+            shard,
+            labels,
+            chunks,
+            names: (names != Default::default()).then_some(names),
+        })
+    }
+
+    /// Whether a row may match, as far as the shard's metric names tell.
+    pub(super) fn may_match(&self, matchers: &[Matcher]) -> bool {
+        let Some((min, max)) = &self.names else {
+            return true;
+        };
+        let within = |value: &str| min.as_str() <= value && value <= max.as_str();
+        let possible = |matcher: &Matcher| {
+            if matches!(matcher.op, MatchOp::NotEqual | MatchOp::NotRegex) {
+                return true;
+            }
+            if let Some(values) = matcher.set_matches() {
+                return values.iter().any(|value| within(value));
+            }
+            // What begins with the prefix lies from it on.
+            matcher.prefix().is_none_or(|prefix| {
+                prefix <= max.as_str() && (min.as_str() <= prefix || min.starts_with(prefix))
+            })
+        };
+        let of_name = matchers.iter().filter(|m| m.name == METRIC_NAME);
+        of_name.into_iter().all(possible)
+    }
+}
+
+/// The object, and its decoded end.
+async fn footer(
+    block: &CatalogBlock,
+    source: &BlockSource,
+    name: &str,
+) -> Result<(Arc<str>, Footer), BlockError> {
+    let key: Arc<str> = block.key(name).into();
+    let Some(&size) = block.files.get(name) else {
+        return Err(BlockError::Missing {
+            key: key.to_string(),
+        });
+    };
+    let mut hint = TAIL;
+    loop {
+        let wanted = Wanted {
+            key: &key,
+            ranges: &[Footer::tail_range(size, hint)],
+            gap: 0,
+            budget: None,
+        };
+        let tail = source
+            .fetcher
+            .fetch(wanted)
+            .await?
+            .pop()
+            .unwrap_or_default();
+        let file = Arc::clone(&key);
+        match source
+            .pool
+            .run(move || Footer::decode(file, size, tail))
+            .await?
+        {
+            FooterRead::Done(footer) => return Ok((key, footer)),
+            FooterRead::Short { needed } => hint = needed,
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! One suite for both kinds of blocks: golden blocks, put into a bucket in memory.
+
+mod answers;
+mod cached;
+mod cost;
+mod damaged;
+pub(super) mod fixture;

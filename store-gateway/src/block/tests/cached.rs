@@ -1,0 +1,54 @@
+//! Opened blocks are kept, within a bound.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::fixture::{FLOATS, Fixture};
+use crate::block::{BlockCache, BlockReader};
+
+#[tokio::test]
+async fn a_block_is_opened_once_however_many_ask_for_it() {
+    let fixture = Fixture::new();
+    let block = Arc::new(fixture.tsdb(FLOATS[0]).await);
+    let cache = BlockCache::new(fixture.source.clone(), 1 << 20);
+    let opened = futures::try_join!(cache.get(&block), cache.get(&block), cache.get(&block));
+    assert!(opened.is_ok());
+    cache.get(&block).await.unwrap();
+    assert_eq!(fixture.gets(), 1);
+}
+
+#[tokio::test]
+async fn a_block_that_cannot_be_opened_is_tried_again() {
+    let fixture = Fixture::new();
+    let block = Arc::new(fixture.tsdb(FLOATS[0]).await);
+    let cache = BlockCache::new(fixture.source.clone(), 1 << 20);
+    let key = block.key("index");
+    let index = fixture.bucket.get(&key).await.unwrap();
+    fixture
+        .bucket
+        .put(&key, Bytes::from_static(b"none"))
+        .await
+        .unwrap();
+    let both = futures::join!(cache.get(&block), cache.get(&block));
+    assert!(both.0.is_err() && both.1.is_err());
+    fixture.bucket.put(&key, index).await.unwrap();
+    assert!(cache.get(&block).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_block_used_last_stays_when_there_is_no_room_for_two() {
+    let fixture = Fixture::new();
+    let a = Arc::new(fixture.tsdb(FLOATS[0]).await);
+    let b = Arc::new(fixture.tsdb(FLOATS[1]).await);
+    let opened = BlockReader::open(Arc::clone(&a), fixture.source.clone())
+        .await
+        .unwrap();
+    let size = opened.memory_size() as u64;
+    let cache = BlockCache::new(fixture.source.clone(), size * 3 / 2);
+    let before = fixture.gets();
+    for block in [&a, &a, &b, &b, &a] {
+        cache.get(block).await.unwrap();
+    }
+    assert_eq!(fixture.gets() - before, 3);
+}

@@ -1,0 +1,205 @@
+//! A TSDB block in the bucket: `index`, and the segments in `chunks/`. Tombstones are not looked at: neither a
+//! sidecar nor a compactor uploads a block that has any.
+
+mod chunks;
+mod entries;
+mod open;
+mod series;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use futures::StreamExt as _;
+use model::{Labels, MatchOp, Matcher, TimeRange};
+use tsdb::{ChunkMeta, IndexHeader, SeriesRef};
+
+use super::{BlockError, BlockQuery, BlockSeries, BlockSource, RequestBudget, ahead::Ahead};
+use crate::{catalog::CatalogBlock, fetch::Wanted};
+
+/// Bytes of the index that are fetched in vain to save a request.
+const INDEX_GAP: u64 = 256 << 10;
+
+/// A TSDB block whose index header has been read.
+pub(super) struct TsdbBlock {
+    block: Arc<CatalogBlock>,
+    source: BlockSource,
+    header: Arc<IndexHeader>,
+    /// The index.
+    index: Arc<str>,
+    /// The segments, as chunk references count them.
+    segments: Vec<Segment>,
+    guesses: Guesses,
+}
+
+/// A segment of chunks.
+#[derive(Debug)]
+struct Segment {
+    key: Arc<str>,
+    size: u64,
+}
+
+/// How much is read where it is not known how long a record is.
+#[derive(Clone, Copy, Debug)]
+struct Guesses {
+    entry: u64,
+    chunk: u64,
+}
+
+/// A series before its chunks are read.
+#[derive(Clone, Debug)]
+struct Head {
+    labels: Labels,
+    /// Those that overlap the range, at least one.
+    chunks: Vec<ChunkMeta>,
+}
+
+impl TsdbBlock {
+    pub(super) fn memory_size(&self) -> usize {
+        self.header.heap_size()
+    }
+
+    /// The series that match, with their chunks.
+    pub(super) fn series(
+        self: &Arc<Self>,
+        query: BlockQuery,
+        budget: Arc<RequestBudget>,
+    ) -> Ahead<Vec<BlockSeries>> {
+        let block = Arc::clone(self);
+        let skip_chunks = query.skip_chunks;
+        let heads = self.heads(query, Arc::clone(&budget));
+        Ahead::start(async move |out| {
+            if skip_chunks {
+                series::send_labels(heads, &out).await
+            } else {
+                block.send_series(heads, &budget, &out).await
+            }
+        })
+    }
+
+    pub(super) async fn label_names(
+        self: &Arc<Self>,
+        matchers: Arc<[Matcher]>,
+        range: TimeRange,
+        budget: Arc<RequestBudget>,
+    ) -> Result<Vec<String>, BlockError> {
+        if matchers.is_empty() {
+            let header = Arc::clone(&self.header);
+            let names = move || header.label_names().map(str::to_owned).collect();
+            return Ok(self.source.pool.run(names).await);
+        }
+        let heads = self.heads(labels_only(matchers, range), budget);
+        self.collect(heads, |labels, names| {
+            for (name, _) in labels.iter() {
+                add(names, name);
+            }
+        })
+        .await
+    }
+
+    pub(super) async fn label_values(
+        self: &Arc<Self>,
+        name: &str,
+        matchers: Arc<[Matcher]>,
+        range: TimeRange,
+        budget: Arc<RequestBudget>,
+    ) -> Result<Vec<String>, BlockError> {
+        let name = name.to_owned();
+        if matchers.is_empty() {
+            let header = Arc::clone(&self.header);
+            let values = move || header.label_values(&name).map(str::to_owned).collect();
+            return Ok(self.source.pool.run(values).await);
+        }
+        let having = Matcher::new(MatchOp::NotEqual, name.as_str(), "");
+        let matchers = matchers.iter().cloned().chain(having.ok()).collect();
+        let heads = self.heads(labels_only(matchers, range), budget);
+        self.collect(heads, move |labels, values| {
+            if let Some(value) = labels.get(&name) {
+                add(values, value);
+            }
+        })
+        .await
+    }
+
+    /// Puts together what `take` takes from each series' labels.
+    async fn collect(
+        &self,
+        mut heads: Ahead<Vec<Head>>,
+        take: impl Fn(&Labels, &mut BTreeSet<String>) + Send + Sync + 'static,
+    ) -> Result<Vec<String>, BlockError> {
+        let take = Arc::new(take);
+        let mut texts = BTreeSet::new();
+        while let Some(heads) = heads.next().await {
+            let heads = heads?;
+            let take = Arc::clone(&take);
+            let add_all = move || {
+                for head in &heads {
+                    take(&head.labels, &mut texts);
+                }
+                texts
+            };
+            texts = self.source.pool.run(add_all).await;
+        }
+        Ok(texts.into_iter().collect())
+    }
+
+    /// Which series match, ascending.
+    async fn refs(
+        &self,
+        matchers: &Arc<[Matcher]>,
+        budget: &RequestBudget,
+    ) -> Result<Vec<SeriesRef>, BlockError> {
+        let (header, matchers) = (Arc::clone(&self.header), Arc::clone(matchers));
+        let plan = self.source.pool.run(move || header.select(&matchers)).await;
+        if plan.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ranges = plan.ranges();
+        // The plan has them in the order in which it found them.
+        let mut order: Vec<usize> = (0..ranges.len()).collect();
+        order.sort_by_key(|i| ranges.get(*i).map(|range| range.start));
+        let sorted: Vec<_> = order
+            .iter()
+            .filter_map(|i| ranges.get(*i))
+            .cloned()
+            .collect();
+        let wanted = Wanted {
+            key: &self.index,
+            ranges: &sorted,
+            gap: INDEX_GAP,
+            budget: Some(budget),
+        };
+        let pages = &self.source.pages;
+        let bytes = self.source.fetcher.fetch_through(pages, wanted).await?;
+        let mut placed: Vec<_> = order.into_iter().zip(bytes).collect();
+        placed.sort_by_key(|(i, _)| *i);
+        let bytes: Vec<_> = placed.into_iter().map(|(_, bytes)| bytes).collect();
+        let refs = self.source.pool.run(move || plan.evaluate(&bytes)).await;
+        refs.map_err(|source| self.damaged(source))
+    }
+
+    /// Whether each series of the block has a chunk in the range.
+    fn within(&self, range: TimeRange) -> bool {
+        range.covers(self.block.meta.time_range())
+    }
+
+    fn damaged(&self, source: tsdb::Error) -> BlockError {
+        BlockError::Tsdb {
+            root: self.block.root.clone(),
+            source,
+        }
+    }
+}
+
+const fn labels_only(matchers: Arc<[Matcher]>, range: TimeRange) -> BlockQuery {
+    BlockQuery {
+        matchers,
+        range,
+        skip_chunks: true,
+        limit: 0,
+    }
+}
+
+fn add(texts: &mut BTreeSet<String>, text: &str) {
+    if !texts.contains(text) {
+        texts.insert(text.to_owned());
+    }
+}

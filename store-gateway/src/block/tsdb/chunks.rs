@@ -1,0 +1,226 @@
+//! Reading the chunks of a batch.
+
+use std::{ops::Range, sync::Arc};
+
+use bytes::Bytes;
+use futures::future::try_join_all;
+use tsdb::{Chunk, ChunkMeta, Fetched, decode_chunk_record, segment_file_name};
+
+use super::{
+    BlockError, BlockSeries, Head, RequestBudget, Segment, TsdbBlock,
+    series::{Batch, CHUNK_GAP},
+};
+use crate::fetch::{Wanted, size};
+
+/// The longest chunk: some hundred native histograms of thousands of buckets.
+const MAX_CHUNK: u64 = 64 << 20;
+/// By how much more is asked for than a record has, while not even its length is known.
+const MAX_OVERSHOOT: u64 = 16;
+
+/// A chunk to be read, and how much of its segment for it.
+struct Asked {
+    /// Where the result belongs.
+    place: usize,
+    chunk: ChunkMeta,
+    range: Range<u64>,
+    /// How many bytes were not enough.
+    had: u64,
+}
+
+impl TsdbBlock {
+    /// Reads a batch.
+    pub(super) async fn read(
+        &self,
+        batch: Batch,
+        budget: &RequestBudget,
+    ) -> Result<Vec<BlockSeries>, BlockError> {
+        let Batch { heads, ranges } = batch;
+        let chunks = heads.iter().flat_map(|head| &head.chunks);
+        let asked = chunks.zip(ranges).enumerate();
+        let mut asked: Vec<_> = asked
+            .map(|(place, (chunk, range))| Asked {
+                place,
+                chunk: *chunk,
+                range,
+                had: 0,
+            })
+            .collect();
+        budget.add_chunks(asked.len() as u64)?;
+        let mut found: Vec<Option<Chunk>> = vec![None; asked.len()];
+        while !asked.is_empty() {
+            self.clip(&mut asked)?;
+            // Blocks have them in this order already.
+            asked.sort_by_key(|asked| asked.chunk.reference);
+            let bytes = self.bytes(&asked, budget).await?;
+            let decode = move || decode(asked, &bytes, found);
+            let decoded = self.source.pool.run(decode).await;
+            (found, asked) = decoded.map_err(|source| self.damaged(source))?;
+        }
+        Ok(hand_out(heads, found))
+    }
+
+    /// The bytes of each, in their order; segments side by side.
+    async fn bytes(
+        &self,
+        asked: &[Asked],
+        budget: &RequestBudget,
+    ) -> Result<Vec<Bytes>, BlockError> {
+        let segment = |asked: &Asked| asked.chunk.reference.segment();
+        let mut parts = Vec::new();
+        for part in asked.chunk_by(|a, b| segment(a) == segment(b)) {
+            if let Some(first) = part.first() {
+                let found = self.segment(segment(first))?;
+                let ranges: Vec<_> = part.iter().map(|asked| asked.range.clone()).collect();
+                parts.push((found, ranges));
+            }
+        }
+        let fetch = |(segment, ranges): (&Segment, Vec<Range<u64>>)| {
+            let key = Arc::clone(&segment.key);
+            async move {
+                let wanted = Wanted {
+                    key: &key,
+                    ranges: &ranges,
+                    gap: CHUNK_GAP,
+                    budget: Some(budget),
+                };
+                self.source.fetcher.fetch(wanted).await
+            }
+        };
+        let bytes = try_join_all(parts.into_iter().map(fetch)).await?;
+        Ok(bytes.into_iter().flatten().collect())
+    }
+
+    /// Refuses to ask for more than there is, or than a chunk can be.
+    fn clip(&self, asked: &mut [Asked]) -> Result<(), BlockError> {
+        for asked in asked {
+            let number = asked.chunk.reference.segment();
+            let segment = self.segment(number)?;
+            let (offset, needed) = (asked.range.start, size(&asked.range));
+            let end = asked.range.end.min(segment.size);
+            let available = end.saturating_sub(offset);
+            if available <= asked.had || needed > available + MAX_OVERSHOOT {
+                let file = segment_file_name(number);
+                let needed = needed.max(1);
+                let source = tsdb::Error::truncated(&file, offset, needed, segment.size);
+                return Err(self.damaged(source));
+            }
+            if available > MAX_CHUNK {
+                return Err(BlockError::TooLarge {
+                    key: segment.key.to_string(),
+                    offset,
+                    what: "a chunk",
+                    size: needed,
+                    limit: MAX_CHUNK,
+                });
+            }
+            asked.range.end = end;
+        }
+        Ok(())
+    }
+}
+
+/// Decodes chunks into their places, and tells which need more bytes.
+fn decode(
+    asked: Vec<Asked>,
+    bytes: &[Bytes],
+    mut found: Vec<Option<Chunk>>,
+) -> tsdb::Result<(Vec<Option<Chunk>>, Vec<Asked>)> {
+    let mut short = Vec::new();
+    for (asked, bytes) in asked.into_iter().zip(bytes) {
+        match decode_chunk_record(bytes, &asked.chunk)? {
+            Fetched::Done(chunk) => {
+                if let Some(place) = found.get_mut(asked.place) {
+                    *place = Some(chunk);
+                }
+            }
+            Fetched::Short { needed } => short.push(Asked {
+                range: tsdb::chunk_range(&asked.chunk, needed),
+                had: bytes.len() as u64,
+                ..asked
+            }),
+        }
+    }
+    Ok((found, short))
+}
+
+/// Gives each series its chunks.
+fn hand_out(heads: Vec<Head>, chunks: Vec<Option<Chunk>>) -> Vec<BlockSeries> {
+    let mut chunks = chunks.into_iter();
+    let series = heads.into_iter().map(|head| BlockSeries {
+        labels: head.labels,
+        chunks: chunks.by_ref().take(head.chunks.len()).flatten().collect(),
+    });
+    series.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Labels, Timestamp};
+    use tsdb::ChunkRef;
+
+    use super::*;
+    use crate::block::tests::fixture::{FLOATS, Fixture, free};
+
+    /// A block with a second segment, of the same bytes as the first, and where chunks are in both.
+    async fn two_segments(fixture: &Fixture) -> (TsdbBlock, Vec<Range<u64>>) {
+        let mut block = fixture.tsdb(FLOATS[0]).await;
+        let bytes = fixture
+            .bucket
+            .get(&block.key("chunks/000001"))
+            .await
+            .unwrap();
+        block
+            .files
+            .insert("chunks/000002".to_owned(), bytes.len() as u64);
+        let key = block.key("chunks/000002");
+        fixture.bucket.put(&key, bytes.clone()).await.unwrap();
+        let block = TsdbBlock::open(Arc::new(block), fixture.source.clone())
+            .await
+            .unwrap();
+        // Records one behind the other: a length of up to 127 in a byte or two, encoding, data, checksum.
+        let mut ranges = Vec::new();
+        let mut at = 8;
+        while ranges.len() < 4 {
+            let (len, head) = match (bytes[at], bytes[at + 1]) {
+                (low, high) if low >= 0x80 => (usize::from(low & 0x7f) | usize::from(high) << 7, 2),
+                (low, _) => (usize::from(low), 1),
+            };
+            let end = at + head + 1 + len + 4;
+            ranges.push(at as u64..end as u64);
+            at = end;
+        }
+        (block, ranges)
+    }
+
+    #[tokio::test]
+    async fn chunks_of_several_segments_in_any_order_come_back_in_the_order_asked_for() {
+        let fixture = Fixture::new();
+        let (block, places) = two_segments(&fixture).await;
+        let asked = [(1, 2), (0, 3), (1, 0), (0, 0), (1, 3), (0, 2)];
+        let chunk = |&(segment, place): &(u32, usize)| ChunkMeta {
+            // Told apart by this.
+            min: Timestamp(i64::from(segment) * 10 + i64::try_from(place).unwrap()),
+            max: Timestamp(100),
+            reference: ChunkRef::new(segment, u32::try_from(places[place].start).unwrap()),
+        };
+        let head = |asked: &[(u32, usize)]| Head {
+            labels: Labels::default(),
+            chunks: asked.iter().map(chunk).collect(),
+        };
+        let batch = Batch {
+            heads: asked.chunks(4).map(head).collect(),
+            ranges: asked
+                .iter()
+                .map(|(_, place)| places[*place].clone())
+                .collect(),
+        };
+        let series = block.read(batch, &free()).await.unwrap();
+        let times = |series: &BlockSeries| series.chunks.iter().map(|c| c.min.0).collect();
+        let times: Vec<Vec<i64>> = series.iter().map(times).collect();
+        assert_eq!(times, [vec![12, 3, 10, 0], vec![13, 2]]);
+        // The segments are the same, so chunks at the same place are.
+        assert_eq!(series[0].chunks[0].data, series[1].chunks[1].data);
+        assert_eq!(series[0].chunks[2].data, series[0].chunks[3].data);
+        assert_ne!(series[0].chunks[0].data, series[0].chunks[1].data);
+    }
+}

@@ -1,0 +1,203 @@
+//! From heads to series: batches of bounded size, each with its chunks.
+
+use std::ops::Range;
+
+use futures::StreamExt as _;
+use tokio::sync::mpsc::Sender;
+
+use super::{Ahead, BlockError, BlockSeries, Guesses, Head, RequestBudget, Segment, TsdbBlock};
+use crate::fetch::size;
+
+/// Bytes of chunks in the first batch: few, so that the first answer is soon there.
+const FIRST_BATCH: u64 = 128 << 10;
+/// Bytes of chunks in a batch, what is fetched in vain included.
+const MAX_BATCH: u64 = 2 << 20;
+/// Bytes of a segment that are fetched in vain to save a request.
+pub(super) const CHUNK_GAP: u64 = 128 << 10;
+
+/// Series that are read together.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) heads: Vec<Head>,
+    /// What of its segment to read for each chunk, series after series.
+    pub(super) ranges: Vec<Range<u64>>,
+}
+
+/// Sends heads on as series without chunks.
+pub(super) async fn send_labels(
+    mut heads: Ahead<Vec<Head>>,
+    out: &Sender<Vec<BlockSeries>>,
+) -> Result<(), BlockError> {
+    while let Some(heads) = heads.next().await {
+        let series = heads?.into_iter().map(|head| BlockSeries {
+            labels: head.labels,
+            chunks: Vec::new(),
+        });
+        if out.send(series.collect()).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+impl TsdbBlock {
+    /// Reads the chunks of heads, and sends them on.
+    pub(super) async fn send_series(
+        &self,
+        mut heads: Ahead<Vec<Head>>,
+        budget: &RequestBudget,
+        out: &Sender<Vec<BlockSeries>>,
+    ) -> Result<(), BlockError> {
+        let mut max = FIRST_BATCH;
+        while let Some(heads) = heads.next().await {
+            let heads = heads?;
+            let ends: Vec<u64> = self.segments.iter().map(|segment| segment.size).collect();
+            let guesses = self.guesses;
+            let cut = move || cut(heads, &ends, guesses, max);
+            for batch in self.source.pool.run(cut).await {
+                let series = self.read(batch, budget).await?;
+                if out.send(series).await.is_err() {
+                    return Ok(());
+                }
+            }
+            max = MAX_BATCH;
+        }
+        Ok(())
+    }
+
+    /// The segment that chunk references call `segment`.
+    pub(super) fn segment(&self, segment: u32) -> Result<&Segment, BlockError> {
+        let found = self.segments.get(segment as usize);
+        found.ok_or_else(|| BlockError::Missing {
+            key: self.block.key(&tsdb::segment_file_name(segment)),
+        })
+    }
+}
+
+/// Cuts heads into batches, of which the first takes `first` bytes and the others up to [`MAX_BATCH`], unless a
+/// series alone is more. `ends` are the sizes of the segments.
+fn cut(heads: Vec<Head>, ends: &[u64], guesses: Guesses, first: u64) -> Vec<Batch> {
+    let mut ranges = ranges(&heads, ends, guesses).into_iter().peekable();
+    let mut batches: Vec<Batch> = Vec::new();
+    let (mut max, mut total, mut last) = (first, 0, None);
+    for head in heads {
+        let own: Vec<_> = ranges.by_ref().take(head.chunks.len()).collect();
+        let cost: u64 = head
+            .chunks
+            .iter()
+            .zip(&own)
+            .map(|(chunk, range)| cost(&mut last, chunk.reference.segment(), range))
+            .sum();
+        total += cost;
+        match batches.last_mut() {
+            Some(batch) if total <= max => {
+                batch.heads.push(head);
+                batch.ranges.extend(own);
+            }
+            open => {
+                if open.is_some() {
+                    max = MAX_BATCH;
+                    total = cost;
+                }
+                batches.push(Batch {
+                    heads: vec![head],
+                    ranges: own,
+                });
+            }
+        }
+    }
+    batches
+}
+
+/// What of its segment to read for each chunk. Where the next one is known, a chunk does not go on into it.
+fn ranges(heads: &[Head], ends: &[u64], guesses: Guesses) -> Vec<Range<u64>> {
+    let mut chunks = heads.iter().flat_map(|head| &head.chunks).peekable();
+    let mut ranges = Vec::new();
+    while let Some(chunk) = chunks.next() {
+        let segment = chunk.reference.segment();
+        let mut range = tsdb::chunk_range(chunk, guesses.chunk);
+        if let Some(next) = chunks.peek()
+            && next.reference.segment() == segment
+            && next.reference > chunk.reference
+        {
+            range.end = range.end.min(next.reference.offset().into());
+        }
+        if let Some(&end) = ends.get(segment as usize) {
+            range.end = range.end.min(end.max(range.start));
+        }
+        ranges.push(range);
+    }
+    ranges
+}
+
+/// What fetching `range` adds, if `last` was fetched before it.
+fn cost(last: &mut Option<(u32, u64)>, segment: u32, range: &Range<u64>) -> u64 {
+    let before = last.replace((segment, range.end));
+    match before {
+        Some((same, end))
+            if same == segment && range.start >= end && range.start - end <= CHUNK_GAP =>
+        {
+            range.end.saturating_sub(end)
+        }
+        _ => size(range),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Labels, Timestamp};
+    use tsdb::{ChunkMeta, ChunkRef};
+
+    use super::*;
+
+    /// A series with chunks at these places.
+    fn head(places: &[(u32, u32)]) -> Head {
+        let chunk = |&(segment, offset): &(u32, u32)| ChunkMeta {
+            min: Timestamp(0),
+            max: Timestamp(0),
+            reference: ChunkRef::new(segment, offset),
+        };
+        Head {
+            labels: Labels::default(),
+            chunks: places.iter().map(chunk).collect(),
+        }
+    }
+
+    const GUESSES: Guesses = Guesses {
+        entry: 0,
+        chunk: 100,
+    };
+
+    #[test]
+    fn a_chunk_ends_where_the_next_or_the_segment_does() {
+        let heads = [head(&[(0, 8), (0, 40)]), head(&[(0, 500), (1, 8)])];
+        let ranges = ranges(&heads, &[550, 1000], GUESSES);
+        assert_eq!(ranges, [8..40, 40..140, 500..550, 8..108]);
+    }
+
+    #[test]
+    fn batches_are_cut_between_series_by_their_bytes() {
+        let heads: Vec<_> = (0..6).map(|i| head(&[(0, 8 + i * 100)])).collect();
+        let batches = cut(heads, &[10_000], GUESSES, 250);
+        let sizes: Vec<_> = batches
+            .iter()
+            .map(|b| (b.heads.len(), b.ranges.len()))
+            .collect();
+        assert_eq!(sizes, [(2, 2), (4, 4)]);
+        assert_eq!(
+            cut(vec![head(&[(0, 8), (0, 5000)])], &[10_000], GUESSES, 10).len(),
+            1
+        );
+    }
+
+    #[test]
+    fn bytes_between_chunks_are_counted_if_they_are_fetched() {
+        let mut last = None;
+        assert_eq!(cost(&mut last, 0, &(8..10)), 2);
+        assert_eq!(cost(&mut last, 0, &(18..20)), 10);
+        assert_eq!(cost(&mut last, 1, &(28..30)), 2);
+        assert_eq!(cost(&mut last, 1, &(8..10)), 2);
+        let far = 10 + CHUNK_GAP + 1;
+        assert_eq!(cost(&mut last, 1, &(far..far + 2)), 2);
+    }
+}

@@ -1,0 +1,306 @@
+//! Which blocks of the bucket are served, in the order of Thanos's filters: by time, by age, by deletion
+//! mark, and of those that hold the same samples one.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use bucket::BlockView;
+use model::{BlockId, BlockMeta, Labels, Resolution, TimeRange, Timestamp};
+
+use super::Format;
+use crate::config::{Config, TimeBound};
+
+/// What decides whether a block is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rules {
+    pub(crate) min_time: TimeBound,
+    pub(crate) max_time: TimeBound,
+    pub(crate) consistency_delay: Duration,
+    pub(crate) ignore_deletion_marks_delay: Duration,
+}
+
+/// What became of a block, as `thanos_blocks_meta_synced` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum State {
+    /// It is served.
+    Loaded,
+    /// It lies outside of the times served.
+    TimeExcluded,
+    /// It was uploaded too short a time ago.
+    TooFresh,
+    /// It has been marked for deletion for some time.
+    MarkedForDeletion,
+    /// Another block holds its samples.
+    Duplicate,
+}
+
+impl State {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Loaded,
+        Self::TimeExcluded,
+        Self::TooFresh,
+        Self::MarkedForDeletion,
+        Self::Duplicate,
+    ];
+
+    /// The value of the metric's label.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Loaded => "loaded",
+            Self::TimeExcluded => "time-excluded",
+            Self::TooFresh => "too-fresh",
+            Self::MarkedForDeletion => "marked-for-deletion",
+            Self::Duplicate => "duplicate",
+        }
+    }
+}
+
+impl Rules {
+    /// The times that are served.
+    pub(crate) const fn bounds(&self, now: Timestamp) -> TimeRange {
+        TimeRange {
+            min: self.min_time.resolve(now),
+            max: self.max_time.resolve(now),
+        }
+    }
+}
+
+impl From<&Config> for Rules {
+    fn from(config: &Config) -> Self {
+        Self {
+            min_time: config.min_time,
+            max_time: config.max_time,
+            consistency_delay: config.consistency_delay,
+            ignore_deletion_marks_delay: config.ignore_deletion_marks_delay,
+        }
+    }
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self::from(&Config::default())
+    }
+}
+
+/// The blocks to serve, and what became of how many.
+pub(super) fn filter<'a>(
+    blocks: &'a [BlockView],
+    rules: &Rules,
+    now: Timestamp,
+) -> (Vec<&'a BlockView>, BTreeMap<State, usize>) {
+    let mut states: BTreeMap<State, usize> = State::ALL.map(|state| (state, 0)).into();
+    let mut count = |state| *states.entry(state).or_default() += 1;
+    let mut alive = Vec::new();
+    for block in blocks {
+        match excluded(block, rules, now) {
+            Some(state) => count(state),
+            None => alive.push(block),
+        }
+    }
+    let covered = covered(&alive);
+    alive.retain(|block| {
+        let kept = !covered.contains(&(block.objects.id, Format::of(&block.meta)));
+        count(if kept {
+            State::Loaded
+        } else {
+            State::Duplicate
+        });
+        kept
+    });
+    (alive, states)
+}
+
+/// Why a block is not served, whatever the others are.
+fn excluded(block: &BlockView, rules: &Rules, now: Timestamp) -> Option<State> {
+    let bounds = rules.bounds(now);
+    if block.meta.max_time < bounds.min || block.meta.min_time > bounds.max {
+        return Some(State::TimeExcluded);
+    }
+    let age = now.0.saturating_sub(block.objects.id.time().0);
+    if age < millis(rules.consistency_delay) && !made_by_compactor(&block.meta) {
+        return Some(State::TooFresh);
+    }
+    let mark = block.deletion_mark.as_ref()?;
+    let marked_for = now
+        .0
+        .saturating_sub(mark.deletion_time.saturating_mul(1000));
+    (marked_for > millis(rules.ignore_deletion_marks_delay)).then_some(State::MarkedForDeletion)
+}
+
+/// Whether the block's samples were served before by its sources, so that it need not wait.
+fn made_by_compactor(meta: &BlockMeta) -> bool {
+    let source = meta.thanos.as_ref().map(|thanos| thanos.source.as_str());
+    matches!(
+        source,
+        Some("compactor" | "compactor.repair" | "bucket.repair")
+    )
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The blocks all of whose sources are in another one of the same labels and resolution.
+fn covered(blocks: &[&BlockView]) -> BTreeSet<(BlockId, Format)> {
+    let mut groups: BTreeMap<(Labels, Resolution), Vec<&BlockView>> = BTreeMap::new();
+    for block in blocks {
+        let key = (block.meta.external_labels(), block.meta.resolution());
+        groups.entry(key).or_default().push(block);
+    }
+    let mut covered = BTreeSet::new();
+    for mut group in groups.into_values() {
+        // A block can be covered only by one that comes before it.
+        group.sort_by_cached_key(|block| {
+            let format = Format::of(&block.meta);
+            let sources = sources(&block.meta).len();
+            (std::cmp::Reverse(sources), format, block.objects.id)
+        });
+        // The kept blocks that have a source.
+        let mut holders: BTreeMap<BlockId, Vec<usize>> = BTreeMap::new();
+        let mut kept: Vec<BTreeSet<BlockId>> = Vec::new();
+        for block in group {
+            let sources = sources(&block.meta);
+            // Whoever covers the block holds its first source too, so few are looked at.
+            let first = sources.first().and_then(|source| holders.get(source));
+            let mut candidates = first.into_iter().flatten().filter_map(|k| kept.get(*k));
+            if candidates.any(|other| sources.is_subset(other)) {
+                covered.insert((block.objects.id, Format::of(&block.meta)));
+                continue;
+            }
+            for source in &sources {
+                holders.entry(*source).or_default().push(kept.len());
+            }
+            kept.push(sources);
+        }
+    }
+    covered
+}
+
+/// The level-1 blocks whose samples a block holds; itself, if it names none.
+fn sources(meta: &BlockMeta) -> BTreeSet<BlockId> {
+    let mut sources: BTreeSet<_> = meta.compaction.sources.iter().copied().collect();
+    if sources.is_empty() {
+        sources.insert(meta.ulid);
+    }
+    sources
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Drawn;
+
+    /// The letters of the blocks that are served, Parquet blocks in lower case.
+    fn served(blocks: &[Drawn], rules: &Rules, now: i64) -> String {
+        let snapshot = Drawn::snapshot(blocks);
+        let (kept, states) = filter(&snapshot.blocks, rules, Timestamp(now));
+        assert_eq!(states.values().sum::<usize>(), blocks.len());
+        let mut letters: Vec<char> = kept
+            .iter()
+            .map(|block| {
+                let letter = Drawn::letter(block.objects.id);
+                match Format::of(&block.meta) {
+                    Format::Tsdb => letter,
+                    Format::Parquet => letter.to_ascii_lowercase(),
+                }
+            })
+            .collect();
+        letters.sort_unstable();
+        letters.into_iter().collect()
+    }
+
+    #[test]
+    fn sources_are_hidden_by_the_block_that_holds_them() {
+        let rules = Rules::default();
+        let a = Drawn::raw('A', 0, 10);
+        let b = Drawn::raw('B', 10, 20);
+        let merged = Drawn::raw('M', 0, 20).sources("AB").parquet();
+        assert_eq!(
+            served(&[a.clone(), b.clone(), merged.clone()], &rules, 0),
+            "m"
+        );
+        // C is not in it.
+        let c = Drawn::raw('C', 20, 30);
+        assert_eq!(served(&[a.clone(), c, merged.clone()], &rules, 0), "Cm");
+        // Other labels, other samples.
+        let other = b.labels(&[("replica", "2")]);
+        assert_eq!(served(&[a.clone(), other, merged.clone()], &rules, 0), "Bm");
+        // Another resolution does not hide.
+        let coarse = merged.resolution(Resolution::FiveMinutes);
+        assert_eq!(served(&[a, coarse], &rules, 0), "Am");
+    }
+
+    #[test]
+    fn of_blocks_with_the_same_sources_the_parquet_block_is_served() {
+        let tsdb = Drawn::raw('A', 0, 20).sources("XY");
+        let parquet = Drawn::raw('B', 0, 20).sources("XY").parquet();
+        let twin = Drawn::raw('C', 0, 20).sources("XY").parquet();
+        let rules = Rules::default();
+        assert_eq!(served(&[tsdb.clone(), twin, parquet], &rules, 0), "b");
+        let copy = Drawn::raw('D', 0, 20).sources("XY");
+        assert_eq!(served(&[copy, tsdb], &rules, 0), "A");
+    }
+
+    #[test]
+    fn the_same_block_in_both_formats_is_served_once() {
+        let rules = Rules::default();
+        let tsdb = Drawn::raw('A', 0, 20);
+        assert_eq!(served(&[tsdb.clone(), tsdb.parquet()], &rules, 0), "a");
+    }
+
+    #[test]
+    fn blocks_of_unknown_sources_stand_for_themselves() {
+        let (a, b) = (Drawn::raw('A', 0, 20), Drawn::raw('B', 0, 20));
+        assert_eq!(served(&[a, b], &Rules::default(), 0), "AB");
+    }
+
+    #[test]
+    fn a_marked_block_is_served_for_a_while() {
+        let marked = Drawn::raw('A', 0, 20).marked_at(100);
+        let rules = Rules {
+            ignore_deletion_marks_delay: Duration::from_secs(50),
+            ..Rules::default()
+        };
+        assert_eq!(served(std::slice::from_ref(&marked), &rules, 150_000), "A");
+        assert_eq!(served(std::slice::from_ref(&marked), &rules, 150_001), "");
+        // What it hid comes back, if it is still there.
+        let merged = marked.sources("BC");
+        let b = Drawn::raw('B', 0, 10);
+        assert_eq!(served(&[merged.clone(), b.clone()], &rules, 0), "A");
+        assert_eq!(served(&[merged, b], &rules, 200_000), "B");
+    }
+
+    #[test]
+    fn blocks_outside_of_the_times_served_are_left_out() {
+        let blocks = [
+            Drawn::raw('A', 0, 10),
+            Drawn::raw('B', 10, 20),
+            Drawn::raw('C', 20, 30),
+            Drawn::raw('D', 30, 40),
+        ];
+        let rules = Rules {
+            min_time: TimeBound::At(Timestamp(11)),
+            max_time: TimeBound::FromNow(-970),
+            ..Rules::default()
+        };
+        assert_eq!(served(&blocks, &rules, 999), "BC");
+    }
+
+    #[test]
+    fn a_fresh_block_waits_unless_a_compactor_made_it() {
+        let rules = Rules {
+            consistency_delay: Duration::from_secs(10),
+            ..Rules::default()
+        };
+        let born = Drawn::raw('A', 0, 10);
+        let now = Drawn::id('A').time().0;
+        assert_eq!(served(std::slice::from_ref(&born), &rules, now + 9_999), "");
+        assert_eq!(
+            served(std::slice::from_ref(&born), &rules, now + 10_000),
+            "A"
+        );
+        assert_eq!(served(&[born.source("compactor")], &rules, now), "A");
+    }
+}

@@ -1,0 +1,82 @@
+//! What can go wrong in the store gateway.
+
+use std::sync::Arc;
+
+use service::ServiceError;
+
+use crate::{block::BlockError, catalog::CatalogBlock, series::OutOfOrder};
+
+/// Why the store gateway cannot go on, or could not look at the bucket.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The gRPC server could not start, or broke.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// The bucket could not be looked at; what was found before is served on.
+    #[error("looking at the bucket: {reason}")]
+    Sync {
+        /// What the bucket says.
+        reason: String,
+    },
+    /// The store gateway has ended.
+    #[error("the store gateway has ended")]
+    Ended,
+}
+
+/// Why a request gets no answer, or not all of it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AnswerError {
+    /// The bucket has not been looked at yet.
+    #[error("not ready: the bucket has not been looked at yet")]
+    NotReady,
+    /// The request asks for what cannot be.
+    #[error("{0}")]
+    Invalid(String),
+    /// A block gives no answer.
+    #[error("block {}: {source}", block.id)]
+    Block {
+        /// The block.
+        block: Arc<CatalogBlock>,
+        /// Why.
+        source: SeriesError,
+    },
+}
+
+/// Why a block's series cannot be sent.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SeriesError {
+    /// They cannot be read.
+    #[error(transparent)]
+    Read(#[from] BlockError),
+    /// They are not in order.
+    #[error(transparent)]
+    Order(#[from] OutOfOrder),
+    /// A chunk of aggregates cannot be taken apart.
+    #[error("{series}: chunk of {min} to {max}: {source}", min = range.min, max = range.max)]
+    Chunk {
+        /// Its labels.
+        series: model::Labels,
+        /// The times of the chunk.
+        range: model::TimeRange,
+        /// What is wrong with it.
+        source: tsdb::ChunkError,
+    },
+}
+
+impl AnswerError {
+    /// The name of the limit that the request goes past, if that is what ails it.
+    pub(crate) const fn limit(&self) -> Option<&'static str> {
+        match self {
+            Self::Block {
+                source: SeriesError::Read(BlockError::Limit { name, .. }),
+                ..
+            } => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Whether the other blocks can still answer.
+    pub(crate) const fn concerns_one_block(&self) -> bool {
+        matches!(self, Self::Block { .. }) && self.limit().is_none()
+    }
+}

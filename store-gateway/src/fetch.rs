@@ -1,0 +1,130 @@
+//! Moves bytes from the bucket to who asks for them: neighbouring ranges in one request, a bounded number of
+//! requests at once, and what is asked for often from memory. What the bytes mean is not known here.
+
+mod lru;
+mod pages;
+mod runs;
+#[cfg(test)]
+mod tests;
+
+use std::{ops::Range, sync::Arc};
+
+use bucket::Bucket;
+use bytes::Bytes;
+use futures::future::try_join_all;
+use tokio::sync::Semaphore;
+
+use self::runs::Run;
+pub(crate) use self::{
+    lru::Lru,
+    pages::PageCache,
+    runs::{leading, size},
+};
+use crate::block::{BlockError, RequestBudget};
+
+/// Requests to the bucket that are under way at once, over all queries.
+const IN_FLIGHT: usize = 64;
+
+/// The longest single range: an index header or a page that is longer is taken for damaged.
+const MAX_RANGE: u64 = 1 << 30;
+
+/// Reads ranges of objects. Clones share the bound on what is in flight.
+#[derive(Clone)]
+pub(crate) struct Fetcher {
+    bucket: Bucket,
+    in_flight: Arc<Semaphore>,
+}
+
+/// What is to be fetched of one object.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// The object.
+    pub(crate) key: &'a Arc<str>,
+    /// In ascending order of their starts, within the object.
+    pub(crate) ranges: &'a [Range<u64>],
+    /// Up to how many bytes that nobody wants are fetched to save a request.
+    pub(crate) gap: u64,
+    /// What the bytes are counted against; those of an index header are of no single request.
+    pub(crate) budget: Option<&'a RequestBudget>,
+}
+
+impl Fetcher {
+    pub(crate) fn new(bucket: Bucket) -> Self {
+        Self {
+            bucket,
+            in_flight: Arc::new(Semaphore::new(IN_FLIGHT)),
+        }
+    }
+
+    /// The bytes of each range, in their order. Those of neighbours may share one piece of memory.
+    ///
+    /// # Errors
+    /// When the bucket refuses, the object is shorter, or the budget is used up.
+    pub(crate) async fn fetch(&self, wanted: Wanted<'_>) -> Result<Vec<Bytes>, BlockError> {
+        let runs = runs::runs(wanted.ranges, wanted.gap);
+        let total = runs.iter().map(|run| size(&run.range)).sum();
+        if let Some(budget) = wanted.budget {
+            budget.add_bytes(total)?;
+        }
+        let runs = runs.into_iter().map(|run| self.run(wanted, run));
+        Ok(try_join_all(runs).await?.into_iter().flatten().collect())
+    }
+
+    /// As [`Self::fetch`]; ranges that are in `pages` are taken from there, and the others put there.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`].
+    pub(crate) async fn fetch_through(
+        &self,
+        pages: &PageCache,
+        wanted: Wanted<'_>,
+    ) -> Result<Vec<Bytes>, BlockError> {
+        let key = wanted.key;
+        let mut found: Vec<_> = wanted.ranges.iter().map(|r| pages.get(key, r)).collect();
+        let ranges = wanted.ranges.iter().zip(&found);
+        let missing = ranges.filter(|(_, bytes)| bytes.is_none());
+        let missing: Vec<_> = missing.map(|(range, _)| range.clone()).collect();
+        let fetched = self
+            .fetch(Wanted {
+                ranges: &missing,
+                ..wanted
+            })
+            .await?;
+        for (range, bytes) in missing.iter().zip(&fetched) {
+            pages.put(key, range, bytes);
+        }
+        let mut fetched = fetched.into_iter();
+        for slot in found.iter_mut().filter(|slot| slot.is_none()) {
+            *slot = fetched.next();
+        }
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Fetches one run, and cuts it.
+    async fn run(&self, wanted: Wanted<'_>, run: Run) -> Result<Vec<Bytes>, BlockError> {
+        let expected = size(&run.range);
+        if expected > MAX_RANGE {
+            return Err(BlockError::TooLarge {
+                key: wanted.key.to_string(),
+                offset: run.range.start,
+                what: "a part",
+                size: expected,
+                limit: MAX_RANGE,
+            });
+        }
+        let permit = self.in_flight.acquire().await;
+        debug_assert!(permit.is_ok(), "the semaphore is never closed");
+        let bytes = self.bucket.get_range(wanted.key, run.range.clone()).await?;
+        drop(permit);
+        if bytes.len() as u64 != expected {
+            return Err(BlockError::Cut {
+                key: wanted.key.to_string(),
+                offset: run.range.start,
+                expected,
+                found: bytes.len() as u64,
+            });
+        }
+        let members = wanted.ranges.get(run.members.clone()).unwrap_or_default();
+        Ok(run.cut(&bytes, members))
+    }
+}

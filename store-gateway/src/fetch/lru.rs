@@ -1,0 +1,107 @@
+//! A map of bounded size that forgets what was not used for the longest time.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::Hash,
+};
+
+/// Values with their sizes; the sum of these stays below a bound.
+#[derive(Debug)]
+pub(crate) struct Lru<K, V> {
+    slots: HashMap<K, Slot<V>>,
+    /// The keys by when they were last used.
+    used: BTreeMap<u64, K>,
+    clock: u64,
+    size: u64,
+    max: u64,
+}
+
+#[derive(Debug)]
+struct Slot<V> {
+    value: V,
+    size: u64,
+    used: u64,
+}
+
+impl<K: Clone + Eq + Hash, V: Clone> Lru<K, V> {
+    /// Nothing yet, and never more than `max`.
+    pub(crate) fn new(max: u64) -> Self {
+        Self {
+            slots: HashMap::new(),
+            used: BTreeMap::new(),
+            clock: 0,
+            size: 0,
+            max,
+        }
+    }
+
+    /// The value of `key`, which is now the one used last.
+    pub(crate) fn get(&mut self, key: &K) -> Option<V> {
+        let slot = self.slots.get_mut(key)?;
+        self.clock += 1;
+        let key = self.used.remove(&slot.used)?;
+        slot.used = self.clock;
+        self.used.insert(self.clock, key);
+        Some(slot.value.clone())
+    }
+
+    /// Puts a value in, in place of the one that `key` had. One too large for the bound is not kept.
+    pub(crate) fn put(&mut self, key: K, value: V, size: u64) {
+        self.remove(&key);
+        if size > self.max {
+            return;
+        }
+        self.clock += 1;
+        self.used.insert(self.clock, key.clone());
+        let used = self.clock;
+        self.slots.insert(key, Slot { value, size, used });
+        self.size = self.size.saturating_add(size);
+        while self.size > self.max
+            && let Some((_, oldest)) = self.used.pop_first()
+        {
+            self.forget(&oldest);
+        }
+    }
+
+    /// Takes a value out.
+    pub(crate) fn remove(&mut self, key: &K) {
+        if let Some(slot) = self.forget(key) {
+            self.used.remove(&slot.used);
+        }
+    }
+
+    fn forget(&mut self, key: &K) -> Option<Slot<V>> {
+        let slot = self.slots.remove(key)?;
+        self.size = self.size.saturating_sub(slot.size);
+        Some(slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_used_for_the_longest_time_goes_first() {
+        let mut lru = Lru::new(10);
+        for key in ["a", "b", "c"] {
+            lru.put(key, key.to_owned(), 3);
+        }
+        assert_eq!(lru.get(&"a").as_deref(), Some("a"));
+        lru.put("d", "d".to_owned(), 3);
+        assert_eq!(lru.get(&"b"), None);
+        assert_eq!((lru.size, lru.slots.len(), lru.used.len()), (9, 3, 3));
+        lru.put("e", "e".to_owned(), 8);
+        assert_eq!((lru.size, lru.slots.len(), lru.used.len()), (8, 1, 1));
+    }
+
+    #[test]
+    fn a_value_that_is_replaced_is_counted_once() {
+        let mut lru = Lru::new(10);
+        lru.put("a", 1, 6);
+        lru.put("a", 2, 7);
+        assert_eq!((lru.size, lru.get(&"a")), (7, Some(2)));
+        lru.put("a", 3, 11);
+        assert_eq!((lru.size, lru.get(&"a"), lru.used.len()), (0, None, 0));
+    }
+}

@@ -1,0 +1,206 @@
+//! The store gateway's metrics, under Thanos's names.
+
+use std::{collections::BTreeMap, sync::atomic::AtomicU64, time::Duration};
+
+use model::Timestamp;
+use prometheus_client::metrics::{
+    counter::Counter,
+    family::Family,
+    gauge::Gauge,
+    histogram::{Histogram, exponential_buckets},
+};
+use service::Metrics;
+
+use crate::catalog::State;
+
+type ByState = Family<[(&'static str, &'static str); 1], Gauge>;
+type ByReason = Family<[(&'static str, &'static str); 1], Counter>;
+
+/// What the answers count.
+#[derive(Clone, Debug)]
+pub(crate) struct StoreMetrics {
+    pub(crate) block_load_failures: Counter,
+    blocks_queried: Histogram,
+    result_series: Histogram,
+    dropped: ByReason,
+}
+
+/// What looking at the bucket counts.
+#[derive(Clone, Debug)]
+pub(crate) struct CatalogMetrics {
+    block_loads: Counter,
+    block_drops: Counter,
+    blocks_loaded: Gauge,
+    last_loaded: Gauge<f64, AtomicU64>,
+    synced: ByState,
+}
+
+/// What the gate counts.
+#[derive(Clone, Debug)]
+pub(crate) struct GateMetrics {
+    most: Gauge,
+    in_flight: Gauge,
+    total: Counter,
+    duration: Histogram,
+}
+
+impl StoreMetrics {
+    /// Registers them.
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        let all = Self {
+            block_load_failures: metrics.register(
+                "thanos_bucket_store_block_load_failures_total",
+                "Total number of failed attempts to open a block",
+                Counter::default(),
+            ),
+            blocks_queried: metrics.register(
+                "thanos_bucket_store_series_blocks_queried",
+                "Number of blocks in a bucket store that were touched to satisfy a query",
+                Histogram::new(exponential_buckets(1.0, 2.0, 10)),
+            ),
+            result_series: metrics.register(
+                "thanos_bucket_store_series_result_series",
+                "Number of series observed in the final result of a query",
+                Histogram::new(exponential_buckets(1.0, 2.0, 15)),
+            ),
+            dropped: metrics.register(
+                "thanos_bucket_store_queries_dropped_total",
+                "Number of queries that were dropped due to the limit",
+                ByReason::default(),
+            ),
+        };
+        for reason in ["series", "samples", "bytes"] {
+            drop(all.dropped.get_or_create(&[("reason", reason)]));
+        }
+        all
+    }
+
+    pub(crate) fn blocks_queried(&self, count: usize) {
+        self.blocks_queried.observe(float(count));
+    }
+
+    pub(crate) fn result_series(&self, count: usize) {
+        self.result_series.observe(float(count));
+    }
+
+    pub(crate) fn dropped(&self, limit: &'static str) {
+        self.dropped.get_or_create(&[("reason", limit)]).inc();
+    }
+}
+
+impl CatalogMetrics {
+    /// Registers them.
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        Self {
+            block_loads: metrics.register(
+                "thanos_bucket_store_block_loads_total",
+                "Total number of blocks that began to be served",
+                Counter::default(),
+            ),
+            block_drops: metrics.register(
+                "thanos_bucket_store_block_drops_total",
+                "Total number of blocks that are no longer served",
+                Counter::default(),
+            ),
+            blocks_loaded: metrics.register(
+                "thanos_bucket_store_blocks_loaded",
+                "Number of currently loaded blocks",
+                Gauge::default(),
+            ),
+            last_loaded: metrics.register(
+                "thanos_bucket_store_blocks_last_loaded_timestamp_seconds",
+                "Timestamp when last block got loaded",
+                Gauge::default(),
+            ),
+            synced: metrics.register(
+                "thanos_blocks_meta_synced",
+                "Number of block metadata synced",
+                ByState::default(),
+            ),
+        }
+    }
+
+    /// So many blocks came and went, and so many there are now.
+    pub(crate) fn changed(&self, loaded: usize, dropped: usize, all: usize, now: Timestamp) {
+        self.block_loads.inc_by(loaded as u64);
+        self.block_drops.inc_by(dropped as u64);
+        self.blocks_loaded
+            .set(i64::try_from(all).unwrap_or(i64::MAX));
+        if loaded > 0 {
+            self.last_loaded.set(seconds(now));
+        }
+    }
+
+    /// What became of how many blocks at the last look.
+    pub(crate) fn states(&self, states: &BTreeMap<State, usize>) {
+        for (state, count) in states {
+            self.state(state.name(), *count);
+        }
+    }
+
+    /// As [`Self::states`], for states of which no block of the bucket's listing is.
+    pub(crate) fn state(&self, name: &'static str, count: usize) {
+        let gauge = self.synced.get_or_create(&[("state", name)]);
+        gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+}
+
+impl GateMetrics {
+    /// Registers them.
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        let duration = Histogram::new([0.01, 0.05, 0.1, 0.25, 0.6, 1.0, 2.0, 3.5, 5.0, 10.0]);
+        // The older of the two names is the one that Thanos's alerts ask for.
+        for name in ["gate_queries_duration_seconds", "gate_duration_seconds"] {
+            metrics.register(
+                &format!("thanos_bucket_store_series_{name}"),
+                "How many seconds it took for queries to wait at the gate",
+                duration.clone(),
+            );
+        }
+        Self {
+            most: metrics.register(
+                "thanos_bucket_store_series_gate_queries_max",
+                "Maximum number of concurrent queries",
+                Gauge::default(),
+            ),
+            in_flight: metrics.register(
+                "thanos_bucket_store_series_gate_queries_in_flight",
+                "Number of queries that are currently in flight",
+                Gauge::default(),
+            ),
+            total: metrics.register(
+                "thanos_bucket_store_series_gate_queries_total",
+                "Total number of queries",
+                Counter::default(),
+            ),
+            duration,
+        }
+    }
+
+    pub(crate) fn most(&self, most: usize) {
+        self.most.set(i64::try_from(most).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn entered(&self, waited: Duration) {
+        self.total.inc();
+        self.in_flight.inc();
+        self.duration.observe(waited.as_secs_f64());
+    }
+
+    pub(crate) fn left(&self) {
+        self.in_flight.dec();
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a count for a histogram")]
+const fn float(count: usize) -> f64 {
+    count as f64
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "exact for the next 285,000 years"
+)]
+const fn seconds(at: Timestamp) -> f64 {
+    at.0 as f64 / 1000.0
+}

@@ -1,0 +1,86 @@
+//! The daemon: looks at the bucket and serves.
+
+use bucket::Bucket;
+use service::{GrpcOptions, serve_grpc};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Config, Deps, GatewayError, SyncHandle, api, metrics::StoreMetrics, store::Store, sync::Syncer,
+};
+
+/// A store gateway that does not run yet.
+pub struct Gateway {
+    store: Store,
+    syncer: Syncer,
+    grpc: GrpcOptions,
+    handle: SyncHandle,
+    deps: Deps,
+}
+
+/// Serves the blocks of `bucket` on `listener` until `shutdown`.
+///
+/// # Errors
+/// When the gRPC server cannot start, or breaks. What concerns the bucket or a block is told to those who ask.
+pub async fn run(
+    config: Config,
+    bucket: Bucket,
+    deps: Deps,
+    shutdown: CancellationToken,
+    listener: TcpListener,
+) -> Result<(), GatewayError> {
+    Gateway::new(&config, bucket, deps)
+        .run(shutdown, listener)
+        .await
+}
+
+impl Gateway {
+    /// A gateway to the blocks of `bucket`.
+    #[must_use]
+    pub fn new(config: &Config, bucket: Bucket, deps: Deps) -> Self {
+        let (syncer, handle) = Syncer::new(config, bucket.clone(), &deps);
+        let metrics = StoreMetrics::new(&deps.metrics);
+        let store = Store::new(config, bucket, &deps, metrics, syncer.served());
+        Self {
+            store,
+            syncer,
+            grpc: api::grpc_options(config.grpc.clone()),
+            handle,
+            deps,
+        }
+    }
+
+    /// Lets others have the bucket looked at now, while the gateway runs.
+    #[must_use]
+    pub fn sync_handle(&self) -> SyncHandle {
+        self.handle.clone()
+    }
+
+    /// Serves on `listener` until `shutdown`. Ready, once the bucket has been looked at.
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub async fn run(
+        self,
+        shutdown: CancellationToken,
+        listener: TcpListener,
+    ) -> Result<(), GatewayError> {
+        let Deps { metrics, probe, .. } = &self.deps;
+        probe.healthy();
+        let routes = api::routes(self.store);
+        let until = shutdown.clone();
+        let look = async {
+            until.run_until_cancelled(self.syncer.run()).await;
+            // Calls under way are still answered.
+            probe.not_ready("shutting down");
+            std::future::pending::<()>().await;
+        };
+        let serve = serve_grpc(listener, routes, self.grpc, metrics, probe, shutdown);
+        let ended = tokio::select! {
+            ended = serve => ended,
+            () = look => Ok(()),
+        };
+        probe.not_ready("shutting down");
+        Ok(ended?)
+    }
+}

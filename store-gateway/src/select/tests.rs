@@ -1,0 +1,209 @@
+use std::collections::BTreeSet;
+
+use model::MatchOp;
+
+use super::*;
+use crate::{catalog::Rules, request::OnFailure, testing::Drawn};
+
+/// The blocks of a drawing: a line for each resolution, ten milliseconds a letter.
+fn drawn(drawing: &str) -> Vec<Drawn> {
+    let mut blocks = Vec::new();
+    for line in drawing
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+    {
+        let (resolution, row) = line.split_once(' ').unwrap();
+        let resolution = match resolution {
+            "raw" => Resolution::Raw,
+            "5m" => Resolution::FiveMinutes,
+            "1h" => Resolution::OneHour,
+            other => panic!("resolution {other}"),
+        };
+        let row = row.trim();
+        for letter in row
+            .chars()
+            .filter(char::is_ascii_uppercase)
+            .collect::<BTreeSet<_>>()
+        {
+            let (from, to) = (row.find(letter).unwrap(), row.rfind(letter).unwrap() + 1);
+            let at = |column: usize| i64::try_from(column * 10).unwrap();
+            blocks.push(Drawn::raw(letter, at(from), at(to)).resolution(resolution));
+        }
+    }
+    blocks
+}
+
+fn catalog(blocks: &[Drawn]) -> Catalog {
+    Catalog::new(&Drawn::snapshot(blocks), &Rules::default(), Timestamp(0)).0
+}
+
+fn matcher(op: MatchOp, name: &str, value: &str) -> Matcher {
+    Matcher::new(op, name, value).unwrap()
+}
+
+fn selector(min: i64, max: i64) -> Selector {
+    Selector {
+        matchers: vec![matcher(MatchOp::Equal, "__name__", "up")],
+        range: TimeRange::new(min, max),
+        block_matchers: Vec::new(),
+        without: BTreeSet::new(),
+        limit: 0,
+        on_failure: OnFailure::Abort,
+    }
+}
+
+fn letters(chosen: &[Chosen]) -> String {
+    chosen.iter().map(|c| Drawn::letter(c.block.id)).collect()
+}
+
+const RAW: i64 = 0;
+const FIVE_MINUTES: i64 = 300_000;
+const ONE_HOUR: i64 = 3_600_000;
+
+const HISTORY: &str = "
+    raw  ....CCCCDDEE
+    5m   AAAABBBB....
+    1h   FFFF........
+";
+
+#[test]
+fn the_coarsest_resolution_allowed_answers_and_finer_ones_fill_its_gaps() {
+    let catalog = catalog(&drawn(HISTORY));
+    for (min, max, resolution, expected) in [
+        (0, 119, ONE_HOUR, "FBDE"),
+        (0, 119, FIVE_MINUTES, "ABDE"),
+        (0, 119, FIVE_MINUTES - 1, "CDE"),
+        (0, 119, RAW, "CDE"),
+        (0, 119, -5, "CDE"),
+        (0, 39, RAW, ""),
+        (0, 39, i64::MAX, "F"),
+        (40, 79, ONE_HOUR, "B"),
+        (39, 40, ONE_HOUR, "FB"),
+        (79, 80, ONE_HOUR, "BD"),
+        // A block's end is excluded, a request's included.
+        (100, 100, ONE_HOUR, "E"),
+        (120, 200, ONE_HOUR, ""),
+        (50, 40, ONE_HOUR, ""),
+    ] {
+        let chosen = for_series(&catalog, &selector(min, max), resolution);
+        assert_eq!(
+            letters(&chosen),
+            expected,
+            "{min} to {max}, {resolution} ms"
+        );
+    }
+}
+
+#[test]
+fn a_gap_between_coarse_blocks_is_filled_and_no_block_is_asked_twice() {
+    let catalog = catalog(&drawn(
+        "
+        raw  AAAAAAAAAAAA
+        5m   ..BB..CC..DD
+        1h   ....EE......
+        ",
+    ));
+    let chosen = for_series(&catalog, &selector(0, 119), ONE_HOUR);
+    assert_eq!(letters(&chosen), "ABECD");
+    let chosen = for_series(&catalog, &selector(20, 39), FIVE_MINUTES);
+    assert_eq!(letters(&chosen), "B");
+}
+
+#[test]
+fn coarse_blocks_within_each_other_leave_no_gap_between_them() {
+    let mut blocks = drawn(
+        "
+        raw  AAAABBBB
+        5m   CCCCCCCC
+        ",
+    );
+    blocks.push(Drawn::raw('D', 10, 20).resolution(Resolution::FiveMinutes));
+    let chosen = for_series(&catalog(&blocks), &selector(0, 79), FIVE_MINUTES);
+    assert_eq!(letters(&chosen), "CD");
+}
+
+#[test]
+fn labels_are_asked_of_blocks_of_every_resolution() {
+    let catalog = catalog(&drawn(HISTORY));
+    assert_eq!(letters(&for_labels(&catalog, &selector(0, 50))), "CABF");
+    let all = Selector {
+        matchers: Vec::new(),
+        ..selector(40, 40)
+    };
+    assert_eq!(letters(&for_labels(&catalog, &all)), "CB");
+}
+
+fn regions() -> Catalog {
+    catalog(&[
+        Drawn::raw('A', 0, 10).labels(&[("region", "eu"), ("replica", "1")]),
+        Drawn::raw('B', 0, 10).labels(&[("region", "eu"), ("replica", "2")]),
+        Drawn::raw('C', 0, 10).labels(&[("region", "us"), ("replica", "1")]),
+        Drawn::raw('D', 0, 10),
+    ])
+}
+
+#[test]
+fn matchers_on_external_labels_choose_blocks_and_are_done() {
+    let catalog = regions();
+    for (op, name, value, expected) in [
+        (MatchOp::Equal, "region", "eu", "DAB"),
+        (MatchOp::NotEqual, "region", "eu", "DC"),
+        (MatchOp::Regex, "replica", "2|3", "DB"),
+        (MatchOp::Equal, "region", "", "D"),
+        (MatchOp::Equal, "job", "x", "DABC"),
+    ] {
+        let mut selector = selector(0, 9);
+        selector.matchers.push(matcher(op, name, value));
+        let chosen = for_series(&catalog, &selector, RAW);
+        assert_eq!(letters(&chosen), expected, "{name} {op:?} {value:?}");
+        for one in &chosen {
+            // Of D, whose series may have the label, both are left.
+            let external = one.block.labels.get(name).is_some();
+            assert_eq!(one.matchers.len(), if external { 1 } else { 2 });
+        }
+    }
+}
+
+#[test]
+fn where_no_matcher_is_left_there_are_no_series_but_there_are_labels() {
+    let catalog = regions();
+    let mut selector = selector(0, 9);
+    selector.matchers = vec![matcher(MatchOp::Equal, "region", "eu")];
+    assert_eq!(letters(&for_series(&catalog, &selector, RAW)), "D");
+    assert_eq!(letters(&for_labels(&catalog, &selector)), "DAB");
+}
+
+#[test]
+fn matchers_on_blocks_see_their_names_and_external_labels() {
+    let catalog = regions();
+    let id = Drawn::id('B').to_string();
+    for (op, name, value, expected) in [
+        (MatchOp::Equal, "__block_id", id.as_str(), "B"),
+        (MatchOp::NotEqual, "__block_id", id.as_str(), "DAC"),
+        (MatchOp::Equal, "region", "eu", "AB"),
+        (MatchOp::NotEqual, "region", "eu", "DC"),
+    ] {
+        let selector = Selector {
+            block_matchers: vec![matcher(op, name, value)],
+            ..selector(0, 9)
+        };
+        assert_eq!(letters(&for_series(&catalog, &selector, RAW)), expected);
+        assert_eq!(letters(&for_labels(&catalog, &selector)), expected);
+    }
+}
+
+#[test]
+fn times_that_are_not_served_are_not_asked_for() {
+    let rules = Rules {
+        min_time: crate::TimeBound::At(Timestamp(15)),
+        max_time: crate::TimeBound::At(Timestamp(25)),
+        ..Rules::default()
+    };
+    let blocks = drawn("raw AABBCC");
+    let (catalog, _) = Catalog::new(&Drawn::snapshot(&blocks), &rules, Timestamp(0));
+    let chosen = for_series(&catalog, &selector(0, 100), RAW);
+    assert_eq!(letters(&chosen), "AB");
+    assert_eq!(chosen[0].range, TimeRange::new(15, 25));
+    assert_eq!(letters(&for_series(&catalog, &selector(26, 100), RAW)), "");
+}

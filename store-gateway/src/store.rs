@@ -1,0 +1,146 @@
+//! Answers requests from the blocks that are served now.
+
+mod answer;
+mod feed;
+mod gate;
+mod labels;
+
+use std::sync::Arc;
+
+use bucket::Bucket;
+use futures::Stream;
+use model::Resolution;
+use service::CpuPool;
+use tokio::sync::watch;
+
+use self::{answer::Answer, gate::Gate};
+pub(crate) use self::{answer::Part, labels::LabelsAnswer};
+use crate::{
+    block::{BlockCache, BlockError, BlockReader, BlockSource, RequestBudget},
+    catalog::CatalogBlock,
+    config::{Config, Deps, Limits},
+    error::AnswerError,
+    metrics::{GateMetrics, StoreMetrics},
+    request::{Aggregates, OnFailure, SeriesRequest},
+    select,
+    sync::Served,
+};
+
+/// Answers requests. Clones share everything.
+#[derive(Clone)]
+pub(crate) struct Store {
+    served: watch::Receiver<Option<Arc<Served>>>,
+    blocks: Arc<BlockCache>,
+    pool: CpuPool,
+    limits: Limits,
+    concurrency: usize,
+    gate: Option<Gate>,
+    metrics: StoreMetrics,
+}
+
+/// What one request needs to get at blocks.
+#[derive(Clone)]
+pub(crate) struct Reach {
+    blocks: Arc<BlockCache>,
+    pub(crate) pool: CpuPool,
+    /// What the request may still cost.
+    pub(crate) budget: Arc<RequestBudget>,
+    /// Blocks that are asked at once.
+    pub(crate) concurrency: usize,
+    metrics: StoreMetrics,
+}
+
+impl Store {
+    pub(crate) fn new(
+        config: &Config,
+        bucket: Bucket,
+        deps: &Deps,
+        metrics: StoreMetrics,
+        served: watch::Receiver<Option<Arc<Served>>>,
+    ) -> Self {
+        let source = BlockSource::new(bucket, deps.pool.clone());
+        let gate = GateMetrics::new(&deps.metrics);
+        Self {
+            served,
+            blocks: Arc::new(BlockCache::new(source, config.block_cache_bytes)),
+            pool: deps.pool.clone(),
+            limits: config.limits,
+            concurrency: config.block_concurrency.max(1),
+            gate: (config.series_concurrency > 0)
+                .then(|| Gate::new(config.series_concurrency, gate)),
+            metrics,
+        }
+    }
+
+    /// What is served now.
+    pub(crate) fn served(&self) -> Result<Arc<Served>, AnswerError> {
+        self.served.borrow().clone().ok_or(AnswerError::NotReady)
+    }
+
+    /// The series asked for, as messages that `encode` makes. Waits until the gate lets the request in.
+    pub(crate) async fn series<T, E>(
+        &self,
+        request: &SeriesRequest,
+        encode: E,
+    ) -> Result<impl Stream<Item = Result<T, AnswerError>> + Send + use<T, E>, AnswerError>
+    where
+        T: Send + 'static,
+        E: Fn(Part) -> Vec<T> + Send + Sync + 'static,
+    {
+        let passage = match &self.gate {
+            Some(gate) => Some(gate.enter().await),
+            None => None,
+        };
+        let served = self.served()?;
+        let chosen = select::for_series(&served.catalog, &request.selector, request.max_resolution);
+        if request.aggregates == Aggregates::default()
+            && let Some(one) = chosen
+                .iter()
+                .find(|one| one.block.meta.resolution() != Resolution::Raw)
+        {
+            let text = format!(
+                "aggregates: expected one that the downsampled block {} holds, found only RAW",
+                one.block.id
+            );
+            return Err(AnswerError::Invalid(text));
+        }
+        self.metrics.blocks_queried(chosen.len());
+        let (reach, metrics) = (self.reach(), self.metrics.clone());
+        Ok(Answer::new(chosen, request, reach, metrics, passage, encode).messages())
+    }
+
+    fn reach(&self) -> Reach {
+        Reach {
+            blocks: Arc::clone(&self.blocks),
+            pool: self.pool.clone(),
+            budget: RequestBudget::new(self.limits),
+            concurrency: self.concurrency,
+            metrics: self.metrics.clone(),
+        }
+    }
+}
+
+impl Reach {
+    /// A reader of the block, which others may use at the same time.
+    pub(crate) async fn open(&self, block: &Arc<CatalogBlock>) -> Result<BlockReader, BlockError> {
+        self.blocks.get(block).await.inspect_err(|_| {
+            self.metrics.block_load_failures.inc();
+        })
+    }
+
+    /// What the client is told about a block that failed, if the others may answer without it; the error if not.
+    pub(crate) fn warning(
+        &self,
+        error: AnswerError,
+        on_failure: OnFailure,
+    ) -> Result<String, AnswerError> {
+        if let Some(limit) = error.limit() {
+            self.metrics.dropped(limit);
+        }
+        if on_failure == OnFailure::Abort || !error.concerns_one_block() {
+            return Err(error);
+        }
+        tracing::warn!(%error, "a block is left out of an answer");
+        Ok(error.to_string())
+    }
+}

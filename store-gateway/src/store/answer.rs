@@ -1,0 +1,147 @@
+//! The answer to a request for series, made as it is read: blocks are read ahead by a batch, the rest waits for
+//! the client. Dropped, it stops what is under way.
+
+use std::sync::Arc;
+
+use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
+
+use super::{Reach, feed::Feed, gate::Passage};
+use crate::{
+    error::AnswerError,
+    metrics::StoreMetrics,
+    request::{OnFailure, SeriesRequest},
+    select::Chosen,
+    series::{Merge, Series},
+};
+
+/// How many series are merged before they are handed on.
+const BATCH: usize = 1024;
+
+/// A part of an answer.
+#[derive(Debug)]
+pub(crate) enum Part {
+    /// Series, after all that came before them.
+    Series(Vec<Series>),
+    /// A block could not be read.
+    Warning(String),
+}
+
+/// An answer being made. `encode` makes messages of its parts, on the pool.
+pub(super) struct Answer<E> {
+    reach: Reach,
+    feeds: Vec<Feed>,
+    merge: Merge,
+    on_failure: OnFailure,
+    /// How many series may still be sent.
+    remaining: usize,
+    sent: usize,
+    encode: Arc<E>,
+    metrics: StoreMetrics,
+    _passage: Option<Passage>,
+}
+
+impl<E: Send + Sync> Answer<E> {
+    pub(super) fn new(
+        chosen: Vec<Chosen>,
+        request: &SeriesRequest,
+        reach: Reach,
+        metrics: StoreMetrics,
+        passage: Option<Passage>,
+        encode: E,
+    ) -> Self {
+        let limit = request.selector.limit;
+        Self {
+            reach,
+            merge: Merge::new(chosen.len()),
+            feeds: chosen
+                .into_iter()
+                .map(|one| Feed::new(one, request))
+                .collect(),
+            on_failure: request.selector.on_failure,
+            remaining: if limit == 0 { usize::MAX } else { limit },
+            sent: 0,
+            encode: Arc::new(encode),
+            metrics,
+            _passage: passage,
+        }
+    }
+
+    /// The messages, as they are made.
+    pub(super) fn messages<T>(self) -> impl Stream<Item = Result<T, AnswerError>> + Send
+    where
+        T: Send + 'static,
+        E: Fn(Part) -> Vec<T> + Send + Sync + 'static,
+    {
+        let steps = stream::try_unfold(self, |mut answer| async move {
+            let messages = answer.next().await?;
+            Ok(messages.map(|some| (stream::iter(some.into_iter().map(Ok)), answer)))
+        });
+        steps.try_flatten()
+    }
+
+    /// The next messages; `None` at the end.
+    async fn next<T>(&mut self) -> Result<Option<Vec<T>>, AnswerError>
+    where
+        T: Send + 'static,
+        E: Fn(Part) -> Vec<T> + Send + Sync + 'static,
+    {
+        loop {
+            let warnings = self.feed().await?;
+            if !warnings.is_empty() {
+                let parts = warnings.into_iter().map(Part::Warning);
+                return Ok(Some(parts.flat_map(|part| (self.encode)(part)).collect()));
+            }
+            if self.remaining == 0 || self.merge.is_done() {
+                self.metrics.result_series(self.sent);
+                return Ok(None);
+            }
+            let mut merge = std::mem::replace(&mut self.merge, Merge::new(0));
+            let (encode, most) = (Arc::clone(&self.encode), self.remaining.min(BATCH));
+            let (merge, count, messages) = self
+                .reach
+                .pool
+                .run(move || {
+                    let series = merge.take(most);
+                    let count = series.len();
+                    let messages = match count {
+                        0 => Vec::new(),
+                        _ => encode(Part::Series(series)),
+                    };
+                    (merge, count, messages)
+                })
+                .await;
+            self.merge = merge;
+            self.remaining -= count;
+            self.sent += count;
+            if !messages.is_empty() {
+                return Ok(Some(messages));
+            }
+        }
+    }
+
+    /// Gives the merge what it waits for; says which blocks could not be read.
+    async fn feed(&mut self) -> Result<Vec<String>, AnswerError> {
+        let waiting = self.merge.take_waiting();
+        if waiting.is_empty() {
+            return Ok(Vec::new());
+        }
+        let reach = &self.reach;
+        let mut asked = Vec::new();
+        for (i, feed) in self.feeds.iter_mut().enumerate() {
+            if waiting.binary_search(&i).is_ok() {
+                asked.push(async move { (i, feed.next(reach).await) }.boxed());
+            }
+        }
+        let mut batches = stream::iter(asked).buffer_unordered(reach.concurrency);
+        let mut warnings = Vec::new();
+        while let Some((i, batch)) = batches.next().await {
+            match batch {
+                // An input that is not fed has ended.
+                Ok(batch) if batch.is_empty() => {}
+                Ok(batch) => self.merge.feed(i, batch),
+                Err(error) => warnings.push(reach.warning(error, self.on_failure)?),
+            }
+        }
+        Ok(warnings)
+    }
+}

@@ -1,0 +1,154 @@
+//! The answers to requests for names and values of labels.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
+use model::BlockId;
+
+use super::{Reach, Store};
+use crate::{
+    block::{BlockQuery, BlockReader},
+    error::{AnswerError, SeriesError},
+    request::{NamesRequest, Selector, ValuesRequest},
+    select::{self, Chosen},
+};
+
+/// Names or values of labels.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct LabelsAnswer {
+    /// In order.
+    pub(crate) texts: Vec<String>,
+    /// What is missing.
+    pub(crate) warnings: Vec<String>,
+    /// The blocks that were asked.
+    pub(crate) blocks: Vec<BlockId>,
+}
+
+/// What one block says.
+type Said = BoxFuture<'static, Result<Vec<String>, SeriesError>>;
+
+impl Store {
+    /// The names of the labels of the series selected.
+    pub(crate) async fn label_names(
+        &self,
+        request: &NamesRequest,
+    ) -> Result<LabelsAnswer, AnswerError> {
+        let selector = &request.selector;
+        let mut answer = self
+            .ask_each(selector, |chosen, reach| names_of(chosen, reach).boxed())
+            .await?;
+        answer.texts.retain(|name| !selector.without.contains(name));
+        answer.texts.truncate(most(selector));
+        Ok(answer)
+    }
+
+    /// The values that a label has in the series selected.
+    pub(crate) async fn label_values(
+        &self,
+        request: &ValuesRequest,
+    ) -> Result<LabelsAnswer, AnswerError> {
+        let (label, selector) = (&request.label, &request.selector);
+        if selector.without.contains(label) {
+            return Ok(LabelsAnswer::default());
+        }
+        let mut answer = self
+            .ask_each(selector, |chosen, reach| {
+                values_of(label.clone(), chosen, reach).boxed()
+            })
+            .await?;
+        answer.texts.truncate(most(selector));
+        Ok(answer)
+    }
+
+    /// Asks all blocks, and puts together what they say.
+    async fn ask_each(
+        &self,
+        selector: &Selector,
+        ask: impl Fn(Chosen, Reach) -> Said + Send,
+    ) -> Result<LabelsAnswer, AnswerError> {
+        let served = self.served()?;
+        let chosen = select::for_labels(&served.catalog, selector);
+        let reach = self.reach();
+        let blocks = chosen.iter().map(|c| c.block.id).collect();
+        let asked = chosen.into_iter().map(|one| {
+            let block = Arc::clone(&one.block);
+            ask(one, reach.clone()).map(|said| (block, said))
+        });
+        let mut said = stream::iter(asked.collect::<Vec<_>>()).buffer_unordered(reach.concurrency);
+        let (mut texts, mut warnings) = (BTreeSet::new(), Vec::new());
+        while let Some((block, said)) = said.next().await {
+            match said {
+                Ok(some) => texts.extend(some),
+                Err(source) => {
+                    let error = AnswerError::Block { block, source };
+                    warnings.push(reach.warning(error, selector.on_failure)?);
+                }
+            }
+        }
+        Ok(LabelsAnswer {
+            texts: texts.into_iter().collect(),
+            warnings,
+            blocks,
+        })
+    }
+}
+
+fn most(selector: &Selector) -> usize {
+    match selector.limit {
+        0 => usize::MAX,
+        limit => limit,
+    }
+}
+
+async fn names_of(chosen: Chosen, reach: Reach) -> Result<Vec<String>, SeriesError> {
+    let reader = reach.open(&chosen.block).await?;
+    let (matchers, budget) = (Arc::clone(&chosen.matchers), Arc::clone(&reach.budget));
+    let mut names = reader.label_names(matchers, chosen.range, budget).await?;
+    // Where no series matches, none has the external labels.
+    if chosen.matchers.is_empty() || !names.is_empty() {
+        let external = chosen.block.labels.iter();
+        names.extend(external.map(|(name, _)| name.to_owned()));
+    }
+    Ok(names)
+}
+
+async fn values_of(
+    label: String,
+    chosen: Chosen,
+    reach: Reach,
+) -> Result<Vec<String>, SeriesError> {
+    let external = chosen.block.labels.get(&label);
+    if let (Some(value), true) = (external, chosen.matchers.is_empty()) {
+        return Ok(vec![value.to_owned()]);
+    }
+    let reader = reach.open(&chosen.block).await?;
+    if let Some(value) = external {
+        let some = has_series(&reader, &chosen, &reach).await?;
+        return Ok(some.then(|| value.to_owned()).into_iter().collect());
+    }
+    let (matchers, budget) = (Arc::clone(&chosen.matchers), Arc::clone(&reach.budget));
+    Ok(reader
+        .label_values(&label, matchers, chosen.range, budget)
+        .await?)
+}
+
+/// Whether any series matches.
+async fn has_series(
+    reader: &BlockReader,
+    chosen: &Chosen,
+    reach: &Reach,
+) -> Result<bool, SeriesError> {
+    let query = BlockQuery {
+        matchers: Arc::clone(&chosen.matchers),
+        range: chosen.range,
+        skip_chunks: true,
+        limit: 1,
+    };
+    let mut series = std::pin::pin!(reader.series(query, Arc::clone(&reach.budget)));
+    while let Some(batch) = series.next().await {
+        if !batch?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,189 @@
+use std::time::Duration;
+
+use bucket::testing::{FailingBucket, ReadFault};
+use model::{BlockMeta, DeletionMark};
+use service::{CpuPool, Exposition, ManualClock, Metrics};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use super::*;
+use crate::testing::Drawn;
+
+/// A syncer under way.
+struct World {
+    bucket: Bucket,
+    failing: FailingBucket,
+    handle: SyncHandle,
+    served: watch::Receiver<Option<Arc<Served>>>,
+    deps: Deps,
+    _dir: TempDir,
+    _task: JoinSet<()>,
+}
+
+impl World {
+    /// Starts on a bucket that holds `blocks`.
+    async fn new(blocks: &[Drawn]) -> Self {
+        let (bucket, dir) = (Bucket::in_memory(), tempfile::tempdir().unwrap());
+        for block in blocks {
+            put(&bucket, block).await;
+        }
+        let metrics = Metrics::new();
+        let deps = Deps {
+            clock: Arc::new(ManualClock::new(0)),
+            pool: CpuPool::new("test", 1).unwrap(),
+            probe: Probe::new("store", &metrics),
+            metrics,
+        };
+        let config = Config {
+            data_dir: dir.path().to_owned(),
+            // Only those who ask have the bucket looked at again.
+            sync_interval: Duration::from_hours(1000),
+            ..Config::default()
+        };
+        let failing = FailingBucket::new(&bucket);
+        let (syncer, handle) = Syncer::new(&config, failing.bucket(), &deps);
+        let served = syncer.served();
+        let mut task = JoinSet::new();
+        task.spawn(syncer.run());
+        Self {
+            bucket,
+            failing,
+            handle,
+            served,
+            deps,
+            _dir: dir,
+            _task: task,
+        }
+    }
+
+    fn served(&self) -> String {
+        let served = self.served.borrow().clone();
+        let letters = |served: Arc<Served>| {
+            let blocks = served.catalog.blocks().map(|b| Drawn::letter(b.id));
+            blocks.collect()
+        };
+        served.map_or_else(|| "nothing yet".to_owned(), letters)
+    }
+
+    fn metric(&self, name: &str) -> String {
+        let text = self.deps.metrics.encode(Exposition::Prometheus);
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{name} in {text}"))
+            .to_owned()
+    }
+}
+
+async fn put(bucket: &Bucket, block: &Drawn) {
+    let view = &Drawn::snapshot(std::slice::from_ref(block)).blocks[0];
+    let key = view.objects.key(BlockMeta::FILE);
+    bucket.put(&key, view.meta.encode().into()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_found_is_served_from_the_next_look_on() {
+    let world = World::new(&[Drawn::raw('A', 0, 10), Drawn::raw('B', 10, 20)]).await;
+    world.handle.sync().await.unwrap();
+    assert_eq!(world.served(), "AB");
+    assert!(world.deps.probe.status().ready);
+    assert_eq!(world.metric("thanos_bucket_store_blocks_loaded"), "2");
+
+    put(
+        &world.bucket,
+        &Drawn::raw('C', 0, 20).sources("AB").parquet(),
+    )
+    .await;
+    put(&world.bucket, &Drawn::raw('D', 20, 30)).await;
+    assert_eq!(world.served(), "AB");
+    world.handle.sync().await.unwrap();
+    assert_eq!(world.served(), "CD");
+    assert_eq!(world.metric("thanos_bucket_store_block_loads_total"), "4");
+    assert_eq!(world.metric("thanos_bucket_store_block_drops_total"), "2");
+    assert_eq!(
+        world.metric(r#"thanos_blocks_meta_synced{state="loaded"}"#),
+        "2"
+    );
+    assert_eq!(
+        world.metric(r#"thanos_blocks_meta_synced{state="duplicate"}"#),
+        "2"
+    );
+}
+
+#[tokio::test]
+async fn a_block_that_cannot_be_used_does_not_keep_others_back() {
+    let world = World::new(&[Drawn::raw('A', 0, 10)]).await;
+    let bad = format!("{}/{}", Drawn::id('B'), BlockMeta::FILE);
+    world.bucket.put(&bad, "{".into()).await.unwrap();
+    let headless = format!("{}/index", Drawn::id('C'));
+    world.bucket.put(&headless, "x".into()).await.unwrap();
+    world.handle.sync().await.unwrap();
+    assert_eq!(world.served(), "A");
+    let state = |state| world.metric(&format!("thanos_blocks_meta_synced{{state=\"{state}\"}}"));
+    assert_eq!(state("corrupted-meta-json"), "1");
+    assert_eq!(state("no-meta-json"), "1");
+}
+
+#[tokio::test]
+async fn while_the_bucket_cannot_be_listed_the_last_blocks_are_served() {
+    let world = World::new(&[Drawn::raw('A', 0, 10)]).await;
+    world.handle.sync().await.unwrap();
+    put(&world.bucket, &Drawn::raw('B', 10, 20)).await;
+    world.failing.fail_reads("", ReadFault::Refused);
+    let error = world.handle.sync().await.unwrap_err();
+    assert!(matches!(error, GatewayError::Sync { .. }), "{error}");
+    assert_eq!(world.served(), "A");
+    world.failing.heal();
+    world.handle.sync().await.unwrap();
+    assert_eq!(world.served(), "AB");
+}
+
+#[tokio::test]
+async fn marked_blocks_go_when_their_time_is_over() {
+    let world = World::new(&[Drawn::raw('A', 0, 10)]).await;
+    let mark = format!(
+        r#"{{"id":"{}","version":1,"deletion_time":-100000}}"#,
+        Drawn::id('A')
+    );
+    let key = format!("{}/{}", Drawn::id('A'), DeletionMark::FILE);
+    world.bucket.put(&key, mark.into()).await.unwrap();
+    world.handle.sync().await.unwrap();
+    assert_eq!(world.served(), "");
+}
+
+#[tokio::test]
+async fn what_is_told_of_the_blocks_is_counted_by_external_labels() {
+    let region =
+        |letter, min, max, region| Drawn::raw(letter, min, max).labels(&[("region", region)]);
+    let world = World::new(&[
+        region('A', 0, 10, "us"),
+        region('B', 20, 40, "us"),
+        region('C', 5, 30, "eu"),
+    ])
+    .await;
+    world.handle.sync().await.unwrap();
+    let served = world.served.borrow().clone().unwrap();
+    let told: Vec<_> = served
+        .advertised
+        .sets
+        .iter()
+        .map(|(labels, extent)| (labels.to_string(), extent.min.0, extent.max.0))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (r#"{region="eu"}"#.to_owned(), 5, 30),
+            (r#"{region="us"}"#.to_owned(), 0, 40)
+        ]
+    );
+    let all = served.advertised.extent;
+    assert_eq!((all.min.0, all.max.0), (0, 40));
+}
+
+#[tokio::test]
+async fn whoever_asks_after_the_end_is_told_so() {
+    let mut world = World::new(&[]).await;
+    world._task.shutdown().await;
+    let error = world.handle.sync().await.unwrap_err();
+    assert!(matches!(error, GatewayError::Ended), "{error}");
+}
