@@ -432,8 +432,6 @@ func readEnvelope(value []byte) ([]Sample, error) {
 		switch {
 		case len(samples) == 0 || samples[0].T != from || samples[len(samples)-1].T != to:
 			return nil, fmt.Errorf("a chunk says %d…%d and has %v", from, to, samples)
-		case len(samples) > 120:
-			return nil, fmt.Errorf("a chunk has %d samples", len(samples))
 		case encoding < lastEncoding || encoding == lastEncoding && from <= lastTime:
 			return nil, fmt.Errorf("%s at %d comes after %s until %d", encoding, from, lastEncoding, lastTime)
 		}
