@@ -1,1 +1,21 @@
-//! tests.
+//! What the end-to-end tests stand on: an S3 server in the test's own process, whose objects, requests and faults are
+//! in the test's hands; the fixtures; the daemons; a StoreAPI client; and answers that can be compared with what a
+//! block holds.
+
+mod answer;
+mod fixtures;
+mod log;
+mod questions;
+mod s3;
+mod store_client;
+mod world;
+
+pub use crate::{
+    answer::Answer,
+    fixtures::{ALL_KINDS, MERGED, SAMPLE, all_kinds_dir, copy_blocks, edit_meta, ids, sample_dir},
+    log::CapturedLog,
+    questions::{Truth, ask_everything, matcher},
+    s3::{Access, Failure, Fault, Operation, Request, S3Server, When},
+    store_client::{SeriesAnswer, StoreClient, series_request},
+    world::{RunningGateway, World},
+};

@@ -1,5 +1,11 @@
 //! The import table of ARCHITECTURE.md, checked.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

@@ -1,0 +1,94 @@
+//! Questions for labels, and for what the server is.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, ensure};
+use model::{Labels, TimeRange};
+use proto::thanos::{LabelNamesRequest, LabelValuesRequest};
+
+use super::{MINUTE, Truth, matchers};
+use crate::{StoreClient, World};
+
+impl Truth {
+    pub(super) async fn assert_names_and_values(&self, client: &StoreClient) -> anyhow::Result<()> {
+        let selectors: [&[(&str, &str, &str)]; 5] = [
+            &[],
+            &[("__name__", "=", "node_cpu_seconds_total")],
+            &[("job", "=~", "node|none"), ("cluster", "=", "eu-1")],
+            &[("cluster", "=", "us-1")],
+            &[("__name__", "=", "no_such_metric")],
+        ];
+        for selector in selectors {
+            let matchers = matchers(selector)?;
+            let selected = self.0.select(&matchers, TimeRange::ALL);
+            let wire: Vec<_> = matchers.iter().map(Into::into).collect();
+            let (start, end) = (i64::MIN, i64::MAX);
+            let request = LabelNamesRequest {
+                start,
+                end,
+                matchers: wire.clone(),
+                ..LabelNamesRequest::default()
+            };
+            let names = client.label_names(request).await?;
+            ensure!(names.warnings.is_empty(), "{:?}", names.warnings);
+            let expected: BTreeSet<&str> = selected.series().flat_map(names_of).collect();
+            ensure!(
+                names.names.iter().eq(&expected),
+                "{selector:?}: {:?}, expected {expected:?}",
+                names.names
+            );
+            for label in ["__name__", "job", "mode", "cluster", "none"] {
+                let request = LabelValuesRequest {
+                    label: label.to_owned(),
+                    start,
+                    end,
+                    matchers: wire.clone(),
+                    ..LabelValuesRequest::default()
+                };
+                let values = client.label_values(request).await?;
+                ensure!(values.warnings.is_empty(), "{:?}", values.warnings);
+                let expected = selected.series().filter_map(|labels| labels.get(label));
+                let expected: BTreeSet<&str> = expected.collect();
+                let found = &values.values;
+                ensure!(
+                    found.iter().eq(&expected),
+                    "{selector:?}, {label}: {found:?}, expected {expected:?}"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn assert_info(&self, client: &StoreClient) -> anyhow::Result<()> {
+        let info = client.info().await?;
+        ensure!(info.component_type == "store", "{info:?}");
+        let sets: Vec<Labels> = info
+            .label_sets
+            .iter()
+            .map(|set| proto::model_labels(&set.labels))
+            .collect::<Result<_, _>>()?;
+        ensure!(sets == [World::external_labels()], "{sets:?}");
+        let store = info.store.context("no store")?;
+        let (first, last) = self.0.extent().context("no sample")?;
+        ensure!(
+            store.min_time <= first && store.max_time >= last,
+            "{store:?} for {first} to {last}"
+        );
+        // A block's own times say no more than what is in it, but for the rest of its two hours.
+        let slack = 120 * MINUTE;
+        ensure!(
+            store.min_time > first - slack && store.max_time < last + slack,
+            "{store:?}"
+        );
+        ensure!(
+            store.supports_sharding && store.supports_without_replica_labels,
+            "{store:?}"
+        );
+        ensure!(store.tsdb_infos.len() == 1, "{store:?}");
+        Ok(())
+    }
+}
+
+fn names_of(labels: &Labels) -> impl Iterator<Item = &str> {
+    labels.iter().map(|(name, _)| name)
+}

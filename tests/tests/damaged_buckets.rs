@@ -1,0 +1,353 @@
+//! Buckets in which something is wrong: one clear message names the object and the place, and all else is served and
+//! compacted.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use bucket::BucketConfig;
+use compactor::{Outcome, Summary};
+use model::{BlockId, BlockMeta, Matcher, TimeRange};
+use proto::thanos::{PartialResponseStrategy, SeriesRequest};
+use tests::{
+    Answer, CapturedLog, MERGED, RunningGateway, SAMPLE, World, ids, matcher, sample_dir,
+    series_request,
+};
+use tonic::Code;
+
+/// The block that is damaged: the second of the four that would be merged.
+const DAMAGED: usize = 1;
+
+/// The sample, uploaded.
+async fn world() -> anyhow::Result<World> {
+    let world = World::with_sample(&SAMPLE).await?;
+    world.upload().await?;
+    Ok(world)
+}
+
+/// What is in the blocks of the sample, but for those left out.
+fn truth_without(left_out: &[usize]) -> anyhow::Result<Answer> {
+    let blocks = SAMPLE
+        .iter()
+        .enumerate()
+        .filter(|(n, _)| !left_out.contains(n));
+    let dirs: Vec<PathBuf> = blocks.map(|(_, block)| sample_dir().join(block)).collect();
+    Answer::of_blocks(&dirs, &World::external_labels())
+}
+
+fn everything() -> anyhow::Result<Vec<Matcher>> {
+    Ok(vec![matcher("__name__", "=~", ".+")?])
+}
+
+/// Everything that the gateway gives, with its warnings.
+async fn all(gateway: &RunningGateway) -> anyhow::Result<(Answer, Vec<String>)> {
+    let answer = gateway
+        .client
+        .series(series_request(&everything()?, TimeRange::ALL))
+        .await?;
+    let samples = answer.checked_but_for_warnings()?;
+    Ok((samples, answer.warnings))
+}
+
+fn assert_same(found: &Answer, expected: &Answer) {
+    assert_eq!(
+        found.difference(expected),
+        None,
+        "{found:?}, expected {expected:?}"
+    );
+}
+
+/// The one message that names the object.
+fn the_one_of<'a>(messages: &'a [String], object: &str) -> anyhow::Result<&'a str> {
+    let mut naming = messages.iter().filter(|m| m.contains(object));
+    let first = naming
+        .next()
+        .with_context(|| format!("nothing names {object}: {messages:#?}"))?;
+    let more: Vec<_> = naming.collect();
+    anyhow::ensure!(
+        more.is_empty(),
+        "more than one names {object}: {messages:#?}"
+    );
+    Ok(first)
+}
+
+fn merged(summary: &Summary) -> usize {
+    summary
+        .merged
+        .iter()
+        .filter(|(_, outcome)| matches!(outcome, Outcome::Merged(_)))
+        .count()
+}
+
+fn failures(summary: &Summary) -> Vec<String> {
+    summary
+        .failed
+        .iter()
+        .map(|(what, error)| format!("{what}: {error}"))
+        .collect()
+}
+
+/// The sources that are marked for deletion.
+fn marked(world: &World) -> Vec<BlockId> {
+    let keys = world.s3.keys();
+    let marks = keys
+        .iter()
+        .filter_map(|key| key.strip_suffix("/deletion-mark.json"));
+    marks.filter_map(|root| root.parse().ok()).collect()
+}
+
+/// The times before and behind the damaged block.
+fn other_times() -> anyhow::Result<[TimeRange; 2]> {
+    let json = std::fs::read(sample_dir().join(SAMPLE[DAMAGED]).join(BlockMeta::FILE))?;
+    let meta = BlockMeta::decode(&json)?;
+    Ok([
+        TimeRange::new(i64::MIN, meta.min_time.0 - 1),
+        TimeRange::new(meta.max_time.0, i64::MAX),
+    ])
+}
+
+/// What was damaged in one file of a block, as the gateway and the compactor see it.
+async fn assert_set_aside(world: &World, object: &str, place: &str) -> anyhow::Result<()> {
+    let others = truth_without(&[DAMAGED])?;
+    let gateway = world.gateway().await?;
+    assert_served_but_for_one(&gateway, &others, object, place).await?;
+    let abort = SeriesRequest {
+        partial_response_strategy: PartialResponseStrategy::Abort.into(),
+        ..series_request(&everything()?, TimeRange::ALL)
+    };
+    let status = gateway
+        .client
+        .series(abort)
+        .await
+        .err()
+        .context("an answer without a part of it")?;
+    assert!(status.message().contains(object), "{status:?}");
+    assert_eq!(status.code(), Code::Aborted, "{status:?}");
+
+    let summary = world.compact().await?;
+    let failures = failures(&summary);
+    assert_eq!(failures.len(), 1, "{failures:#?}");
+    let failure = the_one_of(&failures, SAMPLE[DAMAGED])?;
+    let file = object.rsplit_once('/').map_or(object, |(_, file)| file);
+    assert!(
+        failure.contains(file) && failure.contains("expected"),
+        "{failure}"
+    );
+    // The others of its window, before it and behind it.
+    assert_eq!(merged(&summary), 2, "{summary:?}");
+    let mut sources: Vec<&str> = SAMPLE[..MERGED].to_vec();
+    sources.remove(DAMAGED);
+    assert_eq!(marked(world), ids(&sources)?);
+
+    gateway.sync().await?;
+    assert_served_but_for_one(&gateway, &others, object, place).await?;
+    gateway.stop().await
+}
+
+async fn assert_served_but_for_one(
+    gateway: &RunningGateway,
+    others: &Answer,
+    object: &str,
+    place: &str,
+) -> anyhow::Result<()> {
+    let (found, warnings) = all(gateway).await?;
+    let warning = the_one_of(&warnings, SAMPLE[DAMAGED])?;
+    assert!(
+        warning.contains(object) && warning.contains(place),
+        "{warning}"
+    );
+    for range in other_times()? {
+        assert_same(&found.select(&[], range), &others.select(&[], range));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_truncated_index_is_named_and_its_block_set_aside() -> anyhow::Result<()> {
+    let world = world().await?;
+    let key = format!("{}/index", SAMPLE[DAMAGED]);
+    let whole = world.s3.remove(&key).context("the index")?;
+    world.s3.put(&key, whole.slice(..whole.len() / 2));
+    assert_set_aside(&world, &key, "at byte ").await
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_a_chunk_is_named_and_its_block_set_aside() -> anyhow::Result<()> {
+    let world = world().await?;
+    let key = format!("{}/chunks/000001", SAMPLE[DAMAGED]);
+    let mut bytes = world.s3.remove(&key).context("the chunks")?.to_vec();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    world.s3.put(&key, bytes);
+    assert_set_aside(&world, &key, "at byte ").await
+}
+
+#[tokio::test]
+async fn a_meta_json_of_another_version_is_named_and_its_block_left_alone() -> anyhow::Result<()> {
+    let world = world().await?;
+    let key = format!("{}/meta.json", SAMPLE[DAMAGED]);
+    let json = world.s3.remove(&key).context("the meta.json")?;
+    let json = String::from_utf8(json.to_vec())?.replace(
+        "\"version\": 1,\n\t\"thanos\"",
+        "\"version\": 2,\n\t\"thanos\"",
+    );
+    let edited: serde_json::Value = serde_json::from_str(&json)?;
+    assert_eq!(edited["version"], 2);
+    world.s3.put(&key, json);
+    let log = CapturedLog::start();
+    let gateway = world.gateway().await?;
+    let message = log.take();
+    let message = the_one_of(&message, &key)?;
+    assert!(
+        message.contains("version") && message.contains('2'),
+        "{message}"
+    );
+    let state = "\nthanos_blocks_meta_synced{state=\"corrupted-meta-json\"} 1\n";
+    assert!(gateway.metrics().contains(state), "{}", gateway.metrics());
+    // Once is enough.
+    gateway.sync().await?;
+    assert_eq!(log.take(), Vec::<String>::new());
+    let (found, warnings) = all(&gateway).await?;
+    assert_eq!(warnings, Vec::<String>::new());
+    assert_same(&found, &truth_without(&[DAMAGED])?);
+
+    let summary = world.compact().await?;
+    the_one_of(&log.take(), &key)?;
+    assert_eq!(failures(&summary), Vec::<String>::new());
+    assert_eq!(merged(&summary), 1, "{summary:?}");
+    // It is no partial upload, however old: somebody may know how to read it.
+    world.clock.advance(100 * 3_600_000);
+    world.compact().await?;
+    assert!(world.s3.object(&key).is_some());
+    gateway.sync().await?;
+    assert_same(&all(&gateway).await?.0, &truth_without(&[DAMAGED])?);
+    gateway.stop().await
+}
+
+#[tokio::test]
+async fn an_upload_without_meta_json_is_named_and_deleted_once_it_is_old() -> anyhow::Result<()> {
+    let world = world().await?;
+    let root = SAMPLE[DAMAGED];
+    world
+        .s3
+        .remove(&format!("{root}/meta.json"))
+        .context("the meta.json")?;
+    let log = CapturedLog::start();
+    let gateway = world.gateway().await?;
+    the_one_of(&log.take(), &format!("{root}/meta.json"))?;
+    let state = "\nthanos_blocks_meta_synced{state=\"no-meta-json\"} 1\n";
+    assert!(gateway.metrics().contains(state), "{}", gateway.metrics());
+    let (found, warnings) = all(&gateway).await?;
+    assert_eq!(warnings, Vec::<String>::new());
+    assert_same(&found, &truth_without(&[DAMAGED])?);
+    gateway.stop().await?;
+
+    let summary = world.compact().await?;
+    assert_eq!(failures(&summary), Vec::<String>::new());
+    assert!(summary.deleted.is_empty(), "{summary:?}");
+    world.clock.advance(48 * 3_600_000);
+    let summary = world.compact().await?;
+    assert!(summary.deleted.contains(&root.parse()?), "{summary:?}");
+    let left: Vec<_> = world
+        .s3
+        .keys()
+        .into_iter()
+        .filter(|k| k.starts_with(root))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_block_that_is_there_twice_is_served_and_merged_once() -> anyhow::Result<()> {
+    let world = world().await?;
+    let (original, copy) = (SAMPLE[DAMAGED], "01M8730Z9ADPS1ZRFG8H4AQGYE");
+    for key in world.s3.keys().iter().filter(|k| k.starts_with(original)) {
+        let bytes = world.s3.object(key).context("an object of the block")?;
+        let bytes = match key.ends_with("/meta.json") {
+            true => {
+                let mut meta = BlockMeta::decode(&bytes)?;
+                meta.ulid = copy.parse()?;
+                meta.encode().into()
+            }
+            false => bytes,
+        };
+        world.s3.put(&key.replace(original, copy), bytes);
+    }
+    let truth = truth_without(&[])?;
+    let gateway = world.gateway().await?;
+    let state = "\nthanos_blocks_meta_synced{state=\"duplicate\"} 1\n";
+    assert!(gateway.metrics().contains(state), "{}", gateway.metrics());
+    let (found, warnings) = all(&gateway).await?;
+    assert_eq!(warnings, Vec::<String>::new());
+    assert_same(&found, &truth);
+
+    let summary = world.compact().await?;
+    assert_eq!(failures(&summary), Vec::<String>::new());
+    assert_eq!(merged(&summary), 1, "{summary:?}");
+    assert_eq!(summary.covered.len(), 1, "{summary:?}");
+    let covered = summary.covered[0].to_string();
+    let other = if covered == copy { original } else { copy };
+    let mark = world
+        .s3
+        .object(&format!("{covered}/deletion-mark.json"))
+        .context("a mark")?;
+    let mark = String::from_utf8(mark.to_vec())?;
+    assert!(mark.contains(other), "{mark}");
+    gateway.sync().await?;
+    assert_same(&all(&gateway).await?.0, &truth);
+    gateway.stop().await
+}
+
+#[tokio::test]
+async fn an_empty_folder_of_a_bucket_on_disk_is_no_block() -> anyhow::Result<()> {
+    let world = World::new().await?;
+    let root = world.scratch();
+    copy_of_sample_with_labels(&root)?;
+    std::fs::create_dir_all(root.join("01M8730Z9ADPS1ZRFG8H4AQGYE/chunks"))?;
+    let log = CapturedLog::start();
+    let bucket = BucketConfig::filesystem(&root).open()?;
+    let gateway = world.gateway_to(bucket.clone()).await?;
+    let truth = truth_without(&[])?;
+    let (found, warnings) = all(&gateway).await?;
+    assert_eq!(warnings, Vec::<String>::new());
+    assert_same(&found, &truth);
+    world.clock.advance(3_600_000);
+    let summary = world.compact_bucket(bucket).await?;
+    assert_eq!(failures(&summary), Vec::<String>::new());
+    assert_eq!(merged(&summary), 1, "{summary:?}");
+    gateway.sync().await?;
+    assert_same(&all(&gateway).await?.0, &truth);
+    assert_eq!(log.take(), Vec::<String>::new());
+    gateway.stop().await
+}
+
+#[tokio::test]
+async fn the_marker_of_an_empty_folder_on_s3_is_no_block() -> anyhow::Result<()> {
+    let world = world().await?;
+    world.s3.put("01M8730Z9ADPS1ZRFG8H4AQGYE/", "");
+    let gateway = world.gateway().await?;
+    let (found, warnings) = all(&gateway).await?;
+    assert_eq!(warnings, Vec::<String>::new());
+    assert_same(&found, &truth_without(&[])?);
+    let summary = world.compact().await?;
+    assert_eq!(failures(&summary), Vec::<String>::new());
+    assert_eq!(merged(&summary), 1, "{summary:?}");
+    gateway.stop().await
+}
+
+/// The sample's blocks as the sidecar would have uploaded them.
+fn copy_of_sample_with_labels(root: &Path) -> anyhow::Result<()> {
+    tests::copy_blocks(&sample_dir(), &SAMPLE, root)?;
+    for block in SAMPLE {
+        tests::edit_meta(&root.join(block), |meta| {
+            let labels = World::external_labels();
+            let thanos = meta.thanos.get_or_insert_default();
+            thanos.version = 1;
+            thanos.labels = labels
+                .iter()
+                .map(|(n, v)| (n.to_owned(), v.to_owned()))
+                .collect();
+        })?;
+    }
+    Ok(())
+}
