@@ -136,10 +136,10 @@ impl Thrift {
     }
 
     pub(super) fn bools(&mut self, id: u8, items: impl ExactSizeIterator<Item = bool>) {
-        // The type of a list's booleans is 2 by the specification; the values are as in fields.
+        // The type of a list's booleans is 2 by the specification. For false it once said 0 and now
+        // says 2: all readers take 0, and parquet-go before 0.30 takes 2 for true.
         self.list(id, FALSE, items.len());
-        let items = items.map(|item| if item { TRUE } else { FALSE });
-        self.out.extend(items);
+        self.out.extend(items.map(u8::from));
     }
 }
 
@@ -161,7 +161,7 @@ mod tests {
         });
         let mut expected = vec![
             0x15, 0x01, 0x21, 0x1c, 0x28, 0x02, b'a', b'b', 0x00, 0x19, 0x25, 0x02, 0x04, 0x19,
-            0x22, 0x01, 0x02, 0x16, 0x80, 0x01, 0x14, 0x06, 0x19, 0xf8, 0x0f,
+            0x22, 0x01, 0x00, 0x16, 0x80, 0x01, 0x14, 0x06, 0x19, 0xf8, 0x0f,
         ];
         expected.extend([0x01, b'x'].repeat(15));
         expected.push(0x00);
