@@ -64,11 +64,19 @@ impl Intervals {
     }
 }
 
+/// Ranges in any order. Sorted first, so that many take no more time than sorting them.
 impl FromIterator<TimeRange> for Intervals {
     fn from_iter<I: IntoIterator<Item = TimeRange>>(ranges: I) -> Self {
-        let mut intervals = Self::default();
-        ranges.into_iter().for_each(|range| intervals.add(range));
-        intervals
+        let mut ranges: Vec<_> = ranges.into_iter().filter(|r| r.min <= r.max).collect();
+        ranges.sort_unstable_by_key(|range| range.min);
+        let mut merged: Vec<TimeRange> = Vec::new();
+        for range in ranges {
+            match merged.last_mut() {
+                Some(last) if range.min <= after(last.max) => last.max = last.max.max(range.max),
+                _ => merged.push(range),
+            }
+        }
+        Self(merged)
     }
 }
 
@@ -96,7 +104,9 @@ mod tests {
         ) {
             let ranges = ranges.into_iter().map(|(min, len)| TimeRange::new(min, min + len));
             let set: BTreeSet<i64> = ranges.clone().flat_map(|r| r.min.0..=r.max.0).collect();
-            let intervals: Intervals = ranges.collect();
+            let mut intervals = Intervals::default();
+            ranges.clone().for_each(|range| intervals.add(range));
+            prop_assert_eq!(&ranges.collect::<Intervals>(), &intervals);
             for t in -1..70 {
                 prop_assert_eq!(intervals.contains(Timestamp(t)), set.contains(&t));
             }
@@ -117,10 +127,11 @@ mod tests {
 
     #[test]
     fn the_ends_of_time_are_in_reach() {
+        let ranges = [(10, i64::MAX), (i64::MIN, 9), (7, 6)];
+        let ranges = ranges.map(|(min, max)| TimeRange::new(min, max));
         let mut intervals = Intervals::default();
-        intervals.add(TimeRange::new(10, i64::MAX));
-        intervals.add(TimeRange::new(i64::MIN, 9));
-        intervals.add(TimeRange::new(7, 6));
+        ranges.into_iter().for_each(|range| intervals.add(range));
         assert_eq!(intervals.ranges(), [TimeRange::ALL]);
+        assert_eq!(ranges.into_iter().collect::<Intervals>(), intervals);
     }
 }

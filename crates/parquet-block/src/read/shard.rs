@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use hashbrown::HashMap;
 use model::{Matcher, TimeRange, Timestamp};
 
 use super::{
@@ -244,32 +245,50 @@ fn slices(labels: &Footer) -> Result<Slices, Error> {
         number(schema::MAX_TIME_KEY)?,
         number(schema::DURATION_KEY)?,
     );
-    // As many slices as columns at most, so that a wrong number makes no long list.
-    let count = max
-        .checked_sub(min)
-        .filter(|span| *span >= 0 && duration > 0)
-        .map(|span| span / duration + 1);
-    match count {
-        Some(count) if count <= MAX_SLICES => Ok(Slices::new(
-            Timestamp(min),
-            Timestamp(max.saturating_add(1)),
-            duration,
-        )),
-        _ => Err(labels.invalid(format!(
+    if !are_few(min, max, duration) {
+        return Err(labels.invalid(format!(
             "slices of {duration} ms from {min} to {max} expected to be 1 to {MAX_SLICES}"
-        ))),
+        )));
     }
+    Ok(Slices::new(
+        Timestamp(min),
+        Timestamp(max.saturating_add(1)),
+        duration,
+    ))
+}
+
+/// Whether there is a slice, and no more than columns at most, so that a wrong number makes no long list.
+fn are_few(min: i64, max: i64, duration: i64) -> bool {
+    max.checked_sub(min)
+        .filter(|span| *span >= 0 && duration > 0)
+        .is_some_and(|span| span / duration < MAX_SLICES)
 }
 
 fn data_columns(chunks: &Footer, slices: usize) -> Result<Vec<usize>, Error> {
+    let mut places = HashMap::new();
+    for (place, column) in chunks.columns().iter().enumerate() {
+        places.entry(&*column.name).or_insert(place);
+    }
     (0..slices)
         .map(|k| {
             let name = schema::data_column(k);
-            chunks
-                .columns()
-                .iter()
-                .position(|column| *column.name == *name)
+            places
+                .get(&*name)
+                .copied()
                 .ok_or_else(|| chunks.invalid(format!("no column {name:?}")))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_slices_than_can_be_counted_are_not_few() {
+        assert!(!are_few(0, i64::MAX, 1));
+        assert!(!are_few(i64::MIN, i64::MAX, i64::MAX));
+        assert!(are_few(0, 0, 1) && are_few(0, MAX_SLICES - 1, 1));
+        assert!(!are_few(0, MAX_SLICES, 1) && !are_few(1, 0, 1) && !are_few(0, 1, 0));
+    }
 }
