@@ -3,14 +3,16 @@
 CARGO ?= cargo
 ONCE ?= 0
 DATA ?= data/standalone
+SECONDS ?= 60
 
-.PHONY: help run test interop bench lint clean
+.PHONY: help run test interop bench fuzz lint clean
 
 help:
 	@echo "make run          build, start on a scraped sample, ask it one question, stay up (ONCE=1: end after the answer)"
 	@echo "make test         every Rust test, end-to-end ones included"
 	@echo "make interop      the tests that need peers: Prometheus, Thanos, an S3 server (needs Go 1.26)"
 	@echo "make bench        the benchmarks"
+	@echo "make fuzz         each fuzz target for a minute (SECONDS=10: shorter; TARGET=xor: only that one)"
 	@echo "make lint         formatting, clippy, documentation, dependency licences"
 
 run:
@@ -26,6 +28,9 @@ interop:
 
 bench:
 	$(CARGO) bench --locked --package benches
+
+fuzz:
+	CARGO=$(CARGO) sh fuzz/run.sh $(SECONDS) $(TARGET)
 
 lint:
 	$(CARGO) fmt --all --check

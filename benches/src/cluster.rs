@@ -206,16 +206,12 @@ fn series_chunks(kind: Kind, seed: u64, start: i64) -> Vec<Chunk> {
     let mut timestamps = Vec::with_capacity(samples);
     let mut values = Vec::with_capacity(samples);
     for i in 0..samples {
-        // A scrape is a few milliseconds late, now and then.
-        let late = i64::from(random.below(8) == 0);
-        timestamps.push(start + offset + INTERVAL * i64::try_from(i).unwrap_or_default() + late);
+        timestamps.push(start + offset + INTERVAL * i64::try_from(i).unwrap_or_default());
+        let mut up_to = |end| f64::from(u32::try_from(random.below(end)).unwrap_or_default());
         value = match kind {
-            Kind::Counter => {
-                value + f64::from(u32::try_from(random.below(1000)).unwrap_or_default())
-            }
-            Kind::IntegerGauge => {
-                f64::from(u32::try_from(random.below(100_000)).unwrap_or_default())
-            }
+            Kind::Counter => value + up_to(100),
+            Kind::IntegerGauge if value == 0.0 => up_to(1000),
+            Kind::IntegerGauge => (value + up_to(21) - 10.0).abs(),
             Kind::FloatGauge => random.fraction(),
             Kind::Constant => 1.0,
         };
@@ -256,4 +252,17 @@ pub fn some_pod(dir: &Path) -> anyhow::Result<String> {
     let mut labels = entry.labels.iter();
     let pod = labels.find(|(name, _)| symbols.get(*name) == "pod");
     Ok(symbols.get(pod.context("a pod")?.1).to_owned())
+}
+
+/// The blocks of the scraped sample, in order.
+///
+/// # Errors
+/// When the fixtures cannot be listed.
+pub fn sample_blocks() -> anyhow::Result<Vec<PathBuf>> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/sample");
+    let entries = fs::read_dir(dir)?.map(|entry| entry.map(|e| e.path()));
+    let mut dirs = entries.collect::<Result<Vec<_>, _>>()?;
+    dirs.retain(|dir| dir.is_dir());
+    dirs.sort();
+    Ok(dirs)
 }

@@ -4,6 +4,8 @@ mod cluster;
 mod measure;
 
 pub use crate::{
-    cluster::{BLOCK, START, block_id, external_labels, make_blocks, range, some_pod},
-    measure::{Usage, folder, median_ms, setting, size},
+    cluster::{
+        BLOCK, START, block_id, external_labels, make_blocks, range, sample_blocks, some_pod,
+    },
+    measure::{Cost, Usage, cost, folder, median_cpu_ms, setting, size},
 };

@@ -1,7 +1,7 @@
 //! Settings, times and memory.
 
 use std::{
-    fs,
+    fmt, fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -40,16 +40,45 @@ pub fn size(path: &Path) -> u64 {
     }
 }
 
-/// Does `work` a few times; its last result, and the median of its times in milliseconds.
+/// What a question has cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// The median of the rounds, in milliseconds.
+    pub wall_ms: f64,
+    /// CPU time of all threads in milliseconds, the mean of the rounds.
+    pub cpu_ms: f64,
+}
+
+/// Does `work` a few times; its last result, and what it has cost.
 ///
 /// # Errors
 /// As `work` says.
-pub fn median_ms<T>(mut work: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<(T, f64)> {
+pub fn cost<T>(work: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<(T, Cost)> {
+    let (started, before) = (Instant::now(), all_threads_cpu());
+    let (result, wall_ms) = median(|| started.elapsed(), work)?;
+    let cpu = all_threads_cpu().saturating_sub(before).as_secs_f64();
+    let cpu_ms = cpu * 1e3 / ROUNDS as f64;
+    Ok((result, Cost { wall_ms, cpu_ms }))
+}
+
+/// Does `work` a few times; its last result, and the median of the CPU times of this thread in milliseconds.
+/// What else the machine does matters less than by the clock.
+///
+/// # Errors
+/// As `work` says.
+pub fn median_cpu_ms<T>(work: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<(T, f64)> {
+    median(thread_cpu, work)
+}
+
+fn median<T>(
+    clock: impl Fn() -> Duration,
+    mut work: impl FnMut() -> anyhow::Result<T>,
+) -> anyhow::Result<(T, f64)> {
     let mut times = Vec::with_capacity(ROUNDS);
     loop {
-        let started = Instant::now();
+        let started = clock();
         let result = work()?;
-        times.push(started.elapsed());
+        times.push(clock().saturating_sub(started));
         if times.len() == ROUNDS {
             times.sort_unstable();
             let median = times.get(ROUNDS / 2).copied().unwrap_or_default();
@@ -91,6 +120,33 @@ fn cpu() -> Duration {
     // Ticks in the kernel and in the program, a hundredth of a second each.
     let ticks = fields.split_whitespace().skip(11).take(2);
     Duration::from_millis(ticks.filter_map(|t| t.parse::<u64>().ok()).sum::<u64>() * 10)
+}
+
+/// CPU time of this thread.
+fn thread_cpu() -> Duration {
+    on_cpu(Path::new("/proc/thread-self"))
+}
+
+/// CPU time of the threads that there are. Those that run are behind by up to some milliseconds.
+fn all_threads_cpu() -> Duration {
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten();
+    threads.flatten().map(|thread| on_cpu(&thread.path())).sum()
+}
+
+/// CPU time of a thread, as the kernel tells it; nothing where it does not.
+fn on_cpu(thread: &Path) -> Duration {
+    let stat = fs::read_to_string(thread.join("schedstat")).unwrap_or_default();
+    let ns = stat
+        .split_whitespace()
+        .next()
+        .and_then(|ns| ns.parse().ok());
+    Duration::from_nanos(ns.unwrap_or_default())
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2} ms ({:.2} CPU)", self.wall_ms, self.cpu_ms)
+    }
 }
 
 /// An entry of the process's status, in bytes.

@@ -12,6 +12,7 @@ mod bucket;
 mod config;
 mod error;
 mod fetcher;
+mod filter;
 mod metrics;
 mod objects;
 mod operations;
@@ -22,6 +23,7 @@ pub use crate::{
     config::{BucketConfig, Retry, install_crypto_provider},
     error::{BucketError, Operation},
     fetcher::MetaFetcher,
+    filter::{BlockFilter, BlockFilterError},
     metrics::SyncMetrics,
     objects::{BlockObjects, BlockView, Object, PARQUET_ROOT, PartialBlock, Snapshot},
     operations::{delete_block, mark_for_deletion, mark_no_compact, upload_block},

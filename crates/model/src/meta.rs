@@ -127,7 +127,7 @@ pub struct ThanosMeta {
     #[serde(default)]
     pub index_stats: IndexStats,
     /// When it was uploaded, RFC 3339; Go's zero time means never said.
-    #[serde(default = "unset_time")]
+    #[serde(default = "unset_time", skip_serializing_if = "String::is_empty")]
     pub upload_time: String,
     /// What else was in the section (`rewrites`, `extensions`, …).
     #[serde(flatten)]

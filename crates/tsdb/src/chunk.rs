@@ -18,7 +18,7 @@ use model::Timestamp;
 pub use self::{
     aggregates::{AGGREGATES, AggregateChunk, Aggregates, decode_aggregates, encode_aggregates},
     error::{ChunkError, UnknownEncoding},
-    histogram::{decode_histograms, encode_histograms},
+    histogram::{decode_histograms, encode_histograms, encode_long_histograms},
     reencode::reencode,
     xor::{Floats, decode_xor, encode_xor},
 };

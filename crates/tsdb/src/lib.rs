@@ -21,7 +21,7 @@ pub use crate::{
     chunk::{
         AGGREGATES, AggregateChunk, Aggregates, Chunk, ChunkError, Encoding, Floats,
         UnknownEncoding, decode_aggregates, decode_histograms, decode_xor, encode_aggregates,
-        encode_histograms, encode_xor, reencode,
+        encode_histograms, encode_long_histograms, encode_xor, reencode,
     },
     error::{Error, Result},
     index::{HeaderRanges, IndexHeader, LabelValues, PostingsPlan, Symbols, Toc},

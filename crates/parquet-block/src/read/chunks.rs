@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use tsdb::Chunk;
 
 use super::{
-    column::{ColumnPages, rows_of_page, supplied},
+    column::{ColumnPages, supplied},
     fault::Fault,
     footer::Footer,
     lookup::{Lookup, ShardFile, Step, Supply},
@@ -17,6 +17,9 @@ use super::{
     values::ByteArrays,
 };
 use crate::{envelope, error::Error};
+
+/// Rows whose chunks are put together as one piece of work, at least.
+const ROWS_PER_TASK: usize = 256;
 
 /// Chunks being read; the answer has those of each row, in the order of the rows. The chunks of a row are
 /// in the order of the time slices, and within one in the order they are stored in.
@@ -30,11 +33,10 @@ pub struct ReadChunks {
     supply: Supply,
 }
 
-/// The chunks of the chosen rows of one page.
-struct PageChunks {
-    chunks: Vec<Chunk>,
-    /// Where each row's chunks end.
-    ends: Vec<usize>,
+/// One page of a column.
+struct PageValues<'a> {
+    location: &'a PageLocation,
+    values: ByteArrays,
 }
 
 impl ReadChunks {
@@ -79,36 +81,47 @@ impl ReadChunks {
             .collect();
         let mut pages = pages
             .par_iter()
-            .map(|(column, page, dictionary)| self.decode_page(column, page, dictionary))
-            .collect::<Result<Vec<_>, _>>()?
+            .map(|(column, location, dictionary)| {
+                let bytes = supplied(&self.supply, &location.bytes)?;
+                let values = column.byte_page(footer, location, bytes, dictionary)?;
+                Ok(PageValues { location, values })
+            })
+            .collect::<Result<Vec<_>, Error>>()?
             .into_iter();
-        let mut rows = Vec::new();
-        rows.resize_with(self.rows.len(), Vec::new);
-        for column in columns {
-            hand_out(pages.by_ref().take(column.pages.len()), &mut rows);
-        }
-        Ok(rows)
+        let columns: Vec<Vec<PageValues<'_>>> = columns
+            .iter()
+            .map(|column| pages.by_ref().take(column.pages.len()).collect())
+            .collect();
+        let rows: Vec<u32> = self.rows.rows().collect();
+        rows.par_iter()
+            .with_min_len(ROWS_PER_TASK)
+            .map(|row| self.chunks_of_row(*row, &columns))
+            .collect()
     }
 
-    fn decode_page(
+    fn chunks_of_row(
         &self,
-        column: &ColumnPages,
-        location: &PageLocation,
-        dictionary: &ByteArrays,
-    ) -> Result<PageChunks, Error> {
-        let footer = self.shard.chunks_file();
-        let bytes = supplied(&self.supply, &location.bytes)?;
-        let values = column.byte_page(footer, location, bytes, dictionary)?;
-        let mut page = PageChunks {
-            chunks: Vec::new(),
-            ends: Vec::new(),
-        };
-        for row in rows_of_page(&self.rows, &location.rows).rows() {
-            let value = values.slice(row as usize).unwrap_or_default();
-            chunks_of(footer, location, &value, self.range, &mut page.chunks)?;
-            page.ends.push(page.chunks.len());
+        row: u32,
+        columns: &[Vec<PageValues<'_>>],
+    ) -> Result<Vec<Chunk>, Error> {
+        let mut chunks = Vec::new();
+        for pages in columns {
+            let page = pages.partition_point(|page| page.location.rows.end <= row);
+            let Some(page) = pages.get(page) else {
+                continue;
+            };
+            let place = row.checked_sub(page.location.rows.start);
+            let value = place.and_then(|place| page.values.slice(place as usize));
+            let value = value.unwrap_or_default();
+            chunks_of(
+                self.shard.chunks_file(),
+                page.location,
+                &value,
+                self.range,
+                &mut chunks,
+            )?;
         }
-        Ok(page)
+        Ok(chunks)
     }
 }
 
@@ -127,20 +140,6 @@ pub(crate) fn chunks_of(
         }
     }
     Ok(())
-}
-
-/// Hands out the chunks of one column's pages to the rows.
-fn hand_out(pages: impl Iterator<Item = PageChunks>, rows: &mut [Vec<Chunk>]) {
-    let mut rows = rows.iter_mut();
-    for page in pages {
-        let mut chunks = page.chunks.into_iter();
-        let mut start = 0;
-        // In this order, so that no row is taken when the page has no more.
-        for (end, row) in page.ends.into_iter().zip(&mut rows) {
-            row.extend(chunks.by_ref().take(end - start));
-            start = end;
-        }
-    }
 }
 
 impl Lookup for ReadChunks {

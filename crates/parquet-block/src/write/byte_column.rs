@@ -25,6 +25,11 @@ pub(super) struct ByteStrings {
 
 impl ByteStrings {
     pub(super) fn push(&mut self, value: &[u8]) {
+        // Grown by less than the double, which of a row group would be many megabytes for nothing.
+        if self.bytes.capacity() - self.bytes.len() < value.len() {
+            self.bytes
+                .reserve_exact(value.len().max(self.bytes.len() / 8).max(1 << 10));
+        }
         self.push_with(|bytes| bytes.extend_from_slice(value));
     }
 
@@ -154,6 +159,7 @@ mod tests {
             bytes,
             rows,
             zstd_level: 1,
+            least_saving: 0,
         };
         let of = |lengths: &[usize], bytes, rows| strings(lengths).cut(&options(bytes, rows));
         assert_eq!(of(&[4, 4, 4, 4, 1], 10, 99), [0..2, 2..5]);

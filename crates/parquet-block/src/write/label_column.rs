@@ -10,7 +10,7 @@ use super::{
     builder::Symbols,
     hybrid,
     options::PageOptions,
-    page::{self, Compression, DataPage, EncodedColumn, Page},
+    page::{self, DataPage, EncodedColumn, Page},
 };
 use crate::error::Error;
 
@@ -199,7 +199,7 @@ fn encode_page(
         values: &values,
         bounds,
     };
-    contents.encode(Compression::Zstd(options.zstd_level))
+    contents.encode(options.compression())
 }
 
 #[cfg(test)]

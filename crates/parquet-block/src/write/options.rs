@@ -1,5 +1,7 @@
 //! How files are written.
 
+use super::page::Compression;
+
 /// Pages of both files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WriteOptions {
@@ -18,23 +20,37 @@ pub struct PageOptions {
     pub rows: usize,
     /// The level of zstd.
     pub zstd_level: i32,
+    /// How many per cent smaller compression must make a page; else it is stored as it is, and so read without
+    /// being decompressed or copied. The beginning of a page tells.
+    pub least_saving: u8,
+}
+
+impl PageOptions {
+    pub(super) fn compression(&self) -> Compression {
+        Compression::Zstd {
+            level: self.zstd_level,
+            least_saving: self.least_saving,
+        }
+    }
 }
 
 impl Default for WriteOptions {
     /// Small pages for labels, since a search reads few rows of them; large ones for chunks, since a request to
-    /// an object store costs more than the bytes. Chunks hardly compress, so more than level 1 is not worth its
-    /// time.
+    /// an object store costs more than the bytes. Chunks compress well or not at all, so more than level 1 is not
+    /// worth its time, and a few per cent are not worth that of all readers. `docs/performance.md` has the figures.
     fn default() -> Self {
         Self {
             labels: PageOptions {
                 bytes: 64 << 10,
                 rows: 8 << 10,
                 zstd_level: 3,
+                least_saving: 0,
             },
             chunks: PageOptions {
                 bytes: 256 << 10,
                 rows: 64 << 10,
                 zstd_level: 1,
+                least_saving: 10,
             },
         }
     }

@@ -14,11 +14,18 @@ pub(super) const RLE_DICTIONARY: i32 = 8;
 pub(super) const DICTIONARY_PAGE: i32 = 2;
 pub(super) const DATA_PAGE_V2: i32 = 3;
 
+/// How much of a page is compressed to see whether it pays.
+const SAMPLE: usize = 16 << 10;
+
 /// How the values of a page are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Compression {
-    /// Compressed by zstd at this level, if that makes them smaller.
-    Zstd(i32),
+    /// Compressed by zstd, if that makes them smaller.
+    Zstd {
+        level: i32,
+        /// By how many per cent at least.
+        least_saving: u8,
+    },
     /// As they are, because nothing makes them smaller.
     None,
 }
@@ -63,9 +70,25 @@ impl DataPage<'_> {
     pub(super) fn encode(self, compression: Compression) -> Result<Page, Error> {
         match compression {
             Compression::None => Ok(self.stored(None)),
-            Compression::Zstd(level) => compress(self.values, level, |smaller| {
-                self.stored((smaller.len() < self.values.len()).then_some(smaller))
-            }),
+            Compression::Zstd {
+                level,
+                least_saving,
+            } => {
+                let pays = |smaller: usize, of: usize| {
+                    smaller < of
+                        && smaller * 100 <= of * 100_usize.saturating_sub(least_saving.into())
+                };
+                // Most of the time is spared where it would be for nothing.
+                if least_saving > 0
+                    && let Some(sample) = self.values.get(..SAMPLE)
+                    && !compress(sample, level, |smaller| pays(smaller.len(), SAMPLE))?
+                {
+                    return Ok(self.stored(None));
+                }
+                compress(self.values, level, |smaller| {
+                    self.stored(pays(smaller.len(), self.values.len()).then_some(smaller))
+                })
+            }
         }
     }
 

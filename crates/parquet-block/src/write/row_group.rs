@@ -54,7 +54,7 @@ pub(super) fn encode(builder: RowGroupBuilder) -> Result<EncodedRowGroup, Error>
 
 fn encode_chunks(builder: &RowGroupBuilder) -> Result<Vec<EncodedColumn>, Error> {
     let options = &builder.options.chunks;
-    let compression = Compression::Zstd(options.zstd_level);
+    let compression = options.compression();
     let order = builder.schema.data_order();
     order
         .into_par_iter()
@@ -85,7 +85,7 @@ fn encode_labels(builder: &RowGroupBuilder) -> Result<(Vec<EncodedColumn>, usize
                 .collect::<Result<Vec<_>, _>>()
         },
         || {
-            let zstd = Compression::Zstd(options.zstd_level);
+            let zstd = options.compression();
             let encode = |strings: &ByteStrings, encoding, compression| {
                 byte_column::encode(strings, encoding, options, compression)
             };

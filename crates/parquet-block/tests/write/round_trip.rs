@@ -33,6 +33,7 @@ fn any_options() -> impl Strategy<Value = WriteOptions> {
             bytes,
             rows,
             zstd_level,
+            least_saving: 10,
         });
     (page.clone(), page).prop_map(|(labels, chunks)| WriteOptions { labels, chunks })
 }

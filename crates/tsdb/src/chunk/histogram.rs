@@ -30,7 +30,7 @@ mod track;
 use model::{CounterReset, Histogram, HistogramCounts, Timestamp};
 
 use self::track::{Fraction, Integer};
-use super::{Chunk, ChunkError, Encoding};
+use super::{Chunk, ChunkError, Encoding, SAMPLES_PER_CHUNK};
 
 /// A chunk's third byte, of which the high two bits are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,14 +67,24 @@ pub fn decode_histograms(
 /// goes on.
 #[must_use]
 pub fn encode_histograms(samples: &[(Timestamp, Histogram)]) -> Vec<Chunk> {
+    encode(samples, SAMPLES_PER_CHUNK)
+}
+
+/// As [`encode_histograms`], with as many samples in a chunk as it can count: 65,535.
+#[must_use]
+pub fn encode_long_histograms(samples: &[(Timestamp, Histogram)]) -> Vec<Chunk> {
+    encode(samples, usize::from(u16::MAX))
+}
+
+fn encode(samples: &[(Timestamp, Histogram)], longest: usize) -> Vec<Chunk> {
     let mut chunks = Vec::new();
     let is_integer =
         |(_, h): &(Timestamp, Histogram)| matches!(h.counts, HistogramCounts::Integer(_));
     for run in samples.chunk_by(|a, b| is_integer(a) == is_integer(b)) {
         if run.first().is_some_and(is_integer) {
-            encode::encode_run::<Integer>(run, &mut chunks);
+            encode::encode_run::<Integer>(run, longest, &mut chunks);
         } else {
-            encode::encode_run::<Fraction>(run, &mut chunks);
+            encode::encode_run::<Fraction>(run, longest, &mut chunks);
         }
     }
     chunks

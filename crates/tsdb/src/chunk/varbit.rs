@@ -80,13 +80,18 @@ pub(super) fn write_uint(out: &mut BitWriter, value: u64) {
 fn write(out: &mut BitWriter, fits: impl Fn(u32) -> bool, value: u64) {
     for (ones, width) in (0..).zip(WIDTHS) {
         if fits(width) {
-            let header: u64 = (1 << ones) - 1;
-            if ones < 8 {
-                out.bits(header << 1, ones + 1);
-            } else {
-                out.bits(header, ones);
+            if width == 0 {
+                out.zeros(1);
+                return;
             }
-            out.bits(value, width);
+            let header: u64 = (1 << ones) - 1;
+            let header = if ones < 8 {
+                (header << 1, ones + 1)
+            } else {
+                (header, ones)
+            };
+            let low = value & u64::MAX.unbounded_shr(64 - width);
+            out.bits_behind(header, low, width);
             return;
         }
     }

@@ -25,8 +25,8 @@ impl Window {
     };
     /// Before anything was written; no difference has so many leading zeros.
     pub(super) const WRITE: Self = Self {
-        leading: u32::MAX,
-        significant: 64,
+        leading: 64,
+        significant: 0,
     };
 
     /// The window after `word`, which holds the two bits and the two numbers of the header; and
@@ -87,27 +87,27 @@ impl Window {
     pub(super) fn write(&mut self, out: &mut BitWriter, before: u64, bits: u64) {
         let xor = before ^ bits;
         if xor == 0 {
-            out.bits(0, 1);
+            out.zeros(1);
             return;
         }
         // The number has five bits.
         let leading = xor.leading_zeros().min(31);
         let trailing = xor.trailing_zeros();
-        if leading >= self.leading && trailing >= 64 - self.leading - self.significant {
-            out.bits(0b10, 2);
-            out.bits(
-                xor >> (64 - self.leading - self.significant),
-                self.significant,
-            );
-            return;
-        }
+        // Written so that no branch comes of it, as in `next`.
+        let fits = (leading >= self.leading) & (trailing >= 64 - self.leading - self.significant);
         let significant = 64 - leading - trailing;
-        *self = Self {
-            leading,
-            significant,
-        };
         let numbers = u64::from(leading << 6 | significant & 0x3f);
-        out.bits(0b11 << 11 | numbers, 13);
-        out.bits(xor >> trailing, significant);
+        let (window, header) = if fits {
+            (*self, (0b10, 2))
+        } else {
+            let window = Self {
+                leading,
+                significant,
+            };
+            (window, (0b11 << 11 | numbers, 13))
+        };
+        *self = window;
+        let value = xor >> (64 - window.leading - window.significant);
+        out.bits_behind(header, value, window.significant);
     }
 }

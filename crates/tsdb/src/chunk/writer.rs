@@ -1,12 +1,18 @@
 //! Bits being written, from the highest of each byte on.
 
-/// Collects bits in a word, and words in bytes.
+/// The most bits that one store writes: with those of an unfinished byte they fit a word.
+const STORE: u32 = 56;
+
+/// Collects bits in a word, and stores the word with each write, so that no branch asks whether it is full.
 #[derive(Debug)]
 pub(super) struct BitWriter {
+    /// Whole bytes up to `at`, then those of `word`, then zeros.
     out: Vec<u8>,
-    /// Bits not in `out` yet, from the highest on; zeros behind them.
+    /// Where `word` begins.
+    at: usize,
+    /// The last bits, from the highest on; zeros behind them.
     word: u64,
-    /// How many they are, less than 64.
+    /// How many bits come behind `at`; those that `word` has no place for are zeros.
     used: u32,
 }
 
@@ -14,29 +20,75 @@ impl BitWriter {
     /// Goes on behind whole bytes.
     pub(super) fn new(out: Vec<u8>) -> Self {
         Self {
+            at: out.len(),
             out,
             word: 0,
             used: 0,
         }
     }
 
+    /// Makes room for `bytes` more, which spares growing later.
+    pub(super) fn reserve(&mut self, bytes: usize) {
+        self.out.resize(self.at + bytes + size_of::<u64>(), 0);
+    }
+
     /// Writes the low `n` bits of `value`, at most 64; those above them may be anything.
     #[inline]
     pub(super) fn bits(&mut self, value: u64, n: u32) {
-        if n == 0 {
-            return;
+        if n > STORE {
+            self.store(value >> 32, n - 32);
+            self.store(value, 32);
+        } else {
+            self.store(value, n);
         }
-        let value = value << (64 - n);
-        self.word |= value >> self.used;
-        let used = self.used + n;
-        if used < 64 {
-            self.used = used;
-            return;
+    }
+
+    /// Writes `header` bits and then `value`, which has none but its low `n` bits.
+    #[inline]
+    pub(super) fn bits_behind(&mut self, header: (u64, u32), value: u64, n: u32) {
+        let (bits, width) = header;
+        if width + n <= STORE {
+            self.store(bits << n | value, width + n);
+        } else {
+            self.store(bits, width);
+            self.bits(value, n);
         }
-        self.out.extend_from_slice(&self.word.to_be_bytes());
-        // What of `value` found no room; nothing when the word was empty.
-        self.word = value.checked_shl(64 - self.used).unwrap_or(0);
-        self.used = used - 64;
+    }
+
+    /// Writes `n` zeros.
+    #[inline]
+    pub(super) fn zeros(&mut self, n: u32) {
+        self.used += n;
+    }
+
+    #[inline]
+    fn store(&mut self, value: u64, n: u32) {
+        let whole = self.used / 8;
+        self.at += whole as usize;
+        self.used -= whole * 8;
+        self.word = self.word.unbounded_shl(whole * 8);
+
+        self.word |= value.unbounded_shl(64 - n) >> self.used;
+        self.used += n;
+        let word = self.word;
+        match self.place() {
+            Some(place) => *place = word.to_be_bytes(),
+            None => self.grow(),
+        }
+    }
+
+    #[inline]
+    fn place(&mut self) -> Option<&mut [u8; 8]> {
+        self.out.get_mut(self.at..)?.first_chunk_mut()
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        self.reserve(self.at.max(32));
+        let word = self.word;
+        if let Some(place) = self.place() {
+            *place = word.to_be_bytes();
+        }
     }
 
     /// Writes an uvarint.
@@ -55,8 +107,8 @@ impl BitWriter {
 
     /// All bytes; the last is filled up with zeros.
     pub(super) fn finish(mut self) -> Vec<u8> {
-        let bytes = self.used.div_ceil(8) as usize;
-        self.out.extend(self.word.to_be_bytes().iter().take(bytes));
+        let len = self.at + self.used.div_ceil(8) as usize;
+        self.out.resize(len, 0);
         self.out
     }
 }

@@ -15,6 +15,8 @@
 //! All is a stream of bits, the highest of each byte first. The numbers of `n` bits go from
 //! `1 − 2^(n−1)` to `2^(n−1)`: not quite two's complement.
 
+use std::{iter::Zip, slice::IterMut};
+
 use bytes::Bytes;
 
 use super::{
@@ -51,18 +53,19 @@ pub fn decode_xor(data: &[u8], out: &mut Floats) -> Result<(), ChunkError> {
         let found = format!("a count of {count} in {} bytes", data.len());
         return Err(ChunkError::corrupt(0, "a count of samples that fit", found));
     }
-    out.timestamps.reserve(count);
-    out.values.reserve(count);
+    out.timestamps.resize(count, 0);
+    out.values.resize(count, 0.0);
+    let mut out = Slots(out.timestamps.iter_mut().zip(&mut out.values));
     let mut input = BitReader::new(data, 2);
-    let Some(left) = count.checked_sub(1) else {
+    if count == 0 {
         return Ok(());
-    };
+    }
     let time = input.varint(SAMPLE)?;
     let bits = input.bits(64, SAMPLE)?;
-    out.push(time, bits);
-    let Some(left) = left.checked_sub(1) else {
+    out.put(time, bits);
+    if count == 1 {
         return Ok(());
-    };
+    }
     let delta = input.uvarint(SAMPLE)?.cast_signed();
     let mut last = Last {
         time: time.wrapping_add(delta),
@@ -71,8 +74,8 @@ pub fn decode_xor(data: &[u8], out: &mut Floats) -> Result<(), ChunkError> {
         window: Window::READ,
     };
     last.window.read(&mut input, &mut last.bits, SAMPLE)?;
-    out.push(last.time, last.bits);
-    last.read(&mut input, left, out)
+    out.put(last.time, last.bits);
+    last.read(&mut input, out)
 }
 
 /// Writes floats as a chunk. Times ascend.
@@ -83,9 +86,9 @@ pub fn decode_xor(data: &[u8], out: &mut Floats) -> Result<(), ChunkError> {
 pub fn encode_xor(timestamps: &[i64], values: &[f64]) -> Bytes {
     let count = u16::try_from(timestamps.len().min(values.len()));
     assert!(count.is_ok(), "more than 65,535 samples in a chunk");
-    let mut out = Vec::with_capacity(24 + timestamps.len() * 9);
-    out.extend_from_slice(&count.unwrap_or(u16::MAX).to_be_bytes());
-    let mut out = BitWriter::new(out);
+    let count = count.unwrap_or(u16::MAX);
+    let mut out = BitWriter::new(count.to_be_bytes().to_vec());
+    out.reserve(24 + usize::from(count) * 9);
     let mut samples = timestamps
         .iter()
         .zip(values)
@@ -106,7 +109,8 @@ pub fn encode_xor(timestamps: &[i64], values: &[f64]) -> Bytes {
             (time, bits, delta) = (next_time, next_bits, Some(next_delta));
         }
     }
-    out.finish().into()
+    // Kept for long, and so without the room that was left.
+    Bytes::copy_from_slice(&out.finish())
 }
 
 /// The last sample read.
@@ -118,75 +122,57 @@ struct Last {
     window: Window,
 }
 
-impl Floats {
+/// Where samples go.
+struct Slots<'a>(Zip<IterMut<'a, i64>, IterMut<'a, f64>>);
+
+impl Slots<'_> {
     #[inline]
-    fn push(&mut self, time: i64, bits: u64) {
-        self.timestamps.push(time);
-        self.values.push(f64::from_bits(bits));
+    fn put(&mut self, time: i64, bits: u64) {
+        if let Some((t, v)) = self.0.next() {
+            (*t, *v) = (time, f64::from_bits(bits));
+        }
     }
 }
 
 impl Last {
-    /// Reads `left` samples. What is read behind the end is noticed when all are read.
-    fn read(
-        mut self,
-        input: &mut BitReader<'_>,
-        left: usize,
-        out: &mut Floats,
-    ) -> Result<(), ChunkError> {
-        let mut left = u32::try_from(left).unwrap_or(u32::MAX);
-        while left > 0 {
+    /// Reads samples into all slots. What is read behind the end is noticed when all are read.
+    fn read(mut self, input: &mut BitReader<'_>, mut out: Slots<'_>) -> Result<(), ChunkError> {
+        while out.0.len() > 0 {
+            let word = input.peek();
             // Two zero bits are the same step in time and the same float once more.
-            let run = (input.peek().leading_zeros().min(PEEK) / 2).min(left);
+            let run = word.leading_zeros().min(PEEK) / 2;
             if run > 0 {
-                input.skip(2 * run);
-                self.repeat(run, out);
-                left -= run;
-                if left == 0 {
-                    break;
-                }
+                self.repeat(run, input, &mut out);
+            } else {
+                self.read_one(word, input)?;
+                out.put(self.time, self.bits);
             }
-            self.read_one(input)?;
-            out.push(self.time, self.bits);
-            left -= 1;
         }
         input.check_end(SAMPLE)
     }
 
     #[inline]
-    fn repeat(&mut self, times: u32, out: &mut Floats) {
-        let (time, delta) = (self.time, self.delta);
-        let after = |n: i64| time.wrapping_add(delta.wrapping_mul(n));
-        let times = i64::from(times);
-        out.timestamps.extend((0..times).map(|n| after(n + 1)));
-        self.time = after(times);
+    fn repeat(&mut self, most: u32, input: &mut BitReader<'_>, out: &mut Slots<'_>) {
+        let mut times = 0;
         let value = f64::from_bits(self.bits);
-        out.values.resize(out.timestamps.len(), value);
+        for (t, v) in out.0.by_ref().take(most as usize) {
+            self.time = self.time.wrapping_add(self.delta);
+            (*t, *v) = (self.time, value);
+            times += 1;
+        }
+        input.skip(2 * times);
     }
 
     #[inline]
-    fn read_one(&mut self, input: &mut BitReader<'_>) -> Result<(), ChunkError> {
-        let mut word = input.peek();
+    fn read_one(&mut self, mut word: u64, input: &mut BitReader<'_>) -> Result<(), ChunkError> {
         if word >> 63 == 0 {
             input.skip(1);
             word <<= 1;
         } else {
-            let difference = match word.leading_ones() {
-                1 => short_difference(&mut word, input, 2, 14),
-                2 => short_difference(&mut word, input, 3, 17),
-                3 => short_difference(&mut word, input, 4, 20),
-                _ => {
-                    input.skip(4);
-                    let difference = input.unchecked_bits(64).cast_signed();
-                    word = input.peek();
-                    difference
-                }
-            };
-            self.delta = self.delta.wrapping_add(difference);
+            self.delta = self.delta.wrapping_add(read_difference(word, input));
+            word = input.peek();
         }
         self.time = self.time.wrapping_add(self.delta);
-
-        // Of the bits that `word` is sure to have, a difference takes 24 at most, and this 13.
         if word >> 63 == 0 {
             input.skip(1);
             return Ok(());
@@ -194,25 +180,39 @@ impl Last {
         let (window, header) = self.window.next(word);
         let trailing = window.trailing(input.at())?;
         self.window = window;
-        input.skip(header);
-        self.bits ^= input.unchecked_bits(window.significant) << trailing;
+        let significant = window.significant;
+        let xor = if header + significant < PEEK {
+            input.skip(header + significant);
+            word << header >> (64 - significant)
+        } else {
+            input.skip(header);
+            input.unchecked_bits(significant)
+        };
+        self.bits ^= xor << trailing;
         Ok(())
     }
 }
 
-/// A number of `width` bits behind a header, taken off `word` and `input` with it.
+/// Reads how much farther a time is, which is not 0; `word` is what comes next.
 #[inline]
-fn short_difference(word: &mut u64, input: &mut BitReader<'_>, header: u32, width: u32) -> i64 {
-    let raw = *word << header >> (64 - width);
-    *word <<= header + width;
+fn read_difference(word: u64, input: &mut BitReader<'_>) -> i64 {
+    let (header, width) = match word.leading_ones() {
+        1 => (2, 14),
+        2 => (3, 17),
+        3 => (4, 20),
+        _ => {
+            input.skip(4);
+            return input.unchecked_bits(64).cast_signed();
+        }
+    };
     input.skip(header + width);
-    sign(raw, width)
+    sign(word << header >> (64 - width), width)
 }
 
 fn write_difference(out: &mut BitWriter, difference: i64) {
     let bits = difference.cast_unsigned();
     if difference == 0 {
-        out.bits(0, 1);
+        out.zeros(1);
     } else if fits(difference, 14) {
         out.bits(0b10 << 14 | bits & 0x3fff, 16);
     } else if fits(difference, 17) {

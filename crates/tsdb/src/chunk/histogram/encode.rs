@@ -3,7 +3,7 @@
 use model::{Counts, Histogram, Timestamp};
 
 use super::{
-    super::{Chunk, SAMPLES_PER_CHUNK, varbit::write_int, window::Window, writer::BitWriter},
+    super::{Chunk, varbit::write_int, window::Window, writer::BitWriter},
     Header,
     append::Open,
     layout::Layout,
@@ -25,13 +25,13 @@ struct Last<T> {
     negative: Vec<T>,
 }
 
-/// Writes histograms whose counts are all of one kind.
-pub(super) fn encode_run<T: Track>(mut run: &[Sample], out: &mut Vec<Chunk>) {
+/// Writes histograms whose counts are all of one kind, as chunks of at most `longest` samples.
+pub(super) fn encode_run<T: Track>(mut run: &[Sample], longest: usize, out: &mut Vec<Chunk>) {
     let mut header = None;
     while let Some(((_, first), others)) = run.split_first() {
         let mut open = Open::<T>::new(header.take().unwrap_or(Header::of_first(first)), first);
         let mut len = 1;
-        for (_, next) in others.iter().take(SAMPLES_PER_CHUNK - 1) {
+        for (_, next) in others.iter().take(longest.saturating_sub(1)) {
             if let Err(next_header) = open.take(next) {
                 header = Some(next_header);
                 break;

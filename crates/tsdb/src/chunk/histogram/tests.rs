@@ -304,6 +304,24 @@ fn a_chunk_ends_after_120_samples() {
 }
 
 #[test]
+fn a_long_chunk_has_more_than_120_samples_and_ends_where_others_do() {
+    let mut samples: Vec<_> = (0..300)
+        .map(|i| {
+            (
+                Timestamp(i),
+                counter(i.unsigned_abs(), 0, &[0; 4], &[0; 2], 1.0),
+            )
+        })
+        .collect();
+    samples.push((Timestamp(300), counter(0, 0, &[0; 4], &[0; 2], 1.0)));
+    let chunks = encode_long_histograms(&samples);
+    let counts: Vec<_> = chunks.iter().map(|chunk| chunk.num_samples()).collect();
+    assert_eq!(counts, [Ok(300), Ok(1)]);
+    let read = decode_all(&chunks).concat();
+    assert_eq!(meanings(&read), meanings(&samples));
+}
+
+#[test]
 fn no_memory_is_taken_for_buckets_that_the_data_cannot_hold() {
     let mut out = super::super::writer::BitWriter::new(vec![0, 1, 0]);
     layout::Layout {

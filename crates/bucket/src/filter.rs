@@ -1,0 +1,312 @@
+//! Which blocks of a bucket are worked on: Thanos's `--selector.relabel-config`.
+//!
+//! ```yaml
+//! - action: keep                  # or drop
+//!   source_labels: [cluster]      # external labels of the block, and __block_id
+//!   regex: eu-.*                  # anchored at both ends, as in PromQL
+//! - action: hashmod               # sets target_label to a hash of the values, modulo modulus
+//!   source_labels: [__block_id]
+//!   target_label: shard
+//!   modulus: 4
+//! ```
+//! The rules are Prometheus's relabeling, of which Thanos allows these three. Strict: a field that is not known is an
+//! error.
+
+use std::collections::BTreeMap;
+
+use md5::{Digest as _, Md5};
+use model::{BlockId, Labels, MatchOp, Matcher};
+use serde::Deserialize;
+
+/// The label that holds the block's name.
+const BLOCK_ID: &str = "__block_id";
+
+/// Tells which blocks are worked on; without rules all are.
+#[derive(Clone, Debug, Default)]
+pub struct BlockFilter {
+    rules: Vec<Rule>,
+}
+
+/// A relabel configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BlockFilterError {
+    /// It is no list of rules.
+    #[error("relabel config: {0}")]
+    Yaml(String),
+    /// A rule cannot be followed.
+    #[error("relabel config: rule {number}: {reason}")]
+    Rule {
+        /// Which rule, from 1 on.
+        number: usize,
+        /// What was expected and found.
+        reason: String,
+    },
+}
+
+/// A rule as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    action: Option<String>,
+    #[serde(default)]
+    source_labels: Vec<String>,
+    #[serde(default = "semicolon")]
+    separator: String,
+    regex: Option<String>,
+    modulus: Option<u64>,
+    target_label: Option<String>,
+    /// Prometheus has it; the three actions do not use it.
+    #[serde(default, rename = "replacement")]
+    _replacement: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    source_labels: Vec<String>,
+    separator: String,
+    action: Action,
+}
+
+#[derive(Clone, Debug)]
+enum Action {
+    Keep(Matcher),
+    Drop(Matcher),
+    HashMod { target: String, modulus: u64 },
+}
+
+impl BlockFilter {
+    /// Reads the rules; of an empty text there are none.
+    ///
+    /// # Errors
+    /// For a field or an action that is not known, a pattern that is none, a hashmod without modulus or target.
+    pub fn from_yaml(yaml: &str) -> Result<Self, BlockFilterError> {
+        let options = serde_saphyr::options! { with_snippet: false };
+        let written: Option<Vec<Written>> = serde_saphyr::from_str_with_options(yaml, options)
+            .map_err(|error| BlockFilterError::Yaml(error.to_string()))?;
+        let rules = written.unwrap_or_default().into_iter().enumerate();
+        let rule = |(index, written): (usize, Written)| {
+            written.rule().map_err(|reason| BlockFilterError::Rule {
+                number: index + 1,
+                reason,
+            })
+        };
+        Ok(Self {
+            rules: rules.map(rule).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Whether a block with these external labels is worked on.
+    #[must_use]
+    pub fn selects(&self, block: BlockId, external_labels: &Labels) -> bool {
+        if self.rules.is_empty() {
+            return true;
+        }
+        let mut labels: BTreeMap<String, String> = external_labels
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        labels.insert(BLOCK_ID.to_owned(), block.to_string());
+        self.rules.iter().all(|rule| rule.keeps(&mut labels))
+    }
+}
+
+impl Rule {
+    /// Whether the block is still there after this rule, which may change its labels.
+    fn keeps(&self, labels: &mut BTreeMap<String, String>) -> bool {
+        let values: Vec<&str> = self
+            .source_labels
+            .iter()
+            .map(|name| labels.get(name).map_or("", String::as_str))
+            .collect();
+        let value = values.join(&self.separator);
+        match &self.action {
+            Action::Keep(pattern) => pattern.matches(&value),
+            Action::Drop(pattern) => !pattern.matches(&value),
+            Action::HashMod { target, modulus } => {
+                let hash = hash_mod(&value, *modulus).to_string();
+                labels.insert(target.clone(), hash);
+                true
+            }
+        }
+    }
+}
+
+/// Prometheus's hash: the last eight bytes of the MD5, as one big-endian number, modulo `modulus`.
+fn hash_mod(value: &str, modulus: u64) -> u64 {
+    let digest: [u8; 16] = Md5::digest(value.as_bytes()).into();
+    let last = u128::from_be_bytes(digest) & u128::from(u64::MAX);
+    let rest = last % u128::from(modulus.max(1));
+    u64::try_from(rest).unwrap_or(u64::MAX)
+}
+
+impl Written {
+    fn rule(self) -> Result<Rule, String> {
+        let action = self.action.as_deref().unwrap_or("replace");
+        let action = match action.to_lowercase().as_str() {
+            "keep" => Action::Keep(self.pattern()?),
+            "drop" => Action::Drop(self.pattern()?),
+            "hashmod" => Action::HashMod {
+                target: self
+                    .target_label
+                    .filter(|target| !target.is_empty())
+                    .ok_or("hashmod: expected a target_label, found none")?,
+                modulus: self
+                    .modulus
+                    .filter(|modulus| *modulus > 0)
+                    .ok_or("hashmod: expected a modulus above 0, found none")?,
+            },
+            _ => {
+                return Err(format!(
+                    "action: expected keep, drop or hashmod, found {action}"
+                ));
+            }
+        };
+        Ok(Rule {
+            source_labels: self.source_labels,
+            separator: self.separator,
+            action,
+        })
+    }
+
+    fn pattern(&self) -> Result<Matcher, String> {
+        let pattern = self.regex.as_deref().unwrap_or("(.*)");
+        Matcher::new(MatchOp::Regex, "regex", pattern).map_err(|error| error.to_string())
+    }
+}
+
+fn semicolon() -> String {
+    ";".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BLOCK: &str = "01HF8J5JG0RAVB4GMS32W7ZJ2B";
+
+    fn selects(yaml: &str, labels: &[(&str, &str)]) -> bool {
+        let filter = BlockFilter::from_yaml(yaml).unwrap();
+        let labels = Labels::from_pairs(labels.iter().copied());
+        filter.selects(BLOCK.parse().unwrap(), &labels)
+    }
+
+    #[test]
+    fn without_rules_all_blocks_are_worked_on() {
+        for none in ["", "[]", "# nothing"] {
+            assert!(selects(none, &[]), "{none:?}");
+        }
+    }
+
+    #[test]
+    fn rules_keep_and_drop_by_labels_in_their_order() {
+        let keep = "[{action: keep, source_labels: [cluster], regex: eu-.*}]";
+        assert!(selects(keep, &[("cluster", "eu-1")]));
+        assert!(!selects(keep, &[("cluster", "us-1")]));
+        assert!(!selects(keep, &[("cluster", "not-eu-1")]), "anchored");
+        assert!(!selects(keep, &[]), "a label that is missing is empty");
+        let both = "
+- action: Drop
+  source_labels: [cluster, replica]
+  regex: eu-1;b
+- action: keep
+  source_labels: [cluster]
+  regex: eu-1|eu-2
+";
+        let of = |cluster, replica| selects(both, &[("cluster", cluster), ("replica", replica)]);
+        assert!(of("eu-1", "a"));
+        assert!(!of("eu-1", "b"));
+        assert!(of("eu-2", "b"));
+        assert!(!of("us-1", "a"));
+    }
+
+    #[test]
+    fn the_separator_may_be_another_or_none() {
+        let rule = |separator| {
+            format!(
+                "[{{action: keep, source_labels: [a, b], separator: '{separator}', regex: 'x{separator}y'}}]"
+            )
+        };
+        for separator in ["", "-", ";"] {
+            assert!(selects(&rule(separator), &[("a", "x"), ("b", "y")]));
+        }
+    }
+
+    #[test]
+    fn a_block_is_known_by_its_name() {
+        let keep = |regex: &str| {
+            format!("[{{action: keep, source_labels: [__block_id], regex: {regex}}}]")
+        };
+        assert!(selects(&keep(BLOCK), &[]));
+        assert!(!selects(&keep("01HF.*X"), &[]));
+    }
+
+    #[test]
+    fn hashes_are_those_of_prometheus() {
+        // MD5 of "bar" is 37b51d194a7513e45b56f6524f2d51f2, of which the last eight bytes count.
+        assert_eq!(hash_mod("bar", 1000), 0x5b56_f652_4f2d_51f2 % 1000);
+        assert_eq!(hash_mod("bar", u64::MAX), 0x5b56_f652_4f2d_51f2);
+    }
+
+    #[test]
+    fn each_block_is_worked_on_by_one_of_the_shards() {
+        let shard = |index: u64| {
+            format!(
+                "
+- action: hashmod
+  source_labels: [__block_id]
+  target_label: shard
+  modulus: 3
+- action: keep
+  source_labels: [shard]
+  regex: '{index}'
+"
+            )
+        };
+        let shards: Vec<BlockFilter> = (0..3)
+            .map(|index| BlockFilter::from_yaml(&shard(index)).unwrap())
+            .collect();
+        let mut counts = [0; 3];
+        for random in 0..300 {
+            let block = BlockId::new(model::Timestamp(1), random);
+            let by: Vec<usize> = (0..3)
+                .filter(|index| shards[*index].selects(block, &Labels::default()))
+                .collect();
+            assert_eq!(by.len(), 1, "{block}: {by:?}");
+            counts[by[0]] += 1;
+        }
+        assert!(counts.iter().all(|count| *count > 60), "{counts:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_followed_is_named() {
+        for (yaml, expected) in [
+            (
+                "[{source_labels: [a]}]",
+                "relabel config: rule 1: action: expected keep, drop or hashmod, found replace",
+            ),
+            (
+                "[{action: keep}, {action: labeldrop}]",
+                "relabel config: rule 2: action: expected keep, drop or hashmod, found labeldrop",
+            ),
+            (
+                "[{action: hashmod, target_label: a}]",
+                "relabel config: rule 1: hashmod: expected a modulus above 0, found none",
+            ),
+            (
+                "[{action: hashmod, modulus: 3}]",
+                "relabel config: rule 1: hashmod: expected a target_label, found none",
+            ),
+            (
+                "[{action: keep, regex: '('}]",
+                "relabel config: rule 1: matcher ",
+            ),
+            ("[{action: keep, regexp: a}]", "relabel config: "),
+            ("action: keep", "relabel config: "),
+        ] {
+            let error = BlockFilter::from_yaml(yaml).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{yaml}: {error}");
+        }
+        let unknown = BlockFilter::from_yaml("[{action: keep, regexp: a}]").unwrap_err();
+        assert!(unknown.to_string().contains("regexp"), "{unknown}");
+    }
+}
