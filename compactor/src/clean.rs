@@ -7,7 +7,7 @@ use model::{BlockMeta, Timestamp};
 
 use crate::{
     CompactError, CoveredBy, Plan, Summary, blocking::blocking, compaction::Compaction, millis,
-    snapshot::Blocks,
+    plan, snapshot::Blocks,
 };
 
 /// How old an upload without `meta.json` must be, in milliseconds, to be taken for aborted: Thanos's 48 h.
@@ -20,16 +20,14 @@ pub(crate) struct Cleaner<'a> {
 }
 
 impl Cleaner<'_> {
-    /// Deletes the blocks that were marked longer ago than the delete delay.
+    /// Deletes the blocks that are ours and were marked longer ago than the delete delay.
     pub(crate) async fn delete_marked(&self, blocks: &Blocks, summary: &mut Summary) {
         let metrics = self.compaction.metrics;
         let now = self.now();
-        let (due, waiting): (Vec<_>, Vec<_>) = blocks
-            .iter()
-            .filter(|view| view.deletion_mark.is_some())
-            .partition(|view| self.is_due(view, now));
-        metrics.todo_deletion_blocks.set(count(waiting.len()));
-        for view in due {
+        let options = self.compaction.config.plan_options(now);
+        let is_ours = |view: &&BlockView| plan::foreign(&view.meta, &options).is_none();
+        let due = blocks.iter().filter(|view| self.is_due(view, now));
+        for view in due.filter(is_ours) {
             let block = view.objects.id;
             match bucket::delete_block(self.compaction.bucket, &view.objects).await {
                 Ok(()) => {
@@ -56,8 +54,12 @@ impl Cleaner<'_> {
 
     /// Deletes what was uploaded of blocks that never got their `meta.json`.
     ///
-    /// A `meta.json` that cannot be read is left for a human, with its block.
+    /// A `meta.json` that cannot be read is left for a human, with its block. As nothing else tells whose they are, the
+    /// first shard deletes all of them.
     pub(crate) async fn delete_partial(&self, snapshot: &Snapshot, summary: &mut Summary) {
+        if !self.compaction.config.shard.is_first() {
+            return;
+        }
         let now = self.now();
         for partial in &snapshot.partial {
             let objects = &partial.objects;
@@ -93,6 +95,27 @@ impl Cleaner<'_> {
                 Err(error) => {
                     tracing::error!(block = %covered.block, %error, "covered block not marked");
                     summary.failed.push((covered.block.to_string(), error));
+                }
+            }
+        }
+    }
+
+    /// Marks the blocks that are older than blocks of their resolution are kept.
+    pub(crate) async fn mark_expired(&self, plan: &Plan, blocks: &Blocks, summary: &mut Summary) {
+        if !plan.overdue.is_empty() {
+            let blocks = plan.overdue.len();
+            tracing::info!(
+                blocks,
+                "past their retention, but kept until they are downsampled"
+            );
+        }
+        for expired in &plan.expired {
+            let (block, details) = (expired.block, expired.to_string());
+            match self.compaction.mark(block, &details, blocks).await {
+                Ok(()) => summary.expired.push(block),
+                Err(error) => {
+                    tracing::error!(%block, %error, "block past its retention not marked");
+                    summary.failed.push((block.to_string(), error));
                 }
             }
         }
@@ -146,10 +169,6 @@ fn keep_only(dir: &Path, names: &BTreeSet<String>) -> Result<(), CompactError> {
         }
     }
     Ok(())
-}
-
-fn count(n: usize) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

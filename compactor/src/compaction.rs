@@ -7,6 +7,7 @@
 //! A crash before `meta.json` leaves files that no reader takes for a block, and the task is done again; a crash after
 //! it leaves sources that the planner finds covered, and only the marks are made up for.
 
+mod damage;
 mod fetch;
 
 use std::{
@@ -24,6 +25,7 @@ use crate::{
     disk, merge,
     metrics::CompactMetrics,
     plan::Made,
+    progress::Progress,
     snapshot::Blocks,
     verify::{self, Claim},
 };
@@ -50,7 +52,8 @@ pub enum Outcome {
 }
 
 impl Compaction<'_> {
-    /// Does a task up to the commit; the sources are not marked.
+    /// Does a task up to the commit; the sources are not marked for deletion. One that is damaged is marked as not to
+    /// be compacted.
     ///
     /// # Errors
     /// When anything is not as it should be; then nothing is committed.
@@ -60,7 +63,10 @@ impl Compaction<'_> {
         blocks: &Blocks,
     ) -> Result<Outcome, CompactError> {
         let dir = self.config.work_dir().join(&task.id);
-        let done = self.run_in(task, blocks, &dir).await;
+        let done = match self.run_in(task, blocks, &dir).await {
+            Err(error) => Err(self.judge(error, blocks, &dir).await),
+            done => done,
+        };
         if !matches!(&done, Err(error) if error.keeps_downloads()) {
             remove_dir(dir).await?;
         }
@@ -134,8 +140,10 @@ impl Compaction<'_> {
             options: self.config.merge.clone(),
         };
         let series_merged = self.metrics.series_merged.clone();
+        let progress = Progress::start(self.config.progress, task, &self.deps.clock);
         let progress = move |series: u64| {
             series_merged.inc_by(series);
+            progress.add(series);
         };
         let merge = move || merge(&input, &progress);
         Ok(self.deps.pool.run(merge).await?)

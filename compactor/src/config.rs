@@ -2,10 +2,14 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use bucket::BlockFilter;
 use model::{TimeRange, Timestamp};
 use service::{Clock, CpuPool, Metrics, Probe};
 
-use crate::{MergeOptions, PlanOptions, WINDOWS, millis};
+use crate::{
+    CompactError, Downsampling, MergeOptions, PlanOptions, ProgressStyle, Retention, Shard,
+    WINDOWS, millis,
+};
 
 /// Settings of a compactor. Names and defaults are those of Thanos's flags.
 #[derive(Clone, Debug)]
@@ -26,6 +30,18 @@ pub struct Config {
     pub min_time: TimeBound,
     /// Only blocks that begin at this time or an earlier one are touched (`--max-time`). Default: all.
     pub max_time: TimeBound,
+    /// Only blocks that it selects are touched (`--selector.relabel-config`). Default: all.
+    pub filter: BlockFilter,
+    /// Only groups of this shard are touched (`--shard`). Default: all.
+    pub shard: Shard,
+    /// Lengths of the windows that blocks grow to (`--debug.max-compaction-level`). Default: 8 h, 2 d, 14 d.
+    pub windows: Vec<i64>,
+    /// How long blocks are kept (`--retention.resolution-raw` and its like). Default: for ever.
+    pub retention: Retention,
+    /// Whether blocks are downsampled (`--downsampling.disable`). Default: they are.
+    pub downsampling: Downsampling,
+    /// How it is shown how far a merge is. Default: in the log.
+    pub progress: ProgressStyle,
     /// How blocks are merged (`--compact.memory-budget`).
     pub merge: MergeOptions,
 }
@@ -72,21 +88,40 @@ impl Default for Config {
             blocks_fetch_concurrency: 4,
             min_time: TimeBound::At(Timestamp::MIN),
             max_time: TimeBound::At(Timestamp::MAX),
+            filter: BlockFilter::default(),
+            shard: Shard::ALL,
+            windows: WINDOWS.to_vec(),
+            retention: Retention::default(),
+            downsampling: Downsampling::default(),
+            progress: ProgressStyle::default(),
             merge: MergeOptions::default(),
         }
     }
 }
 
 impl Config {
+    /// Sees that the settings go together.
+    ///
+    /// # Errors
+    /// When samples would be deleted before they are old enough to be downsampled.
+    pub(crate) fn check(&self) -> Result<(), CompactError> {
+        Ok(self.retention.check(self.downsampling)?)
+    }
+
     /// What the planner is told at `now`.
     pub(crate) fn plan_options(&self, now: Timestamp) -> PlanOptions {
         PlanOptions {
-            windows: WINDOWS.to_vec(),
+            windows: self.windows.clone(),
             consistency_delay: millis(self.consistency_delay),
             times: TimeRange {
                 min: self.min_time.resolve(now),
                 max: self.max_time.resolve(now),
             },
+            filter: self.filter.clone(),
+            shard: self.shard,
+            retention: self.retention,
+            downsampling: self.downsampling,
+            memory_budget: self.merge.memory_budget,
             now,
         }
     }

@@ -7,8 +7,9 @@ use std::{
 
 use bucket::BucketError;
 use model::BlockId;
+use tsdb::ChunkError;
 
-use crate::{MergeError, plan::Bytes};
+use crate::{MergeError, RetentionError, plan::Bytes};
 
 /// Why a merge, or all of them, cannot be done.
 #[derive(Debug, thiserror::Error)]
@@ -37,13 +38,40 @@ pub enum CompactError {
         /// Bytes that there are.
         available: u64,
     },
-    /// A block is not in the bucket as the plan has it.
+    /// The settings do not go together.
+    #[error(transparent)]
+    Retention(#[from] RetentionError),
+    /// A block is there no more.
+    #[error("block {block}: expected in the bucket, found no more")]
+    Gone {
+        /// The block.
+        block: BlockId,
+    },
+    /// A block is not in the bucket as its `meta.json` has it.
     #[error("block {block}: {reason}")]
     Block {
         /// The block.
         block: BlockId,
         /// What was expected and found.
         reason: String,
+    },
+    /// A block is damaged in the bucket, and was marked so that it is left alone from now on.
+    #[error("{source}; marked as not to be compacted")]
+    Marked {
+        /// The block.
+        block: BlockId,
+        /// What is wrong with it.
+        source: Box<Self>,
+    },
+    /// A block seems damaged, but it is the copy here that is.
+    #[error(
+        "{source}; {key} in the bucket differs from the copy here, which is fetched anew next time"
+    )]
+    CopyDiffers {
+        /// The object.
+        key: String,
+        /// What is wrong with the copy.
+        source: Box<Self>,
     },
     /// What was uploaded is not what was to be uploaded.
     #[error("{key}: {reason}")]
@@ -80,10 +108,10 @@ impl CompactError {
         move |source| Self::Io { path, source }
     }
 
-    /// The block that is to blame, if what it holds is damaged: no other attempt will go better.
+    /// The block that is to blame, so that the others of its task may be merged without it.
     pub(crate) fn damaged_block(&self) -> Option<BlockId> {
         let error = match self {
-            Self::Block { block, .. } => return Some(*block),
+            Self::Block { block, .. } | Self::Marked { block, .. } => return Some(*block),
             Self::Merge(error) => error,
             _ => return None,
         };
@@ -102,8 +130,111 @@ impl CompactError {
         dir.file_name()?.to_str()?.parse().ok()
     }
 
+    /// The block that is to blame, if what it holds is against its format: no other attempt will go better.
+    ///
+    /// A version or an encoding that is not known here may be known to another release, so it is none of these.
+    pub(crate) fn lasting_damage(&self) -> Option<BlockId> {
+        let lasts = match self {
+            Self::Block { .. } => true,
+            Self::Merge(error) => match error {
+                MergeError::Block { source, .. } => matches!(
+                    source,
+                    tsdb::Error::Corrupt { .. }
+                        | tsdb::Error::Chunk {
+                            source: ChunkError::Corrupt { .. },
+                            ..
+                        }
+                ),
+                MergeError::Chunk { source, .. } => matches!(source, ChunkError::Corrupt { .. }),
+                MergeError::Symbol { .. }
+                | MergeError::Order { .. }
+                | MergeError::Outside { .. } => true,
+                _ => false,
+            },
+            _ => false,
+        };
+        lasts.then(|| self.damaged_block()).flatten()
+    }
+
     /// Whether what was downloaded may be used for another attempt.
     pub(crate) const fn keeps_downloads(&self) -> bool {
         matches!(self, Self::Bucket(_) | Self::Disk { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{BlockMeta, TimeRange, Timestamp};
+
+    use super::*;
+
+    const ID: &str = "01HF8J5JG0RAVB4GMS32W7ZJ2B";
+
+    fn in_block(source: tsdb::Error) -> CompactError {
+        let dir = PathBuf::from("compact/task").join(ID);
+        MergeError::Block { dir, source }.into()
+    }
+
+    fn corrupt() -> ChunkError {
+        ChunkError::Corrupt {
+            bit: 9,
+            expected: "a value",
+            found: "the end of the data".to_owned(),
+        }
+    }
+
+    fn chunk(source: ChunkError) -> tsdb::Error {
+        tsdb::Error::Chunk {
+            file: "chunks/000001".to_owned(),
+            offset: 8,
+            source,
+        }
+    }
+
+    #[test]
+    fn only_what_another_attempt_finds_too_is_a_lasting_damage() {
+        let dir = PathBuf::from("compact/task").join(ID);
+        let block: BlockId = ID.parse().unwrap();
+        let outside = MergeError::Outside {
+            dir: dir.clone(),
+            min: Timestamp(0),
+            max: Timestamp(1),
+            range: TimeRange::ALL,
+        };
+        let reason = String::new();
+        let index = tsdb::Error::truncated("index", 0, 2, 1);
+        for lasting in [
+            in_block(index),
+            in_block(chunk(corrupt())),
+            outside.into(),
+            CompactError::Block { block, reason },
+        ] {
+            assert_eq!(lasting.lasting_damage(), Some(block), "{lasting}");
+            assert_eq!(lasting.damaged_block(), Some(block), "{lasting}");
+        }
+        let io = || io::Error::other("input/output error");
+        let path = dir.join(BlockMeta::FILE);
+        let unreadable = tsdb::Error::Io {
+            path: path.clone(),
+            source: io(),
+        };
+        let newer = tsdb::Error::Version {
+            file: "index".to_owned(),
+            expected: "1 or 2",
+            found: 3,
+        };
+        let full = MergeError::Io {
+            path: path.clone(),
+            source: io(),
+        };
+        for passing in [
+            in_block(unreadable),
+            in_block(newer),
+            full.into(),
+            CompactError::Gone { block },
+            CompactError::io(&path)(io()),
+        ] {
+            assert_eq!(passing.lasting_damage(), None, "{passing}");
+        }
     }
 }

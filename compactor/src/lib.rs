@@ -9,26 +9,32 @@ mod clean;
 mod compaction;
 mod config;
 mod disk;
+mod downsample;
 mod error;
 mod group;
 mod merge;
 mod metrics;
 mod plan;
+mod progress;
 mod run;
+mod shard;
 mod snapshot;
 mod verify;
 
 pub use crate::{
     compaction::Outcome,
     config::{Config, Deps, Repeat, TimeBound},
+    downsample::{Aggregate, DownsampleError, DownsampledChunk, Downsampler},
     error::CompactError,
     group::GroupKey,
     merge::{MergeError, MergeInput, MergeOptions, MergeOutput, merge},
     plan::{
-        Candidate, Covered, CoveredBy, Left, LeftReason, Plan, PlanOptions, Task, WINDOWS, Window,
-        plan,
+        Candidate, Covered, CoveredBy, Downsampling, Expired, GoDuration, Left, LeftReason, Plan,
+        PlanOptions, Retention, RetentionError, Task, Unusable, WINDOWS, Window, plan,
     },
+    progress::ProgressStyle,
     run::{Summary, plan_now, run, run_task},
+    shard::{Shard, ShardError},
 };
 
 /// A duration in milliseconds; the longest there is where it is longer.

@@ -254,14 +254,14 @@ struct Limits {
 
 impl Limits {
     /// An eighth of the budget for a row group (three exist at once: filling, being encoded,
-    /// encoded), a quarter for the spans that are merged at once.
+    /// encoded), a sixteenth for the spans that are merged at once.
     fn of(options: &MergeOptions, inputs: &[Input], threads: usize) -> Self {
         let budget = usize::try_from(options.memory_budget).unwrap_or(usize::MAX);
         let series: usize = inputs.iter().map(|i| i.refs.len()).sum();
         let bytes: u64 = inputs.iter().map(|i| i.block.chunk_bytes()).sum();
         let per_series = usize::try_from(bytes).unwrap_or(usize::MAX) / series.max(1) + 64;
         Self {
-            span_series: (budget / 4 / (threads * 2) / per_series).clamp(256, 32 << 10),
+            span_series: (budget / 16 / (threads * 2) / per_series).clamp(256, 32 << 10),
             row_group_rows: options.row_group_rows,
             row_group_bytes: budget / 8,
         }

@@ -7,6 +7,17 @@ use service::Metrics;
 type ByResolution = Family<[(&'static str, String); 1], Counter>;
 type ByMark = Family<[(&'static str, String); 2], Counter>;
 
+/// Why a damaged block is marked as not to be compacted. Thanos has no word for it, and takes any.
+pub(crate) const DAMAGED: &str = "damaged";
+
+/// The reasons that this compactor marks blocks for, and those that Thanos's alerts know.
+const NO_COMPACT_REASONS: [&str; 4] = [
+    DAMAGED,
+    "index-size-exceeding",
+    "block-index-out-of-order-chunk",
+    "downsample-vertical-compaction",
+];
+
 /// The compactor's metrics.
 #[derive(Clone, Debug)]
 pub(crate) struct CompactMetrics {
@@ -77,7 +88,7 @@ impl CompactMetrics {
             ),
             todo_deletion_blocks: gauge(
                 "thanos_compact_todo_deletion_blocks",
-                "Number of blocks that are marked for deletion and wait for the delete delay",
+                "Number of blocks that have crossed their retention period",
             ),
             series_merged: counter(
                 "varve_compact_series_merged_total",
@@ -106,11 +117,18 @@ impl CompactMetrics {
             ),
         };
         drop(all.marked.get_or_create(&deletion_mark()));
+        for reason in NO_COMPACT_REASONS {
+            drop(all.marked.get_or_create(&no_compact_mark(reason)));
+        }
         all
     }
 
     pub(crate) fn marked_for_deletion(&self) {
         self.marked.get_or_create(&deletion_mark()).inc();
+    }
+
+    pub(crate) fn marked_no_compact(&self, reason: &str) {
+        self.marked.get_or_create(&no_compact_mark(reason)).inc();
     }
 
     pub(crate) fn started(&self, of: Resolution) {
@@ -134,4 +152,34 @@ fn resolution(of: Resolution) -> [(&'static str, String); 1] {
 fn deletion_mark() -> [(&'static str, String); 2] {
     let marker = model::DeletionMark::FILE.to_owned();
     [("marker", marker), ("reason", String::new())]
+}
+
+fn no_compact_mark(reason: &str) -> [(&'static str, String); 2] {
+    let marker = model::NoCompactMark::FILE.to_owned();
+    [("marker", marker), ("reason", reason.to_owned())]
+}
+
+#[cfg(test)]
+mod tests {
+    use service::Exposition;
+
+    use super::*;
+
+    #[test]
+    fn marks_are_counted_from_zero_by_their_reason() {
+        let registry = Metrics::new();
+        let metrics = CompactMetrics::new(&registry);
+        metrics.marked_no_compact(DAMAGED);
+        let text = registry.encode(Exposition::Prometheus);
+        for (mark, reason, count) in [
+            ("deletion-mark.json", "", 0),
+            ("no-compact-mark.json", "damaged", 1),
+            ("no-compact-mark.json", "index-size-exceeding", 0),
+        ] {
+            let line = format!(
+                "thanos_compact_blocks_marked_total{{marker=\"{mark}\",reason=\"{reason}\"}} {count}\n"
+            );
+            assert!(text.contains(&line), "{line} in {text}");
+        }
+    }
 }

@@ -11,6 +11,7 @@
 
 mod duplicates;
 mod left;
+mod retention;
 mod run;
 mod show;
 mod task;
@@ -20,18 +21,27 @@ mod window;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use model::{BlockId, BlockMeta, DeletionMark, NoCompactMark, Resolution, TimeRange, Timestamp};
+use bucket::{BlockFilter, PartialBlock};
+use model::{
+    BlockId, BlockMeta, DeletionMark, NoCompactMark, NoDownsampleMark, Resolution, TimeRange,
+    Timestamp,
+};
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
 pub use self::{
     duplicates::{Covered, CoveredBy},
     left::{Left, LeftReason},
+    retention::{Downsampling, Expired, GoDuration, Retention, RetentionError},
     task::Task,
     window::Window,
 };
-use self::{run::Run, task::bytes_of};
-pub(crate) use self::{show::Bytes, task::Made};
-use crate::group::GroupKey;
+pub(crate) use self::{left::foreign, show::Bytes, task::Made};
+use self::{
+    retention::{Coarser, Verdict},
+    run::Run,
+    task::bytes_of,
+};
+use crate::{Shard, group::GroupKey};
 
 const HOUR: i64 = 3_600_000;
 
@@ -51,6 +61,8 @@ pub struct Candidate {
     pub deletion_mark: Option<DeletionMark>,
     /// The no-compact mark, if it has one.
     pub no_compact_mark: Option<NoCompactMark>,
+    /// The no-downsample mark, if it has one.
+    pub no_downsample_mark: Option<NoDownsampleMark>,
     /// What is wrong with it, if an attempt to merge it has shown that.
     pub damage: Option<String>,
 }
@@ -64,6 +76,16 @@ pub struct PlanOptions {
     pub consistency_delay: i64,
     /// Blocks that lie outside of these times entirely are left.
     pub times: TimeRange,
+    /// Blocks that it does not select are left.
+    pub filter: BlockFilter,
+    /// Blocks of other shards are left.
+    pub shard: Shard,
+    /// How long blocks are kept.
+    pub retention: Retention,
+    /// Whether blocks are downsampled, which their raw samples wait for.
+    pub downsampling: Downsampling,
+    /// Bytes of memory that a merge may take.
+    pub memory_budget: u64,
     /// The time.
     pub now: Timestamp,
 }
@@ -75,8 +97,23 @@ pub struct Plan {
     pub tasks: Vec<Task>,
     /// Blocks whose samples another block holds: to be marked for deletion.
     pub covered: Vec<Covered>,
+    /// Blocks older than blocks of their resolution are kept: to be marked for deletion.
+    pub expired: Vec<Expired>,
     /// Every other block.
     pub left: Vec<Left>,
+    /// Blocks of `tasks` and `left` that would be in `expired`, had they been downsampled.
+    pub overdue: Vec<Expired>,
+    /// Blocks whose `meta.json` is missing or cannot be read; the planner itself knows of none.
+    pub unusable: Vec<Unusable>,
+}
+
+/// A block that cannot be planned for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unusable {
+    /// Where it is in the bucket.
+    pub root: String,
+    /// What was expected and found.
+    pub reason: String,
 }
 
 /// Plans the merges of all groups.
@@ -84,14 +121,22 @@ pub struct Plan {
 pub fn plan(blocks: &[Candidate], options: &PlanOptions) -> Plan {
     let mut groups: BTreeMap<GroupKey, Vec<&Candidate>> = BTreeMap::new();
     let mut plan = Plan::default();
+    let coarser = Coarser::of(blocks);
     for block in blocks {
-        match left::unseen(block, options) {
-            Some(reason) => plan.left.push(Left::new(block, reason)),
-            None => groups
-                .entry(GroupKey::of(&block.meta))
-                .or_default()
-                .push(block),
+        if let Some(reason) = left::unseen(block, options) {
+            plan.left.push(Left::new(block, reason));
+            continue;
         }
+        match options.retention.verdict(block, &coarser, options) {
+            Verdict::Mark(expired) => {
+                plan.expired.push(expired);
+                continue;
+            }
+            Verdict::Hold(expired) => plan.overdue.push(expired),
+            Verdict::Keep => {}
+        }
+        let group = groups.entry(GroupKey::of(&block.meta)).or_default();
+        group.push(block);
     }
     for (group, mut blocks) in groups {
         blocks.sort_unstable_by_key(|b| (b.meta.min_time, b.meta.ulid));
@@ -122,14 +167,16 @@ fn plan_group(group: GroupKey, blocks: &[&Candidate], options: &PlanOptions, pla
         let (complete, rest) = window::complete(open, length, seen.high);
         open = rest;
         for (window, runs) in complete {
-            finish_window(group, Some(window), runs, plan);
+            finish_window(group, Some(window), runs, options, plan);
         }
     }
     for run in open {
         match options.windows.iter().find_map(|l| run.window(*l)) {
             Some(window) => run.leave(&LeftReason::WindowOpen { window }, plan),
             // Across the boundary of even the largest windows: on its own, once nothing can join it.
-            None if run.max <= seen.high => finish_window(group, None, vec![run], plan),
+            None if run.max <= seen.high => {
+                finish_window(group, None, vec![run], options, plan);
+            }
             None => {
                 let window = Window {
                     start: run.min,
@@ -142,7 +189,13 @@ fn plan_group(group: GroupKey, blocks: &[&Candidate], options: &PlanOptions, pla
 }
 
 /// Makes tasks of a window in which nothing more is awaited.
-fn finish_window(group: GroupKey, window: Option<Window>, runs: Vec<Run<'_>>, plan: &mut Plan) {
+fn finish_window(
+    group: GroupKey,
+    window: Option<Window>,
+    runs: Vec<Run<'_>>,
+    options: &PlanOptions,
+    plan: &mut Plan,
+) {
     if let Some(awaited) = runs.iter().find_map(Run::awaited) {
         for run in runs {
             run.leave(&LeftReason::WaitsFor { block: awaited }, plan);
@@ -152,7 +205,8 @@ fn finish_window(group: GroupKey, window: Option<Window>, runs: Vec<Run<'_>>, pl
     let mut task: Vec<&Candidate> = Vec::new();
     let end_task = |blocks: Vec<&Candidate>, plan: &mut Plan| {
         if !blocks.is_empty() {
-            plan.tasks.push(Task::new(group, window, &blocks));
+            let memory = options.memory_budget;
+            plan.tasks.push(Task::new(group, window, &blocks, memory));
         }
     };
     for run in runs {
@@ -186,6 +240,15 @@ impl Seen {
     }
 }
 
+impl From<&PartialBlock> for Unusable {
+    fn from(block: &PartialBlock) -> Self {
+        Self {
+            root: block.objects.root.clone(),
+            reason: block.reason.clone(),
+        }
+    }
+}
+
 impl PlanOptions {
     /// Thanos's defaults at `now`.
     #[must_use]
@@ -194,6 +257,11 @@ impl PlanOptions {
             windows: WINDOWS.to_vec(),
             consistency_delay: HOUR / 2,
             times: TimeRange::ALL,
+            filter: BlockFilter::default(),
+            shard: Shard::ALL,
+            retention: Retention::default(),
+            downsampling: Downsampling::On,
+            memory_budget: 256 << 20,
             now,
         }
     }

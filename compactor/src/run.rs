@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CompactError, Config, Deps, Outcome, Plan, Repeat, Task, clean::Cleaner,
+    CompactError, Config, Deps, Outcome, Plan, Repeat, Task, Unusable, clean::Cleaner,
     compaction::Compaction, metrics::CompactMetrics, plan, snapshot::Blocks,
 };
 
@@ -22,6 +22,10 @@ pub struct Summary {
     pub merged: Vec<(String, Outcome)>,
     /// Blocks that were marked because another block holds their samples, sources of merges apart.
     pub covered: Vec<BlockId>,
+    /// Blocks that were marked because they are older than blocks of their resolution are kept.
+    pub expired: Vec<BlockId>,
+    /// Blocks that turned out to be damaged and were marked so that no later run takes them; each is in `failed` too.
+    pub no_compact: Vec<BlockId>,
     /// Blocks that were deleted.
     pub deleted: Vec<BlockId>,
     /// What could not be done: a task or a block, with the reason. The rest went on.
@@ -33,7 +37,8 @@ pub struct Summary {
 /// With [`Repeat::Every`] nothing ends it but `shutdown`: an error waits for the next turn.
 ///
 /// # Errors
-/// When the bucket cannot be listed. What concerns one task or block is in the summary.
+/// When the settings do not go together or the bucket cannot be listed. What concerns one task or block is in the
+/// summary.
 pub async fn run(
     config: Config,
     bucket: Bucket,
@@ -58,7 +63,9 @@ pub async fn run(
 pub async fn plan_now(config: Config, bucket: Bucket, deps: Deps) -> Result<Plan, CompactError> {
     let mut compactor = Compactor::new(config, bucket, deps)?;
     let snapshot = compactor.fetcher.fetch().await?;
-    Ok(compactor.plan(&Blocks::new(&snapshot)))
+    let mut plan = compactor.plan(&Blocks::new(&snapshot));
+    plan.unusable = snapshot.partial.iter().map(Unusable::from).collect();
+    Ok(plan)
 }
 
 /// Does one task of those that are planned now.
@@ -92,12 +99,13 @@ struct Compactor {
     deps: Deps,
     metrics: CompactMetrics,
     fetcher: MetaFetcher,
-    /// Blocks that turned out to be damaged, with what is wrong.
+    /// Blocks that turned out to be damaged in this iteration, with what is wrong.
     set_aside: BTreeMap<BlockId, String>,
 }
 
 impl Compactor {
     fn new(config: Config, bucket: Bucket, deps: Deps) -> Result<Self, CompactError> {
+        config.check()?;
         let fetcher = MetaFetcher::new(
             bucket.clone(),
             Some(config.data_dir.join("meta-syncer")),
@@ -139,6 +147,8 @@ impl Compactor {
     /// Does all there is to do now.
     async fn iterate(&mut self) -> Result<Summary, CompactError> {
         let mut summary = Summary::default();
+        // What was marked is known by its mark; the rest may go better now.
+        self.set_aside.clear();
         let mut tried: BTreeSet<String> = BTreeSet::new();
         loop {
             let snapshot = self.fetcher.fetch().await?;
@@ -150,6 +160,7 @@ impl Compactor {
             let plan = self.plan(&blocks);
             cleaner.clean_work_dir(&plan, &mut summary).await;
             cleaner.mark_covered(&plan, &blocks, &mut summary).await;
+            cleaner.mark_expired(&plan, &blocks, &mut summary).await;
             let mut progress = false;
             for task in plan.tasks {
                 let id = task.id.clone();
@@ -157,9 +168,12 @@ impl Compactor {
                     continue;
                 }
                 progress = true;
+                let inputs = gauge(task.inputs.len());
                 if let Err(error) = self.run_task(task, &blocks, &mut summary).await {
                     summary.failed.push((id, error));
                 }
+                self.metrics.todo_compactions.dec();
+                self.metrics.todo_compaction_blocks.dec_by(inputs);
             }
             // What was merged, or set aside, may let something else be merged.
             if !progress {
@@ -190,6 +204,9 @@ impl Compactor {
                 if let Some(block) = error.damaged_block() {
                     self.set_aside.insert(block, error.to_string());
                 }
+                if let CompactError::Marked { block, .. } = error {
+                    summary.no_compact.push(block);
+                }
                 return Err(error);
             }
         };
@@ -205,11 +222,11 @@ impl Compactor {
             &blocks.candidates(&self.set_aside),
             &self.config.plan_options(now),
         );
-        let gauge = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        self.metrics.todo_compactions.set(gauge(plan.tasks.len()));
-        self.metrics
-            .todo_compaction_blocks
-            .set(gauge(plan.blocks_to_merge()));
+        let metrics = &self.metrics;
+        metrics.todo_compactions.set(gauge(plan.tasks.len()));
+        let blocks = gauge(plan.blocks_to_merge());
+        metrics.todo_compaction_blocks.set(blocks);
+        metrics.todo_deletion_blocks.set(gauge(plan.expired.len()));
         plan
     }
 
@@ -227,4 +244,8 @@ impl Compactor {
             metrics: &self.metrics,
         }
     }
+}
+
+fn gauge(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
 }

@@ -32,6 +32,7 @@ impl Blocks {
             bytes: view.objects.files.values().map(|o| o.size).sum(),
             deletion_mark: view.deletion_mark.clone(),
             no_compact_mark: view.no_compact_mark.clone(),
+            no_downsample_mark: view.no_downsample_mark.clone(),
             damage: set_aside.get(&view.objects.id).cloned(),
         };
         self.iter().map(candidate).collect()

@@ -77,7 +77,8 @@ pub(crate) async fn uploaded(
             );
             return Err(CompactError::Differs { key, reason });
         }
-        same_bytes(claim, file, bucket).await?;
+        let path = claim.dir.join(&file.rel_path);
+        same_bytes(&path, &key, file.size_bytes, bucket).await?;
     }
     for (number, expected) in claim.output.shards.iter().enumerate() {
         let number = u32::try_from(number).unwrap_or(u32::MAX);
@@ -118,18 +119,23 @@ async fn footer(
     }
 }
 
-/// Compares a file in the bucket with the one here.
-async fn same_bytes(claim: &Claim, file: &FileMeta, bucket: &Bucket) -> Result<(), CompactError> {
-    let key = &format!("{}/{}", claim.root, file.rel_path);
-    let path = claim.dir.join(&file.rel_path);
-    let here = &Arc::new(File::open(&path).map_err(CompactError::io(&path))?);
-    let path = &path;
+/// Compares an object of `size` bytes with the file here.
+///
+/// # Errors
+/// [`CompactError::Differs`] when they are not the same; when one of them cannot be read.
+pub(crate) async fn same_bytes(
+    path: &Path,
+    key: &str,
+    size: u64,
+    bucket: &Bucket,
+) -> Result<(), CompactError> {
+    let here = &Arc::new(File::open(path).map_err(CompactError::io(path))?);
     let part = |range: Range<u64>| async move {
         let there = bucket.get_range(key, range.clone()).await?;
         let expected = range.end - range.start;
         if there.len() as u64 != expected {
             return Err(CompactError::Differs {
-                key: key.clone(),
+                key: key.to_owned(),
                 reason: format!(
                     "expected {expected} bytes from {}, found {}",
                     range.start,
@@ -142,13 +148,13 @@ async fn same_bytes(claim: &Claim, file: &FileMeta, bucket: &Bucket) -> Result<(
         match crate::blocking::blocking(move || first_difference(&here, start, &there)).await {
             Ok(None) => Ok(()),
             Ok(Some(at)) => Err(CompactError::Differs {
-                key: key.clone(),
-                reason: format!("byte {at} is not the one that was uploaded"),
+                key: key.to_owned(),
+                reason: format!("byte {at} is not the one in {}", path.display()),
             }),
             Err(error) => Err(CompactError::io(path)(error)),
         }
     };
-    stream::iter(parts(file.size_bytes))
+    stream::iter(parts(size))
         .map(part)
         .buffer_unordered(PARTS)
         .try_collect::<()>()

@@ -106,7 +106,7 @@ func writeBlock(history []Series, dir string, from, to int64) error {
 	ctx := context.Background()
 	// The head takes samples of the last half of its range only, and here each
 	// series comes as a whole after the one before.
-	w, err := tsdb.NewBlockWriter(slog.New(slog.DiscardHandler), dir, 2*BlockDuration)
+	w, err := tsdb.NewBlockWriter(slog.New(slog.DiscardHandler), dir, 2*(to-from))
 	if err != nil {
 		return err
 	}

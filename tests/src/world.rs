@@ -82,6 +82,12 @@ impl World {
         self.dir.path().join("tsdb")
     }
 
+    /// The folder of the compactor.
+    #[must_use]
+    pub fn compactor_dir(&self) -> PathBuf {
+        self.dir.path().join("compactor")
+    }
+
     /// A folder for files of the test.
     #[must_use]
     pub fn scratch(&self) -> PathBuf {
@@ -143,9 +149,22 @@ impl World {
     /// # Errors
     /// As the compactor says.
     pub async fn compact_bucket(&self, bucket: Bucket) -> anyhow::Result<compactor::Summary> {
+        self.compact_with(compactor::Config::default(), bucket)
+            .await
+    }
+
+    /// One run of the compactor with these settings, but in its own folder.
+    ///
+    /// # Errors
+    /// As the compactor says.
+    pub async fn compact_with(
+        &self,
+        config: compactor::Config,
+        bucket: Bucket,
+    ) -> anyhow::Result<compactor::Summary> {
         let config = compactor::Config {
-            data_dir: self.dir.path().join("compactor"),
-            ..compactor::Config::default()
+            data_dir: self.compactor_dir(),
+            ..config
         };
         let metrics = Metrics::new();
         let deps = compactor::Deps {

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use bucket::BucketConfig;
 use compactor::{Outcome, Summary};
-use model::{BlockId, BlockMeta, Matcher, TimeRange};
+use model::{BlockId, BlockMeta, Matcher, NoCompactMark, NoCompactReason, TimeRange};
 use proto::thanos::{PartialResponseStrategy, SeriesRequest};
 use tests::{
-    Answer, CapturedLog, MERGED, RunningGateway, SAMPLE, World, ids, matcher, sample_dir,
-    series_request,
+    Answer, CapturedLog, Failure, Fault, MERGED, RunningGateway, SAMPLE, When, World, ids, matcher,
+    sample_dir, series_request,
 };
 use tonic::Code;
 
@@ -137,10 +137,41 @@ async fn assert_set_aside(world: &World, object: &str, place: &str) -> anyhow::R
     let mut sources: Vec<&str> = SAMPLE[..MERGED].to_vec();
     sources.remove(DAMAGED);
     assert_eq!(marked(world), ids(&sources)?);
+    assert_left_from_now_on(world, &summary, file).await?;
 
     gateway.sync().await?;
     assert_served_but_for_one(&gateway, &others, object, place).await?;
     gateway.stop().await
+}
+
+/// The damaged block is marked, with what is wrong in `file`, and the next run leaves it without another attempt.
+async fn assert_left_from_now_on(
+    world: &World,
+    summary: &Summary,
+    file: &str,
+) -> anyhow::Result<()> {
+    assert_eq!(summary.no_compact, ids(&[SAMPLE[DAMAGED]])?);
+    let key = format!("{}/no-compact-mark.json", SAMPLE[DAMAGED]);
+    let mark: NoCompactMark = serde_json::from_slice(&world.s3.object(&key).context("a mark")?)?;
+    assert_eq!(mark.reason, NoCompactReason::Other("damaged".to_owned()));
+    let details = &mark.details;
+    assert!(
+        details.contains(file) && details.contains("expected"),
+        "{details}"
+    );
+    let here = world.compactor_dir().display().to_string();
+    assert!(!details.contains(&here), "{details}");
+    world.s3.take_log();
+    let again = world.compact().await?;
+    assert_eq!(failures(&again), Vec::<String>::new());
+    let read: Vec<_> = world
+        .s3
+        .take_log()
+        .into_iter()
+        .filter(|r| r.key.starts_with(SAMPLE[DAMAGED]) && r.key.ends_with(file))
+        .collect();
+    assert!(read.is_empty(), "{read:?}");
+    Ok(())
 }
 
 async fn assert_served_but_for_one(
@@ -179,6 +210,46 @@ async fn a_flipped_bit_in_a_chunk_is_named_and_its_block_set_aside() -> anyhow::
     bytes[middle] ^= 1;
     world.s3.put(&key, bytes);
     assert_set_aside(&world, &key, "at byte ").await
+}
+
+#[tokio::test]
+async fn a_copy_that_went_bad_here_does_not_blame_the_block() -> anyhow::Result<()> {
+    let world = world().await?;
+    // A run that the bucket refuses to write for keeps its downloads.
+    world.s3.inject(Fault {
+        when: When::WritesFrom(0),
+        failure: Failure::Refused,
+    });
+    let stopped = world.compact().await?;
+    assert_eq!(failures(&stopped).len(), 1, "{stopped:?}");
+    world.s3.heal();
+    let copy = copy_of(&world, &format!("{}/chunks/000001", SAMPLE[DAMAGED]))?;
+    let mut bytes = std::fs::read(&copy)?;
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&copy, bytes)?;
+    let summary = world.compact().await?;
+    let failures_of = failures(&summary);
+    assert!(
+        failures_of.len() == 1 && failures_of[0].contains("differs from the copy here"),
+        "{failures_of:#?}"
+    );
+    assert!(summary.no_compact.is_empty(), "{summary:?}");
+    let summary = world.compact().await?;
+    assert_eq!(failures(&summary), Vec::<String>::new());
+    assert_eq!(merged(&summary), 1, "{summary:?}");
+    Ok(())
+}
+
+/// Where an object lies in the work folder.
+fn copy_of(world: &World, object: &str) -> anyhow::Result<PathBuf> {
+    for task in std::fs::read_dir(world.compactor_dir().join("compact"))? {
+        let path = task?.path().join(object);
+        if path.try_exists()? {
+            return Ok(path);
+        }
+    }
+    anyhow::bail!("no copy of {object}")
 }
 
 #[tokio::test]

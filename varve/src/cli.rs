@@ -3,12 +3,18 @@
 //! Names, defaults and spellings are Thanos's where the meaning is the same.
 
 mod accepted;
+mod compact;
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind};
 use service::{LogFormat, LogLevel};
 
+pub(crate) use self::compact::{CompactArgs, CompactCommand};
 use crate::values::{self, LabelFlag, ListenAddress, Moment};
 
 /// Long-term storage for Prometheus: a sidecar, a compactor to Parquet and a store gateway that
@@ -79,7 +85,8 @@ pub(crate) enum Level {
 /// Forms of a log line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Format {
-    /// `key=value` pairs.
+    /// `key=value` pairs; the journal takes them too.
+    #[value(alias = "journald")]
     Logfmt,
     /// One JSON object a line.
     Json,
@@ -91,12 +98,13 @@ pub(crate) struct HttpArgs {
     /// Listen address for HTTP: /metrics, /-/healthy, /-/ready.
     #[arg(
         long = "http-address",
+        global = true,
         default_value = "0.0.0.0:10902",
         value_name = "HOST:PORT"
     )]
     pub(crate) http_address: ListenAddress,
     /// How long HTTP requests under way are waited for at the end.
-    #[arg(long = "http-grace-period", default_value = "2m", value_name = "DURATION", value_parser = values::duration)]
+    #[arg(long = "http-grace-period", global = true, default_value = "2m", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) http_grace_period: Duration,
 }
 
@@ -120,13 +128,17 @@ pub(crate) struct GrpcArgs {
 
 /// The bucket.
 #[derive(Debug, Args)]
-#[group(multiple = false)]
 pub(crate) struct ObjstoreArgs {
     /// YAML file that says where the bucket is, as Thanos has it; $(VAR) is taken from the environment.
-    #[arg(long = "objstore.config-file", value_name = "PATH")]
+    #[arg(
+        long = "objstore.config-file",
+        global = true,
+        conflicts_with = "objstore_config",
+        value_name = "PATH"
+    )]
     pub(crate) objstore_config_file: Option<PathBuf>,
     /// The same YAML, given here.
-    #[arg(long = "objstore.config", value_name = "YAML")]
+    #[arg(long = "objstore.config", global = true, value_name = "YAML")]
     pub(crate) objstore_config: Option<String>,
 }
 
@@ -136,6 +148,7 @@ pub(crate) struct TimeArgs {
     /// Start of the time range to work on, RFC 3339 or relative to now as in -2w.
     #[arg(
         long = "min-time",
+        global = true,
         default_value = "0000-01-01T00:00:00Z",
         value_name = "TIME",
         allow_hyphen_values = true
@@ -144,6 +157,7 @@ pub(crate) struct TimeArgs {
     /// End of the time range to work on, RFC 3339 or relative to now as in -2w.
     #[arg(
         long = "max-time",
+        global = true,
         default_value = "9999-12-31T23:59:59Z",
         value_name = "TIME",
         allow_hyphen_values = true
@@ -196,49 +210,6 @@ pub(crate) struct SidecarArgs {
     pub(crate) grpc: GrpcArgs,
 }
 
-/// `varve compact`.
-#[derive(Debug, Args)]
-pub(crate) struct CompactArgs {
-    /// Folder for blocks at work.
-    #[arg(long = "data-dir", default_value = "./data", value_name = "PATH")]
-    pub(crate) data_dir: PathBuf,
-    /// Least age of a block before it is touched.
-    #[arg(long = "consistency-delay", default_value = "30m", value_name = "DURATION", value_parser = values::duration)]
-    pub(crate) consistency_delay: Duration,
-    /// Time between marking a block for deletion and deleting it.
-    #[arg(long = "delete-delay", default_value = "48h", value_name = "DURATION", value_parser = values::duration)]
-    pub(crate) delete_delay: Duration,
-    /// Do not end after all is done, wait for new work.
-    #[arg(short = 'w', long = "wait")]
-    pub(crate) wait: bool,
-    /// Pause between two runs with --wait.
-    #[arg(long = "wait-interval", default_value = "5m", value_name = "DURATION", value_parser = values::duration)]
-    pub(crate) wait_interval: Duration,
-    /// How many meta.json are fetched at once.
-    #[arg(
-        long = "block-meta-fetch-concurrency",
-        value_name = "N",
-        default_value_t = 32
-    )]
-    pub(crate) meta_fetch_concurrency: usize,
-    /// How many blocks of a group are downloaded at once.
-    #[arg(
-        long = "compact.blocks-fetch-concurrency",
-        value_name = "N",
-        default_value_t = 4
-    )]
-    pub(crate) blocks_fetch_concurrency: usize,
-    /// Memory that a merge may take.
-    #[arg(long = "compact.memory-budget", default_value = "256MB", value_name = "SIZE", value_parser = values::bytes)]
-    pub(crate) memory_budget: u64,
-    #[command(flatten)]
-    pub(crate) time: TimeArgs,
-    #[command(flatten)]
-    pub(crate) objstore: ObjstoreArgs,
-    #[command(flatten)]
-    pub(crate) http: HttpArgs,
-}
-
 /// `varve store`.
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {
@@ -268,6 +239,7 @@ pub(crate) struct StoreArgs {
     /// Most series that one request may touch; 0 is no limit.
     #[arg(
         long = "store.limits.request-series",
+        alias = "store.grpc.touched-series-limit",
         value_name = "N",
         default_value_t = 0
     )]
@@ -275,6 +247,7 @@ pub(crate) struct StoreArgs {
     /// Most samples that one request may touch, at 120 a chunk; 0 is no limit.
     #[arg(
         long = "store.limits.request-samples",
+        alias = "store.grpc.series-sample-limit",
         value_name = "N",
         default_value_t = 0
     )]
@@ -358,9 +331,14 @@ impl Cli {
     /// The arguments of this process, and what to say of those that have no effect. Arguments that are wrong end it
     /// with one message and status 2; `--help` and `--version` end it too.
     pub(crate) fn read() -> (Self, Vec<String>) {
-        let (words, said) = accepted::without_effect(std::env::args_os());
-        match Self::parse_words(words) {
-            Ok(cli) => (cli, said),
+        let line = accepted::accept(std::env::args_os());
+        if let Some(refused) = line.refused.first() {
+            Self::command()
+                .error(ErrorKind::InvalidValue, refused)
+                .exit();
+        }
+        match Self::parse_words(line.words) {
+            Ok(cli) => (cli, line.said),
             Err(error) => error.exit(),
         }
     }
@@ -408,12 +386,20 @@ impl From<Format> for LogFormat {
 impl ObjstoreArgs {
     /// The YAML, if any was given.
     pub(crate) fn yaml(&self) -> anyhow::Result<Option<String>> {
-        match (&self.objstore_config_file, &self.objstore_config) {
-            (Some(path), _) => std::fs::read_to_string(path)
-                .map(Some)
-                .map_err(|e| anyhow::anyhow!("reading {}: {e}", path.display())),
-            (None, yaml) => Ok(yaml.clone()),
-        }
+        content(
+            self.objstore_config_file.as_deref(),
+            self.objstore_config.as_deref(),
+        )
+    }
+}
+
+/// What a flag holds, or the file that its `-file` names.
+pub(crate) fn content(file: Option<&Path>, inline: Option<&str>) -> anyhow::Result<Option<String>> {
+    match file {
+        Some(path) => std::fs::read_to_string(path)
+            .map(Some)
+            .map_err(|e| anyhow::anyhow!("reading {}: {e}", path.display())),
+        None => Ok(inline.map(str::to_owned)),
     }
 }
 

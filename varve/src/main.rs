@@ -12,11 +12,15 @@ use std::{
 
 use anyhow::Context as _;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, CompactCommand};
 
 fn main() -> ExitCode {
     let (cli, without_effect) = Cli::read();
-    let by_hand = matches!(cli.command, Command::Tools(_));
+    let by_hand = match &cli.command {
+        Command::Tools(_) => true,
+        Command::Compact(args) => matches!(args.command, Some(CompactCommand::Plan { .. })),
+        _ => false,
+    };
     match run(cli, &without_effect) {
         Ok(code) => code,
         Err(error) if by_hand => {

@@ -31,6 +31,9 @@ pub(crate) enum ValueError {
     /// No address.
     #[error("{0:?} is no address to listen on such as 0.0.0.0:10902 or :10902")]
     Address(String),
+    /// No shard.
+    #[error("{0:?} is no shard such as 0/4, or 4 with JOB_COMPLETION_INDEX in the environment")]
+    Shard(String),
     /// No label.
     #[error("{0:?} is no label such as cluster=\"eu-1\"")]
     Label(String),
@@ -234,6 +237,31 @@ impl fmt::Display for LabelFlag {
     }
 }
 
+/// A part of the work: `index/count`, or only the count where the environment tells the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ShardFlag {
+    /// Which of them, from 0 on.
+    pub(crate) index: Option<u32>,
+    /// How many there are.
+    pub(crate) count: u32,
+}
+
+impl FromStr for ShardFlag {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let number = |text: &str| text.parse::<u32>().ok();
+        let (index, count) = match text.split_once('/') {
+            Some((index, count)) => (number(index).map(Some), number(count)),
+            None => (Some(None), number(text)),
+        };
+        match (index, count) {
+            (Some(index), Some(count)) if count > index.unwrap_or(0) => Ok(Self { index, count }),
+            _ => Err(ValueError::Shard(text.to_owned())),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -306,6 +334,16 @@ mod tests {
             .await
             .unwrap();
         assert!(local.local_addr().unwrap().ip().is_loopback());
+    }
+
+    #[test]
+    fn a_shard_is_an_index_and_a_count_or_a_count() {
+        let shard = |index, count| Ok(ShardFlag { index, count });
+        assert_eq!("3/4".parse(), shard(Some(3), 4));
+        assert_eq!("4".parse(), shard(None, 4));
+        for wrong in ["", "4/4", "0", "/4", "1/", "-1/4", "1/4/5"] {
+            assert!(wrong.parse::<ShardFlag>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

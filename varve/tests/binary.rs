@@ -205,14 +205,26 @@ fn the_three_daemons_share_a_bucket_one_after_another() -> anyhow::Result<()> {
         &bucket,
         http,
     ];
-    for merged in ["merged=1", "merged=0"] {
-        let compacted = run(&compact)?;
-        let said = text(&compacted.stderr);
-        assert!(
-            compacted.status.success() && said.contains(merged),
-            "{said}"
-        );
-    }
+    let planned = plan(&compact)?;
+    let task = planned["tasks"][0]["id"].as_str().context("a task")?;
+    let text_of = text(&run(&[&compact[..], &["plan"]].concat())?.stdout);
+    assert!(text_of.contains(&format!("(task {task})")), "{text_of}");
+    let done = run(&[&compact[..], &["run", "--task", task]].concat())?;
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let after = plan(&compact)?;
+    assert_eq!(after["tasks"], serde_json::json!([]));
+    let again = run(&[&compact[..], &["run", "--task", task]].concat())?;
+    let said = text(&again.stderr);
+    assert!(
+        again.status.code() == Some(1) && said.contains("no task"),
+        "{said}"
+    );
+    let compacted = run(&compact)?;
+    let said = text(&compacted.stderr);
+    assert!(
+        compacted.status.success() && said.contains("merged=0"),
+        "{said}"
+    );
     let grpc = "--grpc-address=127.0.0.1:0";
     let mut store = Daemon::start(&["store", "--data-dir", &data, &bucket, http, grpc])?;
     let address = store.address("listening for serving gRPC")?;
@@ -222,6 +234,13 @@ fn the_three_daemons_share_a_bucket_one_after_another() -> anyhow::Result<()> {
     let said = store.end()?;
     assert!(said.contains("signal=SIGTERM"), "{said}");
     Ok(())
+}
+
+/// What `varve compact plan` tells programs.
+fn plan(compact: &[&str]) -> anyhow::Result<serde_json::Value> {
+    let out = run(&[compact, &["plan", "--output=json"]].concat())?;
+    ensure!(out.status.success(), "{}", text(&out.stderr));
+    Ok(serde_json::from_slice(&out.stdout)?)
 }
 
 #[test]
@@ -246,6 +265,16 @@ fn what_is_wrong_is_one_error_and_a_status() -> anyhow::Result<()> {
             ],
             1,
             "unknown field `bukket`",
+        ),
+        (
+            &["compact", "--deduplication.func=penalty"],
+            2,
+            "error: --deduplication.func \"penalty\" cannot be honoured: ",
+        ),
+        (
+            &["compact", "plan"],
+            1,
+            "error: no bucket: --objstore.config-file or --objstore.config says",
         ),
         (
             &["store", http, "--objstore.config-file=/nowhere.yaml"],
@@ -277,6 +306,30 @@ fn what_is_wrong_is_one_error_and_a_status() -> anyhow::Result<()> {
             "{args:?}: {said}"
         );
     }
+    Ok(())
+}
+
+#[test]
+fn a_retention_that_would_outrun_downsampling_ends_it_at_the_start() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let bucket = format!(
+        "--objstore.config={{type: FILESYSTEM, config: {{directory: {}}}}}",
+        dir.path().display()
+    );
+    let line = [
+        "compact",
+        "--http-address=127.0.0.1:0",
+        "--retention.resolution-raw=30h",
+        &bucket,
+    ];
+    let out = run(&line)?;
+    let said = text(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    let expected = "retention of raw samples: expected 0d or at least 40h0m0s";
+    assert!(said.contains(expected), "{said}");
+    let data = format!("--data-dir={}", dir.path().join("data").display());
+    let out = run(&[&line[..], &["--downsampling.disable", &data]].concat())?;
+    assert!(out.status.success(), "{}", text(&out.stderr));
     Ok(())
 }
 

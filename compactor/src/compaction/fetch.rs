@@ -13,10 +13,10 @@ use crate::{CompactError, Config, Task, blocking::blocking, snapshot::Blocks};
 
 /// A file of a source.
 #[derive(Debug)]
-struct Wanted {
-    key: String,
-    path: PathBuf,
-    size: u64,
+pub(super) struct Wanted {
+    pub(super) key: String,
+    pub(super) path: PathBuf,
+    pub(super) size: u64,
 }
 
 /// Downloads the sources of a task into `dir/<ULID>`, and returns these folders in the task's order.
@@ -36,8 +36,7 @@ pub(super) async fn inputs(
     let mut dirs = Vec::new();
     for id in task.input_ids() {
         let Some(view) = blocks.get(id) else {
-            let reason = "expected in the bucket, found no more".to_owned();
-            return Err(CompactError::Block { block: id, reason });
+            return Err(CompactError::Gone { block: id });
         };
         let to = dir.join(id.to_string());
         let meta = view.meta.encode();
@@ -63,7 +62,10 @@ fn prepare(dir: &Path, meta: &[u8]) -> Result<(), CompactError> {
 }
 
 /// The files that make up a TSDB block. Marks and what is none of its own are left.
-fn files(view: &BlockView, to: &Path) -> Result<Vec<Wanted>, CompactError> {
+///
+/// # Errors
+/// When they are not those that its `meta.json` states.
+pub(super) fn files(view: &BlockView, to: &Path) -> Result<Vec<Wanted>, CompactError> {
     let objects = &view.objects;
     if !objects.files.contains_key("index") {
         return Err(CompactError::Block {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use model::{BlockId, NoCompactReason, Timestamp};
+use model::{BlockId, BlockMeta, NoCompactReason, Timestamp};
 use serde::Serialize;
 
 use super::{Candidate, PlanOptions, Window, show::Moment};
@@ -26,6 +26,10 @@ pub struct Left {
 pub enum LeftReason {
     /// It lies outside of the times to work on.
     OutsideTimes,
+    /// The labels that it has are not those to work on.
+    NotSelected,
+    /// Its group is another compactor's.
+    OtherShard,
     /// It is going to be deleted.
     MarkedForDeletion {
         /// When it was marked, unix **seconds**.
@@ -83,11 +87,24 @@ impl Left {
     }
 }
 
+/// Why this compactor has nothing to do with a block, if so.
+pub(crate) fn foreign(meta: &BlockMeta, options: &PlanOptions) -> Option<LeftReason> {
+    let labels = meta.external_labels();
+    if meta.max_time < options.times.min || meta.min_time > options.times.max {
+        Some(LeftReason::OutsideTimes)
+    } else if !options.filter.selects(meta.ulid, &labels) {
+        Some(LeftReason::NotSelected)
+    } else if !options.shard.has(&labels) {
+        Some(LeftReason::OtherShard)
+    } else {
+        None
+    }
+}
+
 /// Why the planner does not look at a block at all, if so.
 pub(super) fn unseen(block: &Candidate, options: &PlanOptions) -> Option<LeftReason> {
-    let meta = &block.meta;
-    if meta.max_time < options.times.min || meta.min_time > options.times.max {
-        return Some(LeftReason::OutsideTimes);
+    if let Some(reason) = foreign(&block.meta, options) {
+        return Some(reason);
     }
     let mark = block.deletion_mark.as_ref()?;
     Some(LeftReason::MarkedForDeletion {
@@ -129,6 +146,8 @@ impl LeftReason {
     pub const fn word(&self) -> &'static str {
         match self {
             Self::OutsideTimes => "outside-times",
+            Self::NotSelected => "not-selected",
+            Self::OtherShard => "other-shard",
             Self::MarkedForDeletion { .. } => "marked-for-deletion",
             Self::TooFresh { .. } => "too-fresh",
             Self::NoCompact { .. } => "no-compact",
@@ -148,6 +167,8 @@ impl fmt::Display for LeftReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OutsideTimes => f.write_str("outside of the times to work on"),
+            Self::NotSelected => f.write_str("not selected by its labels"),
+            Self::OtherShard => f.write_str("its group is another shard's"),
             Self::MarkedForDeletion { deletion_time } => {
                 let at = Timestamp(deletion_time.saturating_mul(1000));
                 write!(f, "marked for deletion at {}", Moment(at))

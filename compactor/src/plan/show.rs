@@ -7,7 +7,7 @@ use std::{
 
 use model::Timestamp;
 
-use super::Plan;
+use super::{Plan, retention};
 
 /// A time that is written as RFC 3339 in UTC.
 pub(crate) struct Moment(pub(crate) Timestamp);
@@ -58,7 +58,7 @@ impl fmt::Display for Plan {
         for task in &self.tasks {
             writeln!(
                 f,
-                "merge {} block{} of {} into one of {} to {}: {} to read, {} of disk (task {})",
+                "merge {} block{} of {} into one of {} to {}: {} to read, {} of disk, {} of memory (task {})",
                 task.inputs.len(),
                 if task.inputs.len() == 1 { "" } else { "s" },
                 task.labels,
@@ -66,8 +66,12 @@ impl fmt::Display for Plan {
                 Moment(task.max_time),
                 Bytes(task.bytes_in),
                 Bytes(task.disk_bytes),
+                Bytes(task.memory_bytes),
                 task.id
             )?;
+            if let Some(window) = task.window {
+                writeln!(f, "  window {window}")?;
+            }
             for input in &task.inputs {
                 writeln!(f, "  {} {}", input.meta.ulid, Bytes(input.bytes))?;
             }
@@ -75,10 +79,32 @@ impl fmt::Display for Plan {
         for covered in &self.covered {
             writeln!(f, "mark {} for deletion: {}", covered.block, covered.by)?;
         }
+        for expired in &self.expired {
+            writeln!(f, "mark {} for deletion: {expired}", expired.block)?;
+        }
         for left in &self.left {
             writeln!(f, "leave {}: {}", left.block, left.reason)?;
         }
-        Ok(())
+        for overdue in &self.overdue {
+            let to = retention::coarser_name(overdue.group.resolution);
+            writeln!(
+                f,
+                "keep {}, a {overdue}, until it is downsampled to {to}",
+                overdue.block
+            )?;
+        }
+        for unusable in &self.unusable {
+            writeln!(f, "leave {}: {}", unusable.root, unusable.reason)?;
+        }
+        write!(
+            f,
+            "to merge: {} blocks of {} in {} tasks; to mark: {}; to leave: {}",
+            self.blocks_to_merge(),
+            Bytes(self.bytes_to_merge()),
+            self.tasks.len(),
+            self.covered.len() + self.expired.len(),
+            self.left.len() + self.unusable.len()
+        )
     }
 }
 

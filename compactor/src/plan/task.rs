@@ -32,6 +32,8 @@ pub struct Task {
     pub bytes_in: u64,
     /// Bytes that the work folder needs at most.
     pub disk_bytes: u64,
+    /// Bytes of memory that the merge stays within, the symbols of the inputs apart.
+    pub memory_bytes: u64,
 }
 
 /// What a merge has made, beside what its task tells.
@@ -51,7 +53,12 @@ pub(crate) struct Made {
 
 impl Task {
     /// A merge of `blocks`, of which there is at least one, in the order of time.
-    pub(super) fn new(group: GroupKey, window: Option<Window>, blocks: &[&Candidate]) -> Self {
+    pub(super) fn new(
+        group: GroupKey,
+        window: Option<Window>,
+        blocks: &[&Candidate],
+        memory_bytes: u64,
+    ) -> Self {
         let min_time = blocks.iter().map(|b| b.meta.min_time).min();
         let max_time = blocks.iter().map(|b| b.meta.max_time).max();
         let (min_time, max_time) = (min_time.unwrap_or_default(), max_time.unwrap_or_default());
@@ -69,6 +76,7 @@ impl Task {
             bytes_in,
             // The output holds the inputs' chunks and repeats fewer labels.
             disk_bytes: bytes_in.saturating_mul(2),
+            memory_bytes,
         }
     }
 

@@ -3,6 +3,8 @@
 //! A letter is two hours, a run of one letter is a block: capitals are TSDB, small letters Parquet. Lines are drawn one
 //! above the other where blocks overlap. Blocks were uploaded long ago; marks are set by hand.
 
+mod retention;
+
 use std::collections::BTreeMap;
 
 use model::{BlockStats, CompactionMeta, Downsample, NoCompactReason, ParquetMeta, ThanosMeta};
@@ -49,6 +51,7 @@ fn block(name: char, start: i64, end: i64) -> Candidate {
         bytes: 100,
         deletion_mark: None,
         no_compact_mark: None,
+        no_downsample_mark: None,
         damage: None,
     }
 }
@@ -140,7 +143,7 @@ impl Drawing {
                 .map(|(word, letters)| format!("{word} {letters}")),
         );
         let named = plan.tasks.iter().map(|t| t.inputs.len()).sum::<usize>();
-        let named = named + plan.covered.len() + plan.left.len();
+        let named = named + plan.covered.len() + plan.expired.len() + plan.left.len();
         assert_eq!(named, self.0.len(), "each block is planned for once");
         out.join("; ")
     }
@@ -376,6 +379,31 @@ fn times_that_are_not_worked_on_are_not_there() {
 }
 
 #[test]
+fn blocks_of_other_labels_and_other_shards_are_not_there() {
+    let blocks: Vec<Candidate> = Drawing::new("|ABCDEF").0.into_values().collect();
+    let words = |options: &PlanOptions| {
+        let plan = plan(&blocks, options);
+        let words = plan.left.iter().map(|l| l.reason.word());
+        (plan.tasks.len(), words.collect::<Vec<_>>())
+    };
+    let mut options = PlanOptions::new(NOW);
+    let drop = "[{action: drop, source_labels: [cluster], regex: eu-.*}]";
+    options.filter = BlockFilter::from_yaml(drop).unwrap();
+    assert_eq!(words(&options), (0, vec!["not-selected"; 6]));
+    let in_shard = |index| {
+        let mut options = PlanOptions::new(NOW);
+        options.shard = Shard::new(index, 2).unwrap();
+        words(&options)
+    };
+    let (with, without) = match in_shard(0).0 {
+        1 => (in_shard(0), in_shard(1)),
+        _ => (in_shard(1), in_shard(0)),
+    };
+    assert_eq!(with, (1, vec!["window-open", "newest"]));
+    assert_eq!(without, (0, vec!["other-shard"; 6]));
+}
+
+#[test]
 fn a_block_across_the_largest_window_is_merged_alone() {
     let days = 24 * HOUR;
     let blocks = [
@@ -417,13 +445,15 @@ fn the_output_says_what_it_was_made_of() {
 fn a_plan_is_told_in_words_and_in_json() {
     let plan = Drawing::new("|AAAABC").plan();
     let text = plan.to_string();
-    let merge = "merge 1 block of {cluster=\"eu-1\"} into one of 1970-01-01T00:00:00Z to 1970-01-01T08:00:00Z: 100 B to read, 200 B of disk";
+    let merge = "merge 1 block of {cluster=\"eu-1\"} into one of 1970-01-01T00:00:00Z to 1970-01-01T08:00:00Z: 100 B to read, 200 B of disk, 256.0 MiB of memory";
     assert!(text.starts_with(merge), "{text}");
+    assert!(text.contains("\n  window 1970-01-01T00:00:00Z to 1970-01-01T08:00:00Z\n"));
     let newest = format!("leave {}: the newest block of its group\n", id('C'));
     assert!(text.contains(&newest), "{text}");
     let json = serde_json::to_value(&plan).unwrap();
     assert_eq!(json["tasks"][0]["inputs"][0]["ulid"], id('A').to_string());
     assert_eq!(json["tasks"][0]["labels"]["cluster"], "eu-1");
+    assert_eq!(json["tasks"][0]["memory_bytes"], 256 << 20);
     assert_eq!(json["left"][0]["reason"], "window-open");
     assert_eq!(json["left"][0]["window"]["start"], 8 * HOUR);
 }

@@ -1,139 +1,160 @@
-//! Flags of Thanos that are accepted so that a component can be swapped, and change nothing here.
+//! Flags of Thanos that are none of ours, so that a component can be swapped without another command line.
+//!
+//! Those that would change nothing here are accepted, and said to; those that would change the result are refused,
+//! but for the value that they have when they are not given. Booleans have a `--no-<flag>`, as Thanos has it.
+
+mod flags;
 
 use std::ffi::OsString;
 
-/// Whether a flag takes a value.
+/// What follows a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Takes {
+    /// Nothing; it is a boolean.
     Nothing,
+    /// A value.
     Value,
+    /// One of these values; with another one the flag cannot be honoured.
+    Only(&'static [&'static str]),
 }
 
-/// A flag, whether it takes a value, and why it changes nothing.
-type Accepted = (&'static str, Takes, &'static str);
+/// Flags that share a fate.
+#[derive(Clone, Copy, Debug)]
+struct Accepted {
+    names: &'static [&'static str],
+    takes: Takes,
+    /// Why they change nothing, or cannot be honoured.
+    why: &'static str,
+}
 
-const EVERYWHERE: &[Accepted] = &[
-    (
-        "enable-auto-gomemlimit",
-        Takes::Nothing,
-        "there is no Go runtime",
-    ),
-    (
-        "auto-gomemlimit.ratio",
-        Takes::Value,
-        "there is no Go runtime",
-    ),
-    (
-        "block-discovery-strategy",
-        Takes::Value,
-        "each sync is one recursive listing",
-    ),
+/// Our own booleans, which clap knows without their `--no-`; the second is the short form.
+const SWITCHES: &[(&str, &str)] = &[
+    ("wait", "-w"),
+    ("downsampling.disable", ""),
+    ("once", ""),
+    ("shipper.upload-compacted", ""),
+    ("shipper.ignore-unequal-block-size", ""),
 ];
 
-const COMPACT: &[Accepted] = &[
-    (
-        "compact.concurrency",
-        Takes::Value,
-        "each merge uses all cores",
-    ),
-    (
-        "debug.halt-on-error",
-        Takes::Nothing,
-        "a group that fails is set aside, nothing halts",
-    ),
-    (
-        "compact.block-max-index-size",
-        Takes::Value,
-        "the output has no such limit",
-    ),
-    ("web.disable", Takes::Nothing, "there is no web page yet"),
-];
+/// A command line without the flags that are none of ours.
+#[derive(Debug, Default)]
+pub(super) struct Accept {
+    /// What is left for the parser.
+    pub(super) words: Vec<OsString>,
+    /// What to say of the flags that have no effect.
+    pub(super) said: Vec<String>,
+    /// Flags that cannot be honoured, and why.
+    pub(super) refused: Vec<String>,
+}
 
-const STORE: &[Accepted] = &[
-    (
-        "cache-index-header",
-        Takes::Nothing,
-        "what is cached is bounded by itself",
-    ),
-    (
-        "index-cache-size",
-        Takes::Value,
-        "postings and series are read from the blocks",
-    ),
-    (
-        "chunk-pool-size",
-        Takes::Value,
-        "memory is bounded per request",
-    ),
-    (
-        "store.enable-index-header-lazy-reader",
-        Takes::Nothing,
-        "blocks are always opened when first asked",
-    ),
-    (
-        "store.index-header-lazy-download-strategy",
-        Takes::Value,
-        "blocks are always opened when first asked",
-    ),
-    (
-        "store.enable-lazy-expanded-postings",
-        Takes::Nothing,
-        "postings are always taken in order of cost",
-    ),
-    ("web.disable", Takes::Nothing, "there is no web page yet"),
-];
-
-/// The arguments without the flags that change nothing, and for each of those what to say.
-pub(super) fn without_effect(
-    args: impl IntoIterator<Item = OsString>,
-) -> (Vec<OsString>, Vec<String>) {
-    let (mut kept, mut said) = (Vec::new(), Vec::new());
+/// Takes out the flags of Thanos that are none of ours.
+pub(super) fn accept(args: impl IntoIterator<Item = OsString>) -> Accept {
+    let mut out = Accept::default();
     let mut command: &[Accepted] = &[];
     let mut args = args.into_iter();
     while let Some(arg) = args.next() {
-        let text = arg.to_string_lossy();
+        let text = arg.to_string_lossy().into_owned();
         if command.is_empty() {
-            command = match text.as_ref() {
-                "compact" => COMPACT,
-                "store" => STORE,
-                _ => &[],
-            };
+            command = flags_of(&text);
         }
         let Some(flag) = text.strip_prefix("--") else {
-            kept.push(arg);
+            out.words.push(arg);
             continue;
         };
+        if out.switched_off(flag) {
+            continue;
+        }
         let (name, inline) = match flag.split_once('=') {
-            Some((name, _)) => (name, true),
-            None => (flag, false),
+            Some((name, value)) => (name, Some(value)),
+            None => (flag, None),
         };
-        let name = name.strip_prefix("no-").unwrap_or(name);
-        let known = EVERYWHERE.iter().chain(command).find(|(n, ..)| *n == name);
-        let Some((_, takes, why)) = known else {
-            kept.push(arg);
+        let Some((name, known)) = find(name, command) else {
+            out.words.push(arg);
             continue;
         };
-        said.push(format!("--{name} has no effect: {why}"));
-        if *takes == Takes::Value && !inline {
-            args.next();
+        if known.takes == Takes::Nothing {
+            out.said(name, known.why);
+            continue;
+        }
+        let value = match inline {
+            Some(value) => value.to_owned(),
+            None => {
+                let next = args.next().unwrap_or_default();
+                next.to_string_lossy().into_owned()
+            }
+        };
+        match known.takes {
+            Takes::Only(allowed) if allowed.contains(&value.as_str()) => {}
+            Takes::Only(_) => {
+                let why = known.why;
+                out.refused
+                    .push(format!("--{name} {value:?} cannot be honoured: {why}"));
+            }
+            _ => out.said(name, known.why),
         }
     }
-    (kept, said)
+    out
+}
+
+/// The flags of the component that a word names.
+fn flags_of(word: &str) -> &'static [Accepted] {
+    match word {
+        "sidecar" => flags::SIDECAR,
+        "compact" => flags::COMPACT,
+        "store" => flags::STORE,
+        _ => &[],
+    }
+}
+
+/// The flag of this name, or the boolean whose `--no-` it is.
+fn find<'a>(name: &'a str, command: &'static [Accepted]) -> Option<(&'a str, &'static Accepted)> {
+    let known = |name: &str| {
+        let mut all = flags::EVERYWHERE.iter().chain(command);
+        all.find(|a| a.names.contains(&name))
+    };
+    if let Some(found) = known(name) {
+        return Some((name, found));
+    }
+    let positive = name.strip_prefix("no-")?;
+    let found = known(positive)?;
+    (found.takes == Takes::Nothing).then_some((positive, found))
+}
+
+impl Accept {
+    /// Takes back one of our own booleans, if `flag` is its `--no-`: the last one counts.
+    fn switched_off(&mut self, flag: &str) -> bool {
+        let name = flag.strip_prefix("no-");
+        let Some((name, short)) = SWITCHES.iter().find(|(n, _)| Some(*n) == name) else {
+            return false;
+        };
+        let long = format!("--{name}");
+        self.words
+            .retain(|word| *word != *long && (short.is_empty() || *word != **short));
+        true
+    }
+
+    fn said(&mut self, name: &str, why: &str) {
+        self.said.push(format!("--{name} has no effect: {why}"));
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
-    fn split(args: &[&str]) -> (Vec<String>, usize) {
-        let (kept, said) = without_effect(args.iter().map(OsString::from));
-        let kept = kept.iter().map(|a| a.to_string_lossy().into_owned());
-        (kept.collect(), said.len())
+    fn of(args: &[&str]) -> Accept {
+        accept(args.iter().map(OsString::from))
+    }
+
+    fn words(accept: &Accept) -> Vec<&str> {
+        accept.words.iter().map(|w| w.to_str().unwrap()).collect()
     }
 
     #[test]
     fn a_flag_without_effect_goes_with_its_value() {
-        let (kept, said) = split(&[
+        let line = of(&[
             "varve",
             "store",
             "--chunk-pool-size",
@@ -143,14 +164,62 @@ mod tests {
             "--data-dir",
             "/data",
         ]);
-        assert_eq!(kept, ["varve", "store", "--data-dir", "/data"]);
-        assert_eq!(said, 3);
+        assert_eq!(words(&line), ["varve", "store", "--data-dir", "/data"]);
+        assert_eq!(line.said.len(), 3);
     }
 
     #[test]
     fn a_flag_of_another_component_is_left_to_be_refused() {
-        let (kept, said) = split(&["varve", "compact", "--chunk-pool-size=2GB"]);
-        assert_eq!(kept, ["varve", "compact", "--chunk-pool-size=2GB"]);
-        assert_eq!(said, 0);
+        let line = of(&["varve", "compact", "--chunk-pool-size=2GB"]);
+        assert_eq!(words(&line), ["varve", "compact", "--chunk-pool-size=2GB"]);
+        assert_eq!(line.said, Vec::<String>::new());
+        // It takes a value, so Thanos has no such flag either.
+        let line = of(&["varve", "store", "--no-chunk-pool-size"]);
+        assert_eq!(words(&line), ["varve", "store", "--no-chunk-pool-size"]);
+    }
+
+    #[test]
+    fn what_would_change_the_result_is_refused_but_for_the_default() {
+        let line = of(&["varve", "compact", "--deduplication.func="]);
+        assert_eq!((line.said.len(), line.refused.len()), (0, 0));
+        let line = of(&[
+            "varve",
+            "compact",
+            "--deduplication.func",
+            "penalty",
+            "--wait",
+        ]);
+        assert_eq!(words(&line), ["varve", "compact", "--wait"]);
+        assert_eq!(
+            line.refused,
+            [
+                "--deduplication.func \"penalty\" cannot be honoured: samples are deduplicated one to one only"
+            ]
+        );
+    }
+
+    #[test]
+    fn of_a_boolean_and_its_opposite_the_last_counts() {
+        for (given, left) in [
+            (&["--wait", "--no-wait"][..], &[][..]),
+            (&["-w", "--no-wait"], &[]),
+            (&["--no-wait", "--wait"], &["--wait"]),
+            (&["--no-downsampling.disable", "-w"], &["-w"]),
+        ] {
+            let line = of(&[&["varve", "compact"], given].concat());
+            assert_eq!(words(&line)[2..], *left, "{given:?}");
+            assert_eq!(line.said, Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn each_flag_has_one_fate() {
+        for command in ["sidecar", "compact", "store"] {
+            let all = flags::EVERYWHERE.iter().chain(flags_of(command));
+            let mut seen = BTreeSet::new();
+            for name in all.flat_map(|a| a.names) {
+                assert!(seen.insert(name), "{command} {name}");
+            }
+        }
     }
 }

@@ -86,6 +86,50 @@ fn the_command_lines_of_thanos_are_understood() {
     }
 }
 
+/// All flags of a component of Thanos but those of the bucket, each with a value that it may have.
+fn all_flags_of_thanos(component: &str) -> Vec<&'static str> {
+    let flags = match component {
+        "sidecar" => include_str!("tests/thanos-sidecar.txt"),
+        "compact" => include_str!("tests/thanos-compact.txt"),
+        _ => include_str!("tests/thanos-store.txt"),
+    };
+    let everywhere = include_str!("tests/thanos-everywhere.txt");
+    everywhere.lines().chain(flags.lines()).collect()
+}
+
+#[test]
+fn every_flag_of_thanos_is_understood() {
+    for component in ["sidecar", "compact", "store"] {
+        for flag in all_flags_of_thanos(component) {
+            let line = ["varve", component, flag].map(OsString::from);
+            let line = accepted::accept(line);
+            assert_eq!(line.refused, Vec::<String>::new(), "{component} {flag}");
+            let parsed = Cli::parse_words(line.words);
+            assert!(parsed.is_ok(), "{component}: {}", parsed.unwrap_err());
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_honoured_says_so() {
+    for (component, flag) in [
+        ("compact", "--deduplication.func=penalty"),
+        ("compact", "--deduplication.replica-label=replica"),
+        ("compact", "--http.config=web.yaml"),
+        ("store", "--selector.relabel-config=[]"),
+        ("store", "--objstore-parquet.config-file=bucket.yaml"),
+        ("store", "--grpc-server-tls-cert=cert.pem"),
+        ("sidecar", "--prometheus.http-client-file=client.yaml"),
+        ("sidecar", "--reloader.config-file=prometheus.yaml"),
+    ] {
+        let line = accepted::accept(["varve", component, flag].map(OsString::from));
+        let [refused] = line.refused.as_slice() else {
+            panic!("{component} {flag}: {:?}", line.refused);
+        };
+        assert!(refused.contains("cannot be honoured: "), "{refused}");
+    }
+}
+
 #[test]
 fn the_defaults_are_those_of_thanos() {
     let Command::Store(store) = parse(&["store"]).unwrap().command else {

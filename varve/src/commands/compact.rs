@@ -1,18 +1,33 @@
 //! `varve compact`.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
-use compactor::{Config, Deps, MergeOptions, Repeat, Summary};
+use anyhow::Context as _;
+use bucket::{BlockFilter, Bucket};
+use compactor::{
+    Config, Deps, Downsampling, MergeOptions, Outcome, Plan, ProgressStyle, Repeat, Retention,
+    Shard, Summary, WINDOWS,
+};
 use service::{CpuPool, Metrics, Probe, SystemClock, shutdown_signal};
 
 use super::daemon;
-use crate::cli::CompactArgs;
+use crate::{
+    cli::{self, CompactArgs, CompactCommand, Output},
+    values::ShardFlag,
+};
 
-/// Merges what there is; with `--wait` again and again until a signal.
+/// Where Kubernetes tells a pod of an Indexed Job which one it is.
+const COMPLETION_INDEX: &str = "JOB_COMPLETION_INDEX";
+
+/// Does what there is to do, with `--wait` again and again until a signal; or plans it; or does one task of it.
 pub(super) async fn run(args: CompactArgs) -> anyhow::Result<ExitCode> {
     let metrics = Metrics::new();
     let probe = Probe::new("compact", &metrics);
-    let shutdown = shutdown_signal()?;
     let bucket = daemon::need_bucket(&args.objstore, &metrics)?;
     let deps = Deps {
         clock: Arc::new(SystemClock),
@@ -20,17 +35,63 @@ pub(super) async fn run(args: CompactArgs) -> anyhow::Result<ExitCode> {
         metrics: metrics.clone(),
         probe: probe.clone(),
     };
-    let config = config(&args);
+    let config = Config {
+        progress: match io::stderr().is_terminal() {
+            true => ProgressStyle::Bar,
+            false => ProgressStyle::Log,
+        },
+        ..config(&args, cli::variable)?
+    };
+    if let Some(CompactCommand::Plan { output }) = args.command {
+        let plan = compactor::plan_now(config, bucket, deps).await?;
+        return print(&plan, output);
+    }
+    let shutdown = shutdown_signal()?;
     let work = async {
+        if let Some(CompactCommand::Run { task }) = &args.command {
+            let one = one(config, bucket, deps, task);
+            let done = shutdown.run_until_cancelled(one).await;
+            return done.unwrap_or_else(|| {
+                // Who started it must know that the task is not done.
+                tracing::error!(task, "stopped before its end");
+                Ok(ExitCode::FAILURE)
+            });
+        }
         let summary = compactor::run(config, bucket, deps, shutdown.clone()).await?;
         Ok(ended(&summary))
     };
     daemon::beside_http(&args.http, &metrics, &probe, &shutdown, work).await
 }
 
+/// Does one task of those that are planned now.
+async fn one(config: Config, bucket: Bucket, deps: Deps, task: &str) -> anyhow::Result<ExitCode> {
+    match compactor::run_task(config, bucket, deps, task).await? {
+        Outcome::Merged(block) => tracing::info!(task, %block, "merged"),
+        Outcome::Empty => tracing::info!(task, "nothing to merge, as the blocks hold no sample"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// To stdout: text, or JSON as one object.
+fn print(plan: &Plan, output: Output) -> anyhow::Result<ExitCode> {
+    let text = match output {
+        Output::Text => plan.to_string(),
+        Output::Json => serde_json::to_string(plan).context("plan as JSON")?,
+    };
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}").context("writing to stdout")?;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// What the flags mean.
-fn config(args: &CompactArgs) -> Config {
-    Config {
+fn config(args: &CompactArgs, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Config> {
+    // Zero is for ever.
+    let kept = |retention: Duration| (!retention.is_zero()).then_some(retention);
+    let rules = cli::content(
+        args.relabel_config_file.as_deref(),
+        args.relabel_config.as_deref(),
+    )?;
+    Ok(Config {
         data_dir: args.data_dir.clone(),
         consistency_delay: args.consistency_delay,
         delete_delay: args.delete_delay,
@@ -42,11 +103,48 @@ fn config(args: &CompactArgs) -> Config {
         blocks_fetch_concurrency: args.blocks_fetch_concurrency,
         min_time: args.time.min_time.into(),
         max_time: args.time.max_time.into(),
+        filter: BlockFilter::from_yaml(&rules.unwrap_or_default())?,
+        shard: match args.shard {
+            Some(flag) => shard(flag, variable)?,
+            None => Shard::ALL,
+        },
+        windows: windows(args.max_compaction_level),
+        retention: Retention {
+            raw: kept(args.retention_raw),
+            five_minutes: kept(args.retention_5m),
+            one_hour: kept(args.retention_1h),
+        },
+        downsampling: match args.downsampling_disable {
+            true => Downsampling::Off,
+            false => Downsampling::On,
+        },
         merge: MergeOptions {
             memory_budget: args.memory_budget,
             ..MergeOptions::default()
         },
-    }
+        ..Config::default()
+    })
+}
+
+/// The shard that is meant.
+fn shard(flag: ShardFlag, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Shard> {
+    let index = match flag.index {
+        Some(index) => index,
+        None => {
+            let set = variable(COMPLETION_INDEX).with_context(|| {
+                format!("--shard {}: {COMPLETION_INDEX} is not set", flag.count)
+            })?;
+            set.parse()
+                .with_context(|| format!("{COMPLETION_INDEX}: {set:?} is no number"))?
+        }
+    };
+    Ok(Shard::new(index, flag.count)?)
+}
+
+/// The windows up to one of Thanos's levels: the first two, 1 h and 2 h, are none here.
+fn windows(level: u8) -> Vec<i64> {
+    let count = usize::from(level).saturating_sub(1);
+    WINDOWS.into_iter().take(count).collect()
 }
 
 /// Says what a run came to, and each failure once more where one looks first: at the end.
@@ -57,6 +155,8 @@ fn ended(summary: &Summary) -> ExitCode {
     tracing::info!(
         merged = summary.merged.len(),
         covered = summary.covered.len(),
+        expired = summary.expired.len(),
+        no_compact = summary.no_compact.len(),
         deleted = summary.deleted.len(),
         failed = summary.failed.len(),
         "run ended"
@@ -69,8 +169,6 @@ fn ended(summary: &Summary) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use compactor::TimeBound;
 
     use super::*;
@@ -81,7 +179,7 @@ mod tests {
         let Command::Compact(args) = cli.command else {
             panic!("{:?}", cli.command);
         };
-        config(&args)
+        config(&args, |_| None).unwrap()
     }
 
     #[test]
@@ -95,5 +193,90 @@ mod tests {
         let config = config_of(&["--wait", "--wait-interval=1m", "--max-time=-2d"]);
         assert_eq!(config.repeat, Repeat::Every(Duration::from_mins(1)));
         assert_eq!(config.max_time, TimeBound::FromNow(-2 * 86_400_000));
+    }
+
+    #[test]
+    fn a_retention_of_zero_is_for_ever() {
+        let config = config_of(&[
+            "--retention.resolution-raw=30d",
+            "--retention.resolution-1h=1y",
+        ]);
+        let days = |days: u64| Some(Duration::from_hours(24 * days));
+        let expected = Retention {
+            raw: days(30),
+            five_minutes: None,
+            one_hour: days(365),
+        };
+        assert_eq!(config.retention, expected);
+        assert_eq!(config.downsampling, Downsampling::On);
+        let off = config_of(&["--downsampling.disable"]);
+        assert_eq!(off.downsampling, Downsampling::Off);
+    }
+
+    #[test]
+    fn a_shard_without_an_index_is_that_of_the_job() {
+        let of = |flag: &str, index: Option<&str>| {
+            let index = index.map(str::to_owned);
+            let shard = shard(flag.parse().unwrap(), |_| index.clone());
+            shard.map(|s| s.to_string()).map_err(|e| format!("{e:#}"))
+        };
+        assert_eq!(of("1/4", Some("2")), Ok("1/4".to_owned()));
+        assert_eq!(of("4", Some("2")), Ok("2/4".to_owned()));
+        let unset = "--shard 4: JOB_COMPLETION_INDEX is not set".to_owned();
+        assert_eq!(of("4", None), Err(unset));
+        assert!(of("4", Some("x")).is_err());
+        assert!(of("4", Some("4")).is_err());
+        assert_eq!(config_of(&[]).shard, Shard::ALL);
+    }
+
+    #[test]
+    fn rules_that_select_blocks_are_read_and_checked() {
+        let parse = |rules: &str| {
+            let flag = format!("--selector.relabel-config={rules}");
+            let cli = Cli::parse_words(["varve", "compact", &flag]).unwrap();
+            let Command::Compact(args) = cli.command else {
+                panic!("{:?}", cli.command);
+            };
+            config(&args, |_| None)
+        };
+        assert!(parse("- action: keep\n  source_labels: [a]\n  regex: b").is_ok());
+        let error = parse("- action: replace").unwrap_err().to_string();
+        assert!(error.contains("expected keep, drop or hashmod"), "{error}");
+    }
+
+    #[test]
+    fn the_levels_of_thanos_are_windows() {
+        let [eight_hours, two_days, two_weeks] = WINDOWS;
+        let windows =
+            |level: &str| config_of(&[&format!("--debug.max-compaction-level={level}")]).windows;
+        assert_eq!(windows("4"), [eight_hours, two_days, two_weeks]);
+        assert_eq!(windows("3"), [eight_hours, two_days]);
+        assert_eq!(windows("2"), [eight_hours]);
+        assert_eq!(windows("1"), Vec::<i64>::new());
+        assert_eq!(windows("0"), Vec::<i64>::new());
+    }
+
+    #[test]
+    fn flags_may_stand_before_and_after_what_is_to_be_done() {
+        for line in [
+            &["compact", "--data-dir=/d", "plan", "--output=json"][..],
+            &["compact", "plan", "--output=json", "--data-dir=/d"],
+        ] {
+            let cli = Cli::parse_words(["varve"].iter().chain(line)).unwrap();
+            let Command::Compact(args) = cli.command else {
+                panic!("{:?}", cli.command);
+            };
+            assert_eq!(args.data_dir.to_str(), Some("/d"), "{line:?}");
+            let command = args.command;
+            assert!(
+                matches!(
+                    command,
+                    Some(CompactCommand::Plan {
+                        output: Output::Json
+                    })
+                ),
+                "{command:?}"
+            );
+        }
     }
 }

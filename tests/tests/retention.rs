@@ -1,0 +1,68 @@
+//! Blocks past their retention are marked as Thanos marks them, and deleted once the delete delay is over.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use compactor::{Config, Downsampling, Retention};
+use model::{BlockId, BlockMeta, DeletionMark};
+use tests::{SAMPLE, World, ids, sample_dir};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// Raw samples are kept for 40 hours.
+fn config(downsampling: Downsampling) -> Config {
+    Config {
+        retention: Retention {
+            raw: Some(40 * HOUR),
+            ..Retention::default()
+        },
+        downsampling,
+        ..Config::default()
+    }
+}
+
+/// The sample, uploaded an hour before the moment from which on its first two blocks are over, which it is now.
+async fn world() -> anyhow::Result<World> {
+    let world = World::with_sample(&SAMPLE).await?;
+    let json = std::fs::read(sample_dir().join(SAMPLE[1]).join(BlockMeta::FILE))?;
+    let end = BlockMeta::decode(&json)?.max_time.0.div_euclid(1000) * 1000;
+    world.clock.set(end + 39 * 3_600_000 + 1);
+    world.upload().await?;
+    world.clock.advance(3_600_000);
+    Ok(world)
+}
+
+fn mark(world: &World, block: BlockId) -> anyhow::Result<DeletionMark> {
+    let mark = world.s3.object(&format!("{block}/{}", DeletionMark::FILE));
+    Ok(serde_json::from_slice(&mark.context("a mark")?)?)
+}
+
+#[tokio::test]
+async fn what_is_over_is_marked_before_anything_is_merged_and_deleted_later() -> anyhow::Result<()>
+{
+    let world = world().await?;
+    let over = ids(&SAMPLE[..2])?;
+    let off = || config(Downsampling::Off);
+    let summary = world.compact_with(off(), world.bucket()?).await?;
+    assert!(summary.failed.is_empty(), "{summary:?}");
+    assert_eq!(summary.expired, over);
+    for block in &over {
+        let mark = mark(&world, *block)?;
+        assert_eq!(mark.details, "block exceeding retention of 40h0m0s");
+    }
+    world.clock.advance(48 * 3_600_000 + 1_000);
+    let summary = world.compact_with(off(), world.bucket()?).await?;
+    for block in &over {
+        assert!(summary.deleted.contains(block), "{summary:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn raw_samples_wait_until_they_are_downsampled() -> anyhow::Result<()> {
+    let world = world().await?;
+    let on = config(Downsampling::On);
+    let summary = world.compact_with(on, world.bucket()?).await?;
+    assert!(summary.expired.is_empty(), "{summary:?}");
+    Ok(())
+}

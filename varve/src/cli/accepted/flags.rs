@@ -1,0 +1,288 @@
+//! The flags of Thanos that are none of ours, with what becomes of each.
+
+use super::{Accepted, Takes};
+
+/// Of every component.
+pub(super) const EVERYWHERE: &[Accepted] = &[
+    Accepted {
+        names: &["enable-auto-gomemlimit"],
+        takes: Takes::Nothing,
+        why: "there is no Go runtime",
+    },
+    Accepted {
+        names: &["auto-gomemlimit.ratio"],
+        takes: Takes::Value,
+        why: "there is no Go runtime",
+    },
+    Accepted {
+        names: &["block-discovery-strategy"],
+        takes: Takes::Value,
+        why: "each sync is one recursive listing",
+    },
+    Accepted {
+        names: &["debug.name"],
+        takes: Takes::Value,
+        why: "each line of the log names its component",
+    },
+    Accepted {
+        names: &["tracing.config", "tracing.config-file"],
+        takes: Takes::Value,
+        why: "no traces are sent yet",
+    },
+    Accepted {
+        names: &["request.logging-config", "request.logging-config-file"],
+        takes: Takes::Value,
+        why: "requests are not logged yet",
+    },
+    Accepted {
+        names: &["hash-func"],
+        takes: Takes::Value,
+        why: "meta.json holds no hashes; what is uploaded is compared by size or by content",
+    },
+    Accepted {
+        names: &["http.config"],
+        takes: Takes::Only(&[""]),
+        why: "HTTP is served without TLS and passwords",
+    },
+];
+
+/// Of those that serve gRPC.
+const TLS: Accepted = Accepted {
+    names: &[
+        "grpc-server-tls-cert",
+        "grpc-server-tls-key",
+        "grpc-server-tls-client-ca",
+    ],
+    takes: Takes::Only(&[""]),
+    why: "gRPC is served without TLS",
+};
+
+/// Of those that serve gRPC.
+const TLS_DETAILS: Accepted = Accepted {
+    names: &[
+        "grpc-server-tls-min-version",
+        "grpc-server-tls-ciphers",
+        "grpc-server-tls-curves",
+    ],
+    takes: Takes::Value,
+    why: "gRPC is served without TLS",
+};
+
+const WEB: Accepted = Accepted {
+    names: &[
+        "web.disable",
+        "web.disable-cors",
+        "disable-admin-operations",
+    ],
+    takes: Takes::Nothing,
+    why: "there is no web page yet",
+};
+
+const WEB_DETAILS: Accepted = Accepted {
+    names: &[
+        "web.route-prefix",
+        "web.external-prefix",
+        "web.prefix-header",
+        "bucket-web-label",
+        "block-viewer.global.sync-block-interval",
+        "block-viewer.global.sync-block-timeout",
+    ],
+    takes: Takes::Value,
+    why: "there is no web page yet",
+};
+
+/// Of `thanos sidecar`.
+pub(super) const SIDECAR: &[Accepted] = &[
+    Accepted {
+        names: &[
+            "shipper.allow-out-of-order-uploads",
+            "shipper.skip-corrupted-blocks",
+        ],
+        takes: Takes::Nothing,
+        why: "a block that cannot be uploaded never keeps the others from it",
+    },
+    Accepted {
+        names: &["shipper.upload-concurrency"],
+        takes: Takes::Value,
+        why: "large files are always sent in several parts at once",
+    },
+    Accepted {
+        names: &[
+            "store.limits.request-series",
+            "store.limits.request-samples",
+        ],
+        takes: Takes::Value,
+        why: "answers are passed on as Prometheus sends them, so memory does not grow with them",
+    },
+    Accepted {
+        names: &["min-time"],
+        takes: Takes::Value,
+        why: "all that Prometheus has is served",
+    },
+    Accepted {
+        names: &["prometheus.http-client", "prometheus.http-client-file"],
+        takes: Takes::Only(&[""]),
+        why: "Prometheus is asked without TLS settings and passwords",
+    },
+    Accepted {
+        names: &[
+            "reloader.config-file",
+            "reloader.config-envsubst-file",
+            "reloader.rule-dir",
+        ],
+        takes: Takes::Only(&[""]),
+        why: "the configuration of Prometheus is not reloaded; a config reloader beside it can do that",
+    },
+    Accepted {
+        names: &[
+            "reloader.watch-interval",
+            "reloader.retry-interval",
+            "reloader.method",
+            "reloader.process-name",
+        ],
+        takes: Takes::Value,
+        why: "nothing is reloaded",
+    },
+    TLS,
+    TLS_DETAILS,
+];
+
+/// Of `thanos compact`.
+pub(super) const COMPACT: &[Accepted] = &[
+    Accepted {
+        names: &["compact.concurrency", "downsample.concurrency"],
+        takes: Takes::Value,
+        why: "each merge uses all cores",
+    },
+    Accepted {
+        names: &["block-files-concurrency"],
+        takes: Takes::Value,
+        why: "--compact.blocks-fetch-concurrency counts files",
+    },
+    Accepted {
+        names: &["debug.halt-on-error"],
+        takes: Takes::Nothing,
+        why: "a group that fails is set aside, nothing halts",
+    },
+    Accepted {
+        names: &["debug.accept-malformed-index"],
+        takes: Takes::Nothing,
+        why: "a block whose index is malformed is marked and set aside, the rest goes on",
+    },
+    Accepted {
+        names: &["compact.block-max-index-size"],
+        takes: Takes::Value,
+        why: "the output has no such limit",
+    },
+    Accepted {
+        names: &["compact.skip-block-with-out-of-order-chunks"],
+        takes: Takes::Nothing,
+        why: "chunks that are out of order are sorted and merged",
+    },
+    Accepted {
+        names: &["compact.enable-vertical-compaction"],
+        takes: Takes::Nothing,
+        why: "overlapping blocks are always merged, sample by sample",
+    },
+    Accepted {
+        names: &["compact.cleanup-interval"],
+        takes: Takes::Value,
+        why: "each run begins with cleaning",
+    },
+    Accepted {
+        names: &["compact.progress-interval"],
+        takes: Takes::Value,
+        why: "progress is known from each plan",
+    },
+    Accepted {
+        names: &["deduplication.func"],
+        takes: Takes::Only(&[""]),
+        why: "samples are deduplicated one to one only",
+    },
+    Accepted {
+        names: &["deduplication.replica-label"],
+        takes: Takes::Only(&[""]),
+        why: "replicas are not merged yet; a querier deduplicates them",
+    },
+    WEB,
+    WEB_DETAILS,
+];
+
+/// Of `thanos store`.
+pub(super) const STORE: &[Accepted] = &[
+    Accepted {
+        names: &["cache-index-header"],
+        takes: Takes::Nothing,
+        why: "what is cached is bounded by itself",
+    },
+    Accepted {
+        names: &[
+            "index-cache-size",
+            "index-cache.config",
+            "index-cache.config-file",
+        ],
+        takes: Takes::Value,
+        why: "postings and series are read from the blocks",
+    },
+    Accepted {
+        names: &[
+            "store.caching-bucket.config",
+            "store.caching-bucket.config-file",
+        ],
+        takes: Takes::Value,
+        why: "the bucket is read directly",
+    },
+    Accepted {
+        names: &["chunk-pool-size"],
+        takes: Takes::Value,
+        why: "memory is bounded per request",
+    },
+    Accepted {
+        names: &["store.enable-index-header-lazy-reader"],
+        takes: Takes::Nothing,
+        why: "blocks are always opened when first asked",
+    },
+    Accepted {
+        names: &[
+            "store.index-header-lazy-download-strategy",
+            "store.index-header-lazy-reader-idle-timeout",
+            "store.index-header-posting-offsets-in-mem-sampling",
+        ],
+        takes: Takes::Value,
+        why: "blocks are always opened when first asked",
+    },
+    Accepted {
+        names: &["store.enable-lazy-expanded-postings"],
+        takes: Takes::Nothing,
+        why: "postings are always taken in order of cost",
+    },
+    Accepted {
+        names: &["store.posting-group-max-key-series-ratio"],
+        takes: Takes::Value,
+        why: "postings are always taken in order of cost",
+    },
+    Accepted {
+        names: &[
+            "debug.series-batch-size",
+            "debug.estimated-max-series-size",
+            "debug.estimated-max-chunk-size",
+            "matcher-cache-size",
+        ],
+        takes: Takes::Value,
+        why: "nothing is tuned by hand here",
+    },
+    Accepted {
+        names: &["objstore-parquet.config", "objstore-parquet.config-file"],
+        takes: Takes::Only(&[""]),
+        why: "blocks that another program has converted are not hidden, so they would be served twice",
+    },
+    Accepted {
+        names: &["selector.relabel-config", "selector.relabel-config-file"],
+        takes: Takes::Only(&[""]),
+        why: "blocks are not selected by labels yet, so other blocks would be served too",
+    },
+    WEB,
+    WEB_DETAILS,
+    TLS,
+    TLS_DETAILS,
+];
