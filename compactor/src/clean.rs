@@ -63,7 +63,9 @@ impl Cleaner<'_> {
         let now = self.now();
         for partial in &snapshot.partial {
             let objects = &partial.objects;
-            if objects.files.contains_key(BlockMeta::FILE) || !is_abandoned(objects, now) {
+            let nothing_to_delete = objects.files.is_empty();
+            let unreadable = objects.files.contains_key(BlockMeta::FILE);
+            if nothing_to_delete || unreadable || !is_abandoned(objects, now) {
                 continue;
             }
             let block = objects.id;

@@ -370,7 +370,7 @@ async fn a_block_that_is_there_twice_is_served_and_merged_once() -> anyhow::Resu
 }
 
 #[tokio::test]
-async fn an_empty_folder_of_a_bucket_on_disk_is_no_block() -> anyhow::Result<()> {
+async fn an_empty_folder_of_a_bucket_on_disk_is_named_and_is_no_block() -> anyhow::Result<()> {
     let world = World::new().await?;
     let root = world.scratch();
     copy_of_sample_with_labels(&root)?;
@@ -388,14 +388,15 @@ async fn an_empty_folder_of_a_bucket_on_disk_is_no_block() -> anyhow::Result<()>
     assert_eq!(merged(&summary), 1, "{summary:?}");
     gateway.sync().await?;
     assert_same(&all(&gateway).await?.0, &truth);
-    assert_eq!(log.take(), Vec::<String>::new());
+    assert_names_empty_folder(&log.take());
     gateway.stop().await
 }
 
 #[tokio::test]
-async fn the_marker_of_an_empty_folder_on_s3_is_no_block() -> anyhow::Result<()> {
+async fn the_marker_of_an_empty_folder_on_s3_is_named_and_is_no_block() -> anyhow::Result<()> {
     let world = world().await?;
     world.s3.put("01M8730Z9ADPS1ZRFG8H4AQGYE/", "");
+    let log = CapturedLog::start();
     let gateway = world.gateway().await?;
     let (found, warnings) = all(&gateway).await?;
     assert_eq!(warnings, Vec::<String>::new());
@@ -403,7 +404,15 @@ async fn the_marker_of_an_empty_folder_on_s3_is_no_block() -> anyhow::Result<()>
     let summary = world.compact().await?;
     assert_eq!(failures(&summary), Vec::<String>::new());
     assert_eq!(merged(&summary), 1, "{summary:?}");
+    assert_names_empty_folder(&log.take());
     gateway.stop().await
+}
+
+/// The gateway and the compactor each said it once.
+fn assert_names_empty_folder(log: &[String]) {
+    let place = "01M8730Z9ADPS1ZRFG8H4AQGYE/meta.json: not found, the folder is empty";
+    assert_eq!(log.len(), 2, "{log:?}");
+    assert!(log.iter().all(|line| line.contains(place)), "{log:?}");
 }
 
 /// The sample's blocks as the sidecar would have uploaded them.

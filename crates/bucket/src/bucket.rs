@@ -194,6 +194,25 @@ impl Bucket {
         self.measured(operation, list).await
     }
 
+    /// The folders right below `folder` that a disk has, empty ones too; of a store without folders none.
+    ///
+    /// # Errors
+    /// As the store says.
+    pub(crate) async fn folders(&self, folder: &str) -> Result<Vec<String>, BucketError> {
+        if !self.settings.has_folders {
+            return Ok(Vec::new());
+        }
+        let operation = Operation::Iter;
+        let list = async {
+            let root = self.path(operation, folder)?;
+            let listed = self.store.list_with_delimiter(Some(&root)).await;
+            let listed = listed.map_err(|source| BucketError::store(operation, folder, source))?;
+            let names = listed.common_prefixes.iter().map(|path| self.key(path));
+            Ok(names.collect())
+        };
+        self.measured(operation, list).await
+    }
+
     /// What a listing would tell of an object.
     ///
     /// # Errors
@@ -236,11 +255,16 @@ impl Bucket {
         })
     }
 
+    /// The key of a path in the store.
+    fn key(&self, path: &StorePath) -> String {
+        let full = path.as_ref();
+        let below = full.strip_prefix(&self.settings.prefix).unwrap_or(full);
+        below.trim_start_matches('/').to_owned()
+    }
+
     fn object(&self, meta: ObjectMeta) -> Object {
-        let key = meta.location.as_ref();
-        let below = key.strip_prefix(&self.settings.prefix).unwrap_or(key);
         Object {
-            key: below.trim_start_matches('/').to_owned(),
+            key: self.key(&meta.location),
             size: meta.size,
             last_modified: Timestamp(meta.last_modified.timestamp_millis()),
             etag: meta.e_tag,

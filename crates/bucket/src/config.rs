@@ -195,6 +195,7 @@ fn open_directory(directory: &str, prefix: &str) -> Result<Bucket, BucketError> 
     let store = store.with_automatic_cleanup(true).with_fsync(true);
     let settings = Settings {
         prefix: prefix.to_owned(),
+        has_folders: true,
         ..Settings::new(format!("fs: {directory}"))
     };
     Ok(Bucket::new(Arc::new(store), settings))

@@ -23,7 +23,7 @@ use self::{
 };
 use crate::{
     BlockObjects, BlockView, Bucket, BucketError, Object, PartialBlock, Snapshot, SyncMetrics,
-    objects::group,
+    objects::{PARQUET_ROOT, folder, group},
 };
 
 /// The most bytes of a `meta.json` or mark that are read; real ones stay far below.
@@ -87,8 +87,8 @@ impl MetaFetcher {
     pub async fn fetch(&mut self) -> Result<Snapshot, BucketError> {
         let start = Instant::now();
         self.metrics.syncs.inc();
-        let listed = self.bucket.list("", None).await;
-        let objects = listed.inspect_err(|_| {
+        let listed = self.list().await;
+        let (objects, folders) = listed.inspect_err(|_| {
             self.metrics.failures.inc();
         })?;
         let mut blocks = group(objects);
@@ -97,10 +97,21 @@ impl MetaFetcher {
             self.metrics.failures.inc();
         }
         self.forget(&blocks).await;
-        let snapshot = self.snapshot(blocks, &unread);
+        let mut snapshot = self.snapshot(blocks, &unread);
+        add_empty(folders, &mut snapshot);
         self.log_without_meta(&snapshot);
         self.metrics.duration.observe(start.elapsed().as_secs_f64());
         Ok(snapshot)
+    }
+
+    /// All objects, and the blocks of which there is a folder, with objects or without.
+    async fn list(&self) -> Result<(Vec<Object>, Vec<BlockObjects>), BucketError> {
+        let objects = self.bucket.list("", None).await?;
+        let mut folders = self.bucket.folders("").await?;
+        folders.extend(self.bucket.folders(PARQUET_ROOT).await?);
+        let names = objects.iter().map(|object| &object.key).chain(&folders);
+        let blocks = names.filter_map(|name| folder(name)).collect();
+        Ok((objects, blocks))
     }
 
     /// Reads what is new; returns what could not be read, with the reason. What has vanished is taken out of `blocks`.
@@ -234,6 +245,22 @@ impl MetaFetcher {
             }
         }
     }
+}
+
+/// Adds those of `folders` in which there is nothing.
+fn add_empty(folders: Vec<BlockObjects>, snapshot: &mut Snapshot) {
+    let blocks = snapshot.blocks.iter().map(|block| &block.objects);
+    let filled = blocks.chain(snapshot.partial.iter().map(|block| &block.objects));
+    let filled: BTreeSet<String> = filled.map(|objects| objects.root.clone()).collect();
+    for objects in folders {
+        if !filled.contains(&objects.root) {
+            let key = objects.key(BlockMeta::FILE);
+            let reason = format!("{key}: not found, the folder is empty");
+            snapshot.partial.push(PartialBlock { objects, reason });
+        }
+    }
+    let partial = &mut snapshot.partial;
+    partial.sort_by(|a, b| a.objects.root.cmp(&b.objects.root));
 }
 
 /// Reads a document from the disk, or else from the bucket; says what is wrong with it, as it is read once only.

@@ -27,7 +27,7 @@ pub struct BlockObjects {
     pub id: BlockId,
     /// Where it lies: `01H…`, or `parquet/01H…`.
     pub root: String,
-    /// The objects by their names below `root`, never empty.
+    /// The objects by their names below `root`; none, if it is an empty folder.
     pub files: BTreeMap<String, Object>,
 }
 
@@ -90,16 +90,30 @@ pub(crate) fn group(objects: Vec<Object>) -> Vec<BlockObjects> {
     blocks.into_values().collect()
 }
 
+/// The block whose folder a key names, if it does: an object of that name marks an empty folder.
+pub(crate) fn folder(key: &str) -> Option<BlockObjects> {
+    let id = below_root(key).parse().ok()?;
+    Some(BlockObjects {
+        id,
+        root: key.to_owned(),
+        files: BTreeMap::new(),
+    })
+}
+
 /// The root, the block and the name below the root that a key is made of.
 fn split(key: &str) -> Option<(&str, BlockId, &str)> {
-    let below = key
-        .strip_prefix(PARQUET_ROOT)
-        .and_then(|rest| rest.strip_prefix('/'))
-        .unwrap_or(key);
-    let (id, file) = below.split_once('/')?;
+    let (id, file) = below_root(key).split_once('/')?;
     let id: BlockId = id.parse().ok()?;
     let root = key.strip_suffix(file)?.strip_suffix('/')?;
     (!file.is_empty()).then_some((root, id, file))
+}
+
+/// What follows `parquet/` in a key, or else the key.
+fn below_root(key: &str) -> &str {
+    let below = key.strip_prefix(PARQUET_ROOT);
+    below
+        .and_then(|rest| rest.strip_prefix('/'))
+        .unwrap_or(key)
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ pub(crate) struct Settings {
     pub(crate) single_put: u64,
     /// What each object is written with.
     pub(crate) attributes: Attributes,
+    /// Whether there are folders without objects in them, which a listing of objects does not show.
+    pub(crate) has_folders: bool,
 }
 
 impl Settings {
@@ -27,6 +29,7 @@ impl Settings {
             part_size: PART,
             single_put: PART,
             attributes: Attributes::new(),
+            has_folders: false,
         }
     }
 }
