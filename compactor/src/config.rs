@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bucket::BlockFilter;
-use model::{TimeRange, Timestamp};
+use model::{TimeBound, TimeRange, Timestamp};
 use service::{Clock, CpuPool, Metrics, Probe};
 
 use crate::{
@@ -53,15 +53,6 @@ pub enum Repeat {
     Once,
     /// Look again after so long, until told to end.
     Every(Duration),
-}
-
-/// A point in time, or one that moves with the clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TimeBound {
-    /// This time.
-    At(Timestamp),
-    /// The present plus so many milliseconds; negative for the past.
-    FromNow(i64),
 }
 
 /// What the compactor is given.
@@ -129,16 +120,5 @@ impl Config {
     /// The folder of all work.
     pub(crate) fn work_dir(&self) -> PathBuf {
         self.data_dir.join("compact")
-    }
-}
-
-impl TimeBound {
-    /// The point in time, if it is now `now`.
-    #[must_use]
-    pub const fn resolve(self, now: Timestamp) -> Timestamp {
-        match self {
-            Self::At(time) => time,
-            Self::FromNow(millis) => Timestamp(now.0.saturating_add(millis)),
-        }
     }
 }

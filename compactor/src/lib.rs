@@ -23,7 +23,7 @@ mod verify;
 
 pub use crate::{
     compaction::Outcome,
-    config::{Config, Deps, Repeat, TimeBound},
+    config::{Config, Deps, Repeat},
     downsample::{Aggregate, DownsampleError, DownsampledChunk, Downsampler},
     error::CompactError,
     group::GroupKey,

@@ -207,7 +207,7 @@ mod tests {
     fn the_extent_stays_within_the_bounds() {
         let snapshot = Drawn::snapshot(&[Drawn::raw('A', 10, 30)]);
         let rules = Rules {
-            max_time: crate::TimeBound::At(Timestamp(25)),
+            max_time: model::TimeBound::At(Timestamp(25)),
             ..Rules::default()
         };
         let (catalog, _) = Catalog::new(&snapshot, &rules, Timestamp(0));

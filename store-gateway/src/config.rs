@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use model::Timestamp;
+use model::{TimeBound, Timestamp};
 use service::{Clock, CpuPool, GrpcOptions, Metrics, Probe};
 
 /// Settings of a store gateway.
@@ -47,15 +47,6 @@ pub struct Limits {
     pub downloaded_bytes: u64,
 }
 
-/// A point in time, or one that moves with the clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TimeBound {
-    /// This time.
-    At(Timestamp),
-    /// The present plus so many milliseconds; negative for the past.
-    FromNow(i64),
-}
-
 /// What the store gateway is given.
 #[derive(Clone, Debug)]
 pub struct Deps {
@@ -84,17 +75,6 @@ impl Default for Config {
             limits: Limits::default(),
             block_cache_bytes: 1 << 30,
             grpc: GrpcOptions::default(),
-        }
-    }
-}
-
-impl TimeBound {
-    /// The point in time, if it is now `now`.
-    #[must_use]
-    pub const fn resolve(self, now: Timestamp) -> Timestamp {
-        match self {
-            Self::At(time) => time,
-            Self::FromNow(millis) => Timestamp(now.0.saturating_add(millis)),
         }
     }
 }

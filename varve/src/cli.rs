@@ -12,10 +12,11 @@ use std::{
 };
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind};
+use model::TimeBound;
 use service::{LogFormat, LogLevel};
 
 pub(crate) use self::compact::{CompactArgs, CompactCommand};
-use crate::values::{self, LabelFlag, ListenAddress, Moment};
+use crate::values::{self, LabelFlag, ListenAddress};
 
 /// Long-term storage for Prometheus: a sidecar, a compactor to Parquet and a store gateway that
 /// take the place of Thanos's, one by one.
@@ -150,19 +151,21 @@ pub(crate) struct TimeArgs {
         long = "min-time",
         global = true,
         default_value = "0000-01-01T00:00:00Z",
+        value_parser = values::time,
         value_name = "TIME",
         allow_hyphen_values = true
     )]
-    pub(crate) min_time: Moment,
+    pub(crate) min_time: TimeBound,
     /// End of the time range to work on, RFC 3339 or relative to now as in -2w.
     #[arg(
         long = "max-time",
         global = true,
         default_value = "9999-12-31T23:59:59Z",
+        value_parser = values::time,
         value_name = "TIME",
         allow_hyphen_values = true
     )]
-    pub(crate) max_time: Moment,
+    pub(crate) max_time: TimeBound,
 }
 
 /// `varve sidecar`.

@@ -2,7 +2,7 @@
 
 use std::{fmt, io, str::FromStr, time::Duration};
 
-use model::Timestamp;
+use model::{TimeBound, Timestamp};
 use tokio::net::TcpListener;
 
 /// Milliseconds in each unit of a Prometheus duration, the longest first.
@@ -87,68 +87,28 @@ pub(crate) fn bytes(text: &str) -> Result<u64, ValueError> {
 }
 
 /// A point in time: absolute, or a distance from now (`-2w` lies in the past, `1h` ahead).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Moment {
-    /// Milliseconds since the epoch.
-    At(Timestamp),
-    /// Milliseconds from now.
-    FromNow(i64),
-}
-
-impl Moment {
-    /// The time meant, when it is now `now`.
-    pub(crate) fn at(self, now: Timestamp) -> Timestamp {
-        match self {
-            Self::At(time) => time,
-            Self::FromNow(millis) => Timestamp(now.0.saturating_add(millis)),
-        }
+pub(crate) fn time(text: &str) -> Result<TimeBound, ValueError> {
+    // Years that Thanos uses for "ever", outside of what a system clock can tell.
+    match text {
+        "0000-01-01T00:00:00Z" => return Ok(TimeBound::At(Timestamp::MIN)),
+        "9999-12-31T23:59:59Z" => return Ok(TimeBound::At(Timestamp::MAX)),
+        _ => {}
     }
-}
-
-impl FromStr for Moment {
-    type Err = ValueError;
-
-    fn from_str(text: &str) -> Result<Self, ValueError> {
-        // Years that Thanos uses for "ever", outside of what a system clock can tell.
-        match text {
-            "0000-01-01T00:00:00Z" => return Ok(Self::At(Timestamp::MIN)),
-            "9999-12-31T23:59:59Z" => return Ok(Self::At(Timestamp::MAX)),
-            _ => {}
-        }
-        let wrong = || ValueError::Time(text.to_owned());
-        if let Ok(time) = humantime::parse_rfc3339(text) {
-            let since = time
-                .duration_since(std::time::UNIX_EPOCH)
-                .map_err(|_| wrong())?;
-            let millis = i64::try_from(since.as_millis()).map_err(|_| wrong())?;
-            return Ok(Self::At(Timestamp(millis)));
-        }
-        let (sign, distance) = match text.strip_prefix('-') {
-            Some(rest) => (-1, rest),
-            None => (1, text.strip_prefix('+').unwrap_or(text)),
-        };
-        let distance = duration(distance).map_err(|_| wrong())?;
-        let millis = i64::try_from(distance.as_millis()).map_err(|_| wrong())?;
-        Ok(Self::FromNow(sign * millis))
+    let wrong = || ValueError::Time(text.to_owned());
+    if let Ok(time) = humantime::parse_rfc3339(text) {
+        let since = time
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_err(|_| wrong())?;
+        let millis = i64::try_from(since.as_millis()).map_err(|_| wrong())?;
+        return Ok(TimeBound::At(Timestamp(millis)));
     }
-}
-
-impl From<Moment> for compactor::TimeBound {
-    fn from(moment: Moment) -> Self {
-        match moment {
-            Moment::At(time) => Self::At(time),
-            Moment::FromNow(millis) => Self::FromNow(millis),
-        }
-    }
-}
-
-impl From<Moment> for store_gateway::TimeBound {
-    fn from(moment: Moment) -> Self {
-        match moment {
-            Moment::At(time) => Self::At(time),
-            Moment::FromNow(millis) => Self::FromNow(millis),
-        }
-    }
+    let (sign, distance) = match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let distance = duration(distance).map_err(|_| wrong())?;
+    let millis = i64::try_from(distance.as_millis()).map_err(|_| wrong())?;
+    Ok(TimeBound::FromNow(sign * millis))
 }
 
 /// Where to listen: `host:port`, or `:port` for all addresses of the machine, as Go has it.
@@ -294,9 +254,9 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_a_time_or_a_distance_from_now() {
+    fn a_time_is_absolute_or_a_distance_from_now() {
         let now = Timestamp(1_000_000);
-        let at = |text: &str| text.parse::<Moment>().map(|m| m.at(now).0);
+        let at = |text: &str| time(text).map(|bound| bound.resolve(now).0);
         assert_eq!(at("-10m"), Ok(400_000));
         assert_eq!(at("10m"), Ok(1_600_000));
         assert_eq!(at("1970-01-01T00:00:02Z"), Ok(2_000));

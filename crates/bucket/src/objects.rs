@@ -111,9 +111,7 @@ fn split(key: &str) -> Option<(&str, BlockId, &str)> {
 /// What follows `parquet/` in a key, or else the key.
 fn below_root(key: &str) -> &str {
     let below = key.strip_prefix(PARQUET_ROOT);
-    below
-        .and_then(|rest| rest.strip_prefix('/'))
-        .unwrap_or(key)
+    below.and_then(|rest| rest.strip_prefix('/')).unwrap_or(key)
 }
 
 #[cfg(test)]

@@ -26,5 +26,5 @@ pub use crate::{
         MetaError, ParquetMeta, ParquetShard, Resolution, ThanosMeta,
     },
     selector::{SelectorError, parse_selector},
-    time::{TimeRange, Timestamp},
+    time::{TimeBound, TimeRange, Timestamp},
 };

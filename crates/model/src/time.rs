@@ -22,6 +22,15 @@ pub struct TimeRange {
     pub max: Timestamp,
 }
 
+/// A point in time, or one that moves with the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeBound {
+    /// This time.
+    At(Timestamp),
+    /// The present plus so many milliseconds; negative for the past.
+    FromNow(i64),
+}
+
 impl Timestamp {
     /// The earliest time.
     pub const MIN: Self = Self(i64::MIN);
@@ -61,6 +70,17 @@ impl TimeRange {
     #[must_use]
     pub fn contains(self, t: Timestamp) -> bool {
         self.min <= t && t <= self.max
+    }
+}
+
+impl TimeBound {
+    /// The point in time, if it is now `now`.
+    #[must_use]
+    pub const fn resolve(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(time) => time,
+            Self::FromNow(millis) => Timestamp(now.0.saturating_add(millis)),
+        }
     }
 }
 

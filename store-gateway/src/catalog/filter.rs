@@ -7,10 +7,10 @@ use std::{
 };
 
 use bucket::BlockView;
-use model::{BlockId, BlockMeta, Labels, Resolution, TimeRange, Timestamp};
+use model::{BlockId, BlockMeta, Labels, Resolution, TimeBound, TimeRange, Timestamp};
 
 use super::Format;
-use crate::config::{Config, TimeBound};
+use crate::config::Config;
 
 /// What decides whether a block is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

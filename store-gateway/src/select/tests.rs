@@ -196,8 +196,8 @@ fn matchers_on_blocks_see_their_names_and_external_labels() {
 #[test]
 fn times_that_are_not_served_are_not_asked_for() {
     let rules = Rules {
-        min_time: crate::TimeBound::At(Timestamp(15)),
-        max_time: crate::TimeBound::At(Timestamp(25)),
+        min_time: model::TimeBound::At(Timestamp(15)),
+        max_time: model::TimeBound::At(Timestamp(25)),
         ..Rules::default()
     };
     let blocks = drawn("raw AABBCC");

@@ -101,8 +101,8 @@ fn config(args: &CompactArgs, variable: impl Fn(&str) -> Option<String>) -> anyh
         },
         meta_fetch_concurrency: args.meta_fetch_concurrency,
         blocks_fetch_concurrency: args.blocks_fetch_concurrency,
-        min_time: args.time.min_time.into(),
-        max_time: args.time.max_time.into(),
+        min_time: args.time.min_time,
+        max_time: args.time.max_time,
         filter: BlockFilter::from_yaml(&rules.unwrap_or_default())?,
         shard: match args.shard {
             Some(flag) => shard(flag, variable)?,
@@ -169,7 +169,7 @@ fn ended(summary: &Summary) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use compactor::TimeBound;
+    use model::TimeBound;
 
     use super::*;
     use crate::cli::{Cli, Command};

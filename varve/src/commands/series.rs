@@ -57,8 +57,8 @@ fn request(args: &SeriesArgs) -> anyhow::Result<SeriesRequest> {
         .with_context(|| format!("selector {}", args.selector))?;
     let now = Timestamp(SystemClock.now_ms());
     Ok(SeriesRequest {
-        min_time: args.time.min_time.at(now).0,
-        max_time: args.time.max_time.at(now).0,
+        min_time: args.time.min_time.resolve(now).0,
+        max_time: args.time.max_time.resolve(now).0,
         matchers: matchers.iter().map(LabelMatcher::from).collect(),
         aggregates: vec![Aggr::Raw.into()],
         response_batch_size: BATCH,
