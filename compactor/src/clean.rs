@@ -4,10 +4,10 @@ use std::{collections::BTreeSet, fs, io, path::Path};
 
 use bucket::{BlockObjects, BlockView, Snapshot};
 use model::{BlockMeta, Timestamp};
+use service::blocking;
 
 use crate::{
-    CompactError, CoveredBy, Plan, Summary, blocking::blocking, compaction::Compaction, millis,
-    plan, snapshot::Blocks,
+    CompactError, CoveredBy, Plan, Summary, compaction::Compaction, millis, plan, snapshot::Blocks,
 };
 
 /// How old an upload without `meta.json` must be, in milliseconds, to be taken for aborted: Thanos's 48 h.

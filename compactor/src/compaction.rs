@@ -18,11 +18,10 @@ use std::{
 
 use bucket::Bucket;
 use model::{BlockId, ParquetMeta, Timestamp};
+use service::blocking;
 
 use crate::{
-    CompactError, Config, CoveredBy, Deps, MergeInput, MergeOutput, Task,
-    blocking::blocking,
-    disk, merge,
+    CompactError, Config, CoveredBy, Deps, MergeInput, MergeOutput, Task, disk, merge,
     metrics::CompactMetrics,
     plan::Made,
     progress::Progress,

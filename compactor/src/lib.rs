@@ -4,7 +4,6 @@
 //! local Parquet block; [`run()`] brings the blocks here and the result back, verifies it there, commits it and marks
 //! what it replaces.
 
-mod blocking;
 mod clean;
 mod compaction;
 mod config;

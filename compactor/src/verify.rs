@@ -21,7 +21,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use model::FileMeta;
 use parquet_block::{Footer, FooterRead, Shard, chunks_file, labels_file};
-use service::CpuPool;
+use service::{CpuPool, blocking};
 
 use crate::{CompactError, MergeOutput, Task};
 
@@ -145,7 +145,7 @@ pub(crate) async fn same_bytes(
         }
         let here = Arc::clone(here);
         let start = range.start;
-        match crate::blocking::blocking(move || first_difference(&here, start, &there)).await {
+        match blocking(move || first_difference(&here, start, &there)).await {
             Ok(None) => Ok(()),
             Ok(Some(at)) => Err(CompactError::Differs {
                 key: key.to_owned(),

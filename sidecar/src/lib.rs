@@ -3,7 +3,6 @@
 //! The API over recent data (`thanos.Store` on remote read) is not served; a query gets recent data from the querier's
 //! other endpoints.
 
-mod blocking;
 mod checks;
 mod config;
 mod error;

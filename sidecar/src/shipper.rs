@@ -13,9 +13,10 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use bucket::Bucket;
 use model::{BlockId, BlockMeta, IndexStats, Labels, Timestamp};
+use service::blocking;
 
 use self::{discover::Found, stage::Staged, state::State};
-use crate::{Config, Deps, Levels, SidecarError, blocking::blocking, metrics::SidecarMetrics};
+use crate::{Config, Deps, Levels, SidecarError, metrics::SidecarMetrics};
 
 /// Uploads the blocks of one folder to one bucket.
 #[derive(Debug)]

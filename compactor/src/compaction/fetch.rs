@@ -8,8 +8,9 @@ use std::{
 use bucket::{BlockView, Bucket};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use model::BlockMeta;
+use service::blocking;
 
-use crate::{CompactError, Config, Task, blocking::blocking, snapshot::Blocks};
+use crate::{CompactError, Config, Task, snapshot::Blocks};
 
 /// A file of a source.
 #[derive(Debug)]

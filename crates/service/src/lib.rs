@@ -2,6 +2,7 @@
 //!
 //! This crate knows no block and no bucket; it imports nothing of ours.
 
+mod blocking;
 mod clock;
 mod cpu;
 mod drain;
@@ -14,6 +15,7 @@ mod probe;
 mod shutdown;
 
 pub use crate::{
+    blocking::blocking,
     clock::{Clock, ManualClock, SystemClock},
     cpu::CpuPool,
     error::ServiceError,

@@ -6,7 +6,7 @@ use std::panic;
 ///
 /// # Panics
 /// With the payload of `work`, if that panicked.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work)
         .await
         .map_err(|e| e.try_into_panic())
