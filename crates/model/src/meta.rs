@@ -425,4 +425,13 @@ mod tests {
             "unexpected meta.json version 2, expected 1"
         );
     }
+
+    #[test]
+    fn a_number_of_an_unknown_field_is_written_back_as_it_was_read() {
+        let json =
+            br#"{"ulid": "01HF8J5JG0RAVB4GMS32W7ZJ2B", "minTime": 0, "maxTime": 1, "version": 1,
+            "unknown": 1.1111111111111109e104}"#;
+        let text = String::from_utf8(BlockMeta::decode(json).unwrap().encode()).unwrap();
+        assert!(text.contains("1.1111111111111109e+104"), "{text}");
+    }
 }
