@@ -5,9 +5,9 @@
 
 use std::{env, error::Error, path::Path};
 
-use compactor::{DownsampledChunk, Downsampler};
+use compactor::Downsampler;
 use model::Resolution;
-use tsdb::{Block, BlockWriter, Chunk, SeriesEntry};
+use tsdb::{Block, BlockWriter, Chunk, DownsampledChunk, SeriesEntry};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = env::args_os().skip(1);

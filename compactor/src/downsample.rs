@@ -32,12 +32,9 @@ mod tests;
 mod totals;
 mod window;
 
-use tsdb::{Chunk, Encoding};
+use tsdb::{Chunk, DownsampledChunk, Encoding};
 
-pub use self::{
-    chunk::{Aggregate, DownsampledChunk},
-    error::DownsampleError,
-};
+pub use self::error::DownsampleError;
 use self::{float_hours::FloatHours, floats::RawFloats};
 
 /// Downsamples series, one after the other, in memory that is used again.
@@ -107,7 +104,7 @@ impl Downsampler {
         let is_packed = |chunk: &Chunk| chunk.encoding == Encoding::Aggr;
         for chunk in chunks {
             if is_packed(chunk) {
-                out.push(DownsampledChunk::unpack(chunk)?);
+                out.push(DownsampledChunk::unpack(chunk).map_err(DownsampleError::of(chunk))?);
             } else {
                 out.extend(self.five_minutes(std::slice::from_ref(chunk))?);
             }

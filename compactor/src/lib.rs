@@ -13,6 +13,7 @@ mod error;
 mod group;
 mod merge;
 mod metrics;
+mod output;
 mod plan;
 mod progress;
 mod run;
@@ -23,10 +24,11 @@ mod verify;
 pub use crate::{
     compaction::Outcome,
     config::{Config, Deps, Repeat},
-    downsample::{Aggregate, DownsampleError, DownsampledChunk, Downsampler},
+    downsample::{DownsampleError, Downsampler},
     error::CompactError,
     group::GroupKey,
     merge::{MergeError, MergeInput, MergeOptions, MergeOutput, merge},
+    output::{Dedup, OutputFormat},
     plan::{
         Candidate, Covered, CoveredBy, Downsampling, Expired, GoDuration, Left, LeftReason, Plan,
         PlanOptions, Retention, RetentionError, Task, Unusable, WINDOWS, Window, plan,

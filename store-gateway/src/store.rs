@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bucket::Bucket;
 use futures::Stream;
-use model::Resolution;
+use model::{AggregateSet, Resolution};
 use service::CpuPool;
 use tokio::sync::watch;
 
@@ -21,7 +21,7 @@ use crate::{
     config::{Config, Deps, Limits},
     error::AnswerError,
     metrics::{GateMetrics, StoreMetrics},
-    request::{Aggregates, OnFailure, SeriesRequest},
+    request::{OnFailure, SeriesRequest},
     select,
     sync::Served,
 };
@@ -93,7 +93,7 @@ impl Store {
         };
         let served = self.served()?;
         let chosen = select::for_series(&served.catalog, &request.selector, request.max_resolution);
-        if request.aggregates == Aggregates::default()
+        if request.aggregates == AggregateSet::default()
             && let Some(one) = chosen
                 .iter()
                 .find(|one| one.block.meta.resolution() != Resolution::Raw)

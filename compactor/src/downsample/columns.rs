@@ -2,7 +2,9 @@
 
 use model::Timestamp;
 
-use super::{DownsampleError, DownsampledChunk, chunk::encode};
+use tsdb::DownsampledChunk;
+
+use super::{DownsampleError, chunk::encode};
 
 /// What is to become a downsampled chunk.
 #[derive(Debug, Default)]

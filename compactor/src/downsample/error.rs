@@ -1,9 +1,7 @@
 //! Why a series cannot be downsampled.
 
 use model::Timestamp;
-use tsdb::{Chunk, ChunkError};
-
-use super::DownsampledChunk;
+use tsdb::{Chunk, ChunkError, DownsampledChunk};
 
 /// Why a series cannot be downsampled.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,10 +1,10 @@
 //! One-hour aggregates of the five-minute aggregates of floats.
 
-use model::{Resolution, Timestamp};
-use tsdb::{AggregateChunk, Chunk, Encoding, Floats, decode_xor};
+use model::{Aggregate, Resolution, Timestamp};
+use tsdb::{AggregateChunk, Chunk, DownsampledChunk, Encoding, Floats, decode_xor};
 
 use super::{
-    Aggregate, DownsampleError, DownsampledChunk,
+    DownsampleError,
     chunk::encode,
     columns::{greater, lesser},
     counter::{Counter, Unreset},

@@ -1,10 +1,10 @@
 //! Five-minute aggregates of floats.
 
 use model::{Resolution, STALE_NAN};
-use tsdb::{Chunk, Floats, decode_xor};
+use tsdb::{Chunk, DownsampledChunk, Floats, decode_xor};
 
 use super::{
-    DownsampleError, DownsampledChunk,
+    DownsampleError,
     columns::{Columns, Window},
     counter::Counter,
     window::{batch_size, window_end},

@@ -1,10 +1,10 @@
 //! Encodes the aggregates of histograms.
 
 use model::{CounterReset, Histogram, Timestamp};
-use tsdb::{AggregateChunk, Chunk, Floats, encode_long_histograms};
+use tsdb::{AggregateChunk, Chunk, DownsampledChunk, Floats, encode_long_histograms};
 
 use super::{
-    DownsampleError, DownsampledChunk,
+    DownsampleError,
     chunk::encode,
     totals::{Totals, unify},
 };

@@ -1,10 +1,10 @@
 //! One-hour aggregates of the five-minute aggregates of native histograms.
 
-use model::{Histogram, Resolution, Timestamp};
-use tsdb::{AggregateChunk, decode_histograms};
+use model::{Aggregate, Histogram, Resolution, Timestamp};
+use tsdb::{AggregateChunk, DownsampledChunk, decode_histograms};
 
 use super::{
-    Aggregate, DownsampleError, DownsampledChunk,
+    DownsampleError,
     float_hours::{FloatHours, Fold, groups},
     histogram_chunk::{HistogramChunk, Series},
     histograms::forward,

@@ -1,10 +1,10 @@
 //! Five-minute aggregates of native histograms.
 
 use model::{Histogram, Resolution, Timestamp};
-use tsdb::{Chunk, decode_histograms};
+use tsdb::{Chunk, DownsampledChunk, decode_histograms};
 
 use super::{
-    DownsampleError, DownsampledChunk,
+    DownsampleError,
     histogram_chunk::HistogramChunk,
     scale::{Scale, runs},
     totals::{Growth, Totals},

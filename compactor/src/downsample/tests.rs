@@ -3,11 +3,11 @@
 mod floats;
 mod histograms;
 
-use model::{Histogram, Timestamp};
+use model::{Aggregate, Histogram, Timestamp};
 use proptest::prelude::*;
-use tsdb::{Chunk, Encoding, Floats, decode_histograms, decode_xor, encode_xor};
+use tsdb::{Chunk, DownsampledChunk, Encoding, Floats, decode_histograms, decode_xor, encode_xor};
 
-use super::{Aggregate, DownsampleError, DownsampledChunk, Downsampler};
+use super::{DownsampleError, Downsampler};
 
 const FIVE_MINUTES: i64 = 300_000;
 const HOUR: i64 = 3_600_000;

@@ -2,12 +2,12 @@
 
 use model::{
     BlockDesc, BlockId, BlockMeta, BlockStats, CompactionMeta, Downsample, FileMeta, Labels,
-    ParquetMeta, ThanosMeta, TimeRange, Timestamp,
+    ParquetMeta, Resolution, ThanosMeta, TimeRange, Timestamp,
 };
 use serde::Serialize;
 
 use super::{Candidate, Window, duplicates, show::Moment};
-use crate::group::GroupKey;
+use crate::{Dedup, OutputFormat, group::GroupKey};
 
 /// TSDB blocks of one group that become one Parquet block.
 #[derive(Clone, Debug, Serialize)]
@@ -28,6 +28,12 @@ pub struct Task {
     pub max_time: Timestamp,
     /// What is merged, in the order of time; of equal timestamps the sample of the earlier block counts.
     pub inputs: Vec<Candidate>,
+    /// The resolutions of the blocks that are made, the finest first; at least one.
+    pub outputs: Vec<Resolution>,
+    /// What is made of samples that several inputs hold.
+    pub dedup: Dedup,
+    /// The format of the blocks that are made.
+    pub format: OutputFormat,
     /// Bytes of the inputs.
     pub bytes_in: u64,
     /// Bytes that the work folder needs at most.
@@ -73,6 +79,9 @@ impl Task {
             min_time,
             max_time,
             inputs,
+            outputs: vec![group.resolution],
+            dedup: Dedup::Exact,
+            format: OutputFormat::Parquet,
             bytes_in,
             // The output holds the inputs' chunks and repeats fewer labels.
             disk_bytes: bytes_in.saturating_mul(2),

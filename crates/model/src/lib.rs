@@ -2,6 +2,7 @@
 //!
 //! Pure values; this crate reads no file, waits for nothing and knows no object store.
 
+mod aggregate;
 mod block_id;
 mod cursor;
 mod histogram;
@@ -14,6 +15,7 @@ mod selector;
 mod time;
 
 pub use crate::{
+    aggregate::{Aggregate, AggregateSet},
     block_id::{BlockId, InvalidBlockId},
     histogram::{
         CUSTOM_BUCKETS, CounterReset, Counts, Histogram, HistogramCounts, STALE_NAN, Span,

@@ -1,6 +1,7 @@
 //! Chunks: the samples of one series over some time, as bytes and as values.
 
 mod aggregates;
+mod downsampled;
 mod error;
 mod histogram;
 mod reader;
@@ -17,6 +18,7 @@ use model::Timestamp;
 
 pub use self::{
     aggregates::{AGGREGATES, AggregateChunk, Aggregates, decode_aggregates, encode_aggregates},
+    downsampled::DownsampledChunk,
     error::{ChunkError, UnknownEncoding},
     histogram::{decode_histograms, encode_histograms, encode_long_histograms},
     reencode::reencode,

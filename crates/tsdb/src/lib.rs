@@ -19,9 +19,9 @@ mod tombstones;
 pub use crate::{
     block::{Block, BlockWriter, ChunkCursor, SeriesCursor},
     chunk::{
-        AGGREGATES, AggregateChunk, Aggregates, Chunk, ChunkError, Encoding, Floats,
-        UnknownEncoding, decode_aggregates, decode_histograms, decode_xor, encode_aggregates,
-        encode_histograms, encode_long_histograms, encode_xor, reencode,
+        AGGREGATES, AggregateChunk, Aggregates, Chunk, ChunkError, DownsampledChunk, Encoding,
+        Floats, UnknownEncoding, decode_aggregates, decode_histograms, decode_xor,
+        encode_aggregates, encode_histograms, encode_long_histograms, encode_xor, reencode,
     },
     error::{Error, Result},
     index::{HeaderRanges, IndexHeader, LabelValues, PostingsPlan, Symbols, Toc},

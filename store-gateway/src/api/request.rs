@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, num::NonZeroU64};
 
-use model::{Matcher, TimeRange};
+use model::{Aggregate, AggregateSet, Matcher, TimeRange};
 use prost::Message;
 use prost_types::Any;
 use proto::{
@@ -12,9 +12,7 @@ use proto::{
 
 use crate::{
     error::AnswerError,
-    request::{
-        Aggregate, Aggregates, NamesRequest, OnFailure, Selector, SeriesRequest, ValuesRequest,
-    },
+    request::{NamesRequest, OnFailure, Selector, SeriesRequest, ValuesRequest},
     series::{Hashed, Shard},
 };
 
@@ -128,10 +126,10 @@ const fn on_failure(disabled: bool, strategy: PartialResponseStrategy) -> OnFail
 }
 
 /// What is wanted of downsampled blocks; everything where nothing is said.
-fn aggregates(wire: &thanos::SeriesRequest) -> Aggregates {
-    let wanted: Aggregates = wire.aggregates().filter_map(aggregate).collect();
+fn aggregates(wire: &thanos::SeriesRequest) -> AggregateSet {
+    let wanted: AggregateSet = wire.aggregates().filter_map(aggregate).collect();
     if wire.aggregates.is_empty() {
-        Aggregates::ALL
+        AggregateSet::ALL
     } else {
         wanted
     }
@@ -197,7 +195,7 @@ mod tests {
         assert_eq!((asked.max_resolution, asked.selector.limit), (0, 0));
         assert_eq!(asked.selector.on_failure, OnFailure::Warn);
         assert_eq!(asked.shard, None);
-        assert_eq!(asked.aggregates, Aggregates::ALL);
+        assert_eq!(asked.aggregates, AggregateSet::ALL);
         assert!(!asked.skip_chunks);
     }
 

@@ -1,10 +1,8 @@
 //! Chunks as they are sent: samples as scraped, or the aggregates asked for of a downsampled block.
 
 use bytes::Bytes;
-use model::Timestamp;
+use model::{Aggregate, AggregateSet, Timestamp};
 use tsdb::{Chunk, ChunkError, Encoding};
-
-use crate::request::{Aggregate, Aggregates};
 
 /// A chunk as it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +40,7 @@ pub(crate) enum Coding {
 
 impl SeriesChunk {
     /// A block's chunk as it is sent; `None` if it holds none of the aggregates that are `wanted`.
-    pub(crate) fn new(chunk: Chunk, wanted: Aggregates) -> Result<Option<Self>, ChunkError> {
+    pub(crate) fn new(chunk: Chunk, wanted: AggregateSet) -> Result<Option<Self>, ChunkError> {
         let (min, max) = (chunk.min, chunk.max);
         let samples = match Coding::of(chunk.encoding) {
             Some(coding) => Samples::Raw(Encoded {
@@ -104,7 +102,7 @@ impl Coding {
 }
 
 /// The aggregates that are wanted and there.
-fn split(data: &Bytes, wanted: Aggregates) -> Result<[Option<Encoded>; 5], ChunkError> {
+fn split(data: &Bytes, wanted: AggregateSet) -> Result<[Option<Encoded>; 5], ChunkError> {
     let mut parts = [const { None }; 5];
     let held = tsdb::decode_aggregates(data)?;
     let places = Aggregate::ALL.into_iter().zip(&mut parts);
@@ -135,7 +133,7 @@ mod tests {
         }
     }
 
-    fn aggregates(wanted: Aggregates) -> [Option<(Coding, String)>; 5] {
+    fn aggregates(wanted: AggregateSet) -> [Option<(Coding, String)>; 5] {
         let sent = SeriesChunk::new(chunk(Encoding::Aggr, AGGREGATES), wanted);
         let Samples::Aggregates(parts) = sent.unwrap().unwrap().samples else {
             panic!("aggregates are sent as such");
@@ -153,8 +151,8 @@ mod tests {
             None,
             of(Coding::FloatHistogram, "counter"),
         ];
-        assert_eq!(aggregates(Aggregates::ALL), all);
-        let some = Aggregates::from(Aggregate::Counter) | Aggregate::Sum.into();
+        assert_eq!(aggregates(AggregateSet::ALL), all);
+        let some = AggregateSet::from(Aggregate::Counter) | Aggregate::Sum.into();
         assert_eq!(
             aggregates(some),
             [
@@ -171,7 +169,7 @@ mod tests {
 
     #[test]
     fn samples_as_scraped_are_sent_whatever_aggregates_are_wanted() {
-        let sent = SeriesChunk::new(chunk(Encoding::Histogram, b"h"), Aggregates::default());
+        let sent = SeriesChunk::new(chunk(Encoding::Histogram, b"h"), AggregateSet::default());
         assert_eq!(
             sent.unwrap().unwrap().samples,
             Samples::Raw(Encoded {
@@ -184,7 +182,7 @@ mod tests {
     #[test]
     fn damaged_aggregates_are_an_error() {
         let cut = chunk(Encoding::Aggr, &AGGREGATES[..AGGREGATES.len() - 1]);
-        assert!(SeriesChunk::new(cut, Aggregates::default()).is_err());
+        assert!(SeriesChunk::new(cut, AggregateSet::default()).is_err());
     }
 
     #[test]
@@ -195,7 +193,7 @@ mod tests {
                 max: Timestamp(max),
                 ..chunk(Encoding::Xor, data)
             };
-            SeriesChunk::new(chunk, Aggregates::ALL).unwrap().unwrap()
+            SeriesChunk::new(chunk, AggregateSet::ALL).unwrap().unwrap()
         };
         let mut chunks = vec![
             sent(20, 30, b"d"),

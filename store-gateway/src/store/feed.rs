@@ -3,14 +3,14 @@
 use std::{mem, pin::Pin, sync::Arc};
 
 use futures::{Stream, StreamExt as _};
-use model::{Labels, TimeRange};
+use model::{AggregateSet, Labels, TimeRange};
 use service::CpuPool;
 
 use super::Reach;
 use crate::{
     block::{BlockError, BlockQuery, BlockSeries},
     error::{AnswerError, SeriesError},
-    request::{Aggregates, SeriesRequest},
+    request::SeriesRequest,
     select::Chosen,
     series::{Arrival, Finish, MetricOrder, Series, SeriesChunk, Shard},
 };
@@ -42,7 +42,7 @@ struct Open {
 struct Shape {
     finish: Finish,
     shard: Option<Shard>,
-    aggregates: Aggregates,
+    aggregates: AggregateSet,
     skip_chunks: bool,
     limit: usize,
 }
