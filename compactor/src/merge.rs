@@ -18,6 +18,7 @@
 mod arrange;
 mod deleted;
 mod input;
+mod penalty;
 mod span;
 mod symbols;
 
@@ -34,6 +35,7 @@ use parquet_block::{
 };
 use rayon::prelude::*;
 
+pub use self::penalty::penalty;
 use self::{
     input::Input,
     span::{Counts, Rows},
