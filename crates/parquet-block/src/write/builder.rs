@@ -75,11 +75,9 @@ impl RowGroupBuilder {
         let wrong = |reason: String| Err(Error::layout(format!("row {row}: {reason}")));
         if values.len() != self.data.len() {
             let (expected, found) = (self.data.len(), values.len());
-            let what = match self.schema.contents() {
-                Contents::Chunks => "chunks of slices",
-                Contents::Aggregates => "aggregates of slices",
-            };
-            return wrong(format!("{expected} {what} expected, found {found}"));
+            return wrong(format!(
+                "values of {expected} columns expected, found {found}"
+            ));
         }
         if let Some(long) = values.iter().find(|value| value.len() > MAX_VALUE) {
             let len = long.len();
