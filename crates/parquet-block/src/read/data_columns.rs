@@ -138,9 +138,18 @@ impl Wanted {
 impl DataColumn {
     /// All pages of the column in a row group.
     pub(crate) fn pages(self, file: &Footer, group: usize) -> Result<DataPages, Error> {
+        let pages = ColumnPages::of(file, group, self.column)?;
+        // Raw chunks share the bytes of a dictionary, but aggregates are copied when they are put together, and
+        // many rows with one large value would take memory out of proportion to the file.
+        if self.aggregate.is_some() && pages.dictionary.is_some() {
+            return Err(file.invalid(format!(
+                "dictionary in column {} of row group {group}, which holds aggregates",
+                self.column
+            )));
+        }
         Ok(DataPages {
             aggregate: self.aggregate,
-            pages: ColumnPages::of(file, group, self.column)?,
+            pages,
         })
     }
 }

@@ -288,6 +288,39 @@ fn slices_are_asked_for_as_far_back_as_the_longest_chunk_reaches() {
 }
 
 #[test]
+fn without_the_length_of_the_longest_chunk_all_slices_before_are_asked_for() {
+    let mut files = write(&[vec![floats(0, 300)]], slices(), 10);
+    let replace = |file: &mut [u8], old: &[u8], new: &[u8]| {
+        let mut windows = file.windows(old.len());
+        let place = windows.position(|window| window == old).unwrap();
+        file[place..place + new.len()].copy_from_slice(new);
+    };
+    let key = b"varve_max_chunk_ms\x18\x03";
+    let dir = tempfile::tempdir().unwrap();
+    let paths = ["labels", "chunks"].map(|kind| dir.path().join(format!("0.{kind}.parquet")));
+    files.open(dir.path());
+    replace(&mut files.chunks, key, b"other");
+    let local = files.open(dir.path());
+    let (group, rows) = local.shard().everything().remove(0);
+    let wanted = Aggregate::Max.into();
+    let lookup = local
+        .shard()
+        .aggregates(group, rows, TimeRange::new(2500, 2600), wanted);
+    assert_eq!(
+        columns_asked(&files, lookup),
+        ["s_max_0", "s_max_1", "s_max_2"]
+    );
+
+    replace(&mut files.chunks, b"other", b"varve");
+    let value = [&key[..], b"300"].concat();
+    replace(&mut files.chunks, &value, &[&key[..], b"-30"].concat());
+    std::fs::write(&paths[1], &files.chunks).unwrap();
+    let error = message(LocalShard::open(&paths[0], &paths[1]));
+    let expected = "key-value \"varve_max_chunk_ms\" is no length: \"-30\"";
+    assert!(error.ends_with(expected), "{error}");
+}
+
+#[test]
 fn counts_which_are_alike_are_stored_compressed() {
     let times: Vec<i64> = (0..140).map(|i| i * 300_000).collect();
     let counts = encode_xor(&times, &vec![20.0; times.len()]);
