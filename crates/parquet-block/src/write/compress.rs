@@ -19,7 +19,7 @@ pub(super) enum Kind {
     Values,
     /// The sorted texts of a dictionary. Random parts such as those of pods' names make short matches that take
     /// more bytes than they spare: searching harder, and for long ones only, makes dictionaries of a cluster's
-    /// labels a quarter smaller than level 3 does in about the time.
+    /// labels a quarter smaller than level 3 does in about the same time.
     Texts,
 }
 
