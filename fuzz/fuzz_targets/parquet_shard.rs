@@ -1,10 +1,11 @@
-//! A shard of a Parquet block, from its footers to labels, chunks and answers to matchers.
+//! A shard of a Parquet block, from its footers to labels, chunks or aggregates, and answers to matchers.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use model::{MatchOp, Matcher, TimeRange};
-use parquet_block::{Projection, Shard};
+use model::{Aggregate, AggregateSet, MatchOp, Matcher, TimeRange};
+use parquet_block::{Contents, Projection, Shard};
+use tsdb::DownsampledChunk;
 use varve_fuzz::{Files, answer, bounded, open, split_files};
 
 fuzz_target!(|data: &[u8]| {
@@ -28,8 +29,30 @@ fn read_rows(files: &Files, shard: &Shard) {
         }
         let some = TimeRange::new(shard.slices().min().0, shard.slices().min().0);
         for range in [TimeRange::ALL, some] {
-            if let Ok(chunks) = answer(files, shard.chunks(group, rows.clone(), range)) {
-                assert_eq!(chunks.len(), rows.len());
+            let of_rows = match shard.contents() {
+                Contents::Chunks => answer(files, shard.chunks(group, rows.clone(), range)),
+                Contents::Aggregates => {
+                    let all = AggregateSet::ALL;
+                    answer(files, shard.aggregates(group, rows.clone(), range, all))
+                }
+            };
+            let Ok(of_rows) = of_rows else {
+                continue;
+            };
+            assert_eq!(of_rows.len(), rows.len());
+            if shard.contents() == Contents::Aggregates {
+                for one in Aggregate::ALL {
+                    let wanted = shard.aggregates(group, rows.clone(), range, one.into());
+                    let of_one = answer(files, wanted).expect("as read with the others");
+                    let with = |chunks: &Vec<tsdb::Chunk>| {
+                        let unpacked = chunks.iter().map(DownsampledChunk::unpack);
+                        let chunks = unpacked.map(|chunk| chunk.expect("a chunk that was packed"));
+                        chunks
+                            .filter_map(|chunk| chunk.column(one))
+                            .collect::<Vec<_>>()
+                    };
+                    assert!(of_rows.iter().map(with).eq(of_one.iter().map(with)));
+                }
             }
         }
     }

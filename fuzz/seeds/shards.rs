@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use model::Timestamp;
+use model::{Aggregate, Timestamp};
 use parquet::{
     basic::{Encoding, LogicalType, Repetition, Type as PhysicalType},
     data_type::{ByteArray, ByteArrayType},
@@ -14,18 +14,18 @@ use parquet::{
     },
     schema::types::Type,
 };
-use parquet_block::envelope;
-use tsdb::{Chunk, encode_xor};
+use parquet_block::{Slices, envelope};
+use tsdb::{AggregateChunk, Chunk, DownsampledChunk, encode_xor};
 
 /// A column's name and its cells.
-type Column = (&'static str, Vec<Option<Vec<u8>>>);
+type Column = (String, Vec<Option<Vec<u8>>>);
 
 /// Rows of each shard.
 const ROWS: usize = 12;
 /// Rows of each row group.
 const GROUP: usize = 8;
 
-/// Shards with each encoding of values: name, labels file, chunks file.
+/// Shards with each encoding of values: name, labels file, chunks or aggregates file.
 pub fn small() -> Vec<(String, Vec<u8>, Vec<u8>)> {
     let mut shards = Vec::new();
     for (name, encoding) in [
@@ -40,11 +40,14 @@ pub fn small() -> Vec<(String, Vec<u8>, Vec<u8>)> {
         ] {
             for statistics in [EnabledStatistics::Page, EnabledStatistics::None] {
                 let properties = properties(encoding, version, pages, statistics);
-                shards.push((
-                    format!("{name}-{pages}-{statistics:?}"),
-                    write(&properties, &labels()),
-                    write(&properties, &chunks()),
-                ));
+                let name = format!("{name}-{pages}-{statistics:?}");
+                let labels = write(&properties, &labels());
+                // Aggregates are not stored by dictionary.
+                if encoding.is_some() {
+                    let aggregates = write(&properties, &aggregates());
+                    shards.push((format!("{name}-aggregates"), labels.clone(), aggregates));
+                }
+                shards.push((name, labels, write(&properties, &chunks())));
             }
         }
     }
@@ -68,6 +71,8 @@ fn properties(
             pair("data_col_duration_ms", "1000"),
             pair("maxT", "1999"),
             pair("minT", "0"),
+            // Told of chunks too, where it means nothing.
+            pair("varve_max_chunk_ms", "1500"),
         ]));
     let builder = match encoding {
         None => builder
@@ -87,9 +92,9 @@ fn labels() -> Vec<Column> {
         Some(list.to_vec())
     });
     vec![
-        ("l___name__", names.collect()),
-        ("l_a", some.collect()),
-        ("s_col_indexes", lists.collect()),
+        ("l___name__".to_owned(), names.collect()),
+        ("l_a".to_owned(), some.collect()),
+        ("s_col_indexes".to_owned(), lists.collect()),
     ]
 }
 
@@ -110,7 +115,45 @@ fn chunks() -> Vec<Column> {
         Some(value)
     };
     let column = |slice| (0..ROWS).map(|row| value(row, slice)).collect();
-    vec![("s_data_0", column(0)), ("s_data_1", column(1))]
+    vec![
+        ("s_data_0".to_owned(), column(0)),
+        ("s_data_1".to_owned(), column(1)),
+    ]
+}
+
+/// Aggregates of two chunks for each row; of each second row, the second is of histograms.
+fn aggregates() -> Vec<Column> {
+    let slices = Slices::new(Timestamp(0), Timestamp(2000), 1000);
+    let data = encode_xor(&[0, 300], &[1.0, 2.0]);
+    let chunk = |row: usize, start: i64, histograms: bool| DownsampledChunk {
+        min: Timestamp(start),
+        max: Timestamp(start + 1500 - i64::try_from(row).expect("few rows")),
+        aggregates: Aggregate::ALL.map(|one| {
+            let encoding = match one {
+                Aggregate::Min | Aggregate::Max if histograms => return None,
+                Aggregate::Sum | Aggregate::Counter if histograms => tsdb::Encoding::Histogram,
+                _ => tsdb::Encoding::Xor,
+            };
+            let data = data.clone();
+            Some(AggregateChunk { encoding, data })
+        }),
+    };
+    let rows: Vec<Vec<Vec<u8>>> = (0..ROWS)
+        .map(|row| {
+            let mut values = Vec::new();
+            let chunks = [chunk(row, 100, false), chunk(row, 1700, row % 2 == 0)];
+            envelope::encode_aggregates(&chunks, &slices, &mut values);
+            values
+        })
+        .collect();
+    let places = (0..slices.count()).flat_map(|slice| Aggregate::ALL.map(|one| (one, slice)));
+    places
+        .enumerate()
+        .map(|(place, (one, slice))| {
+            let cells = rows.iter().map(|values| Some(values[place].clone()));
+            (format!("s_{}_{slice}", one.name()), cells.collect())
+        })
+        .collect()
 }
 
 fn write(properties: &Arc<WriterProperties>, columns: &[Column]) -> Vec<u8> {

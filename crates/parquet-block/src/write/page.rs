@@ -2,7 +2,11 @@
 //!
 //! Data pages are of version 2, and all pages carry a checksum of what is stored.
 
-use super::{bounds::Bounds, compress::compress, thrift::Thrift};
+use super::{
+    bounds::Bounds,
+    compress::{Kind, compress},
+    thrift::Thrift,
+};
 use crate::error::Error;
 
 pub(super) const PLAIN: i32 = 0;
@@ -81,11 +85,13 @@ impl DataPage<'_> {
                 // Most of the time is spared where it would be for nothing.
                 if least_saving > 0
                     && let Some(sample) = self.values.get(..SAMPLE)
-                    && !compress(sample, level, |smaller| pays(smaller.len(), SAMPLE))?
+                    && !compress(sample, Kind::Values, level, |smaller| {
+                        pays(smaller.len(), SAMPLE)
+                    })?
                 {
                     return Ok(self.stored(None));
                 }
-                compress(self.values, level, |smaller| {
+                compress(self.values, Kind::Values, level, |smaller| {
                     self.stored(pays(smaller.len(), self.values.len()).then_some(smaller))
                 })
             }
@@ -118,7 +124,7 @@ impl DataPage<'_> {
 
 /// A dictionary of `count` values.
 pub(super) fn dictionary(values: &[u8], count: usize, level: i32) -> Result<Page, Error> {
-    compress(values, level, |stored| {
+    compress(values, Kind::Texts, level, |stored| {
         let header = header(DICTIONARY_PAGE, values.len(), &[stored], |t| {
             t.structure(7, |t| {
                 t.size(1, count);

@@ -7,6 +7,7 @@
     reason = "a test may fail by panicking"
 )]
 
+mod aggregates;
 mod layout;
 mod refused;
 mod round_trip;
@@ -20,7 +21,8 @@ use parquet::{
     record::Field,
 };
 use parquet_block::{
-    Error, LocalShard, RowGroupBuilder, ShardSchema, ShardWriter, Slices, Symbols, WriteOptions,
+    Contents, Error, LocalShard, RowGroupBuilder, ShardSchema, ShardWriter, Slices, Symbols,
+    WriteOptions,
 };
 
 /// Labels of a series, and the value of each slice.
@@ -70,13 +72,24 @@ impl Files {
         options: &WriteOptions,
         group_rows: usize,
     ) -> Result<Self, Error> {
+        Self::write_contents(Contents::Chunks, series, slices, options, group_rows)
+    }
+
+    /// Writes a shard that holds chunks or aggregates.
+    fn write_contents(
+        contents: Contents,
+        series: &[Series],
+        slices: Slices,
+        options: &WriteOptions,
+        group_rows: usize,
+    ) -> Result<Self, Error> {
         let table = Arc::new(Table::of(series.iter().map(|(labels, _)| labels)));
         let names: BTreeSet<&str> = series
             .iter()
             .flat_map(|(labels, _)| labels.iter().map(|(name, _)| name))
             .collect();
         let names = names.into_iter().map(str::to_owned).collect();
-        let schema = ShardSchema::new(names, slices);
+        let schema = ShardSchema::of(contents, names, slices);
         let (mut labels, mut chunks) = (Vec::new(), Vec::new());
         let mut writer = ShardWriter::create(&mut labels, &mut chunks, &schema)?;
         for group in series.chunks(group_rows) {

@@ -80,7 +80,7 @@ fn a_row_needs_a_value_for_each_slice_and_labels_in_order() {
     let mut builder = builder(&schema, &table);
     let ids = table.ids(&row);
     let error = message(builder.push(&ids, &[b"", b""]));
-    assert_eq!(error, "row 0: chunks of 1 slices expected, found 2");
+    assert_eq!(error, "row 0: values of 1 columns expected, found 2");
     let error = message(builder.push(&[ids[1], ids[0]], &[b""]));
     assert_eq!(error, "row 0: label \"a\" comes after \"b\"");
     assert_eq!(builder.rows(), 0);
