@@ -1,4 +1,4 @@
-//! Chunks and postings, on one thread: decode and encode by CPU time, intersect by the clock.
+//! Chunks, a block's index and postings, on one thread: decode and encode by CPU time, open and intersect by the clock.
 //!
 //! Floats are those of a random two-hour block and of the scraped sample; histograms are made up.
 
@@ -150,7 +150,11 @@ fn histogram(n: u32) -> (Timestamp, Histogram) {
 }
 
 fn postings(dir: &Path) -> anyhow::Result<()> {
-    let block = Block::open(dir)?;
+    let (block, open) = cost(|| Ok(Block::open(dir)?))?;
+    println!(
+        "TSDB block: open {open}, {} KiB in memory",
+        block.header().heap_size() >> 10
+    );
     let index = fs::read(dir.join("index"))?;
     let index = Bytes::from(index);
     let questions = [

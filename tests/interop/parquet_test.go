@@ -37,6 +37,9 @@ func (s *stack) checkParquet(t *testing.T) {
 				t.Error(err)
 			}
 			checkParquetMeta(t, b, got)
+			if long, all := checkLongChunks(t, b.dir, s.sourceDirs(t, b)); all < len(got) {
+				t.Errorf("%d chunks of %d series, %d of them long", all, len(got), long)
+			}
 		})
 	}
 }
@@ -405,12 +408,15 @@ func (s *shard) readChunks(rows parquet.Rows) ([]Sample, error) {
 	return slices.Concat(slicesOfTime...), nil
 }
 
-// readEnvelope decodes the records of one value: uvarint encoding, times and
-// length, then the chunk. All XOR chunks come first, then histograms, then
-// float histograms, each kind in the order of time.
-func readEnvelope(value []byte) ([]Sample, error) {
-	var all []Sample
-	lastEncoding, lastTime := chunkenc.EncNone, int64(0)
+// record is a chunk as a value of a data column holds it.
+type record struct {
+	encoding chunkenc.Encoding
+	from, to int64
+	data     []byte
+}
+
+// records splits a value: uvarint encoding, times and length, then the chunk.
+func records(value []byte) (all []record, err error) {
 	for len(value) > 0 {
 		var head [4]uint64
 		for i := range head {
@@ -423,23 +429,90 @@ func readEnvelope(value []byte) ([]Sample, error) {
 		if head[3] > uint64(len(value)) {
 			return nil, fmt.Errorf("a chunk of %d bytes where %d are left", head[3], len(value))
 		}
-		encoding, from, to := chunkenc.Encoding(head[0]), int64(head[1]), int64(head[2])
-		samples, err := DecodeChunk(encoding, slices.Clone(value[:head[3]]))
+		all = append(all, record{chunkenc.Encoding(head[0]), int64(head[1]), int64(head[2]), slices.Clone(value[:head[3]])})
+		value = value[head[3]:]
+	}
+	return all, nil
+}
+
+// readEnvelope decodes the records of one value. All XOR chunks come first,
+// then histograms, then float histograms, each kind in the order of time.
+func readEnvelope(value []byte) ([]Sample, error) {
+	chunks, err := records(value)
+	if err != nil {
+		return nil, err
+	}
+	var all []Sample
+	lastEncoding, lastTime := chunkenc.EncNone, int64(0)
+	for _, c := range chunks {
+		samples, err := DecodeChunk(c.encoding, c.data)
 		if err != nil {
 			return nil, err
 		}
-		value = value[head[3]:]
 		switch {
-		case len(samples) == 0 || samples[0].T != from || samples[len(samples)-1].T != to:
-			return nil, fmt.Errorf("a chunk says %d…%d and has %v", from, to, samples)
-		case encoding < lastEncoding || encoding == lastEncoding && from <= lastTime:
-			return nil, fmt.Errorf("%s at %d comes after %s until %d", encoding, from, lastEncoding, lastTime)
+		case len(samples) == 0 || samples[0].T != c.from || samples[len(samples)-1].T != c.to:
+			return nil, fmt.Errorf("a chunk says %d…%d and has %v", c.from, c.to, samples)
+		case c.encoding < lastEncoding || c.encoding == lastEncoding && c.from <= lastTime:
+			return nil, fmt.Errorf("%s at %d comes after %s until %d", c.encoding, c.from, lastEncoding, lastTime)
 		}
-		lastEncoding, lastTime = encoding, to
+		lastEncoding, lastTime = c.encoding, c.to
 		all = append(all, samples...)
 	}
 	slices.SortStableFunc(all, func(a, b Sample) int { return int(a.T - b.T) })
 	return all, nil
+}
+
+// checkLongChunks looks for chunks of more samples than Varve puts into one:
+// each has to be, byte for byte, a chunk of a source. It gives how many there
+// are, and how many chunks in all.
+func checkLongChunks(t *testing.T, dir string, sources []string) (long, all int) {
+	t.Helper()
+	const longest = 120
+	had := map[string]bool{}
+	for _, source := range sources {
+		for _, series := range chunksOf(t, source) {
+			for _, meta := range series {
+				had[string(meta.Chunk.Bytes())] = true
+			}
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.chunks.parquet"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no chunks in %s (%v)", dir, err)
+	}
+	for _, path := range files {
+		file, err := openParquet(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.file.Close()
+		for _, group := range file.RowGroups() {
+			rows := group.Rows()
+			defer rows.Close()
+			for range group.NumRows() {
+				row, err := readRow(rows)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, value := range row {
+					chunks, err := records(value.ByteArray())
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, c := range chunks {
+						all++
+						if binary.BigEndian.Uint16(c.data) <= longest {
+							continue
+						}
+						if long++; !had[string(c.data)] {
+							t.Errorf("%s: the chunk of %d samples at %d is of no source", path, binary.BigEndian.Uint16(c.data), c.from)
+						}
+					}
+				}
+			}
+		}
+	}
+	return long, all
 }
 
 // TestTheCheckAcceptsWhatParquetCommonWrote proves the check on blocks of the

@@ -1,18 +1,21 @@
-//! Reads a block and writes it anew: `rewrite_block FROM TO`.
+//! Reads a block and writes it anew: `rewrite_block FROM TO [--encode]`.
 //!
-//! The tests against Prometheus's own tools look at what comes out.
+//! With `--encode`, chunks are not copied: their samples are decoded and encoded again. The tests
+//! against Prometheus's own tools look at what comes out.
 
-use std::{env, error::Error, path::Path};
+use std::{env, error::Error, ffi::OsString, path::Path};
 
-use tsdb::{Block, BlockWriter, SeriesEntry};
+use tsdb::{Block, BlockWriter, SeriesEntry, reencode};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut args = env::args_os().skip(1);
-    let (Some(from), Some(to), None) = (args.next(), args.next(), args.next()) else {
-        return Err("usage: rewrite_block FROM TO".into());
+    let args: Vec<OsString> = env::args_os().skip(1).collect();
+    let (from, to, encode) = match args.as_slice() {
+        [from, to] => (from, to, false),
+        [from, to, flag] if flag == "--encode" => (from, to, true),
+        _ => return Err("usage: rewrite_block FROM TO [--encode]".into()),
     };
-    let block = Block::open(Path::new(&from))?;
-    let mut writer = BlockWriter::create(Path::new(&to), block.symbols().iter())?;
+    let block = Block::open(Path::new(from))?;
+    let mut writer = BlockWriter::create(Path::new(to), block.symbols().iter())?;
 
     let mut all = block.refs_by_name()?;
     all.sort_unstable();
@@ -21,9 +24,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     for reference in all {
         series.read(reference, &mut entry)?;
         let metas = entry.chunks.iter();
-        let chunks: Vec<_> = metas
+        let mut chunks: Vec<_> = metas
             .map(|meta| chunks.read(meta))
             .collect::<Result<_, _>>()?;
+        if encode {
+            chunks = reencode(&chunks, &[])?;
+        }
         writer.add_series_of(&entry.labels, &chunks)?;
     }
     writer.finish(block.meta().clone())?;

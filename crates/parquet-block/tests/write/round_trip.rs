@@ -252,9 +252,16 @@ fn values_of_megabytes_are_pages_of_their_own() {
         .collect();
     let files = Files::write(&series, slices(), &WriteOptions::default(), 100).unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let read = rows(&files.open(dir.path()));
+    let local = files.open(dir.path());
+    let read = rows(&local);
     assert_eq!(read[2].1[0].data, large);
     assert_eq!(read[3].0.get("text"), Some(&*long));
+    let matcher = |op, value: &str| Matcher::new(op, "text", value).unwrap();
+    assert_eq!(found(&local, &[matcher(MatchOp::Equal, &long)], 100), [3]);
+    let others = found(&local, &[matcher(MatchOp::NotRegex, "x+")], 100);
+    assert_eq!(others, [0, 1, 2, 4]);
+    let values = local.answer(local.shard().label_values("text", None));
+    assert!(values.unwrap().iter().eq(["0", "1", "2", "4", &long]));
     assert_eq!(generic_rows(&files.chunks)[2][0].1, series[2].1[0]);
 }
 

@@ -112,6 +112,11 @@ impl BlockWriter {
     ) -> Result<()> {
         self.index.check_order(labels)?;
         check_times(chunks)?;
+        self.append_series(labels, chunks)
+    }
+
+    /// Adds a series whose order has been checked.
+    fn append_series(&mut self, labels: &[(SymbolRef, SymbolRef)], chunks: &[Chunk]) -> Result<()> {
         self.metas.clear();
         for chunk in chunks {
             let reference = self.segments.write(chunk)?;
@@ -269,3 +274,6 @@ pub(crate) fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     fs::rename(&part, &path).map_err(Error::io(&path))?;
     sync_dir(dir)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,27 @@
-//! Blocks that Prometheus wrote, read and written again.
+//! Blocks that Prometheus and Thanos wrote, read and written again.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may fail by panicking"
+)]
+
+mod dump;
+mod prometheus_2_42;
+mod thanos;
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
-use model::{CounterReset, Histogram, HistogramCounts, Labels, Timestamp};
+use model::{CounterReset, HistogramCounts, Labels, Timestamp};
 use tsdb::{
     Block, BlockWriter, Chunk, ChunkError, Encoding, Floats, SeriesEntry, decode_histograms,
     decode_xor, encode_histograms, encode_xor,
 };
+
+use crate::dump::{in_short, short_of_dump};
 
 /// Every 211th line, from the 7th on, of what `promtool tsdb dump` prints of the block of all kinds.
 const DUMP: &str = include_str!("all-kinds.excerpt");
@@ -24,6 +34,7 @@ fn golden(kind: &str) -> Vec<Block> {
     let mut dirs: Vec<PathBuf> = std::fs::read_dir(dir.join(kind))
         .unwrap()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
         .collect();
     dirs.sort();
     assert!(!dirs.is_empty());
@@ -185,41 +196,6 @@ fn samples_are_those_that_promtool_prints() {
         let key = (label("__name__"), label("pod"), time.parse().unwrap());
         assert_eq!(found.get(&key), Some(&value), "{line}");
     }
-}
-
-/// Count, sum and the counts of buckets that are not empty, from the lowest to the highest.
-fn in_short(histogram: &Histogram) -> String {
-    let (count, buckets) = match &histogram.counts {
-        HistogramCounts::Integer(c) => {
-            let float = |n: &u64| *n as f64;
-            let negative = c.negative.iter().rev().map(float);
-            let positive = c.positive.iter().map(float);
-            let buckets = negative.chain([c.zero as f64]).chain(positive).collect();
-            (c.count as f64, buckets)
-        }
-        HistogramCounts::Float(c) => {
-            let negative = c.negative.iter().rev().copied();
-            let buckets: Vec<f64> = negative
-                .chain([c.zero])
-                .chain(c.positive.iter().copied())
-                .collect();
-            (c.count, buckets)
-        }
-    };
-    let full: Vec<_> = buckets.into_iter().filter(|n| *n != 0.0).collect();
-    format!("{count:?} {:?} {full:?}", histogram.sum)
-}
-
-/// The same of `30, sum:55.2, [-4,-2):3, [-0.001,0.001]:4}`.
-fn short_of_dump(text: &str) -> String {
-    let number = |text: &str| -> f64 { text.trim_end_matches('}').parse().unwrap() };
-    let mut parts = text.split(", ");
-    let count = number(parts.next().unwrap());
-    let sum = number(parts.next().unwrap().strip_prefix("sum:").unwrap());
-    let buckets: Vec<f64> = parts
-        .map(|p| number(p.rsplit_once(':').unwrap().1))
-        .collect();
-    format!("{count:?} {sum:?} {buckets:?}")
 }
 
 #[test]

@@ -7,6 +7,9 @@
     reason = "a test may fail by panicking"
 )]
 
+mod both_formats;
+mod condition;
+
 use std::{collections::BTreeSet, fs::File, path::Path, sync::Arc};
 
 use bytes::Bytes;
@@ -24,6 +27,8 @@ use parquet::{
 use parquet_block::{Error, LocalShard, Lookup, Projection, RowRanges, Selection, ShardFile, Step};
 use proptest::prelude::*;
 use tsdb::Chunk;
+
+use crate::condition::any_question;
 
 /// How files are written.
 #[derive(Clone, Debug)]
@@ -247,28 +252,6 @@ fn any_series() -> impl Strategy<Value = Vec<Labels>> {
     })
 }
 
-fn any_matcher() -> impl Strategy<Value = Matcher> {
-    use MatchOp::{Equal, NotEqual, NotRegex, Regex};
-    let name = prop_oneof![
-        5 => prop::sample::select(&NAMES[..]),
-        1 => Just("missing"),
-    ];
-    let pattern = prop_oneof![
-        Just(".*".to_owned()),
-        Just(".+".to_owned()),
-        Just(String::new()),
-        "[a-c]\\.\\*",
-        "[a-c]\\|[a-c][a-c]",
-        "[a-c]\\|",
-        Just("a very.*b".to_owned()),
-        Just("a very long common prefix (aa|b)".to_owned()),
-    ];
-    let equal = (prop::sample::select(&[Equal, NotEqual][..]), any_value());
-    let regex = (prop::sample::select(&[Regex, NotRegex][..]), pattern);
-    (name, prop_oneof![equal, regex])
-        .prop_map(|(name, (op, value))| Matcher::new(op, name, value).unwrap())
-}
-
 fn rows_of(selection: &Selection, group_rows: usize) -> Vec<usize> {
     selection
         .iter()
@@ -286,7 +269,7 @@ proptest! {
     fn searches_find_what_a_full_scan_finds(
         layout in any_layout(),
         series in any_series(),
-        queries in prop::collection::vec(prop::collection::vec(any_matcher(), 1..4), 1..8),
+        queries in prop::collection::vec(prop::collection::vec(any_question(), 1..4), 1..8),
     ) {
         let dir = tempfile::tempdir().unwrap();
         let local = write_shard(dir.path(), &layout, &series);
@@ -299,11 +282,10 @@ proptest! {
             prop_assert_eq!(names_of_chunks(chunks), [format!("{row}/0"), format!("{row}/1")]);
         }
 
-        for matchers in queries {
+        for asked in queries {
+            let matchers: Vec<Matcher> = asked.iter().map(|q| q.matcher.clone()).collect();
             let found = local.answer(shard.search(&matchers)).unwrap();
-            let matches = |labels: &Labels| {
-                matchers.iter().all(|m| m.matches(labels.get(&m.name).unwrap_or_default()))
-            };
+            let matches = |labels: &Labels| asked.iter().all(|question| question.matches(labels));
             let expected: Vec<usize> = (0..series.len()).filter(|row| matches(&series[*row])).collect();
             prop_assert_eq!(rows_of(&found, layout.group_rows), expected.clone(), "{:?}", matchers);
 
