@@ -96,3 +96,39 @@ fn moved(chunks: &[Chunk], later: i64) -> anyhow::Result<Vec<Chunk>> {
         });
     Ok(made.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use model::BlockMeta;
+
+    use super::*;
+    use crate::block::START;
+
+    fn values(dir: &Path) -> Vec<(Labels, Vec<u64>)> {
+        let mut floats = Floats::default();
+        let mut bits = |chunks: Vec<Chunk>| {
+            let mut out = Vec::new();
+            for chunk in chunks {
+                decode_xor(&chunk.data, &mut floats).unwrap();
+                out.extend(floats.values.iter().map(|value| value.to_bits()));
+            }
+            out
+        };
+        let all = series(&Block::open(dir).unwrap()).unwrap();
+        all.into_iter().map(|(l, c)| (l, bits(c))).collect()
+    }
+
+    #[test]
+    fn the_sample_begins_anew_when_it_is_over_and_only_times_differ() {
+        let folder = tempfile::tempdir().unwrap();
+        let sample = sample_blocks().unwrap();
+        let made = make_scraped(folder.path(), sample.len() + 1).unwrap();
+        for (made, from) in made.iter().zip(sample.iter().cycle()) {
+            assert_eq!(values(made), values(from));
+        }
+        let last = std::fs::read(made.last().unwrap().join(BlockMeta::FILE)).unwrap();
+        let meta = BlockMeta::decode(&last).unwrap();
+        assert_eq!(meta.min_time.0, START + 6 * BLOCK);
+        assert_eq!(meta.max_time.0, START + 7 * BLOCK);
+    }
+}

@@ -137,3 +137,57 @@ fn between(kind: Kind, value: f64, next: f64, late: i64) -> f64 {
         _ => value + moved.floor(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tsdb::{Floats, decode_xor};
+
+    use super::*;
+    use crate::block::{BLOCK, START};
+
+    fn samples(kind: Kind, seed: u64, scraper: Scraper, gap: &Range<usize>) -> Vec<(i64, f64)> {
+        let (mut floats, mut out) = (Floats::default(), Vec::new());
+        for chunk in series_chunks(kind, seed, START, scraper, gap) {
+            decode_xor(&chunk.data, &mut floats).unwrap();
+            out.extend(floats.timestamps.iter().copied().zip(floats.values.clone()));
+        }
+        out
+    }
+
+    #[test]
+    fn the_second_replica_sees_a_counter_later_and_not_beyond_the_next_scrape() {
+        for seed in 0..50 {
+            let see = |replica| samples(Kind::Counter, seed, Scraper::Replica(replica), &(0..0));
+            let (a, b) = (see(Replica::A), see(Replica::B));
+            assert_eq!((a.len(), b.len()), (SCRAPES, SCRAPES));
+            assert!(b.last().unwrap().0 < START + BLOCK);
+            let next = a.iter().skip(1).chain([&(i64::MAX, f64::MAX)]);
+            for ((a, b), next) in a.iter().zip(&b).zip(next) {
+                assert!(a.0 < b.0 && b.0 < next.0, "{a:?} {b:?} {next:?}");
+                assert!(a.1 <= b.1 && b.1 <= next.1, "{a:?} {b:?} {next:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_gap_takes_samples_away_and_leaves_the_others_as_they_are() {
+        let scraper = Scraper::Replica(Replica::A);
+        let whole = samples(Kind::FloatGauge, 7, scraper, &(0..0));
+        let mut expected = whole.clone();
+        expected.drain(100..120);
+        assert_eq!(samples(Kind::FloatGauge, 7, scraper, &(100..120)), expected);
+    }
+
+    #[test]
+    fn no_pod_is_missed_by_both_replicas_all_the_time() {
+        let gaps = |replica| (0..1000).map(move |pod| Scraper::Replica(replica).gap(pod, 0));
+        let missed = |replica| gaps(replica).filter(|gap| !gap.is_empty()).count();
+        for replica in [Replica::A, Replica::B] {
+            assert!((150..350).contains(&missed(replica)), "{}", missed(replica));
+            assert!(gaps(replica).all(|gap| gap.end <= SCRAPES));
+        }
+        assert!(gaps(Replica::A).ne(gaps(Replica::B)));
+        assert_eq!(Scraper::Replica(Replica::A).gap(1, 8), 100..120);
+        assert!((0..1000).all(|pod| Scraper::Alone.gap(pod, 2).is_empty()));
+    }
+}

@@ -132,3 +132,35 @@ pub(crate) fn read_all(folder: &Path) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use benches::make_scraped;
+
+    use super::*;
+
+    #[test]
+    fn what_is_marked_for_deletion_does_not_count_and_what_was_there_before_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let (blocks, bucket) = (dir.path().join("blocks"), dir.path().join("bucket"));
+        make_scraped(&blocks, 3).unwrap();
+        copy(&blocks, &bucket).unwrap();
+        let before = live(&bucket).unwrap();
+        assert_eq!(before.len(), 3);
+        let mut ids = before.iter().map(|(meta, _)| meta.ulid.to_string());
+        let (made, marked) = (ids.next().unwrap(), ids.next().unwrap());
+        fs::write(bucket.join(&marked).join(DeletionMark::FILE), "{}").unwrap();
+
+        // As if one of the blocks had been made of the others.
+        let others: Live = before[1..].to_vec();
+        let contents = Contents::of(&live(&bucket).unwrap(), &others);
+        assert_eq!(contents.left, 1);
+        assert_eq!(contents.bytes(), size(&bucket.join(&made)));
+        assert_eq!(contents.made[&Resolution::Raw].blocks, 1);
+
+        remove_marked(&bucket).unwrap();
+        assert!(!bucket.join(&marked).is_dir());
+        // The copy is one.
+        assert_eq!(live(&blocks).unwrap().len(), 3);
+    }
+}
