@@ -126,7 +126,7 @@ mod tests {
         for (made, from) in made.iter().zip(sample.iter().cycle()) {
             assert_eq!(values(made), values(from));
         }
-        let last = std::fs::read(made.last().unwrap().join(BlockMeta::FILE)).unwrap();
+        let last = fs::read(made.last().unwrap().join(BlockMeta::FILE)).unwrap();
         let meta = BlockMeta::decode(&last).unwrap();
         assert_eq!(meta.min_time.0, START + 6 * BLOCK);
         assert_eq!(meta.max_time.0, START + 7 * BLOCK);
