@@ -1,11 +1,14 @@
 //! What the benchmarks share: the data that they run on, and how they measure.
 
+mod block;
 mod cluster;
 mod measure;
+mod random;
+mod scraped;
 
 pub use crate::{
-    cluster::{
-        BLOCK, START, block_id, external_labels, make_blocks, range, sample_blocks, some_pod,
-    },
+    block::{BLOCK, START},
+    cluster::{Replica, make_blocks, make_replica, range, some_pod},
     measure::{Cost, Usage, cost, folder, median_cpu_ms, setting, size},
+    scraped::{make_scraped, sample_blocks},
 };
