@@ -73,7 +73,7 @@ pub(crate) struct CompactArgs {
         default_value = "parquet",
         value_enum
     )]
-    pub(crate) format: BlockFormat,
+    pub(crate) block_format: BlockFormat,
     /// How many meta.json are fetched at once.
     #[arg(
         long = "block-meta-fetch-concurrency",

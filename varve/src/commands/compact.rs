@@ -125,7 +125,7 @@ fn config(args: &CompactArgs, variable: impl Fn(&str) -> Option<String>) -> anyh
                 _ => Dedup::Exact,
             },
         )?,
-        output: match args.format {
+        output: match args.block_format {
             BlockFormat::Parquet => OutputFormat::Parquet,
             BlockFormat::Tsdb => OutputFormat::Tsdb,
         },
