@@ -21,7 +21,9 @@ use model::{BlockId, ParquetMeta, Timestamp};
 use service::blocking;
 
 use crate::{
-    CompactError, Config, CoveredBy, Deps, MergeInput, MergeOutput, Task, disk, merge,
+    CompactError, Config, CoveredBy, Deps, MergeInput, MergeOutput, Task, disk,
+    lease::Until,
+    merge,
     metrics::CompactMetrics,
     plan::Made,
     progress::Progress,
@@ -39,6 +41,8 @@ pub(crate) struct Compaction<'a> {
     pub(crate) bucket: &'a Bucket,
     pub(crate) deps: &'a Deps,
     pub(crate) metrics: &'a CompactMetrics,
+    /// Until when the group is ours.
+    pub(crate) until: &'a Until,
 }
 
 /// What a task came to.
@@ -168,6 +172,10 @@ impl Compaction<'_> {
             files: claim.files.clone(),
             now: Timestamp(self.deps.clock.now_ms()),
         });
+        if self.until.is_over(Timestamp(self.deps.clock.now_ms())) {
+            let name = claim.task.group.to_string();
+            return Err(CompactError::LeaseLost { name });
+        }
         let key = format!("{}/{}", claim.root, model::BlockMeta::FILE);
         self.bucket.put(&key, meta.encode().into()).await?;
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use bucket::BlockFilter;
+use bucket::{BlockFilter, Bucket, Leases};
 use model::{TimeBound, TimeRange, Timestamp};
 use service::{Clock, CpuPool, Metrics, Probe};
 
@@ -34,6 +34,8 @@ pub struct Config {
     pub filter: BlockFilter,
     /// Only groups of this shard are touched (`--shard`). Default: all.
     pub shard: Shard,
+    /// Whether others work on the bucket too (`--compact.disable-leases`). Default: nobody does.
+    pub sharing: Sharing,
     /// Lengths of the windows that blocks grow to (`--debug.max-compaction-level`). Default: 8 h, 2 d, 14 d.
     pub windows: Vec<i64>,
     /// How long blocks are kept (`--retention.resolution-raw` and its like). Default: for ever.
@@ -58,6 +60,21 @@ pub enum Repeat {
     Once,
     /// Look again after so long, until told to end.
     Every(Duration),
+}
+
+/// Whether others work on the bucket too.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Sharing {
+    /// Nobody does.
+    #[default]
+    Alone,
+    /// Others may: a group is worked on by one at a time, who holds a lease on it.
+    Leases {
+        /// What this compactor is called in the lease, for people to read.
+        holder: String,
+        /// How long the others wait for one that died.
+        duration: Duration,
+    },
 }
 
 /// What the compactor is given.
@@ -86,6 +103,7 @@ impl Default for Config {
             max_time: TimeBound::At(Timestamp::MAX),
             filter: BlockFilter::default(),
             shard: Shard::ALL,
+            sharing: Sharing::default(),
             windows: WINDOWS.to_vec(),
             retention: Retention::default(),
             downsampling: Downsampling::default(),
@@ -123,6 +141,16 @@ impl Config {
             output: self.output,
             memory_budget: self.merge.memory_budget,
             now,
+        }
+    }
+
+    /// The leases that groups are worked on under, if the bucket is shared.
+    pub(crate) fn leases(&self, bucket: &Bucket) -> Option<Leases> {
+        match &self.sharing {
+            Sharing::Alone => None,
+            Sharing::Leases { holder, duration } => {
+                Some(Leases::new(bucket.clone(), holder.clone(), *duration))
+            }
         }
     }
 

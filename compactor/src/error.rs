@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bucket::BucketError;
+use bucket::{BucketError, Holder};
 use model::BlockId;
 use tsdb::ChunkError;
 
@@ -93,6 +93,30 @@ pub enum CompactError {
         expected: String,
         /// What the output says.
         found: String,
+    },
+    /// The bucket is one that compactors cannot share.
+    #[error(
+        "leases: {source}; the only compactor of a bucket does without (--compact.disable-leases)"
+    )]
+    Sharing {
+        /// Why not.
+        source: BucketError,
+    },
+    /// Another compactor works at the group.
+    #[error("group {name}: held by {holder}")]
+    HeldByOther {
+        /// The group.
+        name: String,
+        /// Who holds the lease on it, until when.
+        holder: Holder,
+    },
+    /// Another compactor has taken over the group, as the lease on it was not renewed in time.
+    #[error(
+        "group {name}: the lease was not renewed in time and is another's; what was not committed is dropped"
+    )]
+    LeaseLost {
+        /// The group.
+        name: String,
     },
     /// No task has this id now.
     #[error("no task {id:?} is planned now")]

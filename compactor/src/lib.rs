@@ -11,6 +11,7 @@ mod disk;
 mod downsample;
 mod error;
 mod group;
+mod lease;
 mod merge;
 mod metrics;
 mod output;
@@ -24,7 +25,7 @@ mod verify;
 
 pub use crate::{
     compaction::Outcome,
-    config::{Config, Deps, Repeat},
+    config::{Config, Deps, Repeat, Sharing},
     downsample::{DownsampleError, Downsampler},
     error::CompactError,
     group::GroupKey,

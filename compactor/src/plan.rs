@@ -205,6 +205,16 @@ impl Plan {
         self.tasks.iter().map(|t| t.inputs.len()).sum()
     }
 
+    /// The tasks of each group, in their order.
+    #[must_use]
+    pub fn by_group(&self) -> BTreeMap<GroupKey, Vec<&Task>> {
+        let mut groups: BTreeMap<GroupKey, Vec<&Task>> = BTreeMap::new();
+        for task in &self.tasks {
+            groups.entry(task.group).or_default().push(task);
+        }
+        groups
+    }
+
     /// The bytes that the tasks read.
     #[must_use]
     pub fn bytes_to_read(&self) -> u64 {

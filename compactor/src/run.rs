@@ -5,15 +5,26 @@ use std::{
     sync::Arc,
 };
 
-use bucket::{Bucket, MetaFetcher, SyncMetrics};
+use bucket::{Bucket, Holder, Leases, MetaFetcher, Snapshot, SyncMetrics};
 use model::{BlockId, Timestamp};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CompactError, Config, Deps, Outcome, Plan, PlanOptions, Repeat, Task, Unusable, clean::Cleaner,
-    compaction::Compaction, duration, metrics::CompactMetrics, plan, snapshot::Blocks, todo,
+    CompactError, Config, Deps, Outcome, Plan, PlanOptions, Repeat, Task, Unusable,
+    clean::Cleaner,
+    compaction::Compaction,
+    duration,
+    group::GroupKey,
+    lease::{Turn, Until},
+    metrics::CompactMetrics,
+    plan,
+    snapshot::Blocks,
+    todo,
 };
+
+/// For what needs no lease: what it does is the same whoever does it, and however often.
+static EVER: Until = Until::ever();
 
 /// What was done.
 #[derive(Debug, Default)]
@@ -28,7 +39,9 @@ pub struct Summary {
     pub no_compact: Vec<BlockId>,
     /// Blocks that were deleted.
     pub deleted: Vec<BlockId>,
-    /// What could not be done: a task or a block, with the reason. The rest went on.
+    /// Groups that another compactor works at.
+    pub left_to_others: Vec<(GroupKey, Holder)>,
+    /// What could not be done: a task, a group or a block, with the reason. The rest went on.
     pub failed: Vec<(String, CompactError)>,
 }
 
@@ -46,6 +59,7 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<Summary, CompactError> {
     let mut compactor = Compactor::new(config, bucket, deps)?;
+    compactor.check_leases().await?;
     compactor.deps.probe.healthy();
     let probe = compactor.deps.probe.clone();
     let work = compactor.work();
@@ -71,7 +85,7 @@ pub async fn plan_now(config: Config, bucket: Bucket, deps: Deps) -> Result<Plan
 /// Does one task of those that are planned now.
 ///
 /// # Errors
-/// When no such task is planned, or it cannot be done.
+/// When no such task is planned, another compactor works at its group, or it cannot be done.
 pub async fn run_task(
     config: Config,
     bucket: Bucket,
@@ -79,16 +93,23 @@ pub async fn run_task(
     id: &str,
 ) -> Result<Outcome, CompactError> {
     let mut compactor = Compactor::new(config, bucket, deps)?;
-    let snapshot = compactor.fetcher.fetch().await?;
-    let blocks = Blocks::new(&snapshot);
-    let plan = compactor.plan(&blocks);
-    let Some(task) = plan.tasks.into_iter().find(|t| t.id == id) else {
-        return Err(CompactError::NoTask { id: id.to_owned() });
+    compactor.check_leases().await?;
+    let (_, task) = compactor.find(id).await?;
+    let name = task.group.to_string();
+    let held = match compactor.turn(&name).await? {
+        Turn::Ours(held) => held,
+        Turn::Others(holder) => return Err(CompactError::HeldByOther { name, holder }),
     };
-    let compaction = compactor.compaction();
-    let outcome = compaction.run(&Arc::new(task.clone()), &blocks).await?;
-    compaction.mark_inputs(&task, outcome, &blocks).await?;
-    Ok(outcome)
+    let until = held.until();
+    let work = async {
+        // Another may have done it before the lease was ours.
+        let (blocks, task) = compactor.find(id).await?;
+        let (task, compaction) = (Arc::new(task), compactor.compaction(&until));
+        let outcome = compaction.run(&task, &blocks).await?;
+        compaction.mark_inputs(&task, outcome, &blocks).await?;
+        Ok(outcome)
+    };
+    held.during(work).await?
 }
 
 /// A compactor with what it has learnt.
@@ -99,8 +120,17 @@ struct Compactor {
     deps: Deps,
     metrics: CompactMetrics,
     fetcher: MetaFetcher,
+    leases: Option<Leases>,
     /// Blocks that turned out to be damaged in this iteration, with what is wrong.
     set_aside: BTreeMap<BlockId, String>,
+}
+
+/// What is planned for a group.
+struct Listed<'a> {
+    /// When the bucket was listed.
+    at: Timestamp,
+    blocks: &'a Blocks,
+    tasks: Vec<&'a Task>,
 }
 
 impl Compactor {
@@ -116,6 +146,7 @@ impl Compactor {
         let metrics = CompactMetrics::new(&deps.metrics);
         metrics.set_delete_delay(config.delete_delay);
         Ok(Self {
+            leases: config.leases(&bucket),
             config,
             bucket,
             deps,
@@ -123,6 +154,39 @@ impl Compactor {
             fetcher,
             set_aside: BTreeMap::new(),
         })
+    }
+
+    /// Sees that leases keep others off, if the bucket is shared.
+    async fn check_leases(&self) -> Result<(), CompactError> {
+        let Some(leases) = &self.leases else {
+            return Ok(());
+        };
+        let tested = leases.self_test().await;
+        tested.map_err(|source| CompactError::Sharing { source })
+    }
+
+    async fn turn(&self, name: &str) -> Result<Turn, CompactError> {
+        Turn::take(self.leases.as_ref(), name, &self.deps.clock).await
+    }
+
+    /// The task, if it is planned now.
+    async fn find(&mut self, id: &str) -> Result<(Blocks, Task), CompactError> {
+        let blocks = Blocks::new(&self.fetcher.fetch().await?);
+        let task = self.plan(&blocks).tasks.into_iter().find(|t| t.id == id);
+        let task = task.ok_or_else(|| CompactError::NoTask { id: id.to_owned() })?;
+        Ok((blocks, task))
+    }
+
+    /// Keeps what a gateway needs to start as one object. It is a cache, so nothing depends on it.
+    async fn write_catalog(&self, snapshot: &Snapshot) {
+        if !self.config.shard.is_first() {
+            return;
+        }
+        match bucket::write_catalog(&self.bucket, snapshot).await {
+            Ok(true) => tracing::debug!("catalog written"),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "catalog not written"),
+        }
     }
 
     async fn work(&mut self) -> Result<Summary, CompactError> {
@@ -152,6 +216,7 @@ impl Compactor {
         self.set_aside.clear();
         let mut tried: BTreeSet<String> = BTreeSet::new();
         loop {
+            let at = self.now();
             let snapshot = self.fetcher.fetch().await?;
             self.deps.probe.ready();
             let blocks = Blocks::new(&snapshot);
@@ -165,20 +230,17 @@ impl Compactor {
             cleaner.mark_covered(&plan, &blocks, &mut summary).await;
             cleaner.mark_expired(&plan, &blocks, &mut summary).await;
             let mut progress = false;
-            for task in plan.tasks {
-                let id = task.id.clone();
-                if !tried.insert(id.clone()) {
-                    continue;
-                }
-                progress = true;
-                let task = Arc::new(task);
-                if let Err(error) = self.run_task(&task, &blocks, &mut summary).await {
-                    summary.failed.push((id, error));
-                }
-                self.metrics.todo.ended(&task);
+            for (group, tasks) in plan.by_group() {
+                let listed = Listed {
+                    at,
+                    blocks: &blocks,
+                    tasks,
+                };
+                progress |= self.work_on(group, listed, &mut tried, &mut summary).await;
             }
             // What was merged, or set aside, may let something else be merged.
             if !progress {
+                self.write_catalog(&snapshot).await;
                 break;
             }
         }
@@ -188,16 +250,86 @@ impl Compactor {
         Ok(summary)
     }
 
+    /// Does the tasks of a group that were not tried yet, if nobody else works at it; tells whether there were any.
+    async fn work_on(
+        &mut self,
+        group: GroupKey,
+        mut listed: Listed<'_>,
+        tried: &mut BTreeSet<String>,
+        summary: &mut Summary,
+    ) -> bool {
+        listed.tasks.retain(|task| tried.insert(task.id.clone()));
+        if listed.tasks.is_empty() {
+            return false;
+        }
+        let name = group.to_string();
+        let held = match self.turn(&name).await {
+            Ok(Turn::Ours(held)) => held,
+            Ok(Turn::Others(holder)) => {
+                tracing::info!(group = name, %holder, "left to the compactor that works at it");
+                summary.left_to_others.push((group, holder));
+                return false;
+            }
+            Err(error) => {
+                tracing::error!(group = name, %error, "no lease, so nothing is done");
+                summary.failed.push((name, error));
+                return false;
+            }
+        };
+        let until = held.until();
+        let again = held.others_had_it_after(listed.at);
+        let work = self.run_group(listed, again, &until, summary);
+        match held.during(work).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) | Err(error) => {
+                tracing::error!(group = name, %error, "group left, others go on");
+                summary.failed.push((name, error));
+            }
+        }
+        true
+    }
+
+    /// Does the tasks of a group, which is ours `until` then; those that are still planned, if it is to be looked `again`.
+    async fn run_group(
+        &mut self,
+        listed: Listed<'_>,
+        again: bool,
+        until: &Until,
+        summary: &mut Summary,
+    ) -> Result<(), CompactError> {
+        let fresh = match again {
+            true => Some(Blocks::new(&self.fetcher.fetch().await?)),
+            false => None,
+        };
+        let planned = fresh.as_ref().map(|blocks| self.plan(blocks).tasks);
+        let is_planned = |task: &Task| {
+            let mut tasks = planned.iter().flatten();
+            planned.is_none() || tasks.any(|planned| planned.id == task.id)
+        };
+        let blocks = fresh.as_ref().unwrap_or(listed.blocks);
+        for task in listed.tasks {
+            if is_planned(task) {
+                let task = Arc::new(task.clone());
+                if let Err(error) = self.run_task(&task, blocks, until, summary).await {
+                    summary.failed.push((task.id.clone(), error));
+                }
+            }
+            self.metrics.todo.ended(task);
+        }
+        Ok(())
+    }
+
     async fn run_task(
         &mut self,
         task: &Arc<Task>,
         blocks: &Blocks,
+        until: &Until,
         summary: &mut Summary,
     ) -> Result<(), CompactError> {
         tracing::info!(task = task.id, labels = %task.labels, blocks = task.inputs.len(), bytes = task.bytes_in, "begun");
         self.metrics.by.started(task);
         let begun = self.deps.clock.now_ms();
-        let outcome = match self.compaction().run(task, blocks).await {
+        let outcome = match self.compaction(until).run(task, blocks).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 self.metrics.by.failed(task);
@@ -215,7 +347,8 @@ impl Compactor {
         self.metrics.by.completed(task, duration(took));
         tracing::info!(task = task.id, ?outcome, "done");
         summary.merged.push((task.id.clone(), outcome));
-        self.compaction().mark_inputs(task, outcome, blocks).await
+        let compaction = self.compaction(until);
+        compaction.mark_inputs(task, outcome, blocks).await
     }
 
     /// Plays through what is to be done until nothing is left.
@@ -226,9 +359,12 @@ impl Compactor {
         self.metrics.todo.set(self.deps.pool.run(count).await);
     }
 
+    fn now(&self) -> Timestamp {
+        Timestamp(self.deps.clock.now_ms())
+    }
+
     fn options(&self) -> PlanOptions {
-        let now = Timestamp(self.deps.clock.now_ms());
-        self.config.plan_options(now)
+        self.config.plan_options(self.now())
     }
 
     fn plan(&self, blocks: &Blocks) -> Plan {
@@ -237,12 +373,13 @@ impl Compactor {
 
     fn cleaner(&self) -> Cleaner<'_> {
         Cleaner {
-            compaction: self.compaction(),
+            compaction: self.compaction(&EVER),
         }
     }
 
-    fn compaction(&self) -> Compaction<'_> {
+    fn compaction<'a>(&'a self, until: &'a Until) -> Compaction<'a> {
         Compaction {
+            until,
             config: &self.config,
             bucket: &self.bucket,
             deps: &self.deps,

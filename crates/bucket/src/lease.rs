@@ -94,6 +94,12 @@ impl Leases {
         }))
     }
 
+    /// How long a lease lasts unless it is renewed.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        self.0.duration
+    }
+
     /// Takes the lease on `name`, if it is free; `now` is the time.
     ///
     /// # Errors
@@ -109,6 +115,7 @@ impl Leases {
             name: name.to_owned(),
             token: record::token(),
             since: now,
+            previous: newest.as_ref().map(Newest::end),
             generation: generation.saturating_sub(1),
             deadline: Timestamp::MIN,
         };

@@ -19,6 +19,7 @@ pub struct Lease {
     /// Tells this lease from all others, of the same holder too.
     pub(super) token: String,
     pub(super) since: Timestamp,
+    pub(super) previous: Option<Timestamp>,
     /// The number of our last object.
     pub(super) generation: u64,
     pub(super) deadline: Timestamp,
@@ -44,6 +45,13 @@ impl Lease {
     #[must_use]
     pub const fn deadline(&self) -> Timestamp {
         self.deadline
+    }
+
+    /// Whether one before us may have held it after the time `then`, our clocks differing by [`Leases::MARGIN`] at most.
+    #[must_use]
+    pub fn was_held_after(&self, then: Timestamp) -> bool {
+        let margin = |end| record::after(end, Leases::MARGIN);
+        self.previous.is_some_and(|end| margin(end) >= then)
     }
 
     /// Whether it is ours at the time `now`.

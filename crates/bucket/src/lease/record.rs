@@ -90,6 +90,15 @@ impl Newest {
     }
 }
 
+impl Newest {
+    /// When its holder had the lease last, at the latest.
+    pub(super) fn end(&self) -> Timestamp {
+        self.record
+            .as_ref()
+            .map_or(self.written, |record| record.deadline)
+    }
+}
+
 /// Whether a lease can be had at `now`, when clocks differ by `margin` at most and leases are for `duration`.
 pub(super) fn state(
     newest: Option<&Newest>,

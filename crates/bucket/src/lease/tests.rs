@@ -85,6 +85,20 @@ async fn the_lease_of_one_that_is_gone_is_taken_over_after_its_deadline() {
 }
 
 #[tokio::test]
+async fn a_lease_tells_whether_another_may_have_worked_since_one_looked() {
+    let bucket = Bucket::in_memory();
+    let (a, b) = (leases(&bucket, "a"), leases(&bucket, "b"));
+    let first = acquire(&a, 0).await.unwrap();
+    assert!(!first.was_held_after(at(0)), "there was none before");
+    first.release(at(2)).await.unwrap();
+    let second = acquire(&b, 10).await.unwrap();
+    assert!(second.was_held_after(at(2)) && !second.was_held_after(at(3)));
+    // Never released: it may have been held until the deadline, at 15.
+    let third = acquire(&a, 20).await.unwrap();
+    assert!(third.was_held_after(at(15)) && !third.was_held_after(at(16)));
+}
+
+#[tokio::test]
 async fn a_late_renewal_counts_while_nobody_else_came() {
     let bucket = Bucket::in_memory();
     let mut lease = acquire(&leases(&bucket, "a"), 0).await.unwrap();

@@ -1,0 +1,53 @@
+//! How much memory this process may take, as its control group says.
+
+use std::{fs, path::Path};
+
+/// Where a container sees its own control group.
+const ROOT: &str = "/sys/fs/cgroup";
+/// What a merge takes where nothing says that there is less.
+const MOST_FOR_MERGE: u64 = 256 << 20;
+
+/// Bytes that a merge takes unless told otherwise: half of what the control group allows, as the symbols of the inputs
+/// and what is in flight to the bucket come on top, and no more than 256 MiB, beyond which it gains nothing.
+pub(crate) fn merge_budget() -> u64 {
+    budget_of(limit(Path::new(ROOT)))
+}
+
+fn budget_of(limit: Option<u64>) -> u64 {
+    limit.map_or(MOST_FOR_MERGE, |limit| (limit / 2).min(MOST_FOR_MERGE))
+}
+
+/// The limit in bytes: `memory.max` of version 2, `memory/memory.limit_in_bytes` of version 1.
+fn limit(root: &Path) -> Option<u64> {
+    ["memory.max", "memory/memory.limit_in_bytes"]
+        .iter()
+        .filter_map(|file| fs::read_to_string(root.join(file)).ok())
+        // "max" is none; version 1 has a number beyond all memory for it.
+        .find_map(|text| text.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_is_read_as_both_versions_write_it() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(limit(root.path()), None);
+        let old = root.path().join("memory");
+        fs::create_dir(&old).unwrap();
+        fs::write(old.join("memory.limit_in_bytes"), "9223372036854771712\n").unwrap();
+        assert_eq!(limit(root.path()), Some(9_223_372_036_854_771_712));
+        fs::write(root.path().join("memory.max"), "max\n").unwrap();
+        assert_eq!(budget_of(limit(root.path())), MOST_FOR_MERGE);
+        fs::write(root.path().join("memory.max"), "268435456\n").unwrap();
+        assert_eq!(limit(root.path()), Some(256 << 20));
+    }
+
+    #[test]
+    fn a_small_container_leaves_half_of_its_memory_to_the_rest() {
+        assert_eq!(budget_of(None), 256 << 20);
+        assert_eq!(budget_of(Some(8 << 30)), 256 << 20);
+        assert_eq!(budget_of(Some(256 << 20)), 128 << 20);
+    }
+}
