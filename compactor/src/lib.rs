@@ -27,7 +27,7 @@ pub use crate::{
     downsample::{DownsampleError, Downsampler},
     error::CompactError,
     group::GroupKey,
-    merge::{MergeError, MergeInput, MergeOptions, MergeOutput, merge},
+    merge::{MergeError, MergeInput, MergeOptions, MergeOutput, MergeTarget, merge},
     output::{Dedup, OutputFormat},
     plan::{
         Candidate, Covered, CoveredBy, Downsampling, Expired, GoDuration, Left, LeftReason, Plan,

@@ -18,7 +18,7 @@ use crate::{
 /// What was done.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// Tasks that were done, with the Parquet block that each made.
+    /// Tasks that were done, with the blocks that each made.
     pub merged: Vec<(String, Outcome)>,
     /// Blocks that were marked because another block holds their samples, sources of merges apart.
     pub covered: Vec<BlockId>,
@@ -87,7 +87,7 @@ pub async fn run_task(
     };
     let compaction = compactor.compaction();
     let outcome = compaction.run(&Arc::new(task.clone()), &blocks).await?;
-    compaction.mark_inputs(&task, outcome, &blocks).await?;
+    compaction.mark_inputs(&task, &outcome, &blocks).await?;
     Ok(outcome)
 }
 
@@ -212,8 +212,8 @@ impl Compactor {
         };
         self.metrics.completed(resolution);
         tracing::info!(task = task.id, ?outcome, "merged");
-        summary.merged.push((task.id.clone(), outcome));
-        self.compaction().mark_inputs(&task, outcome, blocks).await
+        summary.merged.push((task.id.clone(), outcome.clone()));
+        self.compaction().mark_inputs(&task, &outcome, blocks).await
     }
 
     fn plan(&self, blocks: &Blocks) -> Plan {

@@ -28,8 +28,9 @@ mod write;
 pub use crate::{
     error::Error,
     read::{
-        Footer, FooterRead, LocalShard, Lookup, Projection, ReadChunks, ReadLabelNames,
-        ReadLabelValues, ReadLabels, RowRanges, Scan, Search, Selection, Shard, ShardFile, Step,
+        Dictionary, Footer, FooterRead, LabelIds, LocalShard, Lookup, Projection, ReadChunks,
+        ReadLabelNames, ReadLabelValues, ReadLabels, RowRanges, RowReader, Scan, Search, Selection,
+        Shard, ShardFile, Step,
     },
     schema::{Slices, chunks_file, labels_file},
     write::{

@@ -26,6 +26,7 @@ mod metadata;
 mod page;
 mod page_index;
 mod row_ranges;
+mod rows;
 mod scan;
 pub(crate) mod search;
 mod shard;
@@ -40,7 +41,9 @@ pub use self::{
     local::LocalShard,
     lookup::{Lookup, ShardFile, Step},
     row_ranges::RowRanges,
+    rows::{LabelIds, RowReader},
     scan::Scan,
     search::Search,
     shard::{Selection, Shard},
+    values::Dictionary,
 };

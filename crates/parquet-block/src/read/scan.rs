@@ -15,7 +15,7 @@ use super::{
     local::{LocalFile, LocalShard},
     lookup::{ShardFile, Supply},
     row_ranges::RowRanges,
-    values::ByteArrays,
+    values::{ByteArrays, Dictionary},
 };
 use crate::error::Error;
 
@@ -50,8 +50,9 @@ struct LabelCursor<'a> {
     page: Option<(usize, IdPage)>,
 }
 
+/// Reads the chunks of one slice, row after row.
 #[derive(Debug)]
-struct DataCursor {
+pub(super) struct DataCursor {
     pages: ColumnPages,
     dictionary: ByteArrays,
     page: Option<(usize, ByteArrays)>,
@@ -138,8 +139,7 @@ impl<'a> Group<'a> {
         let mut labels = Vec::new();
         for label in shard.label_columns() {
             let pages = pages_with_values(shard, group, label.column, &wanted)?;
-            let supply = fetch_dictionary(local.file(ShardFile::Labels), &pages)?;
-            let dictionary = pages.dictionary(shard.labels_file(), &supply)?;
+            let dictionary = dictionary_of(local, &pages)?;
             labels.push(LabelCursor {
                 stored: dictionary.len(),
                 values: LabelValues {
@@ -151,19 +151,35 @@ impl<'a> Group<'a> {
                 page: None,
             });
         }
-        let mut data = Vec::new();
-        for column in shard.data_columns(TimeRange::ALL) {
-            let mut pages = ColumnPages::of(shard.chunks_file(), group, column)?;
-            pages.retain(&wanted);
-            let supply = fetch_dictionary(local.file(ShardFile::Chunks), &pages)?;
-            data.push(DataCursor {
-                dictionary: pages.byte_dictionary(shard.chunks_file(), &supply)?,
-                pages,
-                page: None,
-            });
-        }
+        let data = data_cursors(local, group, &wanted)?;
         Ok(Self { rows, labels, data })
     }
+}
+
+/// The dictionary of a label's column.
+pub(super) fn dictionary_of(local: &LocalShard, pages: &ColumnPages) -> Result<Dictionary, Error> {
+    let supply = fetch_dictionary(local.file(ShardFile::Labels), pages)?;
+    pages.dictionary(local.shard().labels_file(), &supply)
+}
+
+/// Readers of all slices' chunks of the rows that are wanted.
+pub(super) fn data_cursors(
+    local: &LocalShard,
+    group: usize,
+    wanted: &RowRanges,
+) -> Result<Vec<DataCursor>, Error> {
+    let shard = local.shard();
+    let open = |column| {
+        let mut pages = ColumnPages::of(shard.chunks_file(), group, column)?;
+        pages.retain(wanted);
+        let supply = fetch_dictionary(local.file(ShardFile::Chunks), &pages)?;
+        Ok(DataCursor {
+            dictionary: pages.byte_dictionary(shard.chunks_file(), &supply)?,
+            pages,
+            page: None,
+        })
+    };
+    shard.data_columns(TimeRange::ALL).map(open).collect()
 }
 
 fn fetch_dictionary(file: &LocalFile, pages: &ColumnPages) -> Result<Supply, Error> {
@@ -214,8 +230,8 @@ fn gap(from: u32, to: u32) -> usize {
 }
 
 impl DataCursor {
-    /// Appends the chunks of `row`, which comes after the row read before.
-    fn read(
+    /// Appends the chunks of `row`, which is not before the row read before.
+    pub(super) fn read(
         &mut self,
         file: &LocalFile,
         footer: &Footer,
