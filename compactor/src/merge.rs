@@ -40,7 +40,7 @@ use self::{
     input::Inputs,
     key::Order,
     limits::Limits,
-    rows::{Layout, Rows, parquet_layout},
+    rows::{Layout, Rows},
     shards::Part,
     sink::{Format, ParquetSink, Sink, TsdbSink},
     span::Recipe,
@@ -230,10 +230,10 @@ fn sink(
 }
 
 /// The slices that chunks of a resolution are put into.
-fn slices(input: &MergeInput, _resolution: Resolution) -> Slices {
+fn slices(input: &MergeInput, resolution: Resolution) -> Slices {
     let end = Timestamp(input.range.max.0.saturating_add(1));
     let duration = match input.format {
-        OutputFormat::Parquet => Slices::default_duration(input.range),
+        OutputFormat::Parquet => Slices::duration_at(resolution, input.range),
         OutputFormat::Tsdb => i64::MAX,
     };
     Slices::new(input.range.min, end, duration)
@@ -241,15 +241,7 @@ fn slices(input: &MergeInput, _resolution: Resolution) -> Slices {
 
 fn layout(input: &MergeInput, resolution: Resolution) -> Layout {
     match input.format {
-        OutputFormat::Parquet => parquet_layout(resolution, slices(input, resolution)),
+        OutputFormat::Parquet => Layout::in_slices(resolution, slices(input, resolution)),
         OutputFormat::Tsdb => Layout::Whole,
-    }
-}
-
-/// The file of a shard's chunks or aggregates.
-pub(crate) fn data_file(shard: u32, resolution: Resolution) -> String {
-    match resolution {
-        Resolution::Raw => parquet_block::chunks_file(shard),
-        Resolution::FiveMinutes | Resolution::OneHour => parquet_block::chunks_file(shard),
     }
 }

@@ -8,10 +8,10 @@ use std::{
 use bucket::{BlockView, Bucket};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use model::BlockMeta;
-use parquet_block::labels_file;
+use parquet_block::{Contents, labels_file};
 use service::blocking;
 
-use crate::{CompactError, Config, Task, merge::data_file, snapshot::Blocks};
+use crate::{CompactError, Config, Task, snapshot::Blocks};
 
 /// A file of a source.
 #[derive(Debug)]
@@ -113,8 +113,8 @@ fn needed(view: &BlockView) -> Vec<String> {
         return vec!["index".to_owned()];
     };
     let numbers = 0..u32::try_from(parquet.shards.len()).unwrap_or(u32::MAX);
-    let resolution = view.meta.resolution();
-    let files = numbers.flat_map(|number| [labels_file(number), data_file(number, resolution)]);
+    let contents = Contents::of(view.meta.resolution());
+    let files = numbers.flat_map(|number| [labels_file(number), contents.file(number)]);
     files.collect()
 }
 

@@ -1,14 +1,16 @@
 //! Merged series on their way from a span to an output.
 
-use model::{BlockStats, Resolution};
-use parquet_block::{Slices, envelope};
-use tsdb::{Chunk, ChunkError, Encoding};
+use model::{Aggregate, BlockStats, Resolution};
+use parquet_block::{Contents, Slices, envelope};
+use tsdb::{AGGREGATES, Chunk, ChunkError, DownsampledChunk, Encoding};
 
 /// How the chunks of a series are put down.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Layout {
     /// Raw chunks, a value for each slice.
     Raw(Slices),
+    /// Downsampled chunks, a value for each aggregate of each slice.
+    Aggregates(Slices),
     /// All chunks in one value.
     Whole,
 }
@@ -25,15 +27,26 @@ pub(crate) struct Rows {
     payload: Vec<u8>,
     /// Where each row's and column's chunks end.
     payload_ends: Vec<usize>,
+    /// The values of a row that is being put down.
+    values: Vec<Vec<u8>>,
     /// Counts of what was merged.
     pub(crate) counts: BlockStats,
 }
 
 impl Layout {
+    /// How the chunks of a resolution are put down in Parquet.
+    pub(crate) fn in_slices(resolution: Resolution, slices: Slices) -> Self {
+        match Contents::of(resolution) {
+            Contents::Chunks => Self::Raw(slices),
+            Contents::Aggregates => Self::Aggregates(slices),
+        }
+    }
+
     /// How many values a row has.
     fn columns(self) -> usize {
         match self {
             Self::Raw(slices) => slices.count(),
+            Self::Aggregates(slices) => slices.count() * AGGREGATES,
             Self::Whole => 1,
         }
     }
@@ -48,6 +61,7 @@ impl Rows {
             label_ends: Vec::new(),
             payload: Vec::new(),
             payload_ends: Vec::new(),
+            values: Vec::new(),
             counts: BlockStats::default(),
         }
     }
@@ -63,18 +77,59 @@ impl Rows {
         }
         match self.layout {
             Layout::Raw(slices) => self.put_slices(chunks, &slices),
+            Layout::Aggregates(slices) => {
+                let chunks: Result<Vec<_>, _> =
+                    chunks.iter().map(DownsampledChunk::unpack).collect();
+                self.put_aggregates(&chunks?, &slices);
+            }
             Layout::Whole => {
                 envelope::encode(chunks, &mut self.payload);
                 self.payload_ends.push(self.payload.len());
             }
         }
-        self.labels.extend_from_slice(labels);
-        self.label_ends.push(self.labels.len());
-        self.counts.num_series += 1;
+        self.end_row(labels);
         for chunk in chunks {
             count(&mut self.counts, chunk)?;
         }
         Ok(())
+    }
+
+    /// As [`Rows::push`], of chunks that were downsampled just now.
+    pub(crate) fn push_downsampled(
+        &mut self,
+        labels: &[(u32, u32)],
+        chunks: &[DownsampledChunk],
+    ) -> Result<(), ChunkError> {
+        let Layout::Aggregates(slices) = self.layout else {
+            let packed: Vec<Chunk> = chunks.iter().map(DownsampledChunk::pack).collect();
+            return self.push(labels, &packed);
+        };
+        if chunks.is_empty() {
+            return Ok(());
+        }
+        self.put_aggregates(chunks, &slices);
+        self.end_row(labels);
+        for chunk in chunks {
+            let windows = chunk.column(Aggregate::Count);
+            let windows = windows.map_or(Ok(0), |count| count.num_samples())?;
+            self.counts.num_chunks += 1;
+            self.counts.num_samples += u64::from(windows);
+        }
+        Ok(())
+    }
+
+    fn end_row(&mut self, labels: &[(u32, u32)]) {
+        self.labels.extend_from_slice(labels);
+        self.label_ends.push(self.labels.len());
+        self.counts.num_series += 1;
+    }
+
+    fn put_aggregates(&mut self, chunks: &[DownsampledChunk], slices: &Slices) {
+        envelope::encode_aggregates(chunks, slices, &mut self.values);
+        for value in &self.values {
+            self.payload.extend_from_slice(value);
+            self.payload_ends.push(self.payload.len());
+        }
     }
 
     fn put_slices(&mut self, chunks: &[Chunk], slices: &Slices) {
@@ -129,12 +184,4 @@ pub(crate) fn add(stats: &mut BlockStats, more: &BlockStats) {
     stats.num_samples += more.num_samples;
     stats.num_float_samples += more.num_float_samples;
     stats.num_histogram_samples += more.num_histogram_samples;
-}
-
-/// How the chunks of a resolution are put down in Parquet.
-pub(crate) fn parquet_layout(resolution: Resolution, slices: Slices) -> Layout {
-    match resolution {
-        Resolution::Raw => Layout::Raw(slices),
-        Resolution::FiveMinutes | Resolution::OneHour => Layout::Raw(slices),
-    }
 }

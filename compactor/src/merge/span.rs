@@ -171,14 +171,14 @@ impl Recipe<'_> {
                     .map_err(Fault::Downsample)?,
                 ),
             };
-            let packed: Vec<Chunk> = match resolution {
+            match resolution {
                 Resolution::OneHour => {
                     let hours = downsampler.one_hour(finer).map_err(Fault::Downsample)?;
-                    hours.iter().map(DownsampledChunk::pack).collect()
+                    rows.push_downsampled(&key.labels, &hours)
                 }
-                _ => finer.iter().map(DownsampledChunk::pack).collect(),
-            };
-            rows.push(&key.labels, &packed).map_err(Fault::Chunk)?;
+                _ => rows.push_downsampled(&key.labels, finer),
+            }
+            .map_err(Fault::Chunk)?;
         }
         Ok(())
     }

@@ -152,7 +152,7 @@ impl Task {
     fn compaction(&self) -> CompactionMeta {
         if let ([only], false) = (self.inputs.as_slice(), self.replaces_inputs()) {
             return CompactionMeta {
-                sources: duplicates::sources(&only.meta).collect(),
+                sources: duplicates::sources(&only.meta),
                 ..only.meta.compaction.clone()
             };
         }

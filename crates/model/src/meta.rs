@@ -190,7 +190,8 @@ pub struct ParquetMeta {
     pub shards: Vec<ParquetShard>,
 }
 
-/// One shard of a Parquet block: `N.labels.parquet` and `N.chunks.parquet`.
+/// One shard of a Parquet block: `N.labels.parquet` and `N.chunks.parquet`, or `N.aggregates.parquet` if the
+/// block's resolution is not raw.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ParquetShard {
     /// Series in it.
@@ -203,7 +204,7 @@ pub struct ParquetShard {
     pub max_name: String,
     /// Size of the labels file, bytes.
     pub labels_bytes: u64,
-    /// Size of the chunks file, bytes.
+    /// Size of the chunks file, or of the aggregates file, bytes.
     pub chunks_bytes: u64,
 }
 

@@ -1,4 +1,5 @@
-//! The values of data columns: the chunks of one series in one time slice.
+//! The values of data columns: the chunks of one series in one time slice. In a downsampled block each aggregate
+//! has a column, whose records are that aggregate of each chunk, with the times of the whole chunk.
 //!
 //! ```text
 //! record*
@@ -11,11 +12,16 @@
 //! Records are in order of their encodings, and those of one encoding in order of time. A value without records
 //! means that the series has no samples in the slice.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use model::Timestamp;
-use tsdb::{Chunk, Encoding};
+use tsdb::{AGGREGATES, Chunk, DownsampledChunk, Encoding};
 
-use crate::varint;
+use crate::{schema::Slices, varint};
+
+/// Encodings of records, in their order.
+const ENCODINGS: [Encoding; 3] = [Encoding::Xor, Encoding::Histogram, Encoding::FloatHistogram];
 
 /// Appends the records of `chunks`, which are in order of time.
 pub fn encode(chunks: &[Chunk], out: &mut Vec<u8>) {
@@ -29,12 +35,100 @@ pub fn encode(chunks: &[Chunk], out: &mut Vec<u8>) {
     }
 }
 
+/// Makes `values` those of a row of a downsampled block, whose `chunks` are in order of time: slice after slice
+/// those of [`model::Aggregate::ALL`]. A chunk is never cut, so it is in the slice in which it begins.
+pub fn encode_aggregates(chunks: &[DownsampledChunk], slices: &Slices, values: &mut Vec<Vec<u8>>) {
+    values.iter_mut().for_each(Vec::clear);
+    values.resize_with(slices.count().saturating_mul(AGGREGATES), Vec::new);
+    for encoding in ENCODINGS {
+        for chunk in chunks {
+            let first = slices.nearest(chunk.min).saturating_mul(AGGREGATES);
+            for (value, aggregate) in values.iter_mut().skip(first).zip(&chunk.aggregates) {
+                // One without data is as if it were not there.
+                let present = aggregate.as_ref().filter(|one| !one.data.is_empty());
+                if let Some(one) = present.filter(|one| one.encoding == encoding) {
+                    put(encoding, [chunk.min, chunk.max], &one.data, value);
+                }
+            }
+        }
+    }
+}
+
 fn record(chunk: &Chunk, out: &mut Vec<u8>) {
-    varint::put(out, chunk.encoding as u64);
-    varint::put(out, chunk.min.0.cast_unsigned());
-    varint::put(out, chunk.max.0.cast_unsigned());
-    varint::put(out, chunk.data.len() as u64);
-    out.extend_from_slice(&chunk.data);
+    put(chunk.encoding, [chunk.min, chunk.max], &chunk.data, out);
+}
+
+fn put(encoding: Encoding, times: [Timestamp; 2], data: &[u8], out: &mut Vec<u8>) {
+    varint::put(out, encoding as u64);
+    for time in times {
+        varint::put(out, time.0.cast_unsigned());
+    }
+    varint::put(out, data.len() as u64);
+    out.extend_from_slice(data);
+}
+
+/// How many milliseconds the longest chunk of a value lasts, 0 if there is none.
+///
+/// Tells what is wrong if it is no value of an aggregate: not in order, with two records of the same times, or
+/// with one that holds no samples.
+pub(crate) fn longest(value: &[u8]) -> Result<i64, String> {
+    let (mut at, mut longest, mut last) = (0, 0, None);
+    while at < value.len() {
+        let Head {
+            encoding,
+            min,
+            max,
+            data,
+        } = Head::decode(value, at)?;
+        if encoding == Encoding::Aggr || data.is_empty() {
+            return Err(format!("{encoding:?} record of {} bytes", data.len()));
+        }
+        let key = (encoding as u64, min, max);
+        if last.is_some_and(|last| last >= key) {
+            return Err(format!(
+                "record from {min} to {max} is not after the one before"
+            ));
+        }
+        longest = max.0.saturating_sub(min.0).max(longest);
+        (at, last) = (data.end, Some(key));
+    }
+    Ok(longest)
+}
+
+/// What a record says of its chunk, and where in the value that is.
+struct Head {
+    encoding: Encoding,
+    min: Timestamp,
+    max: Timestamp,
+    data: Range<usize>,
+}
+
+impl Head {
+    /// Of the record at `at`.
+    fn decode(value: &[u8], at: usize) -> Result<Self, String> {
+        let mut rest = value.get(at..).unwrap_or_default();
+        let mut next = || varint::take(&mut rest).ok_or("record of a chunk is cut short");
+        let (encoding, min, max, len) = (next()?, next()?, next()?, next()?);
+        let start = value.len() - rest.len();
+        let encoding = u8::try_from(encoding)
+            .map_err(|_| format!("chunk of unknown encoding {encoding}"))
+            .and_then(|byte| Encoding::from_byte(byte).map_err(|e| e.to_string()))?;
+        let (min, max) = (Timestamp(min.cast_signed()), Timestamp(max.cast_signed()));
+        if min > max {
+            return Err(format!("chunk that ends at {max} begins at {min}"));
+        }
+        let end = usize::try_from(len)
+            .ok()
+            .filter(|len| *len <= rest.len())
+            .map(|len| start + len)
+            .ok_or_else(|| format!("chunk of {len} bytes, {} are left", rest.len()))?;
+        Ok(Self {
+            encoding,
+            min,
+            max,
+            data: start..end,
+        })
+    }
 }
 
 /// The chunks of a value, whose bytes they share. After an error, which tells what is wrong, there are no more.
@@ -51,29 +145,13 @@ pub struct Decoder<'a> {
 
 impl Decoder<'_> {
     fn record(&mut self) -> Result<Chunk, String> {
-        let mut rest = self.value.get(self.at..).unwrap_or_default();
-        let mut next = || varint::take(&mut rest).ok_or("record of a chunk is cut short");
-        let (encoding, min, max, len) = (next()?, next()?, next()?, next()?);
-        let start = self.value.len() - rest.len();
-        let encoding = u8::try_from(encoding)
-            .map_err(|_| format!("chunk of unknown encoding {encoding}"))
-            .and_then(|byte| Encoding::from_byte(byte).map_err(|e| e.to_string()))?;
-        let (min, max) = (Timestamp(min.cast_signed()), Timestamp(max.cast_signed()));
-        if min > max {
-            return Err(format!("chunk that ends at {max} begins at {min}"));
-        }
-        let end = usize::try_from(len)
-            .ok()
-            .filter(|len| *len <= rest.len())
-            .map(|len| start + len)
-            .ok_or_else(|| format!("chunk of {len} bytes, {} are left", rest.len()))?;
-        self.at = end;
-        let data = self.value.slice(start..end);
+        let head = Head::decode(self.value, self.at)?;
+        self.at = head.data.end;
         Ok(Chunk {
-            encoding,
-            min,
-            max,
-            data,
+            encoding: head.encoding,
+            min: head.min,
+            max: head.max,
+            data: self.value.slice(head.data),
         })
     }
 }

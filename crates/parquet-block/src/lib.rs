@@ -8,16 +8,21 @@
 //!                    s_col_indexes     which columns of labels the series has: `col_indexes`
 //!                    s_series_hash     8 bytes, big-endian: Prometheus's stable hash of the labels
 //! N.chunks.parquet   s_data_0…         the chunks of a time slice, one record after the other: [`envelope`]
+//! N.aggregates.parquet   instead of the chunks file in blocks of 5 minutes and of 1 hour:
+//!                    s_count_0… s_sum_0… s_min_0… s_max_0… s_counter_0…   an aggregate of a time slice's chunks
+//!                    varve_max_chunk_ms: how long the longest chunk is
 //! both               minT, maxT (the last millisecond), data_col_duration_ms
 //! ```
 //! A row is a series. Rows ascend by `__name__`, then by labels as Prometheus compares them. Columns are in
-//! byte order of their names.
+//! byte order of their names. A chunk of raw samples is cut where a slice ends. One of aggregates is not: it is
+//! in the slice in which it begins, and a reader looks for it as far back as the longest chunk reaches.
 //!
 //! To write: a [`ShardSchema`]; a [`RowGroupBuilder`] takes rows and becomes an [`EncodedRowGroup`], on all
 //! threads of the rayon pool; a [`ShardWriter`] appends those in order. To read: a [`Footer`] of each file
 //! makes a [`Shard`], from which come lookups ([`Lookup`]); [`LocalShard`] answers them from local files.
 
 mod col_indexes;
+mod contents;
 pub mod envelope;
 mod error;
 mod read;
@@ -26,13 +31,14 @@ mod varint;
 mod write;
 
 pub use crate::{
+    contents::Contents,
     error::Error,
     read::{
         Dictionary, Footer, FooterRead, LabelIds, LocalShard, Lookup, Projection, ReadChunks,
         ReadLabelNames, ReadLabelValues, ReadLabels, RowRanges, RowReader, Scan, Search, Selection,
         Shard, ShardFile, Step,
     },
-    schema::{Slices, chunks_file, labels_file},
+    schema::{Slices, aggregates_file, chunks_file, labels_file},
     write::{
         EncodedRowGroup, PageOptions, RowGroupBuilder, ShardSchema, ShardWriter, Symbols,
         WriteOptions,

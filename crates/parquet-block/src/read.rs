@@ -2,17 +2,18 @@
 //! and decodes them.
 //!
 //! [`Footer`] decodes the end of a file and [`Shard`] puts together a shard's two files. From a shard come
-//! lookups ([`Lookup`]): the rows that matchers mean, the labels and the chunks of rows, the names and the
-//! values of labels. [`LocalShard`] answers them from local files.
+//! lookups ([`Lookup`]): the rows that matchers mean, the labels, the chunks and the aggregates of rows, the
+//! names and the values of labels. [`LocalShard`] answers them from local files.
 //!
 //! ```text
 //! thrift → metadata, page_index → footer → shard
-//! thrift → page (codec) → hybrid, delta → values, ids → column → search, labels, chunks, label_values, scan
+//! thrift → page (codec) → hybrid, delta → values, ids → column → search, labels, data_columns and row_chunks → chunks, label_values, scan
 //! ```
 
 mod chunks;
 mod codec;
 mod column;
+mod data_columns;
 pub(crate) mod delta;
 mod fault;
 mod footer;
@@ -25,6 +26,7 @@ mod lookup;
 mod metadata;
 mod page;
 mod page_index;
+mod row_chunks;
 mod row_ranges;
 mod rows;
 mod scan;

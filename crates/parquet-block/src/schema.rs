@@ -1,6 +1,6 @@
 //! Names of files, columns and key-values, and the time slices that samples are kept in.
 
-use model::{TimeRange, Timestamp};
+use model::{Aggregate, Resolution, TimeRange, Timestamp};
 
 /// The column of labels that a row has.
 pub(crate) const COL_INDEXES_COLUMN: &str = "s_col_indexes";
@@ -12,6 +12,8 @@ pub(crate) const MIN_TIME_KEY: &str = "minT";
 pub(crate) const MAX_TIME_KEY: &str = "maxT";
 /// How long a slice is, milliseconds.
 pub(crate) const DURATION_KEY: &str = "data_col_duration_ms";
+/// How long the longest chunk of an aggregates file is, milliseconds.
+pub(crate) const MAX_CHUNK_KEY: &str = "varve_max_chunk_ms";
 
 const LABEL_PREFIX: &str = "l_";
 const HOUR: i64 = 3_600_000;
@@ -28,6 +30,12 @@ pub fn chunks_file(shard: u32) -> String {
     format!("{shard}.chunks.parquet")
 }
 
+/// The aggregates file of a shard, which downsampled blocks have instead of a chunks file.
+#[must_use]
+pub fn aggregates_file(shard: u32) -> String {
+    format!("{shard}.aggregates.parquet")
+}
+
 /// The name of the label whose column this is.
 pub(crate) fn label_name(column: &str) -> Option<&str> {
     column.strip_prefix(LABEL_PREFIX)
@@ -41,6 +49,11 @@ pub(crate) fn label_column(name: &str) -> String {
 /// The column of the `k`th slice.
 pub(crate) fn data_column(k: usize) -> String {
     format!("s_data_{k}")
+}
+
+/// The column of an aggregate in the `k`th slice.
+pub(crate) fn aggregate_column(aggregate: Aggregate, k: usize) -> String {
+    format!("s_{}_{k}", aggregate.name())
 }
 
 /// The time of a block, cut into slices of equal length: one column of chunks each. The last may be shorter.
@@ -61,6 +74,22 @@ impl Slices {
             8 * HOUR
         } else {
             24 * HOUR
+        }
+    }
+
+    /// How long the slices of a block of this resolution should be.
+    ///
+    /// A downsampled chunk has up to 140 windows, 12 hours at five minutes and six days at an hour, and is never
+    /// cut: a reader has to look for it that long before the time it wants. So slices that are not much longer
+    /// spare few bytes (a query for 6 hours reads 30 hours of slices of 12, 42 of slices of 24, and 48 of slices
+    /// of 48), while each costs five columns; and coarse samples are asked for by queries over many days, which
+    /// read all slices of a two-day block anyway.
+    #[must_use]
+    pub const fn duration_at(resolution: Resolution, range: TimeRange) -> i64 {
+        match resolution {
+            Resolution::Raw => Self::default_duration(range),
+            Resolution::FiveMinutes => 48 * HOUR,
+            Resolution::OneHour => 14 * 24 * HOUR,
         }
     }
 
@@ -116,6 +145,12 @@ impl Slices {
         (self.min <= t && t <= self.max).then(|| self.place(t))
     }
 
+    /// Which of them a chunk that begins at `t` is put into: the first or the last, if it lies in none.
+    #[must_use]
+    pub fn nearest(&self, t: Timestamp) -> usize {
+        self.place(t.max(self.min).min(self.max))
+    }
+
     /// Which one a time that is not before the first lies in.
     fn place(&self, t: Timestamp) -> usize {
         let since = t.0.abs_diff(self.min.0);
@@ -156,6 +191,22 @@ mod tests {
         assert_eq!(Slices::default_duration(TimeRange::ALL), 24 * HOUR);
     }
 
+    #[test]
+    fn downsampled_blocks_have_fewer_slices() {
+        let slices = |resolution, days: i64| {
+            let range = TimeRange::new(0, days * 24 * HOUR - 1);
+            let duration = Slices::duration_at(resolution, range);
+            Slices::new(range.min, Timestamp(days * 24 * HOUR), duration).count()
+        };
+        assert_eq!([2, 14].map(|days| slices(Resolution::Raw, days)), [6, 14]);
+        let [two, fourteen] = [2, 14].map(|days| slices(Resolution::FiveMinutes, days));
+        assert_eq!([two, fourteen], [1, 7]);
+        assert_eq!(
+            [2, 14].map(|days| slices(Resolution::OneHour, days)),
+            [1, 1]
+        );
+    }
+
     proptest! {
         #[test]
         fn each_time_lies_in_the_slice_that_says_so_and_in_no_other(
@@ -166,7 +217,9 @@ mod tests {
             let t = Timestamp(min.saturating_add(t));
             let holding: Vec<usize> =
                 (0..slices.count()).filter(|k| slices.range(*k).contains(t)).collect();
-            prop_assert_eq!(slices.index_of(t).into_iter().collect::<Vec<_>>(), holding);
+            prop_assert_eq!(slices.index_of(t).into_iter().collect::<Vec<_>>(), &*holding);
+            let end = if t < slices.min() { 0 } else { slices.count() - 1 };
+            prop_assert_eq!(slices.nearest(t), holding.first().copied().unwrap_or(end));
         }
     }
 
@@ -184,9 +237,14 @@ mod tests {
         assert_eq!(label_name(COL_INDEXES_COLUMN), None);
         assert_eq!(label_name(&label_column("a.b")), Some("a.b"));
         assert_eq!(data_column(10), "s_data_10");
+        assert_eq!(aggregate_column(Aggregate::Counter, 3), "s_counter_3");
         assert_eq!(
-            [labels_file(0), chunks_file(12)],
-            ["0.labels.parquet", "12.chunks.parquet"]
+            [labels_file(0), chunks_file(12), aggregates_file(0)],
+            [
+                "0.labels.parquet",
+                "12.chunks.parquet",
+                "0.aggregates.parquet"
+            ]
         );
     }
 }

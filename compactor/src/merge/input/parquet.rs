@@ -9,7 +9,7 @@ use std::{
 };
 
 use model::{METRIC_NAME, ParquetMeta, Resolution, TimeRange};
-use parquet_block::{Dictionary, LabelIds, LocalShard, RowReader, chunks_file, labels_file};
+use parquet_block::{Contents, Dictionary, LabelIds, LocalShard, RowReader, labels_file};
 use rayon::prelude::*;
 use tsdb::Chunk;
 
@@ -171,14 +171,10 @@ impl OpenedParquet {
 }
 
 impl OpenedShard {
-    fn open(
-        dir: &Path,
-        number: u32,
-        _resolution: Resolution,
-    ) -> Result<Self, parquet_block::Error> {
+    fn open(dir: &Path, number: u32, resolution: Resolution) -> Result<Self, parquet_block::Error> {
         let shard = LocalShard::open(
             &dir.join(labels_file(number)),
-            &dir.join(chunks_file(number)),
+            &dir.join(Contents::of(resolution).file(number)),
         )?;
         let names = shard.shard().label_names().map(str::to_owned).collect();
         let dictionaries = (0..shard.shard().row_groups())
@@ -368,7 +364,7 @@ impl<'a> Reader<'a> {
         if let Some((reader, row)) = self.at(row) {
             let chunks = reader.chunks(row);
             let chunks = chunks.map_err(MergeError::parquet(&input.dir))?;
-            chunks.for_each(each);
+            chunks.into_iter().for_each(each);
         }
         Ok(())
     }

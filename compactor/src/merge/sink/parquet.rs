@@ -13,8 +13,7 @@ use std::{
 
 use model::{BlockStats, IndexStats, ParquetShard, Resolution};
 use parquet_block::{
-    RowGroupBuilder, ShardSchema, ShardWriter, Slices, Symbols, WriteOptions, chunks_file,
-    labels_file,
+    Contents, RowGroupBuilder, ShardSchema, ShardWriter, Slices, Symbols, WriteOptions, labels_file,
 };
 
 use super::super::{
@@ -110,6 +109,7 @@ impl ParquetSink {
     }
 
     pub(super) fn take(&mut self, rows: &Rows, part: usize) -> Result<(), MergeError> {
+        let contents = self.contents();
         for (labels, values) in rows.iter() {
             let name = self.name_of(labels);
             let ends = self.filling.as_ref().is_some_and(|filling| {
@@ -128,7 +128,7 @@ impl ParquetSink {
                     let shard = next_place(self.full.as_ref(), self.caps, part);
                     let names = self.parts.get(part).map(|part| part.names.clone());
                     let names = names.unwrap_or_default();
-                    let schema = ShardSchema::new(names, self.slices);
+                    let schema = ShardSchema::of(contents, names, self.slices);
                     let symbols = Arc::clone(&self.symbols);
                     let rows = RowGroupBuilder::new(&schema, symbols, &self.write);
                     none.insert(Filling {
@@ -143,6 +143,10 @@ impl ParquetSink {
             filling.rows.push(labels, &values)?;
         }
         Ok(())
+    }
+
+    fn contents(&self) -> Contents {
+        Contents::of(self.resolution)
     }
 
     /// The value of `__name__`.
@@ -178,7 +182,7 @@ impl ParquetSink {
         if let Some(writer) = self.writer.take() {
             self.done.push(writer.out.finish()?);
             self.files.push(labels_file(writer.number));
-            self.files.push(chunks_file(writer.number));
+            self.files.push(self.contents().file(writer.number));
         }
         Ok(())
     }
@@ -246,7 +250,10 @@ impl Writer {
             let file = File::create(&path).map_err(MergeError::io(&path))?;
             Ok::<_, MergeError>(BufWriter::with_capacity(1 << 20, file))
         };
-        let (labels, chunks) = (create(labels_file(number))?, create(chunks_file(number))?);
+        let (labels, chunks) = (
+            create(labels_file(number))?,
+            create(schema.contents().file(number))?,
+        );
         let out = ShardWriter::create(labels, chunks, schema)?;
         Ok(Self { number, out })
     }

@@ -1,36 +1,45 @@
-//! Reads the chunks of rows: the columns of the time slices asked for, the pages that hold the rows, and of
-//! each value the records that overlap the time asked for. Chunk bytes are slices of their page.
+//! Reads the chunks of rows: the columns of the time slices and aggregates asked for, the pages that hold the
+//! rows, and of each value the records that overlap the time asked for. Bytes of raw chunks are slices of their
+//! page.
 
 use bytes::Bytes;
-use model::TimeRange;
+use model::{Aggregate, TimeRange};
 use rayon::prelude::*;
 use tsdb::Chunk;
 
 use super::{
-    column::{ColumnPages, supplied},
-    fault::Fault,
-    footer::Footer,
+    column::supplied,
+    data_columns::{DataPages, Wanted},
     lookup::{Lookup, ShardFile, Step, Supply},
     page_index::PageLocation,
+    row_chunks::RowChunks,
     row_ranges::RowRanges,
     shard::Shard,
     values::ByteArrays,
 };
-use crate::{envelope, error::Error};
+use crate::error::Error;
 
 /// Rows whose chunks are put together as one piece of work, at least.
 const ROWS_PER_TASK: usize = 256;
 
-/// Chunks being read; the answer has those of each row, in the order of the rows. The chunks of a row are
-/// in the order of the time slices, and within one in the order they are stored in.
+/// Chunks being read; the answer has those of each row, in the order of the rows. The raw chunks of a row are
+/// in the order of the time slices, and within one in the order they are stored in; downsampled ones, which are
+/// of [`tsdb::Encoding::Aggr`], are in the order of their times.
 #[derive(Debug)]
 pub struct ReadChunks {
     shard: Shard,
     rows: RowRanges,
+    wanted: Wanted,
     range: TimeRange,
     group: usize,
-    columns: Option<Vec<ColumnPages>>,
+    columns: Option<Vec<DataPages>>,
     supply: Supply,
+}
+
+/// The pages of one column, decoded.
+struct DataValues<'a> {
+    aggregate: Option<Aggregate>,
+    pages: Vec<PageValues<'a>>,
 }
 
 /// One page of a column.
@@ -40,10 +49,17 @@ struct PageValues<'a> {
 }
 
 impl ReadChunks {
-    pub(crate) fn new(shard: Shard, group: usize, rows: RowRanges, range: TimeRange) -> Self {
+    pub(crate) fn new(
+        shard: Shard,
+        group: usize,
+        rows: RowRanges,
+        wanted: Wanted,
+        range: TimeRange,
+    ) -> Self {
         Self {
             shard,
             rows,
+            wanted,
             range,
             group,
             columns: None,
@@ -51,30 +67,41 @@ impl ReadChunks {
         }
     }
 
-    fn plan(&self) -> Result<Vec<ColumnPages>, Error> {
+    fn plan(&self) -> Result<Vec<DataPages>, Error> {
+        let file = self.shard.chunks_file();
+        let (expected, found) = (self.wanted.contents(), self.shard.contents());
+        if expected != found {
+            return Err(file.invalid(format!(
+                "{} expected, found {}",
+                expected.name(),
+                found.name()
+            )));
+        }
         if self.rows.is_empty() {
             return Ok(Vec::new());
         }
         self.shard
-            .data_columns(self.range)
+            .data_columns(self.wanted, self.range)
+            .into_iter()
             .map(|column| {
-                let mut pages = ColumnPages::of(self.shard.chunks_file(), self.group, column)?;
-                pages.retain(&self.rows);
-                Ok(pages)
+                let mut column = column.pages(file, self.group)?;
+                column.pages.retain(&self.rows);
+                Ok(column)
             })
             .collect()
     }
 
-    fn decode(&self, columns: &[ColumnPages]) -> Result<Vec<Vec<Chunk>>, Error> {
+    fn decode(&self, columns: &[DataPages]) -> Result<Vec<Vec<Chunk>>, Error> {
         let footer = self.shard.chunks_file();
         let dictionaries = columns
             .iter()
-            .map(|column| column.byte_dictionary(footer, &self.supply))
+            .map(|column| column.pages.byte_dictionary(footer, &self.supply))
             .collect::<Result<Vec<_>, _>>()?;
         let pages: Vec<_> = columns
             .iter()
             .zip(&dictionaries)
             .flat_map(|(column, dictionary)| {
+                let column = &column.pages;
                 let pages = column.pages.iter();
                 pages.map(move |page| (column, page, dictionary))
             })
@@ -88,9 +115,12 @@ impl ReadChunks {
             })
             .collect::<Result<Vec<_>, Error>>()?
             .into_iter();
-        let columns: Vec<Vec<PageValues<'_>>> = columns
+        let columns: Vec<DataValues<'_>> = columns
             .iter()
-            .map(|column| pages.by_ref().take(column.pages.len()).collect())
+            .map(|column| DataValues {
+                aggregate: column.aggregate,
+                pages: pages.by_ref().take(column.pages.pages.len()).collect(),
+            })
             .collect();
         let rows: Vec<u32> = self.rows.rows().collect();
         rows.par_iter()
@@ -99,47 +129,19 @@ impl ReadChunks {
             .collect()
     }
 
-    fn chunks_of_row(
-        &self,
-        row: u32,
-        columns: &[Vec<PageValues<'_>>],
-    ) -> Result<Vec<Chunk>, Error> {
-        let mut chunks = Vec::new();
-        for pages in columns {
+    fn chunks_of_row(&self, row: u32, columns: &[DataValues<'_>]) -> Result<Vec<Chunk>, Error> {
+        let mut chunks = RowChunks::new(self.shard.chunks_file(), self.range);
+        for DataValues { aggregate, pages } in columns {
             let page = pages.partition_point(|page| page.location.rows.end <= row);
             let Some(page) = pages.get(page) else {
                 continue;
             };
             let place = row.checked_sub(page.location.rows.start);
             let value = place.and_then(|place| page.values.slice(place as usize));
-            let value = value.unwrap_or_default();
-            chunks_of(
-                self.shard.chunks_file(),
-                page.location,
-                &value,
-                self.range,
-                &mut chunks,
-            )?;
+            chunks.push(*aggregate, page.location, &value.unwrap_or_default())?;
         }
-        Ok(chunks)
+        chunks.finish()
     }
-}
-
-/// Appends the chunks of one value that overlap `range`.
-pub(crate) fn chunks_of(
-    footer: &Footer,
-    location: &PageLocation,
-    value: &Bytes,
-    range: TimeRange,
-    out: &mut Vec<Chunk>,
-) -> Result<(), Error> {
-    for chunk in envelope::decode(value) {
-        let chunk = chunk.map_err(|e| footer.damaged(location.bytes.start, Fault::new(0, e)))?;
-        if range.min <= chunk.max && chunk.min <= range.max {
-            out.push(chunk);
-        }
-    }
-    Ok(())
 }
 
 impl Lookup for ReadChunks {
@@ -151,7 +153,7 @@ impl Lookup for ReadChunks {
             None => self.plan()?,
         };
         self.supply
-            .ask(columns.iter().flat_map(ColumnPages::ranges));
+            .ask(columns.iter().flat_map(|column| column.pages.ranges()));
         if !self.supply.asked().is_empty() {
             self.columns = Some(columns);
             return Ok(Step::Fetch {

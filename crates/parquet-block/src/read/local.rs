@@ -70,7 +70,7 @@ impl LocalShard {
         }
     }
 
-    /// All rows in order, with their labels and all their chunks. Holds a page of each column in memory, and
+    /// All rows in order, with their labels and all their chunks, downsampled ones with all aggregates. Holds a page of each column in memory, and
     /// the dictionaries of one row group.
     #[must_use]
     pub fn scan(&self) -> Scan<'_> {

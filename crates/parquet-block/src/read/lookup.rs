@@ -23,7 +23,7 @@ use crate::error::Error;
 pub enum ShardFile {
     /// `N.labels.parquet`
     Labels,
-    /// `N.chunks.parquet`
+    /// `N.chunks.parquet`, or `N.aggregates.parquet`.
     Chunks,
 }
 

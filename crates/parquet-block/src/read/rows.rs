@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use model::TimeRange;
 use tsdb::Chunk;
 
 use super::{
@@ -16,6 +17,7 @@ use super::{
     labels::pages_with_values,
     local::{LocalFile, LocalShard},
     lookup::ShardFile,
+    row_chunks::RowChunks,
     row_ranges::RowRanges,
     scan::{DataCursor, data_cursors, dictionary_of},
     values::Dictionary,
@@ -54,7 +56,6 @@ pub struct RowReader<'a> {
     /// The rows whose labels are here.
     batch: Range<u32>,
     labels_of_row: Vec<Vec<(u32, u32)>>,
-    chunks: Vec<Chunk>,
 }
 
 #[derive(Debug)]
@@ -107,7 +108,6 @@ impl LocalShard {
             data: None,
             batch: 0..0,
             labels_of_row: Vec::new(),
-            chunks: Vec::new(),
         }
     }
 }
@@ -126,12 +126,15 @@ impl RowReader<'_> {
         Ok(labels.map(Vec::as_slice).unwrap_or_default())
     }
 
-    /// All chunks of a row, slice by slice, within one as they are stored. Rows ascend from call to call.
+    /// All chunks of a row: raw ones slice by slice, within one as they are stored; downsampled ones, which are of
+    /// [`tsdb::Encoding::Aggr`], in order of time. Rows ascend from call to call.
     ///
     /// # Errors
     /// When the file cannot be read or is damaged.
-    pub fn chunks(&mut self, row: u32) -> Result<std::vec::Drain<'_, Chunk>, Error> {
-        self.chunks.clear();
+    pub fn chunks(&mut self, row: u32) -> Result<Vec<Chunk>, Error> {
+        let file = self.local.file(ShardFile::Chunks);
+        let footer = self.local.shard().chunks_file();
+        let mut chunks = RowChunks::new(footer, TimeRange::ALL);
         if self.rows.contains(&row) {
             let data = match &mut self.data {
                 Some(data) => data,
@@ -140,13 +143,11 @@ impl RowReader<'_> {
                     none.insert(data_cursors(self.local, self.group, &rows)?)
                 }
             };
-            let file = self.local.file(ShardFile::Chunks);
-            let footer = self.local.shard().chunks_file();
             for column in data {
-                column.read(file, footer, row, &mut self.chunks)?;
+                column.read(file, footer, row, &mut chunks)?;
             }
         }
-        Ok(self.chunks.drain(..))
+        chunks.finish()
     }
 
     fn read_batch(&mut self, start: u32) -> Result<(), Error> {

@@ -7,13 +7,14 @@ use model::{Labels, TimeRange};
 use tsdb::Chunk;
 
 use super::{
-    chunks::chunks_of,
     column::{ColumnPages, rows_of_page},
+    data_columns::{DataPages, Wanted},
     footer::Footer,
     ids::{IdPage, NULL},
     labels::{LabelValues, labels_of, pages_with_values},
     local::{LocalFile, LocalShard},
     lookup::{ShardFile, Supply},
+    row_chunks::RowChunks,
     row_ranges::RowRanges,
     values::{ByteArrays, Dictionary},
 };
@@ -22,7 +23,7 @@ use crate::error::Error;
 /// Rows whose labels are put together at once.
 const BATCH: u32 = 512;
 
-/// Rows in order, with their labels and all their chunks. Ends after an error.
+/// Rows in order, with their labels and all their chunks, or all their aggregates. Ends after an error.
 #[derive(Debug)]
 pub struct Scan<'a> {
     shard: &'a LocalShard,
@@ -50,10 +51,10 @@ struct LabelCursor<'a> {
     page: Option<(usize, IdPage)>,
 }
 
-/// Reads the chunks of one slice, row after row.
+/// Reads the values of a column of chunks, row after row.
 #[derive(Debug)]
 pub(super) struct DataCursor {
-    pages: ColumnPages,
+    column: DataPages,
     dictionary: ByteArrays,
     page: Option<(usize, ByteArrays)>,
 }
@@ -100,11 +101,11 @@ impl<'a> Scan<'a> {
             let columns: Vec<_> = group.labels.iter().map(|column| &column.values).collect();
             let mut batch = Vec::with_capacity(BATCH as usize);
             for (i, row) in (start..end).enumerate() {
-                let mut of_row = Vec::new();
+                let mut of_row = RowChunks::new(chunks_footer, TimeRange::ALL);
                 for column in &mut group.data {
                     column.read(chunks, chunks_footer, row, &mut of_row)?;
                 }
-                batch.push((labels_of(&columns, i), of_row));
+                batch.push((labels_of(&columns, i), of_row.finish()?));
             }
             return Ok(batch);
         }
@@ -162,24 +163,25 @@ pub(super) fn dictionary_of(local: &LocalShard, pages: &ColumnPages) -> Result<D
     pages.dictionary(local.shard().labels_file(), &supply)
 }
 
-/// Readers of all slices' chunks of the rows that are wanted.
+/// Readers of all columns of chunks, for the rows that are wanted.
 pub(super) fn data_cursors(
     local: &LocalShard,
     group: usize,
     wanted: &RowRanges,
 ) -> Result<Vec<DataCursor>, Error> {
     let shard = local.shard();
-    let open = |column| {
-        let mut pages = ColumnPages::of(shard.chunks_file(), group, column)?;
-        pages.retain(wanted);
-        let supply = fetch_dictionary(local.file(ShardFile::Chunks), &pages)?;
-        Ok(DataCursor {
-            dictionary: pages.byte_dictionary(shard.chunks_file(), &supply)?,
-            pages,
+    let mut cursors = Vec::new();
+    for column in shard.data_columns(Wanted::all_of(shard.contents()), TimeRange::ALL) {
+        let mut column = column.pages(shard.chunks_file(), group)?;
+        column.pages.retain(wanted);
+        let supply = fetch_dictionary(local.file(ShardFile::Chunks), &column.pages)?;
+        cursors.push(DataCursor {
+            dictionary: column.pages.byte_dictionary(shard.chunks_file(), &supply)?,
+            column,
             page: None,
-        })
-    };
-    shard.data_columns(TimeRange::ALL).map(open).collect()
+        });
+    }
+    Ok(cursors)
 }
 
 fn fetch_dictionary(file: &LocalFile, pages: &ColumnPages) -> Result<Supply, Error> {
@@ -236,32 +238,31 @@ impl DataCursor {
         file: &LocalFile,
         footer: &Footer,
         row: u32,
-        out: &mut Vec<Chunk>,
+        out: &mut RowChunks<'_>,
     ) -> Result<(), Error> {
         let mut place = self.page.as_ref().map_or(0, |(place, _)| *place);
-        while self
-            .pages
+        let pages = &self.column.pages;
+        while pages
             .pages
             .get(place)
             .is_some_and(|page| page.rows.end <= row)
         {
             place += 1;
         }
-        let Some(location) = self.pages.pages.get(place) else {
+        let Some(location) = pages.pages.get(place) else {
             return Ok(());
         };
         let values = match self.page.take() {
             Some((at, values)) if at == place => values,
             _ => {
                 let bytes = file.read_one(&location.bytes)?;
-                self.pages
-                    .byte_page(footer, location, &bytes, &self.dictionary)?
+                pages.byte_page(footer, location, &bytes, &self.dictionary)?
             }
         };
         let value: Bytes = values
             .slice(gap(location.rows.start, row))
             .unwrap_or_default();
-        chunks_of(footer, location, &value, TimeRange::ALL, out)?;
+        out.push(self.column.aggregate, location, &value)?;
         self.page = Some((place, values));
         Ok(())
     }

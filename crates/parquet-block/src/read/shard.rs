@@ -1,12 +1,12 @@
-//! A shard of a block: its labels file and its chunks file, checked to belong together.
+//! A shard of a block: its labels file and its chunks or aggregates file, checked to belong together.
 
 use std::{fmt, sync::Arc};
 
-use hashbrown::HashMap;
-use model::{Matcher, TimeRange, Timestamp};
+use model::{AggregateSet, Matcher, TimeRange, Timestamp};
 
 use super::{
     chunks::ReadChunks,
+    data_columns::{DataColumn, DataColumns, Wanted},
     footer::Footer,
     label_values::{ReadLabelNames, ReadLabelValues},
     labels::{Projection, ReadLabels},
@@ -14,6 +14,7 @@ use super::{
     search::Search,
 };
 use crate::{
+    contents::Contents,
     error::Error,
     schema::{self, Slices},
 };
@@ -35,8 +36,8 @@ struct Parts {
     /// In order of the names.
     names: Vec<LabelColumn>,
     col_indexes: usize,
-    /// The column of each slice, in the chunks file.
-    data: Vec<usize>,
+    /// The columns of the second file.
+    data: DataColumns,
 }
 
 /// The column of a label.
@@ -47,7 +48,7 @@ pub(crate) struct LabelColumn {
 }
 
 impl Shard {
-    /// Puts together the footers of a shard's two files.
+    /// Puts together the footers of a shard's two files, the second of which holds chunks or aggregates.
     ///
     /// # Errors
     /// When the files have not the same row groups, or lack columns or key-values that the layout demands.
@@ -79,7 +80,7 @@ impl Shard {
         let Some(col_indexes) = col_indexes else {
             return Err(labels.invalid(format!("no column {:?}", schema::COL_INDEXES_COLUMN)));
         };
-        let data = data_columns(&chunks, slices.count())?;
+        let data = DataColumns::open(&chunks, slices.count())?;
         Ok(Self(Arc::new(Parts {
             labels,
             chunks,
@@ -116,6 +117,12 @@ impl Shard {
         &self.0.slices
     }
 
+    /// What the second file holds.
+    #[must_use]
+    pub fn contents(&self) -> Contents {
+        self.0.data.contents()
+    }
+
     /// The names of all labels, ascending.
     pub fn label_names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.0.names.iter().map(|label| &*label.name)
@@ -141,11 +148,26 @@ impl Shard {
         ReadLabels::new(self.clone(), group, rows, projection)
     }
 
-    /// Reads the chunks of rows of a row group that overlap `range`, in the order of the rows.
+    /// Reads the chunks of rows of a row group that overlap `range`, in the order of the rows; of a shard that
+    /// holds chunks.
     #[must_use]
     pub fn chunks(&self, group: usize, rows: RowRanges, range: TimeRange) -> ReadChunks {
         let rows = rows.within(0..self.rows(group));
-        ReadChunks::new(self.clone(), group, rows, range)
+        ReadChunks::new(self.clone(), group, rows, Wanted::Chunks, range)
+    }
+
+    /// Reads the wanted aggregates of rows of a row group, and of them the chunks that overlap `range`, in the
+    /// order of the rows; of a shard that holds aggregates. A chunk that has none of the wanted ones is left out.
+    #[must_use]
+    pub fn aggregates(
+        &self,
+        group: usize,
+        rows: RowRanges,
+        range: TimeRange,
+        wanted: AggregateSet,
+    ) -> ReadChunks {
+        let rows = rows.within(0..self.rows(group));
+        ReadChunks::new(self.clone(), group, rows, Wanted::Aggregates(wanted), range)
     }
 
     /// Reads the names of the labels that the rows of `selection` have.
@@ -199,24 +221,9 @@ impl Shard {
         self.0.col_indexes
     }
 
-    /// The columns of the slices that may hold samples within `range`, in order of time.
-    pub(crate) fn data_columns(&self, range: TimeRange) -> impl Iterator<Item = usize> {
-        let last = self.0.data.len().saturating_sub(1);
-        self.0
-            .data
-            .iter()
-            .enumerate()
-            .filter_map(move |(k, column)| {
-                let mut slice = self.0.slices.range(k);
-                // A writer puts what lies before the first slice into it, and what lies after the last too.
-                if k == 0 {
-                    slice.min = TimeRange::ALL.min;
-                }
-                if k == last {
-                    slice.max = TimeRange::ALL.max;
-                }
-                slice.overlaps(range).then_some(*column)
-            })
+    /// The columns that may hold what is wanted of `range`, in order of time.
+    pub(crate) fn data_columns(&self, wanted: Wanted, range: TimeRange) -> Vec<DataColumn> {
+        self.0.data.of(wanted, range, &self.0.slices)
     }
 }
 
@@ -262,22 +269,6 @@ fn are_few(min: i64, max: i64, duration: i64) -> bool {
     max.checked_sub(min)
         .filter(|span| *span >= 0 && duration > 0)
         .is_some_and(|span| span / duration < MAX_SLICES)
-}
-
-fn data_columns(chunks: &Footer, slices: usize) -> Result<Vec<usize>, Error> {
-    let mut places = HashMap::new();
-    for (place, column) in chunks.columns().iter().enumerate() {
-        places.entry(&*column.name).or_insert(place);
-    }
-    (0..slices)
-        .map(|k| {
-            let name = schema::data_column(k);
-            places
-                .get(&*name)
-                .copied()
-                .ok_or_else(|| chunks.invalid(format!("no column {name:?}")))
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::{
     row_group::{EncodedRowGroup, encode},
     schema::ShardSchema,
 };
-use crate::error::Error;
+use crate::{contents::Contents, envelope, error::Error};
 
 /// Rows that a row group has at most: readers of blocks take no more.
 const MAX_ROWS: usize = 1 << 24;
@@ -32,8 +32,10 @@ pub struct RowGroupBuilder {
     pub(super) options: WriteOptions,
     pub(super) symbols: Arc<dyn Symbols>,
     pub(super) labels: RowLabels,
-    /// The values of each slice.
+    /// The values of each slice, or of each aggregate of each slice.
     pub(super) data: Vec<ByteStrings>,
+    /// How long the longest chunk is, milliseconds; of aggregates only.
+    pub(super) longest: i64,
     /// The id of `__name__`, once a row has had it.
     metric_name: Option<u32>,
 }
@@ -51,7 +53,8 @@ impl RowGroupBuilder {
     #[must_use]
     pub fn new(schema: &ShardSchema, symbols: Arc<dyn Symbols>, options: &WriteOptions) -> Self {
         Self {
-            data: vec![ByteStrings::default(); schema.slices().count()],
+            data: vec![ByteStrings::default(); schema.values()],
+            longest: 0,
             schema: schema.clone(),
             options: *options,
             symbols,
@@ -61,18 +64,22 @@ impl RowGroupBuilder {
     }
 
     /// Takes the next row: the ids of its labels' names and values, in order of the names, and its chunks in
-    /// each slice as [`crate::envelope::encode`] makes them. Labels with empty values are left out.
+    /// each slice as [`envelope::encode`] makes them, or its aggregates in each slice as
+    /// [`envelope::encode_aggregates`] does. Labels with empty values are left out.
     ///
     /// # Errors
-    /// When the row is not after the one before it, or has not a value for each slice, or one that no page holds.
+    /// When the row is not after the one before it, or has not a value for each slice, or one that no page holds,
+    /// or aggregates that no reader could put together.
     pub fn push(&mut self, labels: &[(u32, u32)], values: &[&[u8]]) -> Result<(), Error> {
         let row = self.rows();
         let wrong = |reason: String| Err(Error::layout(format!("row {row}: {reason}")));
         if values.len() != self.data.len() {
             let (expected, found) = (self.data.len(), values.len());
-            return wrong(format!(
-                "chunks of {expected} slices expected, found {found}"
-            ));
+            let what = match self.schema.contents() {
+                Contents::Chunks => "chunks of slices",
+                Contents::Aggregates => "aggregates of slices",
+            };
+            return wrong(format!("{expected} {what} expected, found {found}"));
         }
         if let Some(long) = values.iter().find(|value| value.len() > MAX_VALUE) {
             let len = long.len();
@@ -80,6 +87,16 @@ impl RowGroupBuilder {
                 "chunks of {len} bytes, at most {MAX_VALUE} expected"
             ));
         }
+        let longest = match self.schema.contents() {
+            Contents::Chunks => Ok(0),
+            Contents::Aggregates => values.iter().try_fold(self.longest, |longest, value| {
+                Ok::<_, String>(envelope::longest(value)?.max(longest))
+            }),
+        };
+        let longest = match longest {
+            Ok(longest) => longest,
+            Err(reason) => return wrong(reason),
+        };
         if row == MAX_ROWS {
             return wrong(format!("a row group has at most {MAX_ROWS} rows"));
         }
@@ -95,6 +112,7 @@ impl RowGroupBuilder {
         for (column, value) in self.data.iter_mut().zip(values) {
             column.push(value);
         }
+        self.longest = longest;
         Ok(())
     }
 

@@ -154,6 +154,11 @@ impl<W: Write> FileWriter<W> {
         Ok(places)
     }
 
+    /// Adds a key-value, which comes after those that there are.
+    pub(super) fn add_key_value(&mut self, key: &'static str, value: String) {
+        self.key_values.push((key, value));
+    }
+
     /// Writes the end of the file; tells how many bytes it has.
     pub(super) fn finish(mut self) -> Result<u64, Error> {
         let file = self.file;

@@ -7,7 +7,7 @@ use super::page::Compression;
 pub struct WriteOptions {
     /// Of the labels file.
     pub labels: PageOptions,
-    /// Of the chunks file.
+    /// Of the chunks file, or the aggregates file.
     pub chunks: PageOptions,
 }
 

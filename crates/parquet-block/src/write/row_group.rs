@@ -22,8 +22,10 @@ pub struct EncodedRowGroup {
     pub(super) ends: [Labels; 2],
     /// The columns of the labels file.
     pub(super) labels: Vec<EncodedColumn>,
-    /// The columns of the chunks file.
+    /// The columns of the chunks file, or of the aggregates file.
     pub(super) chunks: Vec<EncodedColumn>,
+    /// How long the longest chunk is, milliseconds; of aggregates only.
+    pub(super) longest: i64,
     /// The column that rows are sorted by: that of `__name__`, if all rows have it. Nulls would come first, and
     /// parquet-common takes it that they do not.
     pub(super) sorted_by: Option<usize>,
@@ -48,6 +50,7 @@ pub(super) fn encode(builder: RowGroupBuilder) -> Result<EncodedRowGroup, Error>
         ends: [text(0), text(rows.saturating_sub(1))],
         labels,
         chunks: chunks?,
+        longest: builder.longest,
         sorted_by: metric_name.filter(|_| named == rows),
     })
 }
@@ -55,10 +58,10 @@ pub(super) fn encode(builder: RowGroupBuilder) -> Result<EncodedRowGroup, Error>
 fn encode_chunks(builder: &RowGroupBuilder) -> Result<Vec<EncodedColumn>, Error> {
     let options = &builder.options.chunks;
     let compression = options.compression();
-    let order = builder.schema.data_order();
-    order
+    let columns = builder.schema.data_columns();
+    columns
         .into_par_iter()
-        .filter_map(|slice| builder.data.get(slice))
+        .filter_map(|(place, _)| builder.data.get(place))
         .map(|data| byte_column::encode(data, Encoding::DeltaLength, options, compression))
         .collect()
 }

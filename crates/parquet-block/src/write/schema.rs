@@ -5,6 +5,7 @@ use std::sync::Arc;
 use model::METRIC_NAME;
 
 use crate::{
+    contents::Contents,
     error::Error,
     schema::{self, Slices},
 };
@@ -17,6 +18,7 @@ const MAX_COLUMNS: usize = (1 << 15) - 1;
 pub struct ShardSchema {
     names: Arc<[String]>,
     slices: Slices,
+    contents: Contents,
     /// The column of `__name__`.
     metric_name: Option<usize>,
 }
@@ -47,9 +49,21 @@ pub(crate) enum Encoding {
 }
 
 impl ShardSchema {
-    /// A schema with a column for each of the labels called `names`.
+    /// A schema of a block of raw samples, with a column for each of the labels called `names`.
     #[must_use]
-    pub fn new(mut names: Vec<String>, slices: Slices) -> Self {
+    pub fn new(names: Vec<String>, slices: Slices) -> Self {
+        Self::of(Contents::Chunks, names, slices)
+    }
+
+    /// A schema of a downsampled block.
+    #[must_use]
+    pub fn aggregates(names: Vec<String>, slices: Slices) -> Self {
+        Self::of(Contents::Aggregates, names, slices)
+    }
+
+    /// A schema of a block with these contents.
+    #[must_use]
+    pub fn of(contents: Contents, mut names: Vec<String>, slices: Slices) -> Self {
         names.sort_unstable();
         names.dedup();
         Self {
@@ -58,6 +72,7 @@ impl ShardSchema {
                 .ok(),
             names: names.into(),
             slices,
+            contents,
         }
     }
 
@@ -71,6 +86,17 @@ impl ShardSchema {
     #[must_use]
     pub fn slices(&self) -> &Slices {
         &self.slices
+    }
+
+    /// What the second file holds.
+    #[must_use]
+    pub fn contents(&self) -> Contents {
+        self.contents
+    }
+
+    /// How many values a row has: one for each column of the second file.
+    pub(crate) fn values(&self) -> usize {
+        self.slices.count().saturating_mul(self.contents.width())
     }
 
     /// The column of `__name__`, if there is one.
@@ -102,28 +128,26 @@ impl ShardSchema {
         labels.chain(others).collect()
     }
 
-    /// The slice of each column of the chunks file, in order of the columns' names: `s_data_10` is before
-    /// `s_data_2`.
-    pub(crate) fn data_order(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.slices.count()).collect();
-        order.sort_by_cached_key(|slice| schema::data_column(*slice));
-        order
-    }
-
-    /// The columns of the chunks file, in order of their names.
-    pub(crate) fn chunks_columns(&self) -> Vec<Column> {
-        let column = |slice: usize| Column {
-            name: schema::data_column(slice),
-            kind: ColumnKind::Bytes(Encoding::DeltaLength),
-        };
-        self.data_order().into_iter().map(column).collect()
+    /// The columns of the second file, in order of their names, each with the place of its value in a row:
+    /// `s_data_10` is before `s_data_2`.
+    pub(crate) fn data_columns(&self) -> Vec<(usize, Column)> {
+        let names = (0..self.slices.count()).flat_map(|slice| self.contents.columns(slice));
+        let mut columns: Vec<_> = names
+            .map(|name| Column {
+                name,
+                kind: ColumnKind::Bytes(Encoding::DeltaLength),
+            })
+            .enumerate()
+            .collect();
+        columns.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
+        columns
     }
 
     /// Refuses what no reader can open.
     pub(crate) fn check(&self) -> Result<(), Error> {
         for (what, columns) in [
             ("labels", self.names.len().saturating_add(2)),
-            ("time slices", self.slices.count()),
+            ("time slices", self.values()),
         ] {
             if columns > MAX_COLUMNS {
                 return Err(Error::layout(format!(
@@ -157,17 +181,41 @@ mod tests {
             labels,
             ["l_Z", "l___name__", "l_b", "s_col_indexes", "s_series_hash"]
         );
-        let chunks = names(schema.chunks_columns());
+        let (places, chunks): (Vec<_>, Vec<_>) = schema.data_columns().into_iter().unzip();
+        let chunks = names(chunks);
         assert!(labels.is_sorted() && chunks.is_sorted());
         assert_eq!(
             chunks[..4],
             ["s_data_0", "s_data_1", "s_data_10", "s_data_11"]
         );
-        assert_eq!(schema.data_order()[..5], [0, 1, 10, 11, 2]);
+        assert_eq!(places[..5], [0, 1, 10, 11, 2]);
         assert_eq!(
             (schema.metric_name(), schema.label_column("b")),
             (Some(1), Some(2))
         );
+    }
+
+    #[test]
+    fn each_aggregate_of_each_slice_has_a_column() {
+        let slices = Slices::new(Timestamp(0), Timestamp(2), 1);
+        let columns = ShardSchema::aggregates(Vec::new(), slices).data_columns();
+        let columns: Vec<_> = columns
+            .iter()
+            .map(|(place, column)| (*place, &*column.name))
+            .collect();
+        let expected = [
+            (0, "s_count_0"),
+            (5, "s_count_1"),
+            (4, "s_counter_0"),
+            (9, "s_counter_1"),
+            (3, "s_max_0"),
+            (8, "s_max_1"),
+            (2, "s_min_0"),
+            (7, "s_min_1"),
+            (1, "s_sum_0"),
+            (6, "s_sum_1"),
+        ];
+        assert_eq!(columns, expected);
     }
 
     #[test]

@@ -5,14 +5,17 @@ use std::io::Write;
 use model::{Labels, METRIC_NAME, ParquetShard};
 
 use super::{file::FileWriter, row_group::EncodedRowGroup, schema::ShardSchema};
-use crate::{error::Error, schema};
+use crate::{contents::Contents, error::Error, schema};
 
-/// Writes the labels file and the chunks file of a shard, row group by row group.
+/// Writes the labels file and the chunks or aggregates file of a shard, row group by row group.
 #[derive(Debug)]
 pub struct ShardWriter<L, C> {
     labels: FileWriter<L>,
     chunks: FileWriter<C>,
     shard: ParquetShard,
+    contents: Contents,
+    /// How long the longest chunk is, milliseconds; of aggregates only.
+    longest: i64,
     /// The labels of the last row.
     last: Option<Labels>,
 }
@@ -41,11 +44,17 @@ impl<L: Write, C: Write> ShardWriter<L, C> {
             )?,
             chunks: FileWriter::create(
                 chunks,
-                "chunks file",
-                schema.chunks_columns(),
+                schema.contents().file_kind(),
+                schema
+                    .data_columns()
+                    .into_iter()
+                    .map(|(_, column)| column)
+                    .collect(),
                 key_values(),
             )?,
             shard: ParquetShard::default(),
+            contents: schema.contents(),
+            longest: 0,
             last: None,
         })
     }
@@ -75,6 +84,7 @@ impl<L: Write, C: Write> ShardWriter<L, C> {
         self.shard.max_name = key(&last).0.to_owned();
         self.shard.rows += group.rows as u64;
         self.shard.row_groups += 1;
+        self.longest = self.longest.max(group.longest);
         self.last = Some(last);
         Ok(())
     }
@@ -89,6 +99,10 @@ impl<L: Write, C: Write> ShardWriter<L, C> {
             return Err(Error::Empty);
         }
         self.shard.labels_bytes = self.labels.finish()?;
+        if self.contents == Contents::Aggregates {
+            self.chunks
+                .add_key_value(schema::MAX_CHUNK_KEY, self.longest.to_string());
+        }
         self.shard.chunks_bytes = self.chunks.finish()?;
         Ok(self.shard)
     }
