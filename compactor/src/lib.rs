@@ -27,7 +27,10 @@ pub use crate::{
     downsample::{DownsampleError, Downsampler},
     error::CompactError,
     group::GroupKey,
-    merge::{MergeError, MergeInput, MergeOptions, MergeOutput, MergeTarget, merge},
+    merge::{
+        MergeError, MergeInput, MergeOptions, MergeOutput, MergeTarget, merge,
+        penalty as deduplicate,
+    },
     output::{Dedup, OutputFormat},
     plan::{
         Candidate, Covered, CoveredBy, Downsampling, Expired, GoDuration, Left, LeftReason, Plan,

@@ -21,6 +21,7 @@ mod error;
 mod input;
 mod key;
 mod limits;
+mod penalty;
 mod rows;
 mod shards;
 mod sink;
@@ -35,7 +36,7 @@ use model::{BlockStats, IndexStats, ParquetShard, Resolution, TimeRange, Timesta
 use parquet_block::{Slices, Symbols, WriteOptions};
 use rayon::prelude::*;
 
-pub use self::error::MergeError;
+pub use self::{error::MergeError, penalty::penalty};
 use self::{
     input::Inputs,
     key::Order,

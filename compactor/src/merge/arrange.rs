@@ -4,6 +4,7 @@ use model::{TimeRange, Timestamp};
 use parquet_block::Slices;
 use tsdb::{Chunk, ChunkError, reencode};
 
+use super::penalty;
 use crate::Dedup;
 
 /// A chunk and the input that it comes from; of equal timestamps the lower input's sample counts.
@@ -21,7 +22,8 @@ pub(crate) enum ArrangeError {
 /// Raw chunks in order of time, none overlapping another, none across the border of two slices.
 ///
 /// A chunk that is so already is passed on as it is; the same chunk from several inputs is passed
-/// on once; only what overlaps or straddles is decoded and encoded again.
+/// on once; only what overlaps or straddles is decoded and encoded again. What becomes of samples
+/// that overlap is for `dedup` to say.
 ///
 /// # Errors
 /// When a chunk that must be re-encoded does not decode.
@@ -31,6 +33,12 @@ pub(crate) fn arrange_raw(
     slices: &Slices,
     out: &mut Vec<Chunk>,
 ) -> Result<(), ArrangeError> {
+    if dedup == Dedup::Penalty {
+        let mut merged = Vec::new();
+        penalty(chunks, &mut merged).map_err(ArrangeError::Chunk)?;
+        // They overlap no more, but may straddle.
+        chunks.extend(merged.into_iter().map(|chunk| (0, chunk)));
+    }
     chunks.sort_by_key(|(_, chunk)| chunk.min);
     let mut run: Vec<Sourced> = Vec::new();
     let mut run_max = Timestamp::MIN;

@@ -53,7 +53,6 @@ pub(crate) struct Inputs {
     pub(crate) symbols: SymbolTable,
     /// The resolution that all of them have.
     pub(crate) resolution: Resolution,
-    pub(crate) keys: Keys,
     /// The id of `__name__`.
     pub(crate) metric_name: Option<u32>,
 }
@@ -118,7 +117,6 @@ impl Inputs {
             all,
             symbols,
             resolution: resolution.unwrap_or_default(),
-            keys,
             metric_name,
         })
     }

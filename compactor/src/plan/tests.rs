@@ -427,8 +427,10 @@ fn the_output_says_what_it_was_made_of() {
     assert_eq!(task.id, format!("{}-0-28800000-2", task.group));
     let meta = task.meta(Made {
         ulid: id('m'),
+        resolution: Resolution::Raw,
         stats: BlockStats::default(),
-        parquet: ParquetMeta::default(),
+        index_stats: model::IndexStats::default(),
+        parquet: Some(ParquetMeta::default()),
         files: vec![],
         now: NOW,
     });
