@@ -38,11 +38,11 @@ fn merged(summary: &compactor::Summary) -> Vec<model::BlockId> {
     let outcomes = summary
         .merged
         .iter()
-        .filter_map(|(_, outcome)| match outcome {
-            Outcome::Merged(id) => Some(*id),
-            Outcome::Empty => None,
+        .map(|(_, outcome)| match outcome {
+            Outcome::Merged(ids) => ids.clone(),
+            Outcome::Empty => Vec::new(),
         });
-    outcomes.collect()
+    outcomes.flatten().collect()
 }
 
 fn count(requests: &[tests::Request], operation: Operation) -> usize {

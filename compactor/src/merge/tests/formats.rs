@@ -153,7 +153,8 @@ fn replicas_are_merged_by_penalty_where_that_is_asked_for() {
         let samples: Vec<_> = (0..100).map(|i| (i * 60_000 + offset, 1.0)).collect();
         vec![(name.clone(), vec![chunk(&samples)])]
     };
-    let blocks = [replica(0), replica(7_000)].map(|s| world.block(Resolution::Raw, &s));
+    // Less than the first penalty of five seconds apart.
+    let blocks = [replica(0), replica(3_000)].map(|s| world.block(Resolution::Raw, &s));
     for (dedup, expected) in [(Dedup::Exact, 200), (Dedup::Penalty, 100)] {
         for format in FORMATS {
             let mut job = Job::new(2, format);
