@@ -4,8 +4,10 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+use anyhow::Context;
 use benches::{Usage, folder, make_blocks, range, setting, size};
 use compactor::{Dedup, MergeInput, MergeOptions, MergeTarget, OutputFormat, merge};
+use model::Resolution;
 
 fn main() -> anyhow::Result<()> {
     let series = setting("VARVE_BENCH_SERIES", 100_000);

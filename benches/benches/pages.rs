@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use benches::{Usage, cost, folder, make_blocks, range, sample_blocks, setting, size};
 use compactor::{Dedup, MergeInput, MergeOptions, MergeTarget, OutputFormat, merge};
-use model::{MatchOp, Matcher, TimeRange};
+use model::{MatchOp, Matcher, Resolution, TimeRange};
 use parquet_block::{LocalShard, PageOptions, Projection, WriteOptions, chunks_file, labels_file};
 use tsdb::Block;
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use benches::{Usage, cost, folder, make_blocks, range, setting, size, some_pod};
 use compactor::{Dedup, MergeInput, MergeOptions, MergeTarget, OutputFormat, merge};
-use model::{MatchOp, Matcher, TimeRange};
+use model::{MatchOp, Matcher, Resolution, TimeRange};
 use parquet_block::{LocalShard, Projection, chunks_file, labels_file};
 use rayon::prelude::*;
 

@@ -7,7 +7,8 @@ use model::{BlockMeta, Timestamp};
 use service::blocking;
 
 use crate::{
-    CompactError, CoveredBy, Plan, Summary, compaction::Compaction, millis, plan, snapshot::Blocks,
+    CompactError, CoveredBy, Plan, Summary, compaction::Compaction, duration, millis, plan,
+    snapshot::Blocks,
 };
 
 /// How old an upload without `meta.json` must be, in milliseconds, to be taken for aborted: Thanos's 48 h.
@@ -85,12 +86,13 @@ impl Cleaner<'_> {
 
     /// Marks the blocks whose samples another block holds.
     pub(crate) async fn mark_covered(&self, plan: &Plan, blocks: &Blocks, summary: &mut Summary) {
+        let (begun, failed) = (self.now(), summary.failed.len());
         for covered in &plan.covered {
             let details = covered.by.to_string();
             match self.compaction.mark(covered.block, &details, blocks).await {
                 Ok(()) => {
                     if matches!(covered.by, CoveredBy::Block(_)) {
-                        self.compaction.metrics.garbage_collected.inc();
+                        self.compaction.metrics.garbage_collected_blocks.inc();
                     }
                     summary.covered.push(covered.block);
                 }
@@ -100,6 +102,9 @@ impl Cleaner<'_> {
                 }
             }
         }
+        let took = duration(self.now().0.saturating_sub(begun.0));
+        let failures = summary.failed.len().saturating_sub(failed);
+        self.compaction.metrics.garbage_collected(took, failures);
     }
 
     /// Marks the blocks that are older than blocks of their resolution are kept.

@@ -232,7 +232,7 @@ impl Compaction<'_> {
         outcome: &Outcome,
         blocks: &Blocks,
     ) -> Result<(), CompactError> {
-        if !task.replaces_inputs() {
+        if !task.merges() {
             return Ok(());
         }
         for input in &task.inputs {

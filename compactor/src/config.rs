@@ -7,8 +7,8 @@ use model::{TimeBound, TimeRange, Timestamp};
 use service::{Clock, CpuPool, Metrics, Probe};
 
 use crate::{
-    CompactError, Downsampling, MergeOptions, PlanOptions, ProgressStyle, Retention, Shard,
-    WINDOWS, millis,
+    CompactError, Downsampling, MergeOptions, OutputFormat, PlanOptions, ProgressStyle, Replicas,
+    Retention, Shard, WINDOWS, millis,
 };
 
 /// Settings of a compactor. Names and defaults are those of Thanos's flags.
@@ -40,6 +40,11 @@ pub struct Config {
     pub retention: Retention,
     /// Whether blocks are downsampled (`--downsampling.disable`). Default: they are.
     pub downsampling: Downsampling,
+    /// What tells replicas apart, and how their samples become one (`--deduplication.replica-label`,
+    /// `--deduplication.func`). Default: nothing does.
+    pub replicas: Replicas,
+    /// The format of the blocks that are made (`--compact.output`). Default: Parquet.
+    pub output: OutputFormat,
     /// How it is shown how far a merge is. Default: in the log.
     pub progress: ProgressStyle,
     /// How blocks are merged (`--compact.memory-budget`).
@@ -84,6 +89,8 @@ impl Default for Config {
             windows: WINDOWS.to_vec(),
             retention: Retention::default(),
             downsampling: Downsampling::default(),
+            replicas: Replicas::default(),
+            output: OutputFormat::default(),
             progress: ProgressStyle::default(),
             merge: MergeOptions::default(),
         }
@@ -112,6 +119,8 @@ impl Config {
             shard: self.shard,
             retention: self.retention,
             downsampling: self.downsampling,
+            replicas: self.replicas.clone(),
+            output: self.output,
             memory_budget: self.merge.memory_budget,
             now,
         }

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use model::{BlockMeta, Labels, Resolution};
+use model::{Labels, Resolution};
 use serde::{Serialize, Serializer};
 
-/// What the blocks of a group have in common: their external labels, as a hash, and their resolution.
+/// What the blocks of a group have in common: their external labels but those of replicas, as a hash, and their resolution.
 ///
 /// Written as Thanos writes it, `<resolution in ms>@<XXH64 of the labels>`. It names folders, log lines and
 /// metrics; nothing in the bucket depends on it.
@@ -25,12 +25,6 @@ impl GroupKey {
             resolution,
             hash: labels.stable_hash(),
         }
-    }
-
-    /// The group of a block.
-    #[must_use]
-    pub fn of(meta: &BlockMeta) -> Self {
-        Self::new(&meta.external_labels(), meta.resolution())
     }
 }
 

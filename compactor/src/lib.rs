@@ -1,4 +1,4 @@
-//! The compactor: merges the TSDB blocks of a bucket into Parquet blocks.
+//! The compactor: merges and downsamples the blocks of a bucket.
 //!
 //! [`plan()`] decides, as a function of the blocks' `meta.json` and the time; [`merge()`] turns local TSDB blocks into a
 //! local Parquet block; [`run()`] brings the blocks here and the result back, verifies it there, commits it and marks
@@ -16,6 +16,7 @@ mod metrics;
 mod output;
 mod plan;
 mod progress;
+mod replicas;
 mod run;
 mod shard;
 mod snapshot;
@@ -34,9 +35,10 @@ pub use crate::{
     output::{Dedup, OutputFormat},
     plan::{
         Candidate, Covered, CoveredBy, Downsampling, Expired, GoDuration, Left, LeftReason, Plan,
-        PlanOptions, Retention, RetentionError, Task, Unusable, WINDOWS, Window, plan,
+        PlanOptions, Retention, RetentionError, Task, Todo, Unusable, WINDOWS, Window, plan, todo,
     },
     progress::ProgressStyle,
+    replicas::{NoReplicaLabel, Replicas},
     run::{Summary, plan_now, run, run_task},
     shard::{Shard, ShardError},
 };
@@ -44,4 +46,9 @@ pub use crate::{
 /// A duration in milliseconds; the longest there is where it is longer.
 fn millis(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Milliseconds as a duration; none where the clock went back.
+fn duration(millis: i64) -> std::time::Duration {
+    std::time::Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }

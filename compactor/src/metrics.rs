@@ -1,10 +1,17 @@
 //! The compactor's metrics, under Thanos's names.
 
-use model::Resolution;
-use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge};
+mod resolutions;
+
+use std::time::Duration;
+
+use prometheus_client::metrics::{
+    counter::Counter, family::Family, gauge::Gauge, histogram::Histogram,
+};
 use service::Metrics;
 
-type ByResolution = Family<[(&'static str, String); 1], Counter>;
+pub(crate) use self::resolutions::ByResolutions;
+use crate::{Task, Todo};
+
 type ByMark = Family<[(&'static str, String); 2], Counter>;
 
 /// Why a damaged block is marked as not to be compacted. Thanos has no word for it, and takes any.
@@ -18,6 +25,11 @@ const NO_COMPACT_REASONS: [&str; 4] = [
     "downsample-vertical-compaction",
 ];
 
+/// Bounds of Thanos's histogram.
+const GARBAGE_COLLECTION_SECONDS: [f64; 16] = [
+    0.01, 0.1, 0.3, 0.6, 1.0, 3.0, 6.0, 9.0, 20.0, 30.0, 60.0, 90.0, 120.0, 240.0, 360.0, 720.0,
+];
+
 /// The compactor's metrics.
 #[derive(Clone, Debug)]
 pub(crate) struct CompactMetrics {
@@ -26,16 +38,27 @@ pub(crate) struct CompactMetrics {
     pub(crate) blocks_cleaned: Counter,
     pub(crate) block_cleanup_failures: Counter,
     pub(crate) partial_upload_deletions: Counter,
-    pub(crate) garbage_collected: Counter,
-    pub(crate) todo_compactions: Gauge,
-    pub(crate) todo_compaction_blocks: Gauge,
-    pub(crate) todo_deletion_blocks: Gauge,
+    pub(crate) garbage_collected_blocks: Counter,
+    pub(crate) cleanup_loops: Counter,
+    pub(crate) todo: TodoMetrics,
     pub(crate) series_merged: Counter,
+    /// What is counted by the resolution of what is read.
+    pub(crate) by: ByResolutions,
+    garbage_collections: Counter,
+    garbage_collection_failures: Counter,
+    garbage_collection_duration: Histogram,
+    delete_delay: Gauge,
     marked: ByMark,
-    compactions: ByResolution,
-    runs_started: ByResolution,
-    runs_completed: ByResolution,
-    failures: ByResolution,
+    marked_for_deletion: Counter,
+}
+
+/// What is to be done until nothing is left.
+#[derive(Clone, Debug)]
+pub(crate) struct TodoMetrics {
+    pub(crate) compactions: Gauge,
+    pub(crate) compaction_blocks: Gauge,
+    pub(crate) downsample_blocks: Gauge,
+    pub(crate) deletion_blocks: Gauge,
 }
 
 impl CompactMetrics {
@@ -43,11 +66,6 @@ impl CompactMetrics {
     pub(crate) fn new(metrics: &Metrics) -> Self {
         let counter = |name, help| metrics.register(name, help, Counter::default());
         let gauge = |name, help| metrics.register(name, help, Gauge::default());
-        let family = |name, help| {
-            let family = metrics.register(name, help, ByResolution::default());
-            drop(family.get_or_create(&resolution(Resolution::Raw)));
-            family
-        };
         // Nothing halts; the alert on it stays quiet.
         gauge(
             "thanos_compact_halted",
@@ -74,22 +92,32 @@ impl CompactMetrics {
                 "thanos_compact_aborted_partial_uploads_deletion_attempts_total",
                 "Total number of started deletions of blocks that are assumed aborted and only partially uploaded",
             ),
-            garbage_collected: counter(
+            garbage_collected_blocks: counter(
                 "thanos_compact_garbage_collected_blocks_total",
                 "Total number of blocks marked for deletion by compactor because another block holds their samples",
             ),
-            todo_compactions: gauge(
-                "thanos_compact_todo_compactions",
-                "Number of compactions to be done",
+            cleanup_loops: counter(
+                "thanos_compact_block_cleanup_loops_total",
+                "Total number of concurrent cleanup loops of partially uploaded blocks and marked blocks that were executed successfully",
             ),
-            todo_compaction_blocks: gauge(
-                "thanos_compact_todo_compaction_blocks",
-                "Number of blocks planned to be compacted",
-            ),
-            todo_deletion_blocks: gauge(
-                "thanos_compact_todo_deletion_blocks",
-                "Number of blocks that have crossed their retention period",
-            ),
+            todo: TodoMetrics {
+                compactions: gauge(
+                    "thanos_compact_todo_compactions",
+                    "Number of compactions to be done",
+                ),
+                compaction_blocks: gauge(
+                    "thanos_compact_todo_compaction_blocks",
+                    "Number of blocks planned to be compacted",
+                ),
+                downsample_blocks: gauge(
+                    "thanos_compact_todo_downsample_blocks",
+                    "Number of blocks to be downsampled",
+                ),
+                deletion_blocks: gauge(
+                    "thanos_compact_todo_deletion_blocks",
+                    "Number of blocks that have crossed their retention period",
+                ),
+            },
             series_merged: counter(
                 "varve_compact_series_merged_total",
                 "Total number of input series that merges are done with",
@@ -99,22 +127,28 @@ impl CompactMetrics {
                 "Total number of blocks marked in compactor",
                 ByMark::default(),
             ),
-            compactions: family(
-                "thanos_compact_group_compactions_total",
-                "Total number of group compaction attempts that resulted in a new block",
+            marked_for_deletion: counter(
+                "thanos_compact_blocks_marked_for_deletion_total",
+                "Total number of blocks marked for deletion in compactor, as Thanos's dashboards know it",
             ),
-            runs_started: family(
-                "thanos_compact_group_compaction_runs_started_total",
-                "Total number of group compaction attempts",
+            garbage_collections: counter(
+                "thanos_compact_garbage_collection_total",
+                "Total number of garbage collection operations",
             ),
-            runs_completed: family(
-                "thanos_compact_group_compaction_runs_completed_total",
-                "Total number of group completed compaction runs",
+            garbage_collection_failures: counter(
+                "thanos_compact_garbage_collection_failures_total",
+                "Total number of failed garbage collection operations",
             ),
-            failures: family(
-                "thanos_compact_group_compactions_failures_total",
-                "Total number of failed group compactions",
+            garbage_collection_duration: metrics.register(
+                "thanos_compact_garbage_collection_duration_seconds",
+                "Time it took to perform garbage collection iteration",
+                Histogram::new(GARBAGE_COLLECTION_SECONDS),
             ),
+            delete_delay: gauge(
+                "thanos_delete_delay_seconds",
+                "Configured delete delay in seconds",
+            ),
+            by: ByResolutions::new(metrics),
         };
         drop(all.marked.get_or_create(&deletion_mark()));
         for reason in NO_COMPACT_REASONS {
@@ -124,6 +158,7 @@ impl CompactMetrics {
     }
 
     pub(crate) fn marked_for_deletion(&self) {
+        self.marked_for_deletion.inc();
         self.marked.get_or_create(&deletion_mark()).inc();
     }
 
@@ -131,22 +166,42 @@ impl CompactMetrics {
         self.marked.get_or_create(&no_compact_mark(reason)).inc();
     }
 
-    pub(crate) fn started(&self, of: Resolution) {
-        self.runs_started.get_or_create(&resolution(of)).inc();
+    /// Blocks whose samples others hold were marked, all of them if nothing failed.
+    pub(crate) fn garbage_collected(&self, took: Duration, failures: usize) {
+        self.garbage_collections.inc();
+        self.garbage_collection_duration.observe(took.as_secs_f64());
+        if failures > 0 {
+            self.garbage_collection_failures.inc();
+        }
     }
 
-    pub(crate) fn completed(&self, of: Resolution) {
-        self.runs_completed.get_or_create(&resolution(of)).inc();
-        self.compactions.get_or_create(&resolution(of)).inc();
-    }
-
-    pub(crate) fn failed(&self, of: Resolution) {
-        self.failures.get_or_create(&resolution(of)).inc();
+    pub(crate) fn set_delete_delay(&self, delay: Duration) {
+        let seconds = i64::try_from(delay.as_secs()).unwrap_or(i64::MAX);
+        self.delete_delay.set(seconds);
     }
 }
 
-fn resolution(of: Resolution) -> [(&'static str, String); 1] {
-    [("resolution", of.millis().to_string())]
+impl TodoMetrics {
+    pub(crate) fn set(&self, todo: Todo) {
+        self.compactions.set(gauge(todo.compactions));
+        self.compaction_blocks.set(gauge(todo.compaction_blocks));
+        self.downsample_blocks.set(gauge(todo.downsample_blocks));
+        self.deletion_blocks.set(gauge(todo.deletion_blocks));
+    }
+
+    /// A task has ended that read so many blocks, merged or not.
+    pub(crate) fn ended(&self, task: &Task) {
+        if task.merges() {
+            self.compactions.dec();
+            self.compaction_blocks.dec_by(gauge(task.inputs.len()));
+        }
+        let made = gauge(task.downsampled().count());
+        self.downsample_blocks.dec_by(made);
+    }
+}
+
+fn gauge(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 fn deletion_mark() -> [(&'static str, String); 2] {

@@ -1,4 +1,4 @@
-//! What is to be merged: a function of the blocks' `meta.json`, their marks and the time.
+//! What is to be merged and downsampled: a function of the blocks' `meta.json`, their marks and the time.
 //!
 //! ```text
 //! time ───────▶ 0       8h      16h     24h                        ranges: 2 h blocks; windows of 8 h, 2 d, 14 d
@@ -8,8 +8,13 @@
 //! ```
 //! The largest complete window is taken first and in one step, so a backlog is never rewritten level by level. A
 //! window is complete when its blocks fill it, or when a block that is not the newest begins after it: Thanos's rule.
+//! Where a merge makes a block that is long enough, it is downsampled in the same pass.
 
+mod coarser;
+mod cover;
 mod duplicates;
+mod group;
+mod known;
 mod left;
 mod retention;
 mod run;
@@ -17,31 +22,34 @@ mod show;
 mod task;
 #[cfg(test)]
 mod tests;
+mod todo;
 mod window;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bucket::{BlockFilter, PartialBlock};
 use model::{
-    BlockId, BlockMeta, DeletionMark, NoCompactMark, NoDownsampleMark, Resolution, TimeRange,
-    Timestamp,
+    BlockId, BlockMeta, DeletionMark, NoCompactMark, NoDownsampleMark, TimeRange, Timestamp,
 };
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
+use self::{
+    coarser::Coarser, cover::Cover, group::World, known::Known, retention::Verdict, run::Run,
+    task::bytes_of,
+};
 pub use self::{
     duplicates::{Covered, CoveredBy},
     left::{Left, LeftReason},
     retention::{Downsampling, Expired, GoDuration, Retention, RetentionError},
     task::Task,
+    todo::{Todo, todo},
     window::Window,
 };
 pub(crate) use self::{left::foreign, show::Bytes, task::Made};
-use self::{
-    retention::{Coarser, Verdict},
-    run::Run,
-    task::bytes_of,
-};
-use crate::{Shard, group::GroupKey};
+use crate::{OutputFormat, Replicas, Shard, group::GroupKey};
 
 const HOUR: i64 = 3_600_000;
 
@@ -84,6 +92,10 @@ pub struct PlanOptions {
     pub retention: Retention,
     /// Whether blocks are downsampled, which their raw samples wait for.
     pub downsampling: Downsampling,
+    /// What tells replicas apart, and what becomes of their samples.
+    pub replicas: Replicas,
+    /// The format of the blocks that are made.
+    pub output: OutputFormat,
     /// Bytes of memory that a merge may take.
     pub memory_budget: u64,
     /// The time.
@@ -93,7 +105,7 @@ pub struct PlanOptions {
 /// What is to be done, and why the rest is not.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Plan {
-    /// Merges, in the order of group and time; they do not depend on one another.
+    /// Merges and downsamplings, in the order of group and time; they do not depend on one another.
     pub tasks: Vec<Task>,
     /// Blocks whose samples another block holds: to be marked for deletion.
     pub covered: Vec<Covered>,
@@ -116,18 +128,26 @@ pub struct Unusable {
     pub reason: String,
 }
 
-/// Plans the merges of all groups.
+/// Plans the work on all groups.
 #[must_use]
 pub fn plan(blocks: &[Candidate], options: &PlanOptions) -> Plan {
-    let mut groups: BTreeMap<GroupKey, Vec<&Candidate>> = BTreeMap::new();
     let mut plan = Plan::default();
-    let coarser = Coarser::of(blocks);
-    for block in blocks {
+    let known: Vec<Known<'_>> = blocks
+        .iter()
+        .map(|block| Known::new(block, &options.replicas))
+        .collect();
+    let cover = Cover::of(&known);
+    let coarser = Coarser {
+        options,
+        cover: &cover,
+    };
+    let mut groups: BTreeMap<GroupKey, Vec<&Known<'_>>> = BTreeMap::new();
+    for block in &known {
         if let Some(reason) = left::unseen(block, options) {
             plan.left.push(Left::new(block, reason));
             continue;
         }
-        match options.retention.verdict(block, &coarser, options) {
+        match options.retention.verdict(block, coarser) {
             Verdict::Mark(expired) => {
                 plan.expired.push(expired);
                 continue;
@@ -135,109 +155,18 @@ pub fn plan(blocks: &[Candidate], options: &PlanOptions) -> Plan {
             Verdict::Hold(expired) => plan.overdue.push(expired),
             Verdict::Keep => {}
         }
-        let group = groups.entry(GroupKey::of(&block.meta)).or_default();
-        group.push(block);
+        groups.entry(block.group).or_default().push(block);
     }
-    for (group, mut blocks) in groups {
-        blocks.sort_unstable_by_key(|b| (b.meta.min_time, b.meta.ulid));
-        plan_group(group, &blocks, options, &mut plan);
+    let overdue: BTreeSet<BlockId> = plan.overdue.iter().map(|e| e.block).collect();
+    let world = World {
+        coarser,
+        overdue: &overdue,
+    };
+    // The finest resolutions come first, as what they become is awaited by the others.
+    for (group, blocks) in groups {
+        group::plan_group(group, blocks, world, &mut plan);
     }
     plan
-}
-
-fn plan_group(group: GroupKey, blocks: &[&Candidate], options: &PlanOptions, plan: &mut Plan) {
-    // A block that is too fresh vouches for no other, and its window waits for it.
-    let (fresh, settled): (Vec<_>, Vec<_>) = blocks
-        .iter()
-        .copied()
-        .partition(|b| left::too_fresh(b, options).is_some());
-    let mut blocks = duplicates::remove(settled, &mut plan.covered);
-    if group.resolution != Resolution::Raw {
-        let left = blocks.into_iter().chain(fresh);
-        plan.left
-            .extend(left.map(|b| Left::new(b, LeftReason::Downsampled)));
-        return;
-    }
-    let seen = Seen::of(&blocks);
-    blocks.extend(fresh);
-    blocks.sort_unstable_by_key(|b| (b.meta.min_time, b.meta.ulid));
-    let runs = run::runs(&blocks, seen.newest, options);
-    let mut open: Vec<Run<'_>> = runs;
-    for &length in options.windows.iter().rev() {
-        let (complete, rest) = window::complete(open, length, seen.high);
-        open = rest;
-        for (window, runs) in complete {
-            finish_window(group, Some(window), runs, options, plan);
-        }
-    }
-    for run in open {
-        match options.windows.iter().find_map(|l| run.window(*l)) {
-            Some(window) => run.leave(&LeftReason::WindowOpen { window }, plan),
-            // Across the boundary of even the largest windows: on its own, once nothing can join it.
-            None if run.max <= seen.high => {
-                finish_window(group, None, vec![run], options, plan);
-            }
-            None => {
-                let window = Window {
-                    start: run.min,
-                    end: run.max,
-                };
-                run.leave(&LeftReason::WindowOpen { window }, plan);
-            }
-        }
-    }
-}
-
-/// Makes tasks of a window in which nothing more is awaited.
-fn finish_window(
-    group: GroupKey,
-    window: Option<Window>,
-    runs: Vec<Run<'_>>,
-    options: &PlanOptions,
-    plan: &mut Plan,
-) {
-    if let Some(awaited) = runs.iter().find_map(Run::awaited) {
-        for run in runs {
-            run.leave(&LeftReason::WaitsFor { block: awaited }, plan);
-        }
-        return;
-    }
-    let mut task: Vec<&Candidate> = Vec::new();
-    let end_task = |blocks: Vec<&Candidate>, plan: &mut Plan| {
-        if !blocks.is_empty() {
-            let memory = options.memory_budget;
-            plan.tasks.push(Task::new(group, window, &blocks, memory));
-        }
-    };
-    for run in runs {
-        if run.is_ready() {
-            task.extend(run.blocks);
-        } else {
-            // What stays where it is parts what is before it from what is after.
-            end_task(std::mem::take(&mut task), plan);
-            run.leave(&LeftReason::Parquet, plan);
-        }
-    }
-    end_task(task, plan);
-}
-
-/// What the blocks of a group say of how far its time has come.
-struct Seen {
-    /// The block that begins last: out of the head just now, perhaps.
-    newest: Option<BlockId>,
-    /// Where the last block but that one begins. What ends before is past.
-    high: Timestamp,
-}
-
-impl Seen {
-    /// From blocks in the order of their beginning.
-    fn of(blocks: &[&Candidate]) -> Self {
-        let mut last = blocks.iter().rev();
-        Self {
-            newest: last.next().map(|b| b.meta.ulid),
-            high: last.next().map_or(Timestamp::MIN, |b| b.meta.min_time),
-        }
-    }
 }
 
 impl From<&PartialBlock> for Unusable {
@@ -261,6 +190,8 @@ impl PlanOptions {
             shard: Shard::ALL,
             retention: Retention::default(),
             downsampling: Downsampling::On,
+            replicas: Replicas::default(),
+            output: OutputFormat::default(),
             memory_budget: 256 << 20,
             now,
         }
@@ -268,15 +199,15 @@ impl PlanOptions {
 }
 
 impl Plan {
-    /// How many blocks the tasks merge.
+    /// How many blocks the tasks read.
     #[must_use]
-    pub fn blocks_to_merge(&self) -> usize {
+    pub fn blocks_to_read(&self) -> usize {
         self.tasks.iter().map(|t| t.inputs.len()).sum()
     }
 
     /// The bytes that the tasks read.
     #[must_use]
-    pub fn bytes_to_merge(&self) -> u64 {
+    pub fn bytes_to_read(&self) -> u64 {
         self.tasks
             .iter()
             .fold(0, |sum, task| sum.saturating_add(bytes_of(&task.inputs)))

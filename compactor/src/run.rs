@@ -11,8 +11,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CompactError, Config, Deps, Outcome, Plan, Repeat, Task, Unusable, clean::Cleaner,
-    compaction::Compaction, metrics::CompactMetrics, plan, snapshot::Blocks,
+    CompactError, Config, Deps, Outcome, Plan, PlanOptions, Repeat, Task, Unusable, clean::Cleaner,
+    compaction::Compaction, duration, metrics::CompactMetrics, plan, snapshot::Blocks, todo,
 };
 
 /// What was done.
@@ -114,6 +114,7 @@ impl Compactor {
                 .register_once("block syncs", SyncMetrics::register),
         );
         let metrics = CompactMetrics::new(&deps.metrics);
+        metrics.set_delete_delay(config.delete_delay);
         Ok(Self {
             config,
             bucket,
@@ -157,7 +158,9 @@ impl Compactor {
             let cleaner = self.cleaner();
             cleaner.delete_marked(&blocks, &mut summary).await;
             cleaner.delete_partial(&snapshot, &mut summary).await;
+            self.metrics.cleanup_loops.inc();
             let plan = self.plan(&blocks);
+            self.count_todo(&blocks).await;
             cleaner.clean_work_dir(&plan, &mut summary).await;
             cleaner.mark_covered(&plan, &blocks, &mut summary).await;
             cleaner.mark_expired(&plan, &blocks, &mut summary).await;
@@ -168,12 +171,11 @@ impl Compactor {
                     continue;
                 }
                 progress = true;
-                let inputs = gauge(task.inputs.len());
-                if let Err(error) = self.run_task(task, &blocks, &mut summary).await {
+                let task = Arc::new(task);
+                if let Err(error) = self.run_task(&task, &blocks, &mut summary).await {
                     summary.failed.push((id, error));
                 }
-                self.metrics.todo_compactions.dec();
-                self.metrics.todo_compaction_blocks.dec_by(inputs);
+                self.metrics.todo.ended(&task);
             }
             // What was merged, or set aside, may let something else be merged.
             if !progress {
@@ -188,19 +190,18 @@ impl Compactor {
 
     async fn run_task(
         &mut self,
-        task: Task,
+        task: &Arc<Task>,
         blocks: &Blocks,
         summary: &mut Summary,
     ) -> Result<(), CompactError> {
-        let resolution = task.group.resolution;
-        let task = Arc::new(task);
-        tracing::info!(task = task.id, labels = %task.labels, blocks = task.inputs.len(), bytes = task.bytes_in, "merging");
-        self.metrics.started(resolution);
-        let outcome = match self.compaction().run(&task, blocks).await {
+        tracing::info!(task = task.id, labels = %task.labels, blocks = task.inputs.len(), bytes = task.bytes_in, "begun");
+        self.metrics.by.started(task);
+        let begun = self.deps.clock.now_ms();
+        let outcome = match self.compaction().run(task, blocks).await {
             Ok(outcome) => outcome,
             Err(error) => {
-                self.metrics.failed(resolution);
-                tracing::error!(task = task.id, labels = %task.labels, %error, "merge failed, others go on");
+                self.metrics.by.failed(task);
+                tracing::error!(task = task.id, labels = %task.labels, %error, "task failed, others go on");
                 if let Some(block) = error.damaged_block() {
                     self.set_aside.insert(block, error.to_string());
                 }
@@ -210,24 +211,28 @@ impl Compactor {
                 return Err(error);
             }
         };
-        self.metrics.completed(resolution);
-        tracing::info!(task = task.id, ?outcome, "merged");
+        let took = self.deps.clock.now_ms().saturating_sub(begun);
+        self.metrics.by.completed(task, duration(took));
+        tracing::info!(task = task.id, ?outcome, "done");
         summary.merged.push((task.id.clone(), outcome.clone()));
-        self.compaction().mark_inputs(&task, &outcome, blocks).await
+        self.compaction().mark_inputs(task, &outcome, blocks).await
+    }
+
+    /// Plays through what is to be done until nothing is left.
+    async fn count_todo(&self, blocks: &Blocks) {
+        let candidates = blocks.candidates(&self.set_aside);
+        let options = self.options();
+        let count = move || todo(&candidates, &options);
+        self.metrics.todo.set(self.deps.pool.run(count).await);
+    }
+
+    fn options(&self) -> PlanOptions {
+        let now = Timestamp(self.deps.clock.now_ms());
+        self.config.plan_options(now)
     }
 
     fn plan(&self, blocks: &Blocks) -> Plan {
-        let now = Timestamp(self.deps.clock.now_ms());
-        let plan = plan(
-            &blocks.candidates(&self.set_aside),
-            &self.config.plan_options(now),
-        );
-        let metrics = &self.metrics;
-        metrics.todo_compactions.set(gauge(plan.tasks.len()));
-        let blocks = gauge(plan.blocks_to_merge());
-        metrics.todo_compaction_blocks.set(blocks);
-        metrics.todo_deletion_blocks.set(gauge(plan.expired.len()));
-        plan
+        plan(&blocks.candidates(&self.set_aside), &self.options())
     }
 
     fn cleaner(&self) -> Cleaner<'_> {
@@ -244,8 +249,4 @@ impl Compactor {
             metrics: &self.metrics,
         }
     }
-}
-
-fn gauge(n: usize) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
 }

@@ -40,9 +40,9 @@ impl Shard {
         }
     }
 
-    /// Whether blocks with these external labels are its own. Those of all resolutions go together.
-    pub(crate) fn has(self, external_labels: &Labels) -> bool {
-        external_labels.stable_hash() % u64::from(self.count.max(1)) == u64::from(self.index)
+    /// Whether a group of these labels is its own. Those of all resolutions go together, and those of all replicas.
+    pub(crate) fn has(self, group: &Labels) -> bool {
+        group.stable_hash() % u64::from(self.count.max(1)) == u64::from(self.index)
     }
 
     /// Whether it does what is to be done once for the whole bucket.

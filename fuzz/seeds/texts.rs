@@ -1,5 +1,7 @@
 //! Seeds that are texts, and requests.
 
+use bucket::{Object, testing::encode_catalog};
+use model::Timestamp;
 use prost::Message;
 use proto::thanos::{LabelMatcher, LabelNamesRequest, SeriesRequest, ShardInfo};
 
@@ -75,6 +77,10 @@ pub fn write(corpus: &Corpus) {
             corpus.add(target, &format!("{}-{i}", texts.len()), text.as_bytes());
         }
     }
+    corpus.add("catalog", "whole", &[&[0], catalog().as_slice()].concat());
+    let entry = [&[1, 1, 0, b'a'][..], &[0; 16], b"\x01\x01\0e\x02\0\0\0{}"].concat();
+    let content = [&[1], entry.as_slice(), &[0, 1, 0, 0, 0, 0, 0, 0, 0]].concat();
+    corpus.add("catalog", "content", &content);
     let matcher = |kind, name: &str, value: &str| LabelMatcher {
         r#type: kind,
         name: name.into(),
@@ -100,4 +106,15 @@ pub fn write(corpus: &Corpus) {
     };
     corpus.add("store_request", "series", &series.encode_to_vec());
     corpus.add("store_request", "names", &names.encode_to_vec());
+}
+
+fn catalog() -> Vec<u8> {
+    let object = Object {
+        key: "01M84DQ2RXQ4VR0WWGPMBR2WG5/meta.json".to_owned(),
+        size: 900,
+        last_modified: Timestamp(1_700_000_000_000),
+        etag: Some("\"x\"".to_owned()),
+    };
+    let entries = [(&object, META.as_bytes().to_vec()), (&object, Vec::new())];
+    encode_catalog(entries.into_iter())
 }

@@ -37,8 +37,7 @@ impl Prometheus {
                 base.scheme()
             )));
         }
-        // An error says that the process has chosen one before, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        bucket::install_crypto_provider();
         let client = Client::builder()
             .timeout(timeout)
             .user_agent(concat!("varve/", env!("CARGO_PKG_VERSION")))

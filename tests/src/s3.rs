@@ -141,6 +141,11 @@ impl S3Server {
         self.state.inner.lock().store.unfinished_uploads()
     }
 
+    /// From now on it takes conditional writes and does them whatever is there, as some servers do.
+    pub fn ignore_preconditions(&self) {
+        self.state.inner.lock().store.ignores_preconditions = true;
+    }
+
     /// Adds a fault. What it counts, it counts from now on.
     pub fn inject(&self, fault: Fault) {
         self.state.inner.lock().faults.add(fault);

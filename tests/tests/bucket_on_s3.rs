@@ -1,7 +1,10 @@
 //! The bucket on a server that speaks S3: all that every bucket must do, and what only a server can do to it.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
-use bucket::{Bucket, BucketConfig, BucketError};
+use bucket::{Acquired, Bucket, BucketConfig, BucketError, Leases};
+use model::Timestamp;
 use tests::{Failure, Fault, Operation, Request, When, World};
 
 fn count(log: &[Request], operation: Operation) -> usize {
@@ -160,5 +163,72 @@ async fn a_wrong_secret_is_refused_at_once() -> anyhow::Result<()> {
         "{text}"
     );
     assert!(world.s3.take_log().is_empty());
+    Ok(())
+}
+
+/// Leases for one who has a bucket of its own.
+fn leases(world: &World, holder: &str) -> anyhow::Result<Leases> {
+    let duration = Duration::from_mins(5);
+    Ok(Leases::new(world.bucket()?, holder.to_owned(), duration))
+}
+
+#[tokio::test]
+async fn of_many_who_want_a_lease_at_once_one_gets_it() -> anyhow::Result<()> {
+    let (world, _) = world().await?;
+    leases(&world, "tester")?.self_test().await?;
+    assert!(world.s3.keys().is_empty());
+    let name = "0@17241709254077376921";
+    for round in 0..10 {
+        // A minute after the last one's deadline.
+        let now = Timestamp(round * 360_000);
+        let mut asking = tokio::task::JoinSet::new();
+        for n in 0..16 {
+            let leases = leases(&world, &format!("holder {n}"))?;
+            asking.spawn(async move { leases.acquire(name, now).await });
+        }
+        let mut got = 0;
+        while let Some(answer) = asking.join_next().await {
+            got += usize::from(matches!(answer??, Acquired::Lease(_)));
+        }
+        assert_eq!(got, 1, "in round {round}");
+    }
+    assert_eq!(world.s3.keys().len(), 2, "{:?}", world.s3.keys());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lease_whose_answer_was_lost_on_the_way_is_had() -> anyhow::Result<()> {
+    let (world, _) = world().await?;
+    world.s3.inject(Fault {
+        when: When::Next(Operation::Put, 1),
+        failure: Failure::AnswerLost,
+    });
+    let now = Timestamp(0);
+    let acquired = leases(&world, "a")?.acquire("x", now).await?;
+    assert_eq!(world.s3.heal(), 1);
+    let Acquired::Lease(lease) = acquired else {
+        anyhow::bail!("expected a lease, found {acquired:?}");
+    };
+    lease.release(now).await?;
+    let again = leases(&world, "b")?.acquire("x", now).await?;
+    assert!(matches!(again, Acquired::Lease(_)), "{again:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_ignores_conditions_is_found_out() -> anyhow::Result<()> {
+    let (world, bucket) = world().await?;
+    world.s3.ignore_preconditions();
+    assert!(bucket.put_if_absent("a", "1".into()).await?);
+    assert!(bucket.put_if_absent("a", "2".into()).await?);
+    bucket.delete("a").await?;
+    let error = leases(&world, "a")?.self_test().await.err();
+    let error = error.context("the self-test passes")?;
+    assert!(matches!(error, BucketError::NotExclusive { .. }), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "bucket varve-test: it accepts conditional puts (If-None-Match) and ignores them, so compactors cannot share it"
+    );
+    assert!(world.s3.keys().is_empty());
     Ok(())
 }

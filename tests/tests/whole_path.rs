@@ -35,13 +35,10 @@ async fn world() -> anyhow::Result<(World, Truth)> {
 }
 
 fn merged(summary: &compactor::Summary) -> Vec<model::BlockId> {
-    let outcomes = summary
-        .merged
-        .iter()
-        .map(|(_, outcome)| match outcome {
-            Outcome::Merged(ids) => ids.clone(),
-            Outcome::Empty => Vec::new(),
-        });
+    let outcomes = summary.merged.iter().map(|(_, outcome)| match outcome {
+        Outcome::Merged(ids) => ids.clone(),
+        Outcome::Empty => Vec::new(),
+    });
     outcomes.flatten().collect()
 }
 

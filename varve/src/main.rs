@@ -40,8 +40,7 @@ fn run(cli: Cli, without_effect: &[String]) -> anyhow::Result<ExitCode> {
     for said in without_effect {
         tracing::warn!("{said}");
     }
-    // An error says that one is installed, which is all that is wanted.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    bucket::install_crypto_provider();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -267,9 +267,9 @@ fn what_is_wrong_is_one_error_and_a_status() -> anyhow::Result<()> {
             "unknown field `bukket`",
         ),
         (
-            &["compact", "--deduplication.func=penalty"],
+            &["compact", "--http.config=web.yaml"],
             2,
-            "error: --deduplication.func \"penalty\" cannot be honoured: ",
+            "error: --http.config \"web.yaml\" cannot be honoured: ",
         ),
         (
             &["compact", "plan"],

@@ -1,11 +1,15 @@
 //! Blocks whose samples another block holds, as their sources tell.
 
-use std::{cmp::Reverse, collections::BTreeMap, fmt};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
-use model::{BlockId, BlockMeta};
+use model::BlockId;
 use serde::Serialize;
 
-use super::Candidate;
+use super::Known;
 use crate::group::GroupKey;
 
 /// A block that nothing is lost with.
@@ -34,59 +38,44 @@ pub enum CoveredBy {
 ///
 /// Of equal sources the Parquet block stays, otherwise the older one.
 pub(super) fn remove<'a>(
-    blocks: Vec<&'a Candidate>,
+    blocks: Vec<&'a Known<'a>>,
     covered: &mut Vec<Covered>,
-) -> Vec<&'a Candidate> {
+) -> Vec<&'a Known<'a>> {
     let mut by_rank = blocks.clone();
     by_rank.sort_by_key(|b| {
-        let sources = Reverse(sources(&b.meta).len());
-        (sources, b.meta.parquet.is_none(), b.meta.ulid)
+        let sources = Reverse(b.sources.len());
+        (sources, b.meta.parquet.is_none(), b.id())
     });
-    let mut kept: BTreeMap<BlockId, &Candidate> = BTreeMap::new();
+    let mut kept: BTreeSet<BlockId> = BTreeSet::new();
     // For each source the kept blocks that have it, so that each block is compared with those only.
-    let mut having: BTreeMap<BlockId, Vec<&Candidate>> = BTreeMap::new();
+    let mut having: BTreeMap<BlockId, Vec<&Known<'_>>> = BTreeMap::new();
     for block in by_rank {
         match cover_of(block, &having) {
             Some(by) => covered.push(Covered {
-                block: block.meta.ulid,
-                group: GroupKey::of(&block.meta),
+                block: block.id(),
+                group: block.group,
                 by,
             }),
             None => {
-                kept.insert(block.meta.ulid, block);
-                for source in sources(&block.meta) {
-                    having.entry(source).or_default().push(block);
+                kept.insert(block.id());
+                for source in &block.sources {
+                    having.entry(*source).or_default().push(block);
                 }
             }
         }
     }
-    let stays = |b: &&Candidate| kept.contains_key(&b.meta.ulid);
+    let stays = |b: &&Known<'_>| kept.contains(&b.id());
     blocks.into_iter().filter(stays).collect()
 }
 
-fn cover_of(block: &Candidate, having: &BTreeMap<BlockId, Vec<&Candidate>>) -> Option<CoveredBy> {
-    let own = sources(&block.meta);
-    let with_first = having.get(own.first()?)?;
-    let by = with_first.iter().find(|other| {
-        let theirs = sources(&other.meta);
-        own.iter().all(|s| theirs.binary_search(s).is_ok())
-    })?;
-    let id = by.meta.ulid;
+fn cover_of(block: &Known<'_>, having: &BTreeMap<BlockId, Vec<&Known<'_>>>) -> Option<CoveredBy> {
+    let with_first = having.get(block.sources.first()?)?;
+    let by = with_first.iter().find(|o| block.is_within(&o.sources))?;
+    let id = by.id();
     Some(match by.meta.parquet {
         Some(_) if block.meta.parquet.is_none() => CoveredBy::Parquet(id),
         _ => CoveredBy::Block(id),
     })
-}
-
-/// The sources of a block, sorted; a block that names none is its own.
-pub(crate) fn sources(meta: &BlockMeta) -> Vec<BlockId> {
-    let mut sources = meta.compaction.sources.clone();
-    if sources.is_empty() {
-        sources.push(meta.ulid);
-    }
-    sources.sort_unstable();
-    sources.dedup();
-    sources
 }
 
 impl CoveredBy {

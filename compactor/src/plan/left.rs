@@ -1,11 +1,11 @@
-//! Why a block is not merged now.
+//! Why nothing is done with a block now.
 
 use std::fmt;
 
 use model::{BlockId, BlockMeta, NoCompactReason, Timestamp};
 use serde::Serialize;
 
-use super::{Candidate, PlanOptions, Window, show::Moment};
+use super::{Candidate, Known, PlanOptions, Window, show::Moment};
 use crate::group::GroupKey;
 
 /// A block that stays as it is.
@@ -66,22 +66,23 @@ pub enum LeftReason {
         /// That block.
         block: BlockId,
     },
-    /// It is Parquet: what it is to become. Parquet blocks are not merged with one another.
-    Parquet,
-    /// It overlaps a Parquet block, and the merge reads TSDB blocks only.
-    OverlapsParquet {
-        /// That block.
-        block: BlockId,
+    /// Its window is complete but for a block that a task of a finer resolution makes.
+    WaitsForTask {
+        /// That task.
+        task: String,
     },
-    /// It holds aggregates, and the merge reads raw samples only.
-    Downsampled,
+    /// Its window is complete, and there is nothing to merge it with.
+    Alone,
+    /// It overlaps another block of aggregates. What two such blocks say of the same time cannot be told apart, so to
+    /// merge them would be wrong: <https://github.com/thanos-io/thanos/issues/6775>.
+    DownsampleVerticalCompaction,
 }
 
 impl Left {
-    pub(super) fn new(block: &Candidate, reason: LeftReason) -> Self {
+    pub(super) fn new(block: &Known<'_>, reason: LeftReason) -> Self {
         Self {
-            block: block.meta.ulid,
-            group: GroupKey::of(&block.meta),
+            block: block.id(),
+            group: block.group,
             reason,
         }
     }
@@ -90,11 +91,12 @@ impl Left {
 /// Why this compactor has nothing to do with a block, if so.
 pub(crate) fn foreign(meta: &BlockMeta, options: &PlanOptions) -> Option<LeftReason> {
     let labels = meta.external_labels();
+    let replicas = &options.replicas;
     if meta.max_time < options.times.min || meta.min_time > options.times.max {
         Some(LeftReason::OutsideTimes)
-    } else if !options.filter.selects(meta.ulid, &labels) {
+    } else if !options.filter.selects(meta.ulid, &replicas.strip(&labels)) {
         Some(LeftReason::NotSelected)
-    } else if !options.shard.has(&labels) {
+    } else if !options.shard.has(&replicas.group(&labels)) {
         Some(LeftReason::OtherShard)
     } else {
         None
@@ -156,9 +158,9 @@ impl LeftReason {
             Self::Newest => "newest",
             Self::WindowOpen { .. } => "window-open",
             Self::WaitsFor { .. } => "waits-for",
-            Self::Parquet => "parquet",
-            Self::OverlapsParquet { .. } => "overlaps-parquet",
-            Self::Downsampled => "downsampled",
+            Self::WaitsForTask { .. } => "waits-for-task",
+            Self::Alone => "alone",
+            Self::DownsampleVerticalCompaction => "downsample-vertical-compaction",
         }
     }
 }
@@ -188,11 +190,11 @@ impl fmt::Display for LeftReason {
             Self::Newest => f.write_str("the newest block of its group"),
             Self::WindowOpen { window } => write!(f, "its window, {window}, is not complete"),
             Self::WaitsFor { block } => write!(f, "its window waits for block {block}"),
-            Self::Parquet => f.write_str("Parquet already"),
-            Self::OverlapsParquet { block } => {
-                write!(f, "overlaps Parquet block {block}, and only TSDB is merged")
+            Self::WaitsForTask { task } => write!(f, "its window waits for task {task}"),
+            Self::Alone => f.write_str("alone in its window"),
+            Self::DownsampleVerticalCompaction => {
+                f.write_str("overlaps another downsampled block, and such are not merged")
             }
-            Self::Downsampled => f.write_str("holds aggregates, and only raw samples are merged"),
         }
     }
 }

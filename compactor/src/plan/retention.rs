@@ -9,12 +9,12 @@
 //! Thanos's rule, but for one thing: it deletes raw samples that were never downsampled, although what they would
 //! become is to be kept for longer.
 
-use std::{collections::BTreeSet, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
-use model::{BlockId, BlockMeta, Resolution, Timestamp};
+use model::{BlockId, Resolution, Timestamp};
 use serde::{Serialize, Serializer};
 
-use super::{Candidate, PlanOptions, duplicates::sources, left};
+use super::{Coarser, Known, left};
 use crate::{group::GroupKey, millis};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -81,13 +81,6 @@ pub(super) enum Verdict {
     Hold(Expired),
 }
 
-/// What the bucket holds in coarser resolutions.
-#[derive(Debug)]
-pub(super) struct Coarser {
-    five_minutes: BTreeSet<BlockId>,
-    one_hour: BTreeSet<BlockId>,
-}
-
 impl Retention {
     /// How long blocks of this resolution are kept.
     #[must_use]
@@ -125,52 +118,31 @@ impl Retention {
     }
 
     /// What becomes of a block, if nothing but its age counts.
-    pub(super) fn verdict(
-        &self,
-        block: &Candidate,
-        coarser: &Coarser,
-        options: &PlanOptions,
-    ) -> Verdict {
-        let resolution = block.meta.resolution();
-        let Some(retention) = self.of(resolution) else {
+    pub(super) fn verdict(&self, block: &Known<'_>, coarser: Coarser<'_>) -> Verdict {
+        let Some(retention) = self.of(block.group.resolution) else {
             return Verdict::Keep;
         };
-        if !is_over(&block.meta, retention, options.now)
+        let options = coarser.options;
+        if !is_past(block.max(), retention, options.now)
             || left::too_fresh(block, options).is_some()
         {
             return Verdict::Keep;
         }
         let expired = Expired {
-            block: block.meta.ulid,
-            group: GroupKey::of(&block.meta),
+            block: block.id(),
+            group: block.group,
             retention: GoDuration(retention),
         };
-        let awaits = options.downsampling == Downsampling::On
-            && self.outlives(resolution)
-            && block.no_downsample_mark.is_none()
-            && block.meta.stats.num_samples > 0
-            && !coarser.have(&block.meta);
-        match awaits {
+        match coarser.is_awaited(block) {
             true => Verdict::Hold(expired),
             false => Verdict::Mark(expired),
         }
     }
-
-    /// Whether what blocks of this resolution become is kept for longer than they are.
-    fn outlives(&self, resolution: Resolution) -> bool {
-        let Some(next) = next(resolution) else {
-            return false;
-        };
-        match (self.of(resolution), self.of(next)) {
-            (_, None) => true,
-            (own, Some(coarser)) => own.is_some_and(|own| own < coarser),
-        }
-    }
 }
 
-/// Thanos's rule, which counts the end of a block in whole seconds.
-fn is_over(meta: &BlockMeta, retention: Duration, now: Timestamp) -> bool {
-    let end = meta.max_time.0.div_euclid(1000).saturating_mul(1000);
+/// Whether a block that ends there is past its retention: Thanos's rule, which counts the end in whole seconds.
+pub(super) fn is_past(end: Timestamp, retention: Duration, now: Timestamp) -> bool {
+    let end = end.0.div_euclid(1000).saturating_mul(1000);
     now.0 > end.saturating_add(millis(retention))
 }
 
@@ -193,31 +165,6 @@ const fn next(resolution: Resolution) -> Option<Resolution> {
         Resolution::Raw => Some(Resolution::FiveMinutes),
         Resolution::FiveMinutes => Some(Resolution::OneHour),
         Resolution::OneHour => None,
-    }
-}
-
-impl Coarser {
-    /// From all blocks of the bucket.
-    pub(super) fn of(blocks: &[Candidate]) -> Self {
-        let sources_of = |resolution| {
-            let kept = blocks.iter().filter(|b| b.deletion_mark.is_none());
-            kept.filter(|b| b.meta.resolution() == resolution)
-                .flat_map(|b| sources(&b.meta))
-                .collect()
-        };
-        Self {
-            five_minutes: sources_of(Resolution::FiveMinutes),
-            one_hour: sources_of(Resolution::OneHour),
-        }
-    }
-
-    /// Whether all samples of a block are there in the next resolution.
-    fn have(&self, meta: &BlockMeta) -> bool {
-        let there = match meta.resolution() {
-            Resolution::Raw => &self.five_minutes,
-            Resolution::FiveMinutes | Resolution::OneHour => &self.one_hour,
-        };
-        sources(meta).iter().all(|s| there.contains(s))
     }
 }
 

@@ -1,14 +1,14 @@
 //! Runs: blocks that overlap and so are merged together or not at all.
 
-use model::{BlockId, Timestamp};
+use model::{BlockId, Resolution, Timestamp};
 
-use super::{Candidate, Left, LeftReason, Plan, PlanOptions, Window, left};
+use super::{Known, LeftReason, PlanOptions, Window, left};
 
 /// Blocks of which each overlaps one before it; most often just one block.
 #[derive(Debug)]
 pub(super) struct Run<'a> {
     /// In the order of their beginning.
-    pub(super) blocks: Vec<&'a Candidate>,
+    pub(super) blocks: Vec<&'a Known<'a>>,
     /// First millisecond, included.
     pub(super) min: Timestamp,
     /// End in milliseconds, excluded.
@@ -21,7 +21,7 @@ pub(super) struct Run<'a> {
 ///
 /// Blocks that may not be compacted at all overlap nothing: each is a run of its own.
 pub(super) fn runs<'a>(
-    blocks: &[&'a Candidate],
+    blocks: &[&'a Known<'a>],
     newest: Option<BlockId>,
     options: &PlanOptions,
 ) -> Vec<Run<'a>> {
@@ -30,25 +30,25 @@ pub(super) fn runs<'a>(
     for &block in blocks {
         if let Some(reason) = left::forbidden(block) {
             let mut run = Run::new(block);
-            run.held.push((block.meta.ulid, reason));
+            run.held.push((block.id(), reason));
             apart.push(run);
             continue;
         }
         match runs.last_mut() {
-            Some(run) if block.meta.min_time < run.max => {
-                run.max = run.max.max(block.meta.max_time);
+            Some(run) if block.min() < run.max => {
+                run.max = run.max.max(block.max());
                 run.blocks.push(block);
             }
             _ => runs.push(Run::new(block)),
         }
         if let Some(run) = runs.last_mut() {
             let reason = left::too_fresh(block, options)
-                .or_else(|| (newest == Some(block.meta.ulid)).then_some(LeftReason::Newest));
-            run.held.extend(reason.map(|r| (block.meta.ulid, r)));
+                .or_else(|| (newest == Some(block.id())).then_some(LeftReason::Newest));
+            run.held.extend(reason.map(|r| (block.id(), r)));
         }
     }
     for run in &mut runs {
-        run.hold_mixed();
+        run.hold_aggregates();
     }
     runs.extend(apart);
     runs.sort_by_key(|run| run.min);
@@ -56,28 +56,27 @@ pub(super) fn runs<'a>(
 }
 
 impl<'a> Run<'a> {
-    fn new(block: &'a Candidate) -> Self {
+    fn new(block: &'a Known<'a>) -> Self {
         Self {
-            min: block.meta.min_time,
-            max: block.meta.max_time,
+            min: block.min(),
+            max: block.max(),
             blocks: vec![block],
             held: Vec::new(),
         }
     }
 
-    /// Holds TSDB blocks that overlap a Parquet block: the merge reads only the former.
-    fn hold_mixed(&mut self) {
-        let is_parquet = |b: &&&Candidate| b.meta.parquet.is_some();
-        let Some(parquet) = self.blocks.iter().find(is_parquet).map(|b| b.meta.ulid) else {
+    /// Holds blocks of aggregates that overlap.
+    fn hold_aggregates(&mut self) {
+        let [first, _, ..] = self.blocks.as_slice() else {
             return;
         };
+        if first.group.resolution == Resolution::Raw {
+            return;
+        }
         for block in &self.blocks {
-            let reason = match block.meta.parquet {
-                Some(_) => LeftReason::Parquet,
-                None => LeftReason::OverlapsParquet { block: parquet },
-            };
-            if !self.held.iter().any(|(id, _)| *id == block.meta.ulid) {
-                self.held.push((block.meta.ulid, reason));
+            if !self.held.iter().any(|(id, _)| *id == block.id()) {
+                let reason = LeftReason::DownsampleVerticalCompaction;
+                self.held.push((block.id(), reason));
             }
         }
     }
@@ -85,6 +84,12 @@ impl<'a> Run<'a> {
     /// Whether it can be merged.
     pub(super) fn is_ready(&self) -> bool {
         self.held.is_empty()
+    }
+
+    /// Whether only its being the newest may keep it from being merged.
+    pub(super) fn is_free_but_for_age(&self) -> bool {
+        let is_newest = |(_, reason): &(BlockId, LeftReason)| *reason == LeftReason::Newest;
+        self.held.iter().all(is_newest)
     }
 
     /// The block, if any, that will be ready in time, so that its window should wait for it.
@@ -101,12 +106,24 @@ impl<'a> Run<'a> {
         (self.max <= window.end).then_some(window)
     }
 
-    /// Leaves its blocks, each for the reason it is held for, otherwise for `reason`.
-    pub(super) fn leave(self, reason: &LeftReason, plan: &mut Plan) {
-        for block in &self.blocks {
-            let own = self.held.iter().find(|(id, _)| *id == block.meta.ulid);
-            let reason = own.map_or(reason, |(_, reason)| reason);
-            plan.left.push(Left::new(block, reason.clone()));
+    /// The times that it spans.
+    pub(super) fn span(&self) -> Window {
+        Window {
+            start: self.min,
+            end: self.max,
         }
+    }
+
+    /// Its blocks, each with the reason that it is held for, otherwise with `reason`.
+    pub(super) fn leave(
+        self,
+        reason: &LeftReason,
+    ) -> impl Iterator<Item = (&'a Known<'a>, LeftReason)> {
+        let held = self.held;
+        self.blocks.into_iter().map(move |block| {
+            let own = held.iter().find(|(id, _)| *id == block.id());
+            let reason = own.map_or(reason, |(_, reason)| reason);
+            (block, reason.clone())
+        })
     }
 }

@@ -7,7 +7,8 @@ use std::{
 
 use model::Timestamp;
 
-use super::{Plan, retention};
+use super::{Plan, Task, retention};
+use crate::{Dedup, OutputFormat};
 
 /// A time that is written as RFC 3339 in UTC.
 pub(crate) struct Moment(pub(crate) Timestamp);
@@ -53,28 +54,51 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// What is made of what, with the inputs below.
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outputs = self.outputs.iter().map(|o| retention::name(*o));
+        write!(
+            f,
+            "{} {} block{} of {} in {} to {} of {} to {}",
+            if self.merges() { "merge" } else { "downsample" },
+            self.inputs.len(),
+            if self.inputs.len() == 1 { "" } else { "s" },
+            self.labels,
+            retention::name(self.group.resolution),
+            outputs.collect::<Vec<_>>().join(" and "),
+            Moment(self.min_time),
+            Moment(self.max_time),
+        )?;
+        match self.format {
+            OutputFormat::Parquet => f.write_str(" in Parquet")?,
+            OutputFormat::Tsdb => f.write_str(" in TSDB")?,
+        }
+        if self.dedup == Dedup::Penalty {
+            f.write_str(", following one replica at a time")?;
+        }
+        write!(
+            f,
+            ": {} to read, {} of disk, {} of memory (task {})",
+            Bytes(self.bytes_in),
+            Bytes(self.disk_bytes),
+            Bytes(self.memory_bytes),
+            self.id
+        )?;
+        if let Some(window) = self.window {
+            write!(f, "\n  window {window}")?;
+        }
+        for input in &self.inputs {
+            write!(f, "\n  {} {}", input.meta.ulid, Bytes(input.bytes))?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for task in &self.tasks {
-            writeln!(
-                f,
-                "merge {} block{} of {} into one of {} to {}: {} to read, {} of disk, {} of memory (task {})",
-                task.inputs.len(),
-                if task.inputs.len() == 1 { "" } else { "s" },
-                task.labels,
-                Moment(task.min_time),
-                Moment(task.max_time),
-                Bytes(task.bytes_in),
-                Bytes(task.disk_bytes),
-                Bytes(task.memory_bytes),
-                task.id
-            )?;
-            if let Some(window) = task.window {
-                writeln!(f, "  window {window}")?;
-            }
-            for input in &task.inputs {
-                writeln!(f, "  {} {}", input.meta.ulid, Bytes(input.bytes))?;
-            }
+            writeln!(f, "{task}")?;
         }
         for covered in &self.covered {
             writeln!(f, "mark {} for deletion: {}", covered.block, covered.by)?;
@@ -98,9 +122,9 @@ impl fmt::Display for Plan {
         }
         write!(
             f,
-            "to merge: {} blocks of {} in {} tasks; to mark: {}; to leave: {}",
-            self.blocks_to_merge(),
-            Bytes(self.bytes_to_merge()),
+            "to read: {} blocks of {} in {} tasks; to mark: {}; to leave: {}",
+            self.blocks_to_read(),
+            Bytes(self.bytes_to_read()),
             self.tasks.len(),
             self.covered.len() + self.expired.len(),
             self.left.len() + self.unusable.len()

@@ -6,17 +6,20 @@ use model::{
 };
 use serde::Serialize;
 
-use super::{Candidate, Window, duplicates, show::Moment};
+use super::{
+    Candidate, Known, PlanOptions, Window, known::merged_sources, retention, show::Moment,
+};
 use crate::{Dedup, OutputFormat, group::GroupKey};
 
-/// TSDB blocks of one group that become one Parquet block.
+/// Blocks of one group, and the blocks that are made of them, one for each resolution.
 #[derive(Clone, Debug, Serialize)]
 pub struct Task {
-    /// The same for the same work, whoever plans it: `<group>-<first ms>-<end ms>-<number of inputs>`.
+    /// The same for the same work, whoever plans it: `<group>-<first ms>-<end ms>-<number of inputs>-<hash of their
+    /// names>`, and the resolutions that are made if there are others than the group's.
     pub id: String,
     /// The group.
     pub group: GroupKey,
-    /// The external labels of the group.
+    /// The external labels of the group, which lack those of replicas.
     #[serde(serialize_with = "as_text")]
     pub labels: Labels,
     /// The window that the output is for; none where the inputs fit into no window.
@@ -62,35 +65,74 @@ pub(crate) struct Made {
 }
 
 impl Task {
-    /// A merge of `blocks`, of which there is at least one, in the order of time.
+    /// Makes `outputs` of `blocks`, of which there is at least one, in the order of time.
     pub(super) fn new(
-        group: GroupKey,
         window: Option<Window>,
-        blocks: &[&Candidate],
-        memory_bytes: u64,
+        blocks: &[&Known<'_>],
+        outputs: Vec<Resolution>,
+        options: &PlanOptions,
     ) -> Self {
-        let min_time = blocks.iter().map(|b| b.meta.min_time).min();
-        let max_time = blocks.iter().map(|b| b.meta.max_time).max();
-        let (min_time, max_time) = (min_time.unwrap_or_default(), max_time.unwrap_or_default());
-        let inputs: Vec<Candidate> = blocks.iter().map(|b| (*b).clone()).collect();
-        let bytes_in = bytes_of(&inputs);
-        let labels = inputs.first().map(|b| b.meta.external_labels());
+        let first = blocks.first();
+        let group = first.map_or_else(
+            || GroupKey::new(&Labels::default(), Resolution::Raw),
+            |b| b.group,
+        );
+        let min_time = blocks.iter().map(|b| b.min()).min().unwrap_or_default();
+        let max_time = blocks.iter().map(|b| b.max()).max().unwrap_or_default();
+        let inputs: Vec<Candidate> = blocks.iter().map(|b| b.candidate()).collect();
+        let mut id = format!(
+            "{group}-{}-{}-{}-{:08x}",
+            min_time.0,
+            max_time.0,
+            inputs.len(),
+            hash(&inputs)
+        );
+        if outputs != [group.resolution] {
+            for output in &outputs {
+                id = format!("{id}-{}", retention::name(*output));
+            }
+        }
         Self {
-            id: format!("{group}-{min_time}-{max_time}-{}", inputs.len()),
+            id,
             group,
-            labels: labels.unwrap_or_default(),
+            labels: first.map(|b| b.labels.clone()).unwrap_or_default(),
             window,
             min_time,
             max_time,
+            bytes_in: bytes_of(&inputs),
+            disk_bytes: disk_bytes(&inputs, group.resolution, &outputs, options.output),
             inputs,
-            outputs: vec![group.resolution],
-            dedup: Dedup::Exact,
-            format: OutputFormat::Parquet,
-            bytes_in,
-            // The output holds the inputs' chunks and repeats fewer labels.
-            disk_bytes: bytes_in.saturating_mul(2),
-            memory_bytes,
+            outputs,
+            dedup: options.replicas.dedup(),
+            format: options.output,
+            memory_bytes: options.memory_budget,
         }
+    }
+
+    /// Whether the inputs become one block of their own resolution, which replaces them.
+    #[must_use]
+    pub fn merges(&self) -> bool {
+        self.outputs.contains(&self.group.resolution)
+    }
+
+    /// Whether inputs overlap.
+    #[must_use]
+    pub fn is_vertical(&self) -> bool {
+        let mut end = Timestamp::MIN;
+        self.inputs.iter().any(|input| {
+            let overlaps = input.meta.min_time < end;
+            end = end.max(input.meta.max_time);
+            overlaps
+        })
+    }
+
+    /// For each resolution that is made by downsampling the one that it is made of, which may be made as well.
+    pub fn downsampled(&self) -> impl Iterator<Item = Resolution> {
+        let coarser = self.outputs.iter().filter(|r| **r > self.group.resolution);
+        coarser.map(|r| match r {
+            Resolution::OneHour => Resolution::FiveMinutes,
+            Resolution::Raw | Resolution::FiveMinutes => Resolution::Raw,
+        })
     }
 
     /// The times that a sample of the output may have, both ends included.
@@ -103,11 +145,6 @@ impl Task {
     /// The names of the inputs, in the order of time.
     pub fn input_ids(&self) -> impl Iterator<Item = BlockId> {
         self.inputs.iter().map(|b| b.meta.ulid)
-    }
-
-    /// Whether a block in the inputs' own resolution is made, which is to take their place.
-    pub(crate) fn replaces_inputs(&self) -> bool {
-        self.outputs.contains(&self.group.resolution)
     }
 
     /// The `meta.json` of an output.
@@ -150,16 +187,14 @@ impl Task {
 
     /// Where an output comes from. One block that is only downsampled leaves that as it is, as with Thanos.
     fn compaction(&self) -> CompactionMeta {
-        if let ([only], false) = (self.inputs.as_slice(), self.replaces_inputs()) {
+        if let ([only], false) = (self.inputs.as_slice(), self.merges()) {
             return CompactionMeta {
                 sources: duplicates::sources(&only.meta),
                 ..only.meta.compaction.clone()
             };
         }
         let metas = || self.inputs.iter().map(|b| &b.meta);
-        let mut sources: Vec<BlockId> = metas().flat_map(|m| duplicates::sources(m)).collect();
-        sources.sort_unstable();
-        sources.dedup();
+        let sources = merged_sources(metas());
         let parent = |m: &std::sync::Arc<BlockMeta>| BlockDesc {
             ulid: m.ulid,
             min_time: m.min_time,
@@ -173,6 +208,40 @@ impl Task {
             ..CompactionMeta::default()
         }
     }
+}
+
+/// What the work folder holds at most: the inputs, and each output.
+fn disk_bytes(
+    inputs: &[Candidate],
+    own: Resolution,
+    outputs: &[Resolution],
+    format: OutputFormat,
+) -> u64 {
+    // TSDB holds the same samples in up to three times the bytes of Parquet.
+    let grows = |b: &Candidate| match (format, &b.meta.parquet) {
+        (OutputFormat::Tsdb, Some(_)) => b.bytes.saturating_mul(3),
+        _ => b.bytes,
+    };
+    let merged = inputs.iter().map(grows).fold(0, u64::saturating_add);
+    let of = |output: &Resolution| match (own, output) {
+        (Resolution::Raw, Resolution::OneHour) => merged / 4,
+        // Five aggregates of five samples or less are as much as the samples: those scraped once a minute.
+        _ => merged,
+    };
+    outputs
+        .iter()
+        .map(of)
+        .fold(bytes_of(inputs), u64::saturating_add)
+}
+
+/// FNV-1a of the names of blocks.
+fn hash(blocks: &[Candidate]) -> u32 {
+    let mut names: Vec<String> = blocks.iter().map(|b| b.meta.ulid.to_string()).collect();
+    names.sort_unstable();
+    let bytes = names.iter().flat_map(|name| name.bytes());
+    bytes.fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
 }
 
 pub(super) fn bytes_of(blocks: &[Candidate]) -> u64 {

@@ -1,5 +1,6 @@
 //! A bucket: named objects, read and written whole or in parts.
 
+mod put;
 mod settings;
 mod transfer;
 
@@ -9,8 +10,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use model::Timestamp;
 use object_store::{
-    ObjectMeta, ObjectStore, ObjectStoreExt as _, PutOptions, memory::InMemory,
-    path::Path as StorePath,
+    ObjectMeta, ObjectStore, ObjectStoreExt as _, memory::InMemory, path::Path as StorePath,
 };
 use prometheus_client::registry::Registry;
 
@@ -126,26 +126,6 @@ impl Bucket {
             .buffered(RANGES)
             .try_collect()
             .await
-    }
-
-    /// Writes an object, over one that is there.
-    ///
-    /// # Errors
-    /// As the store says.
-    pub async fn put(&self, key: &str, bytes: Bytes) -> Result<(), BucketError> {
-        let operation = Operation::Upload;
-        let options = PutOptions {
-            attributes: self.settings.attributes.clone(),
-            ..PutOptions::default()
-        };
-        let write = async {
-            let path = self.path(operation, key)?;
-            let written = self.store.put_opts(&path, bytes.into(), options).await;
-            written.map_err(|source| BucketError::store(operation, key, source))
-        };
-        self.measured(operation, write).await?;
-        self.uploaded();
-        Ok(())
     }
 
     /// Deletes an object. One that is not there is deleted.
@@ -297,12 +277,6 @@ impl Bucket {
             metrics.fetched(operation, bytes.len() as u64);
         }
         read
-    }
-
-    fn uploaded(&self) {
-        if let Some(metrics) = &self.metrics {
-            metrics.uploaded();
-        }
     }
 }
 

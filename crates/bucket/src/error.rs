@@ -57,6 +57,14 @@ pub enum BucketError {
         /// Why.
         source: io::Error,
     },
+    /// The store creates an object for more than one of those who ask for it.
+    #[error("bucket {bucket}: {found}, so compactors cannot share it")]
+    NotExclusive {
+        /// What the bucket is called.
+        bucket: String,
+        /// What it did.
+        found: &'static str,
+    },
     /// The configuration cannot be used.
     #[error("objstore config: {place}: {reason}")]
     Config {

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! LIST ─▶ blocks ─▶ meta.json and marks ─▶ known in this version? ─▶ on disk? ─▶ GET ─▶ Snapshot
+//!                                                       at the start, in the catalog? ┘
 //! ```
 
 mod cache;
 mod document;
+mod load;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,20 +16,18 @@ use std::{
     time::Instant,
 };
 
-use futures::{StreamExt as _, stream};
-use model::{BlockId, BlockMeta};
+use model::BlockMeta;
 
 use self::{
     cache::DiskCache,
     document::{Document, Kind},
+    load::{Loaded, Wanted},
 };
 use crate::{
     BlockObjects, BlockView, Bucket, BucketError, Object, PartialBlock, Snapshot, SyncMetrics,
+    catalog::CATALOG,
     objects::{PARQUET_ROOT, folder, group},
 };
-
-/// The most bytes of a `meta.json` or mark that are read; real ones stay far below.
-const MAX_DOCUMENT: u64 = 64 << 20;
 
 /// Looks at a bucket again and again, and remembers what it has read.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ pub struct MetaFetcher {
     known: BTreeMap<String, Known>,
     /// The roots of blocks without `meta.json`, as of the last look.
     without_meta: BTreeSet<String>,
+    /// Whether this is after the first look, so that the catalog has nothing that is new.
+    is_started: bool,
 }
 
 #[derive(Debug)]
@@ -47,14 +49,6 @@ struct Known {
     /// As listed when it was read.
     object: Object,
     document: Document,
-}
-
-/// An object to read.
-#[derive(Debug)]
-struct Wanted {
-    block: BlockId,
-    kind: Kind,
-    object: Object,
 }
 
 impl MetaFetcher {
@@ -74,6 +68,7 @@ impl MetaFetcher {
             metrics,
             known: BTreeMap::new(),
             without_meta: BTreeSet::new(),
+            is_started: false,
         }
     }
 
@@ -91,8 +86,11 @@ impl MetaFetcher {
         let (objects, folders) = listed.inspect_err(|_| {
             self.metrics.failures.inc();
         })?;
+        let catalog = objects.iter().find(|object| object.key == CATALOG);
+        let catalog = catalog.filter(|_| !self.is_started).cloned();
         let mut blocks = group(objects);
-        let unread = self.read(&mut blocks).await;
+        let unread = self.read(&mut blocks, catalog.as_ref()).await;
+        self.is_started = true;
         if !unread.is_empty() {
             self.metrics.failures.inc();
         }
@@ -114,30 +112,31 @@ impl MetaFetcher {
         Ok((objects, blocks))
     }
 
-    /// Reads what is new; returns what could not be read, with the reason. What has vanished is taken out of `blocks`.
-    async fn read(&mut self, blocks: &mut [BlockObjects]) -> BTreeMap<String, String> {
-        let wanted: Vec<Wanted> = blocks.iter().flat_map(|block| self.wanted(block)).collect();
-        let (bucket, cache) = (&self.bucket, self.cache.as_ref());
-        let mut loads = stream::iter(wanted)
-            .map(|wanted| async move {
-                let loaded = load(bucket, cache, &wanted).await;
-                (wanted, loaded)
-            })
-            .buffer_unordered(self.concurrency);
+    /// Reads what is new; returns what could not be read, with the reason. In `blocks`, what has vanished is taken out,
+    /// and what is taken as it was before is told as it was before.
+    async fn read(
+        &mut self,
+        blocks: &mut [BlockObjects],
+        catalog: Option<&Object>,
+    ) -> BTreeMap<String, String> {
+        let wanted = blocks.iter().flat_map(|block| self.wanted(block)).collect();
+        let loaded = self.load(wanted, catalog).await;
         let mut unread = BTreeMap::new();
-        let mut vanished = BTreeSet::new();
-        while let Some((Wanted { object, .. }, loaded)) = loads.next().await {
-            match loaded {
+        let mut as_before: BTreeMap<String, Option<Object>> = BTreeMap::new();
+        for Loaded { object, document } in loaded {
+            match document {
                 Ok(document) => {
                     let known = Known { object, document };
                     self.known.insert(known.object.key.clone(), known);
                 }
                 Err(BucketError::NotFound { .. }) => {
-                    vanished.insert(object.key);
+                    as_before.insert(object.key, None);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "not read, the next look tries again");
-                    if !self.known.contains_key(&object.key) {
+                    if let Some(known) = self.known.get(&object.key) {
+                        as_before.insert(object.key, Some(known.object.clone()));
+                    } else {
                         unread.insert(object.key, error.to_string());
                     }
                 }
@@ -146,7 +145,14 @@ impl MetaFetcher {
         for block in blocks {
             block
                 .files
-                .retain(|_, object| !vanished.contains(&object.key));
+                .retain(|_, object| match as_before.get(&object.key) {
+                    None => true,
+                    Some(None) => false,
+                    Some(Some(before)) => {
+                        object.clone_from(before);
+                        true
+                    }
+                });
         }
         unread
     }
@@ -261,43 +267,6 @@ fn add_empty(folders: Vec<BlockObjects>, snapshot: &mut Snapshot) {
     }
     let partial = &mut snapshot.partial;
     partial.sort_by(|a, b| a.objects.root.cmp(&b.objects.root));
-}
-
-/// Reads a document from the disk, or else from the bucket; says what is wrong with it, as it is read once only.
-async fn load(
-    bucket: &Bucket,
-    cache: Option<&DiskCache>,
-    wanted: &Wanted,
-) -> Result<Document, BucketError> {
-    let Wanted {
-        block,
-        kind,
-        object,
-    } = wanted;
-    let decode = |bytes: &[u8]| document::decode(*kind, *block, &object.key, bytes);
-    if let Some(cache) = cache
-        && let Some(bytes) = cache.get(object).await
-    {
-        let document = decode(&bytes);
-        // Else the disk may be to blame.
-        if document.is_readable() {
-            return Ok(document);
-        }
-    }
-    let document = if object.size > MAX_DOCUMENT {
-        let (key, size) = (&object.key, object.size);
-        Document::Unusable(format!(
-            "{key}: expected at most {MAX_DOCUMENT} bytes, found {size}"
-        ))
-    } else {
-        let bytes = bucket.get(&object.key).await?;
-        if let Some(cache) = cache {
-            cache.put(object, bytes.clone()).await;
-        }
-        decode(&bytes)
-    };
-    document.log();
-    Ok(document)
 }
 
 #[cfg(test)]

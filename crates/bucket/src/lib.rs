@@ -2,17 +2,21 @@
 //!
 //! ```text
 //! YAML ── BucketConfig ──▶ Bucket ──one LIST, few GETs── MetaFetcher ──▶ Snapshot of the blocks
-//!                             ▲
-//!                             └── upload_block, delete_block, marks
+//!                             ▲                                             │
+//!                             ├──────────────── write_catalog ◀─────────────┘
+//!                             ├── upload_block, delete_block, marks
+//!                             └── Leases, so that several can share the work
 //! ```
 //! TLS needs one process-wide provider of cryptography: opening an S3 bucket installs it, and
 //! [`install_crypto_provider`] does for those who need it without a bucket.
 
 mod bucket;
+mod catalog;
 mod config;
 mod error;
 mod fetcher;
 mod filter;
+mod lease;
 mod metrics;
 mod objects;
 mod operations;
@@ -20,10 +24,12 @@ pub mod testing;
 
 pub use crate::{
     bucket::Bucket,
+    catalog::write_catalog,
     config::{BucketConfig, Retry, install_crypto_provider},
     error::{BucketError, Operation},
     fetcher::MetaFetcher,
     filter::{BlockFilter, BlockFilterError},
+    lease::{Acquired, Holder, Lease, Leases, Renewal},
     metrics::SyncMetrics,
     objects::{BlockObjects, BlockView, Object, PARQUET_ROOT, PartialBlock, Snapshot},
     operations::{delete_block, mark_for_deletion, mark_no_compact, upload_block},

@@ -4,6 +4,8 @@ mod conformance;
 mod failing;
 mod store;
 
+pub use crate::catalog::{decode as decode_catalog, encode as encode_catalog};
+
 pub use self::{
     conformance::conformance,
     failing::{FailingBucket, ReadFault, WriteFault},

@@ -26,6 +26,23 @@ struct Common<'a> {
     on_failure: OnFailure,
 }
 
+/// What the two messages about labels have, under the same names; no type says so.
+macro_rules! labels {
+    ($wire:expr, $hints:expr) => {
+        Common {
+            matchers: &$wire.matchers,
+            range: TimeRange::new($wire.start, $wire.end),
+            block_matchers: &$hints.block_matchers,
+            without: &$wire.without_replica_labels,
+            limit: $wire.limit,
+            on_failure: on_failure(
+                $wire.partial_response_disabled,
+                $wire.partial_response_strategy(),
+            ),
+        }
+    };
+}
+
 pub(super) fn series(wire: &thanos::SeriesRequest) -> Result<SeriesRequest, AnswerError> {
     let hints: SeriesRequestHints = hints(wire.hints.as_ref(), "hintspb.SeriesRequestHints")?;
     let strategy = wire.partial_response_strategy();
@@ -49,15 +66,7 @@ pub(super) fn series(wire: &thanos::SeriesRequest) -> Result<SeriesRequest, Answ
 pub(super) fn names(wire: &thanos::LabelNamesRequest) -> Result<NamesRequest, AnswerError> {
     let hints: LabelNamesRequestHints =
         hints(wire.hints.as_ref(), "hintspb.LabelNamesRequestHints")?;
-    let strategy = wire.partial_response_strategy();
-    let common = Common {
-        matchers: &wire.matchers,
-        range: TimeRange::new(wire.start, wire.end),
-        block_matchers: &hints.block_matchers,
-        without: &wire.without_replica_labels,
-        limit: wire.limit,
-        on_failure: on_failure(wire.partial_response_disabled, strategy),
-    };
+    let common = labels!(wire, hints);
     Ok(NamesRequest {
         selector: common.selector()?,
     })
@@ -71,15 +80,7 @@ pub(super) fn values(wire: &thanos::LabelValuesRequest) -> Result<ValuesRequest,
     }
     let hints: LabelValuesRequestHints =
         hints(wire.hints.as_ref(), "hintspb.LabelValuesRequestHints")?;
-    let strategy = wire.partial_response_strategy();
-    let common = Common {
-        matchers: &wire.matchers,
-        range: TimeRange::new(wire.start, wire.end),
-        block_matchers: &hints.block_matchers,
-        without: &wire.without_replica_labels,
-        limit: wire.limit,
-        on_failure: on_failure(wire.partial_response_disabled, strategy),
-    };
+    let common = labels!(wire, hints);
     Ok(ValuesRequest {
         label: wire.label.clone(),
         selector: common.selector()?,

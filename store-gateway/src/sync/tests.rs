@@ -23,10 +23,16 @@ struct World {
 impl World {
     /// Starts on a bucket that holds `blocks`.
     async fn new(blocks: &[Drawn]) -> Self {
-        let (bucket, dir) = (Bucket::in_memory(), tempfile::tempdir().unwrap());
+        let bucket = Bucket::in_memory();
         for block in blocks {
             put(&bucket, block).await;
         }
+        Self::on(bucket)
+    }
+
+    /// Starts on a bucket, with nothing on the disk.
+    fn on(bucket: Bucket) -> Self {
+        let dir = tempfile::tempdir().unwrap();
         let metrics = Metrics::new();
         let deps = Deps {
             clock: Arc::new(ManualClock::new(0)),
@@ -108,6 +114,34 @@ async fn what_is_found_is_served_from_the_next_look_on() {
         world.metric(r#"thanos_blocks_meta_synced{state="duplicate"}"#),
         "2"
     );
+}
+
+#[tokio::test]
+async fn a_start_on_a_bucket_with_a_catalog_reads_that_and_no_block() {
+    let blocks: Vec<Drawn> = ('A'..='T')
+        .map(|letter| Drawn::raw(letter, 0, 10))
+        .collect();
+    let first = World::new(&blocks).await;
+    first.handle.sync().await.unwrap();
+    let metrics = first
+        .deps
+        .metrics
+        .with_registry(bucket::SyncMetrics::register);
+    let seen = MetaFetcher::new(first.bucket.clone(), None, 1, metrics)
+        .fetch()
+        .await;
+    assert!(
+        bucket::write_catalog(&first.bucket, &seen.unwrap())
+            .await
+            .unwrap()
+    );
+
+    let second = World::on(first.bucket.clone());
+    let mut served = second.served.clone();
+    served.wait_for(Option::is_some).await.unwrap();
+    assert_eq!(second.served(), first.served());
+    assert_eq!(second.served(), ('A'..='T').collect::<String>());
+    assert_eq!(second.failing.log(), ["list ", "get parquet/catalog"]);
 }
 
 #[tokio::test]

@@ -180,20 +180,14 @@ mod tests {
 
     #[test]
     fn what_would_change_the_result_is_refused_but_for_the_default() {
-        let line = of(&["varve", "compact", "--deduplication.func="]);
+        let line = of(&["varve", "compact", "--http.config="]);
         assert_eq!((line.said.len(), line.refused.len()), (0, 0));
-        let line = of(&[
-            "varve",
-            "compact",
-            "--deduplication.func",
-            "penalty",
-            "--wait",
-        ]);
+        let line = of(&["varve", "compact", "--http.config", "web.yaml", "--wait"]);
         assert_eq!(words(&line), ["varve", "compact", "--wait"]);
         assert_eq!(
             line.refused,
             [
-                "--deduplication.func \"penalty\" cannot be honoured: samples are deduplicated one to one only"
+                "--http.config \"web.yaml\" cannot be honoured: HTTP is served without TLS and passwords"
             ]
         );
     }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::{HttpArgs, ObjstoreArgs, Output, TimeArgs};
 use crate::values::{self, ShardFlag};
@@ -45,6 +45,35 @@ pub(crate) struct CompactArgs {
     /// Do not downsample; samples that are past their retention do not wait for it then.
     #[arg(long = "downsampling.disable", global = true)]
     pub(crate) downsampling_disable: bool,
+    /// External labels that tell replicas apart: their blocks become one, without these labels. May be given several
+    /// times, or as a list with commas.
+    #[arg(
+        long = "deduplication.replica-label",
+        global = true,
+        value_name = "LABEL",
+        value_delimiter = ','
+    )]
+    pub(crate) replica_labels: Vec<String>,
+    /// What becomes of the samples of replicas: each timestamp is kept, or, with "penalty", one replica is followed,
+    /// and another only where it has a gap.
+    #[arg(
+        long = "deduplication.func",
+        global = true,
+        value_name = "FUNC",
+        default_value = "",
+        hide_default_value = true,
+        value_parser = ["", "penalty"]
+    )]
+    pub(crate) deduplication: String,
+    /// The format of the blocks that are made; Thanos reads tsdb.
+    #[arg(
+        long = "compact.output",
+        global = true,
+        value_name = "FORMAT",
+        default_value = "parquet",
+        value_enum
+    )]
+    pub(crate) format: BlockFormat,
     /// How many meta.json are fetched at once.
     #[arg(
         long = "block-meta-fetch-concurrency",
@@ -99,6 +128,15 @@ pub(crate) struct CompactArgs {
     pub(crate) objstore: ObjstoreArgs,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
+}
+
+/// The format of the blocks that are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BlockFormat {
+    /// Parquet.
+    Parquet,
+    /// TSDB.
+    Tsdb,
 }
 
 /// What `varve compact` can do other than all that there is to do.

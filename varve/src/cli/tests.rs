@@ -113,8 +113,6 @@ fn every_flag_of_thanos_is_understood() {
 #[test]
 fn what_cannot_be_honoured_says_so() {
     for (component, flag) in [
-        ("compact", "--deduplication.func=penalty"),
-        ("compact", "--deduplication.replica-label=replica"),
         ("compact", "--http.config=web.yaml"),
         ("store", "--selector.relabel-config=[]"),
         ("store", "--objstore-parquet.config-file=bucket.yaml"),

@@ -10,14 +10,14 @@ use std::{
 use anyhow::Context as _;
 use bucket::{BlockFilter, Bucket};
 use compactor::{
-    Config, Deps, Downsampling, MergeOptions, Outcome, Plan, ProgressStyle, Repeat, Retention,
-    Shard, Summary, WINDOWS,
+    Config, Dedup, Deps, Downsampling, MergeOptions, Outcome, OutputFormat, Plan, ProgressStyle,
+    Repeat, Replicas, Retention, Shard, Summary, WINDOWS,
 };
 use service::{CpuPool, Metrics, Probe, SystemClock, shutdown_signal};
 
 use super::daemon;
 use crate::{
-    cli::{self, CompactArgs, CompactCommand, Output},
+    cli::{self, BlockFormat, CompactArgs, CompactCommand, Output},
     values::ShardFlag,
 };
 
@@ -118,6 +118,17 @@ fn config(args: &CompactArgs, variable: impl Fn(&str) -> Option<String>) -> anyh
             true => Downsampling::Off,
             false => Downsampling::On,
         },
+        replicas: Replicas::new(
+            args.replica_labels.iter().cloned(),
+            match args.deduplication.as_str() {
+                "penalty" => Dedup::Penalty,
+                _ => Dedup::Exact,
+            },
+        )?,
+        output: match args.format {
+            BlockFormat::Parquet => OutputFormat::Parquet,
+            BlockFormat::Tsdb => OutputFormat::Tsdb,
+        },
         merge: MergeOptions {
             memory_budget: args.memory_budget,
             ..MergeOptions::default()
@@ -211,6 +222,54 @@ mod tests {
         assert_eq!(config.downsampling, Downsampling::On);
         let off = config_of(&["--downsampling.disable"]);
         assert_eq!(off.downsampling, Downsampling::Off);
+    }
+
+    #[test]
+    fn replicas_are_told_apart_by_all_labels_that_are_given() {
+        let replicas = |labels: &[&str], dedup| {
+            let labels = labels.iter().map(|l| (*l).to_owned());
+            Replicas::new(labels, dedup).unwrap()
+        };
+        let config = config_of(&[
+            "--deduplication.replica-label=replica,rule_replica",
+            "--deduplication.replica-label",
+            "prometheus",
+            "--deduplication.func=penalty",
+        ]);
+        let all = ["replica", "rule_replica", "prometheus"];
+        assert_eq!(config.replicas, replicas(&all, Dedup::Penalty));
+        let one = config_of(&[
+            "--deduplication.replica-label=replica",
+            "--deduplication.func=",
+        ]);
+        assert_eq!(one.replicas, replicas(&["replica"], Dedup::Exact));
+        let none = config_of(&["--deduplication.replica-label="]);
+        assert_eq!(none.replicas, Replicas::default());
+    }
+
+    #[test]
+    fn penalty_without_a_replica_label_ends_it_at_the_start() {
+        let cli = Cli::parse_words(["varve", "compact", "--deduplication.func=penalty"]).unwrap();
+        let Command::Compact(args) = cli.command else {
+            panic!("{:?}", cli.command);
+        };
+        let error = config(&args, |_| None).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "penalty based deduplication needs at least one replica label specified"
+        );
+    }
+
+    #[test]
+    fn blocks_are_written_in_the_format_that_is_asked_for() {
+        assert_eq!(
+            config_of(&["--compact.output=tsdb"]).output,
+            OutputFormat::Tsdb
+        );
+        assert_eq!(
+            config_of(&["--compact.output=parquet"]).output,
+            OutputFormat::Parquet
+        );
     }
 
     #[test]

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use model::NoDownsampleMark;
-
 use super::*;
 use crate::plan::retention::{Downsampling, Retention};
 
@@ -19,12 +17,11 @@ fn raw(raw: Option<Duration>) -> Retention {
     }
 }
 
-/// Blocks in small letters hold aggregates of 5 m, of the sources that are named; each block has a sample.
+/// Blocks in small letters hold aggregates of 5 m, of the sources that are named.
 fn drawing(lines: &str, sources: &[(char, &str)]) -> Drawing {
     let mut drawing = Drawing::new(lines);
     for candidate in drawing.0.values_mut() {
         let meta = Arc::make_mut(&mut candidate.meta);
-        meta.stats.num_samples = 1;
         if meta.parquet.is_some() {
             let resolution = Resolution::FiveMinutes;
             meta.thanos.as_mut().unwrap().downsample = Downsample { resolution };
@@ -100,9 +97,20 @@ fn blocks_are_marked_or_held_as_drawn() {
             "nothing is held that would be kept no longer",
             day,
             &[],
-            both(letters(4), letters(4)),
+            Retention {
+                one_hour: letters(4),
+                ..both(letters(4), letters(4))
+            },
             on,
             "AB|",
+        ),
+        (
+            "held for the sake of 1 h, though 5 m is kept no longer",
+            day,
+            &[],
+            both(letters(4), letters(4)),
+            on,
+            "|AB",
         ),
         (
             "each resolution by its own",
@@ -128,15 +136,7 @@ fn blocks_are_marked_or_held_as_drawn() {
 
 #[test]
 fn nothing_waits_for_what_never_comes() {
-    let mark = |name| NoDownsampleMark {
-        id: id(name),
-        version: 1,
-        details: String::new(),
-        no_downsample_time: 1,
-        reason: "manual".to_owned(),
-    };
-    let mut marked = drawing("|AABBCCDD", &[]);
-    marked.0.get_mut(&'A').unwrap().no_downsample_mark = Some(mark('A'));
+    let marked = drawing("|AABBCCDD", &[]).no_downsample('A');
     assert_eq!(retained(&marked, raw(letters(4)), Downsampling::On), "A|B");
     let empty = drawing("|AABBCCDD", &[]).edit('A', |m| m.stats.num_samples = 0);
     assert_eq!(retained(&empty, raw(letters(4)), Downsampling::On), "A|B");
@@ -157,7 +157,7 @@ fn what_was_uploaded_lately_is_not_marked_yet() {
 
 #[test]
 fn what_is_marked_is_not_merged_and_says_why() {
-    let blocks: Vec<Candidate> = drawing("|ABCDEFGH", &[]).0.into_values().collect();
+    let blocks: Vec<Candidate> = drawing("|ABCDEFGH", &[]).blocks();
     let got = plan(
         &blocks,
         &PlanOptions {
@@ -184,18 +184,118 @@ fn what_is_marked_is_not_merged_and_says_why() {
 }
 
 #[test]
-fn what_is_held_is_merged_all_the_same_and_says_what_it_waits_for() {
-    let blocks: Vec<Candidate> = drawing("|ABCDE", &[]).0.into_values().collect();
+fn what_is_held_is_downsampled_and_says_so() {
     let options = PlanOptions {
         retention: raw(letters(5)),
         ..PlanOptions::new(Timestamp(8 * LETTER + 1))
     };
-    let got = plan(&blocks, &options);
-    assert_eq!(got.tasks.len(), 1, "{got}");
+    let got = plan(&drawing("|ABCDE", &[]).blocks(), &options);
+    assert_eq!(
+        outcome(&got),
+        "downsample ABC to 5m; newest E; window-open D"
+    );
     let text = got.to_string();
     let keep = format!(
         "keep {}, a block exceeding retention of 10h0m0s, until it is downsampled to 5m\n",
         id('A')
     );
     assert!(text.contains(&keep), "{text}");
+    let done = drawing("|ABCDE\n|fff", &[('f', "ABC")]);
+    assert_eq!(
+        done.outcome_of(&options),
+        "expired ABC; newest Ef; window-open D"
+    );
+}
+
+#[test]
+fn short_blocks_are_downsampled_before_they_go() {
+    let at = |letters: i64| PlanOptions {
+        retention: raw(Some(Duration::from_hours(40))),
+        ..PlanOptions::new(Timestamp(letters * LETTER))
+    };
+    for (name, drawn, sources, now, expected) in [
+        (
+            "the newest too",
+            " |ABC",
+            &[][..],
+            100,
+            "downsample ABC to 5m",
+        ),
+        (
+            "not across what becomes a block of its own",
+            " |ABCDE",
+            &[],
+            100,
+            "downsample AB to 5m; downsample C to 5m; downsample DE to 5m; no-compact",
+        ),
+        (
+            "not across what is downsampled",
+            " |ABCDE\n5|  z",
+            &[('z', "C")],
+            100,
+            "downsample AB to 5m; downsample DE to 5m; expired C; newest z",
+        ),
+        ("across a gap", " |AB DE", &[], 100, "downsample ABDE to 5m"),
+        (
+            "overlapping blocks go together, and only when all are over",
+            " |ABC\n | ZZZZZZZZZZZZZZZZZZ",
+            &[],
+            23,
+            "downsample A to 5m; newest C; window-open BZ",
+        ),
+    ] {
+        let mut drawing = Drawing::new(drawn);
+        for (name, of) in sources {
+            drawing = drawing.sources(*name, of);
+        }
+        if expected.contains("no-compact") {
+            drawing = drawing.no_compact('C');
+        }
+        let expected = expected.trim_end_matches("; no-compact");
+        assert_eq!(drawing.outcome_of(&at(now)), expected, "{name}");
+    }
+    let damaged = Drawing::new("|ABC").damaged('B');
+    assert_eq!(
+        damaged.outcome_of(&at(100)),
+        "downsample A to 5m; downsample C to 5m; damaged B"
+    );
+}
+
+#[test]
+fn overdue_blocks_of_a_long_time_become_one_block_for_each_window() {
+    let options = PlanOptions {
+        retention: raw(Some(Duration::from_hours(48))),
+        ..PlanOptions::new(NOW)
+    };
+    // The first fortnight is long enough for 1 h at once.
+    assert_eq!(
+        Drawing::days("|AABBCCDDEEFFGGHHII").outcome_of(&options),
+        "downsample ABCDEFG to 5m+1h; downsample HI to 5m"
+    );
+}
+
+#[test]
+fn nothing_is_made_that_would_be_deleted_at_once() {
+    let kept = |five_minutes, one_hour| PlanOptions {
+        retention: Retention {
+            raw: None,
+            five_minutes,
+            one_hour,
+        },
+        ..PlanOptions::new(NOW)
+    };
+    let month = Some(Duration::from_hours(30 * 24));
+    let raw = Drawing::days("|AABBCCDDEEFFGGHHII");
+    assert_eq!(
+        raw.outcome_of(&kept(month, month)),
+        "merge ABCDEFG; merge H; newest I"
+    );
+    // 5 m is a step on the way then.
+    assert_eq!(
+        raw.outcome_of(&kept(month, None)),
+        "merge ABCDEFG to raw+5m+1h; merge H to raw+5m+1h; downsample I to 5m+1h"
+    );
+    // Once it is made, and the step is gone, it is not made again.
+    let made = Drawing::days(" |aaaaaaaaaaaaaa\n1|hhhhhhhhhhhhhh").sources('h', "a");
+    assert_eq!(made.outcome_of(&kept(month, None)), "newest ah");
 }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use object_store::{
     Attribute, Attributes, RetryConfig,
-    aws::{AmazonS3Builder, AmazonS3ConfigKey},
+    aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut},
 };
 
 use self::fields::LookupType;
@@ -78,6 +78,8 @@ impl S3 {
             .with_allow_http(config.insecure)
             // One request an object: what a server lacks or answers wrongly is known of that object.
             .with_disable_bulk_delete(true)
+            // `If-None-Match: *`, whatever the environment says.
+            .with_conditional_put(S3ConditionalPut::ETagMatch)
             .with_retry(retry);
         if config.access_key.is_empty() {
             for (name, value) in &self.environment {

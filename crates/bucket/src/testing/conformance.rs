@@ -3,6 +3,7 @@
 use std::{error::Error, path::Path};
 
 use bytes::Bytes;
+use futures::future::join_all;
 
 use crate::{Bucket, BucketError};
 
@@ -30,6 +31,7 @@ pub async fn conformance(
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     missing_objects_are_not_found(bucket, scratch).await?;
     what_is_written_is_read(bucket).await?;
+    an_object_is_created_once(bucket).await?;
     ranges_are_read(bucket).await?;
     listings_are_recursive_and_sorted(bucket).await?;
     files_go_there_and_back(bucket, scratch).await?;
@@ -72,6 +74,30 @@ async fn what_is_written_is_read(bucket: &Bucket) -> Result<(), BucketError> {
     bucket.delete("o/object").await?;
     assert!(!bucket.exists("o/object").await?);
     bucket.delete("o/object").await
+}
+
+async fn an_object_is_created_once(bucket: &Bucket) -> Result<(), BucketError> {
+    assert!(bucket.put_if_absent("c/d/once", "first".into()).await?);
+    assert!(!bucket.put_if_absent("c/d/once", "second".into()).await?);
+    assert_eq!(bucket.get("c/d/once").await?, "first");
+    bucket.delete("c/d/once").await?;
+    assert!(bucket.put_if_absent("c/d/once", "third".into()).await?);
+    for round in 0..8 {
+        let key = format!("c/race-{round}");
+        let texts: Vec<String> = (0..16).map(|n| format!("racer {n}")).collect();
+        let racers = texts
+            .iter()
+            .map(|text| bucket.put_if_absent(&key, text.clone().into()));
+        let won: Vec<bool> = join_all(racers)
+            .await
+            .into_iter()
+            .collect::<Result<_, _>>()?;
+        let winners = texts.iter().zip(won).filter(|(_, won)| *won);
+        let winners: Vec<&str> = winners.map(|(text, _)| text.as_str()).collect();
+        assert_eq!(winners, [bucket.get(&key).await?], "of those who won");
+        bucket.delete(&key).await?;
+    }
+    bucket.delete("c/d/once").await
 }
 
 async fn ranges_are_read(bucket: &Bucket) -> Result<(), BucketError> {

@@ -194,16 +194,6 @@ pub(super) const COMPACT: &[Accepted] = &[
         takes: Takes::Value,
         why: "progress is known from each plan",
     },
-    Accepted {
-        names: &["deduplication.func"],
-        takes: Takes::Only(&[""]),
-        why: "samples are deduplicated one to one only",
-    },
-    Accepted {
-        names: &["deduplication.replica-label"],
-        takes: Takes::Only(&[""]),
-        why: "replicas are not merged yet; a querier deduplicates them",
-    },
     WEB,
     WEB_DETAILS,
 ];

@@ -1,0 +1,117 @@
+//! Downsampling: which blocks of coarser resolutions are to be made.
+//!
+//! ```text
+//! raw of ≥ 40 h whose sources are not all in 5 m            ──▶ 5 m
+//! 5 m of ≥ 10 d whose sources are not all in 1 h            ──▶ 1 h, in the same pass where raw is that long
+//! past its retention, and what it becomes would be kept     ──▶ the same, however short
+//! ```
+//! Thanos's rule, but for three things. Short blocks are downsampled before their retention takes them. Samples are
+//! looked for in the block's own group, not in all groups together. And nothing is made that would be past its own
+//! retention at once, which Thanos makes and deletes again and again where raw blocks are kept for longer.
+
+use model::{Resolution, Timestamp};
+
+use super::{Cover, Downsampling, Known, PlanOptions, known::all_sources, retention::is_past};
+
+const HOUR: i64 = 3_600_000;
+
+/// Least length, in milliseconds, of a raw block that is downsampled: Thanos's 40 h.
+pub(super) const RAW_LENGTH: i64 = 40 * HOUR;
+/// Least length, in milliseconds, of a block of 5 m that is downsampled: Thanos's 10 d.
+pub(super) const FIVE_MINUTES_LENGTH: i64 = 240 * HOUR;
+
+/// Decides what is downsampled.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Coarser<'a> {
+    pub(super) options: &'a PlanOptions,
+    pub(super) cover: &'a Cover<'a>,
+}
+
+/// How long blocks must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Length {
+    /// As long as Thanos has it.
+    Enough,
+    /// They will not grow any more.
+    Any,
+}
+
+/// What is missing of some blocks in coarser resolutions.
+#[derive(Clone, Copy, Debug)]
+struct Missing {
+    five_minutes: bool,
+    one_hour: bool,
+    /// Whether a block of 5 m would be past its retention, so that it is but a step on the way.
+    five_minutes_past: bool,
+}
+
+impl Coarser<'_> {
+    /// The coarser resolutions that are to be made of these blocks, which are of one group, the finest first.
+    pub(super) fn outputs(&self, blocks: &[&Known<'_>], length: Length) -> Vec<Resolution> {
+        let (Some(first), Some(start), Some(end)) = (
+            blocks.first(),
+            blocks.iter().map(|b| b.min()).min(),
+            blocks.iter().map(|b| b.max()).max(),
+        ) else {
+            return Vec::new();
+        };
+        if self.options.downsampling == Downsampling::Off
+            || blocks.iter().any(|b| b.no_downsample_mark.is_some())
+            || blocks.iter().all(|b| b.meta.stats.num_samples == 0)
+        {
+            return Vec::new();
+        }
+        let sources = all_sources(blocks);
+        let has = |resolution| self.cover.has_well(first.group.hash, resolution, &sources);
+        let missing = self.missing(end, has);
+        let long = end.0.saturating_sub(start.0);
+        let is_long = |least| length == Length::Any || long >= least;
+        match first.group.resolution {
+            Resolution::Raw if missing.five_minutes && is_long(RAW_LENGTH) => {
+                let too =
+                    missing.one_hour && (long >= FIVE_MINUTES_LENGTH || missing.five_minutes_past);
+                let mut outputs = vec![Resolution::FiveMinutes];
+                outputs.extend(too.then_some(Resolution::OneHour));
+                outputs
+            }
+            Resolution::FiveMinutes if missing.one_hour && is_long(FIVE_MINUTES_LENGTH) => {
+                vec![Resolution::OneHour]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether samples of a block would be lost with it that are to be kept in coarser resolutions.
+    pub(super) fn is_awaited(&self, block: &Known<'_>) -> bool {
+        if self.options.downsampling == Downsampling::Off
+            || block.no_downsample_mark.is_some()
+            || block.meta.stats.num_samples == 0
+        {
+            return false;
+        }
+        let has = |resolution| {
+            let labels = block.group.hash;
+            self.cover.has(labels, resolution, &block.sources)
+        };
+        let missing = self.missing(block.max(), has);
+        match block.group.resolution {
+            Resolution::Raw => missing.five_minutes,
+            Resolution::FiveMinutes => missing.one_hour,
+            Resolution::OneHour => false,
+        }
+    }
+
+    fn missing(&self, end: Timestamp, has: impl Fn(Resolution) -> bool) -> Missing {
+        let past = |resolution| {
+            let retention = self.options.retention.of(resolution);
+            retention.is_some_and(|r| is_past(end, r, self.options.now))
+        };
+        let one_hour = !past(Resolution::OneHour) && !has(Resolution::OneHour);
+        let five_minutes_past = past(Resolution::FiveMinutes);
+        Missing {
+            five_minutes: (!five_minutes_past || one_hour) && !has(Resolution::FiveMinutes),
+            one_hour,
+            five_minutes_past,
+        }
+    }
+}

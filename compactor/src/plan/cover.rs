@@ -1,0 +1,106 @@
+//! Which samples the bucket holds in which resolution, as the sources of its blocks tell.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{BlockId, Resolution, Timestamp};
+
+use super::{Known, known::is_within};
+use crate::group::GroupKey;
+
+/// The undeleted blocks of the bucket by group and source; those too that are not worked on.
+#[derive(Debug, Default)]
+pub(super) struct Cover<'a>(BTreeMap<GroupKey, OfGroup<'a>>);
+
+#[derive(Debug, Default)]
+struct OfGroup<'a> {
+    blocks: Vec<&'a Known<'a>>,
+    having: BTreeMap<BlockId, Vec<&'a Known<'a>>>,
+}
+
+impl<'a> Cover<'a> {
+    /// From all blocks of the bucket.
+    pub(super) fn of(blocks: &'a [Known<'a>]) -> Self {
+        let mut cover = Self::default();
+        for block in blocks.iter().filter(|b| b.deletion_mark.is_none()) {
+            let group = cover.0.entry(block.group).or_default();
+            group.blocks.push(block);
+            for source in &block.sources {
+                group.having.entry(*source).or_default().push(block);
+            }
+        }
+        cover
+    }
+
+    /// Whether all of these sources are there in a resolution.
+    pub(super) fn has(&self, labels: u64, resolution: Resolution, sources: &[BlockId]) -> bool {
+        self.group(labels, resolution)
+            .is_some_and(|group| sources.iter().all(|s| group.having.contains_key(s)))
+    }
+
+    /// Whether these sources are there as well as one block of exactly them would have them.
+    ///
+    /// Blocks of aggregates that overlap are never merged, so where replicas were downsampled one by one, their merged
+    /// samples are downsampled once more, which replaces those blocks. It must replace all: of blocks that have other
+    /// sources too the overlap would stay.
+    pub(super) fn has_well(
+        &self,
+        labels: u64,
+        resolution: Resolution,
+        sources: &[BlockId],
+    ) -> bool {
+        if !self.has(labels, resolution, sources) {
+            return false;
+        }
+        let blocks = self.having_any(labels, resolution, sources);
+        let replaces_all = blocks.iter().all(|b| b.is_within(sources));
+        !(replaces_all && overlap(blocks))
+    }
+
+    /// Whether a block of this resolution lies in `[start, end)`, part of it at least.
+    pub(super) fn any_in(
+        &self,
+        labels: u64,
+        resolution: Resolution,
+        (start, end): (Timestamp, Timestamp),
+    ) -> bool {
+        self.group(labels, resolution)
+            .is_some_and(|g| g.blocks.iter().any(|b| b.min() < end && start < b.max()))
+    }
+
+    /// The blocks that have any of these sources, but for those that others of them cover.
+    fn having_any(
+        &self,
+        labels: u64,
+        resolution: Resolution,
+        sources: &[BlockId],
+    ) -> Vec<&'a Known<'a>> {
+        let Some(group) = self.group(labels, resolution) else {
+            return Vec::new();
+        };
+        let mut seen = BTreeSet::new();
+        let having = sources.iter().filter_map(|s| group.having.get(s)).flatten();
+        let mut blocks: Vec<&Known<'_>> = having.copied().filter(|b| seen.insert(b.id())).collect();
+        blocks.sort_by_key(|b| (std::cmp::Reverse(b.sources.len()), b.id()));
+        let mut kept: Vec<&Known<'_>> = Vec::new();
+        for block in blocks {
+            if !kept.iter().any(|k| is_within(&block.sources, &k.sources)) {
+                kept.push(block);
+            }
+        }
+        kept
+    }
+
+    fn group(&self, labels: u64, resolution: Resolution) -> Option<&OfGroup<'a>> {
+        self.0.get(&GroupKey {
+            resolution,
+            hash: labels,
+        })
+    }
+}
+
+fn overlap(mut blocks: Vec<&Known<'_>>) -> bool {
+    blocks.sort_by_key(|b| b.min());
+    let ends = blocks.iter().map(|b| b.max());
+    let next = blocks.iter().skip(1).map(|b| b.min());
+    ends.zip(next).any(|(end, next)| next < end)
+}

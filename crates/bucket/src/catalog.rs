@@ -1,0 +1,101 @@
+//! `parquet/catalog`: the `meta.json` and marks of all blocks in one object, so that a program that starts with an
+//! empty disk reads one listing and one object, not one object for each block.
+//!
+//! It is a cache and never the truth: an entry counts only for the very version of an object that a listing shows, so
+//! one of a deleted block, of another bucket or of yesterday is as good as none. What is kept is not the object's bytes
+//! but what was read of them, written anew, of which the same is read.
+
+mod format;
+
+use std::sync::Arc;
+
+use model::{BlockMeta, DeletionMark, NoCompactMark, NoDownsampleMark};
+use serde::Serialize;
+
+pub use self::format::{decode, encode};
+use crate::{BlockView, Bucket, BucketError, Object, Snapshot};
+
+/// Its name.
+pub(crate) const CATALOG: &str = "parquet/catalog";
+/// The most bytes of it that are read, more than millions of blocks take.
+pub(crate) const MAX_SIZE: u64 = 512 << 20;
+
+/// Writes what is known of the blocks in `snapshot`, which is as of the last look at `bucket`, unless the catalog says
+/// so already; tells whether it was written.
+///
+/// Of several who write, the last one's stays, which costs readers some requests at worst.
+///
+/// # Errors
+/// When the bucket cannot be asked or written.
+pub async fn write_catalog(bucket: &Bucket, snapshot: &Snapshot) -> Result<bool, BucketError> {
+    let mut entries = Vec::new();
+    for view in &snapshot.blocks {
+        add(view, &mut entries);
+    }
+    let fingerprint = format::fingerprint(entries.iter().map(|entry| &entry.object));
+    let there = match bucket.get_range(CATALOG, 0..format::HEADER).await {
+        Ok(header) => Some(format::same(&header, fingerprint)),
+        Err(BucketError::NotFound { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    // Where there is nothing to tell, none is begun.
+    if there == Some(true) || there.is_none() && entries.is_empty() {
+        return Ok(false);
+    }
+    // A runtime that shuts down has no use for it.
+    let encoded = tokio::task::spawn_blocking(move || {
+        let entries = entries.iter();
+        encode(entries.map(|entry| (&entry.object, entry.content.json())))
+    });
+    let Ok(encoded) = encoded.await else {
+        return Ok(false);
+    };
+    bucket.put(CATALOG, encoded.into()).await?;
+    Ok(true)
+}
+
+/// A file of a block, as it will be written.
+#[derive(Debug)]
+struct Entry {
+    object: Object,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    Meta(Arc<BlockMeta>),
+    Mark(Vec<u8>),
+}
+
+impl Content {
+    fn json(&self) -> Vec<u8> {
+        match self {
+            Self::Meta(meta) => meta.encode(),
+            Self::Mark(json) => json.clone(),
+        }
+    }
+}
+
+fn add(view: &BlockView, entries: &mut Vec<Entry>) {
+    for (file, content) in [
+        (BlockMeta::FILE, Some(Content::Meta(Arc::clone(&view.meta)))),
+        (DeletionMark::FILE, mark(view.deletion_mark.as_ref())),
+        (NoCompactMark::FILE, mark(view.no_compact_mark.as_ref())),
+        (
+            NoDownsampleMark::FILE,
+            mark(view.no_downsample_mark.as_ref()),
+        ),
+    ] {
+        if let (Some(object), Some(content)) = (view.objects.files.get(file), content) {
+            let object = object.clone();
+            entries.push(Entry { object, content });
+        }
+    }
+}
+
+fn mark(mark: Option<&impl Serialize>) -> Option<Content> {
+    serde_json::to_vec(mark?).ok().map(Content::Mark)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! Reading `meta.json` files and marks, from where it costs least.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt as _, stream};
+use model::BlockId;
+
+use super::{
+    MetaFetcher,
+    document::{self, Document, Kind},
+};
+use crate::{
+    BucketError, Object,
+    catalog::{self, CATALOG},
+};
+
+/// The most bytes of a `meta.json` or mark that are read; real ones stay far below.
+const MAX_DOCUMENT: u64 = 64 << 20;
+/// Up to so many objects are read one by one rather than the whole catalog.
+const FEW: usize = 16;
+
+/// An object to read.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) block: BlockId,
+    pub(super) kind: Kind,
+    pub(super) object: Object,
+}
+
+/// An object that was wanted, and what it says.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) object: Object,
+    pub(super) document: Result<Document, BucketError>,
+}
+
+impl MetaFetcher {
+    /// Reads what is wanted from the disk; else from the catalog, if there is one and it pays; else from the bucket.
+    pub(super) async fn load(&self, wanted: Vec<Wanted>, catalog: Option<&Object>) -> Vec<Loaded> {
+        let mut loaded = Vec::with_capacity(wanted.len());
+        let mut missing = BTreeMap::new();
+        let mut on_disk = stream::iter(wanted)
+            .map(|wanted| async move { (self.look_on_disk(&wanted).await, wanted) })
+            .buffer_unordered(self.concurrency);
+        while let Some((document, wanted)) = on_disk.next().await {
+            match document {
+                Some(document) => loaded.push(wanted.loaded(document)),
+                None => {
+                    missing.insert(wanted.object.key.clone(), wanted);
+                }
+            }
+        }
+        if let Some(catalog) = catalog.filter(|_| missing.len() > FEW) {
+            let missing_before = missing.len();
+            for (key, document) in self.look_in_catalog(catalog, &missing).await {
+                if let Some(wanted) = missing.remove(&key) {
+                    loaded.push(wanted.loaded(document));
+                }
+            }
+            let found = missing_before - missing.len();
+            tracing::info!(found, missing = missing.len(), "read the catalog");
+        }
+        let mut in_bucket = stream::iter(missing.into_values())
+            .map(|wanted| async move {
+                let document = self.read_object(&wanted).await;
+                Loaded {
+                    object: wanted.object,
+                    document,
+                }
+            })
+            .buffer_unordered(self.concurrency);
+        while let Some(read) = in_bucket.next().await {
+            loaded.push(read);
+        }
+        loaded
+    }
+
+    async fn look_on_disk(&self, wanted: &Wanted) -> Option<Document> {
+        let bytes = self.cache.as_ref()?.get(&wanted.object).await?;
+        // Else the disk may be to blame.
+        Some(wanted.decode(&bytes)).filter(Document::is_readable)
+    }
+
+    /// What the catalog knows of the very versions that are wanted. It is a cache: whatever is wrong with it is logged,
+    /// and done without. What it tells is not kept on disk, as the next start has it again for one request.
+    async fn look_in_catalog(
+        &self,
+        catalog: &Object,
+        missing: &BTreeMap<String, Wanted>,
+    ) -> BTreeMap<String, Document> {
+        let (found, max) = (catalog.size, catalog::MAX_SIZE);
+        if found > max {
+            tracing::warn!("{CATALOG}: expected at most {max} bytes, found {found}; done without");
+            return BTreeMap::new();
+        }
+        let bytes = match self.bucket.get(CATALOG).await {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                tracing::warn!(%error, "catalog not read, done without");
+                return BTreeMap::new();
+            }
+        };
+        let missing = missing.clone();
+        let read = move || {
+            let mut documents = BTreeMap::new();
+            let decoded = catalog::decode(&bytes, |object, json| {
+                if let Some(wanted) = missing.get(&object.key)
+                    && wanted.object == *object
+                {
+                    let document = wanted.decode(json);
+                    if document.is_readable() {
+                        documents.insert(object.key.clone(), document);
+                    }
+                }
+            });
+            decoded.map(|()| documents)
+        };
+        match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(documents)) => documents,
+            Ok(Err(reason)) => {
+                tracing::warn!(reason, "catalog damaged, done without");
+                BTreeMap::new()
+            }
+            // The runtime shuts down.
+            Err(_) => BTreeMap::new(),
+        }
+    }
+
+    /// Reads an object, and says what is wrong with it, as it is read once only.
+    async fn read_object(&self, wanted: &Wanted) -> Result<Document, BucketError> {
+        let object = &wanted.object;
+        let document = if object.size > MAX_DOCUMENT {
+            let (key, size) = (&object.key, object.size);
+            Document::Unusable(format!(
+                "{key}: expected at most {MAX_DOCUMENT} bytes, found {size}"
+            ))
+        } else {
+            let bytes = self.bucket.get(&object.key).await?;
+            if let Some(cache) = &self.cache {
+                cache.put(object, bytes.clone()).await;
+            }
+            wanted.decode(&bytes)
+        };
+        document.log();
+        Ok(document)
+    }
+}
+
+impl Wanted {
+    fn decode(&self, bytes: &[u8]) -> Document {
+        document::decode(self.kind, self.block, &self.object.key, bytes)
+    }
+
+    fn loaded(self, document: Document) -> Loaded {
+        Loaded {
+            object: self.object,
+            document: Ok(document),
+        }
+    }
+}

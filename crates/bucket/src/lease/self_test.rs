@@ -1,0 +1,79 @@
+//! Whether the store does what leases need: some take a conditional put, and do it whatever is there.
+
+use bytes::Bytes;
+use futures::{StreamExt as _, stream};
+
+use super::{
+    Leases,
+    record::{self, ROOT},
+};
+use crate::{Bucket, BucketError};
+
+/// How many try to create one object at once.
+const RACERS: usize = 8;
+
+impl Leases {
+    /// Finds out whether the bucket creates an object once only, asked one after the other and asked at once.
+    ///
+    /// # Errors
+    /// [`BucketError::NotExclusive`] if it does not: then a lease keeps nobody off. Or as the store says, which may be
+    /// that it knows no conditional put.
+    pub async fn self_test(&self) -> Result<(), BucketError> {
+        let bucket = &self.0.bucket;
+        let folder = format!("{ROOT}/self-test/{}", record::token());
+        let (one, many) = (format!("{folder}/one"), format!("{folder}/many"));
+        let tested = async {
+            created_twice(bucket, &one).await?;
+            created_at_once(bucket, &many).await
+        };
+        let tested = tested.await;
+        for key in [one, many] {
+            if let Err(error) = bucket.delete(&key).await {
+                tracing::warn!(%error, "an object of the self-test stays in the bucket");
+            }
+        }
+        tested
+    }
+}
+
+async fn created_twice(bucket: &Bucket, key: &str) -> Result<(), BucketError> {
+    let (first, second) = (Bytes::from_static(b"first"), Bytes::from_static(b"second"));
+    // It may say no where an answer was lost; what counts is what is there.
+    bucket.put_if_absent(key, first.clone()).await?;
+    let again = bucket.put_if_absent(key, second).await?;
+    let found = bucket.get(key).await?;
+    if again || found != first {
+        return Err(not_exclusive(
+            bucket,
+            "it accepts conditional puts (If-None-Match) and ignores them",
+        ));
+    }
+    Ok(())
+}
+
+async fn created_at_once(bucket: &Bucket, key: &str) -> Result<(), BucketError> {
+    let racer = |n: usize| bucket.put_if_absent(key, n.to_string().into());
+    let answers: Vec<_> = stream::iter(0..RACERS)
+        .map(racer)
+        .buffer_unordered(RACERS)
+        .collect()
+        .await;
+    let mut winners = 0;
+    for answer in answers {
+        winners += usize::from(answer?);
+    }
+    if winners > 1 {
+        return Err(not_exclusive(
+            bucket,
+            "of conditional puts (If-None-Match) that come at once, it does several",
+        ));
+    }
+    Ok(())
+}
+
+fn not_exclusive(bucket: &Bucket, found: &'static str) -> BucketError {
+    BucketError::NotExclusive {
+        bucket: bucket.name().to_owned(),
+        found,
+    }
+}
