@@ -217,7 +217,7 @@ fn sink(
     symbols: &Arc<SymbolTable>,
 ) -> Sink {
     Sink::new(match input.format {
-        OutputFormat::Parquet => Format::Parquet(ParquetSink::new(
+        OutputFormat::Parquet => Format::Parquet(Box::new(ParquetSink::new(
             target,
             &input.options,
             limits,
@@ -225,8 +225,12 @@ fn sink(
             Arc::clone(parts),
             Arc::clone(symbols) as Arc<dyn Symbols>,
             inputs.metric_name,
-        )),
-        OutputFormat::Tsdb => Format::Tsdb(TsdbSink::new(target, input.range, Arc::clone(symbols))),
+        ))),
+        OutputFormat::Tsdb => Format::Tsdb(Box::new(TsdbSink::new(
+            target,
+            input.range,
+            Arc::clone(symbols),
+        ))),
     })
 }
 

@@ -23,9 +23,9 @@ pub(crate) struct Sink {
 /// What is written.
 pub(crate) enum Format {
     /// A Parquet block.
-    Parquet(ParquetSink),
+    Parquet(Box<ParquetSink>),
     /// A TSDB block.
-    Tsdb(TsdbSink),
+    Tsdb(Box<TsdbSink>),
 }
 
 impl Sink {

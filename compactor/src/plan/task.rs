@@ -189,7 +189,7 @@ impl Task {
     fn compaction(&self) -> CompactionMeta {
         if let ([only], false) = (self.inputs.as_slice(), self.merges()) {
             return CompactionMeta {
-                sources: duplicates::sources(&only.meta),
+                sources: merged_sources(std::iter::once(&only.meta)),
                 ..only.meta.compaction.clone()
             };
         }
