@@ -4,8 +4,10 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+use anyhow::Context;
 use benches::{Usage, folder, make_blocks, range, setting, size};
-use compactor::{MergeInput, MergeOptions, merge};
+use compactor::{Dedup, MergeInput, MergeOptions, MergeTarget, OutputFormat, merge};
+use model::Resolution;
 
 fn main() -> anyhow::Result<()> {
     let series = setting("VARVE_BENCH_SERIES", 100_000);
@@ -16,15 +18,21 @@ fn main() -> anyhow::Result<()> {
 
     let out = tempfile::tempdir_in(&folder)?;
     let usage = Usage::begin();
-    let merged = merge(
+    let outputs = merge(
         &MergeInput {
             blocks: dirs,
             range: range(blocks),
-            out_dir: out.path().to_path_buf(),
+            outputs: vec![MergeTarget {
+                resolution: Resolution::Raw,
+                dir: out.path().to_path_buf(),
+            }],
+            dedup: Dedup::Exact,
+            format: OutputFormat::Parquet,
             options: MergeOptions::default(),
         },
         &|_| {},
     )?;
+    let merged = outputs.first().context("an output")?;
     println!(
         "merge of {blocks} blocks of {series} series: {}, {} threads, {} MiB read, {} MiB written, \
          {} series, {} samples, {} row groups",

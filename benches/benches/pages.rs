@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use benches::{Usage, cost, folder, make_blocks, range, sample_blocks, setting, size};
-use compactor::{MergeInput, MergeOptions, merge};
-use model::{MatchOp, Matcher, TimeRange};
+use compactor::{Dedup, MergeInput, MergeOptions, MergeTarget, OutputFormat, merge};
+use model::{MatchOp, Matcher, Resolution, TimeRange};
 use parquet_block::{LocalShard, PageOptions, Projection, WriteOptions, chunks_file, labels_file};
 use tsdb::Block;
 
@@ -94,7 +94,12 @@ fn attempt(folder: &Path, source: &Source, write: &WriteOptions) -> anyhow::Resu
         &MergeInput {
             blocks: source.blocks.clone(),
             range: source.range,
-            out_dir: out.path().to_path_buf(),
+            outputs: vec![MergeTarget {
+                resolution: Resolution::Raw,
+                dir: out.path().to_path_buf(),
+            }],
+            dedup: Dedup::Exact,
+            format: OutputFormat::Parquet,
             options: MergeOptions {
                 write: *write,
                 ..MergeOptions::default()

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use benches::{Usage, cost, folder, make_blocks, range, setting, size, some_pod};
-use compactor::{MergeInput, MergeOptions, merge};
-use model::{MatchOp, Matcher, TimeRange};
+use compactor::{Dedup, MergeInput, MergeOptions, MergeTarget, OutputFormat, merge};
+use model::{MatchOp, Matcher, Resolution, TimeRange};
 use parquet_block::{LocalShard, Projection, chunks_file, labels_file};
 use rayon::prelude::*;
 
@@ -43,15 +43,21 @@ fn main() -> anyhow::Result<()> {
 fn convert(folder: &Path, dirs: &[PathBuf], blocks: usize) -> anyhow::Result<tempfile::TempDir> {
     let out = tempfile::tempdir_in(folder)?;
     let usage = Usage::begin();
-    let merged = merge(
+    let outputs = merge(
         &MergeInput {
             blocks: dirs.iter().take(blocks).cloned().collect(),
             range: range(blocks),
-            out_dir: out.path().to_path_buf(),
+            outputs: vec![MergeTarget {
+                resolution: Resolution::Raw,
+                dir: out.path().to_path_buf(),
+            }],
+            dedup: Dedup::Exact,
+            format: OutputFormat::Parquet,
             options: MergeOptions::default(),
         },
         &|_| {},
     )?;
+    let merged = outputs.first().context("an output")?;
     println!(
         "{blocks} blocks to Parquet: {}; {} series, labels {:.2} MB, chunks {:.1} MB",
         usage.end(),

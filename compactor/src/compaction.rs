@@ -4,6 +4,9 @@
 //! download sources → merge → count → upload → read back → meta.json → deletion marks of the sources
 //!                                                             └ from here on the block is there
 //! ```
+//! A task may make several blocks, one for each resolution. The coarsest gets its `meta.json` first, and that in the
+//! sources' own resolution last: until then the sources are there, and what is missing can be made of them.
+//!
 //! A crash before `meta.json` leaves files that no reader takes for a block, and the task is done again; a crash after
 //! it leaves sources that the planner finds covered, and only the marks are made up for.
 
@@ -17,11 +20,12 @@ use std::{
 };
 
 use bucket::Bucket;
-use model::{BlockId, ParquetMeta, Timestamp};
+use model::{BlockId, ParquetMeta, Resolution, Timestamp};
 use service::blocking;
 
 use crate::{
-    CompactError, Config, CoveredBy, Deps, MergeInput, MergeOutput, Task, disk,
+    CompactError, Config, CoveredBy, Deps, MergeInput, MergeOutput, MergeTarget, OutputFormat,
+    Task, disk,
     lease::Until,
     merge,
     metrics::CompactMetrics,
@@ -30,6 +34,9 @@ use crate::{
     snapshot::Blocks,
     verify::{self, Claim},
 };
+
+/// The folder of a task's outputs.
+const OUT: &str = "out";
 
 /// Where Parquet blocks are.
 const PARQUET_ROOT: &str = "parquet";
@@ -46,10 +53,10 @@ pub(crate) struct Compaction<'a> {
 }
 
 /// What a task came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// This Parquet block holds the samples of the inputs.
-    Merged(BlockId),
+    /// These blocks hold the samples of the inputs, the finest resolution first.
+    Merged(Vec<BlockId>),
     /// The inputs hold no sample.
     Empty,
 }
@@ -82,48 +89,84 @@ impl Compaction<'_> {
         blocks: &Blocks,
         dir: &Path,
     ) -> Result<Outcome, CompactError> {
-        let out = dir.join("out");
-        self.make_room(task, dir, &out).await?;
+        let targets: Vec<MergeTarget> = task.outputs.iter().map(|r| target(dir, *r)).collect();
+        self.make_room(task, dir, &targets).await?;
         let inputs = fetch::inputs(task, blocks, self.bucket, dir, self.config).await?;
-        let output = Arc::new(self.merge(task, inputs, out.clone()).await?);
-        if output.stats.num_series == 0 {
+        let outputs = self.merge(task, inputs, targets.clone()).await?;
+        let mut claims = Vec::with_capacity(outputs.len());
+        for (output, target) in outputs.into_iter().zip(targets) {
+            if output.stats.num_series > 0 {
+                claims.push(self.claim(task, output, target).await?);
+            }
+        }
+        if claims.is_empty() {
             return Ok(Outcome::Empty);
         }
-        let ulid = self.new_id();
-        let claim = Claim {
+        verify::local(&claims, &self.deps.pool).await?;
+        if let Err(error) = self.upload(&claims).await {
+            self.take_back(&claims).await;
+            return Err(error);
+        }
+        claims.sort_by_key(|claim| claim.output.resolution);
+        for claim in claims.iter().rev() {
+            self.commit(claim).await?;
+        }
+        let made = claims.iter().map(|claim| claim.block);
+        Ok(Outcome::Merged(made.collect()))
+    }
+
+    /// What is to be true of an output, under a name of its own.
+    async fn claim(
+        &self,
+        task: &Arc<Task>,
+        output: MergeOutput,
+        target: MergeTarget,
+    ) -> Result<Claim, CompactError> {
+        let block = self.new_id();
+        let (dir, names) = (target.dir.clone(), output.files.clone());
+        Ok(Claim {
+            block,
             task: Arc::clone(task),
-            files: {
-                let (out, files) = (out.clone(), output.files.clone());
-                blocking(move || verify::sized(&out, &files)).await?
+            files: blocking(move || verify::sized(&dir, &names)).await?,
+            output: Arc::new(output),
+            dir: target.dir,
+            root: match task.format {
+                OutputFormat::Parquet => format!("{PARQUET_ROOT}/{block}"),
+                OutputFormat::Tsdb => block.to_string(),
             },
-            output,
-            dir: out,
-            root: format!("{PARQUET_ROOT}/{ulid}"),
-        };
-        verify::local(&claim, &self.deps.pool).await?;
-        if let Err(error) = self.upload(&claim).await {
-            // Best effort: what stays is cleaned away once it is old.
+        })
+    }
+
+    /// Deletes what is there of an upload that failed. Best effort: what stays is cleaned away once it is old.
+    async fn take_back(&self, claims: &[Claim]) {
+        for claim in claims {
             for file in &claim.files {
                 let key = format!("{}/{}", claim.root, file.rel_path);
                 if let Err(error) = self.bucket.delete(&key).await {
                     tracing::debug!(key, %error, "file of a failed upload not deleted");
                 }
             }
-            return Err(error);
         }
-        self.commit(&claim, ulid).await?;
-        Ok(Outcome::Merged(ulid))
     }
 
     /// Makes the folders, and sees that there is room.
-    async fn make_room(&self, task: &Task, dir: &Path, out: &Path) -> Result<(), CompactError> {
-        let (dir, out, needed) = (dir.to_owned(), out.to_owned(), task.disk_bytes);
+    async fn make_room(
+        &self,
+        task: &Task,
+        dir: &Path,
+        targets: &[MergeTarget],
+    ) -> Result<(), CompactError> {
+        let (dir, targets, needed) = (dir.to_owned(), targets.to_vec(), task.disk_bytes);
         blocking(move || {
+            let out = dir.join(OUT);
             match fs::remove_dir_all(&out) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(CompactError::io(&out)(error));
                 }
-                _ => fs::create_dir_all(&out).map_err(CompactError::io(&out))?,
+                _ => {}
+            }
+            for target in &targets {
+                fs::create_dir_all(&target.dir).map_err(CompactError::io(&target.dir))?;
             }
             disk::check(&dir, needed)
         })
@@ -134,12 +177,14 @@ impl Compaction<'_> {
         &self,
         task: &Task,
         blocks: Vec<PathBuf>,
-        out_dir: PathBuf,
-    ) -> Result<MergeOutput, CompactError> {
+        outputs: Vec<MergeTarget>,
+    ) -> Result<Vec<MergeOutput>, CompactError> {
         let input = MergeInput {
             blocks,
             range: task.range(),
-            out_dir,
+            outputs,
+            dedup: task.dedup,
+            format: task.format,
             options: self.config.merge.clone(),
         };
         let series_merged = self.metrics.series_merged.clone();
@@ -152,23 +197,27 @@ impl Compaction<'_> {
         Ok(self.deps.pool.run(merge).await?)
     }
 
-    async fn upload(&self, claim: &Claim) -> Result<(), CompactError> {
-        for file in &claim.files {
-            let key = format!("{}/{}", claim.root, file.rel_path);
-            let path = claim.dir.join(&file.rel_path);
-            self.bucket.upload(&key, &path).await?;
+    async fn upload(&self, claims: &[Claim]) -> Result<(), CompactError> {
+        for claim in claims {
+            for file in &claim.files {
+                let key = format!("{}/{}", claim.root, file.rel_path);
+                let path = claim.dir.join(&file.rel_path);
+                self.bucket.upload(&key, &path).await?;
+            }
+            verify::uploaded(claim, self.bucket, &self.deps.pool).await?;
         }
-        verify::uploaded(claim, self.bucket, &self.deps.pool).await
+        Ok(())
     }
 
-    async fn commit(&self, claim: &Claim, ulid: BlockId) -> Result<(), CompactError> {
+    async fn commit(&self, claim: &Claim) -> Result<(), CompactError> {
+        let shards = claim.output.shards.clone();
         let meta = claim.task.meta(Made {
-            ulid,
+            ulid: claim.block,
+            resolution: claim.output.resolution,
             stats: claim.output.stats,
-            parquet: ParquetMeta {
-                version: 1,
-                shards: claim.output.shards.clone(),
-            },
+            index_stats: claim.output.index_stats,
+            parquet: (claim.task.format == OutputFormat::Parquet)
+                .then_some(ParquetMeta { version: 1, shards }),
             files: claim.files.clone(),
             now: Timestamp(self.deps.clock.now_ms()),
         });
@@ -181,23 +230,32 @@ impl Compaction<'_> {
         Ok(())
     }
 
-    /// Marks the inputs of a task that is committed.
+    /// Marks the inputs of a task that is committed, if what was made takes their place.
     ///
     /// # Errors
     /// At the first mark that cannot be made; the planner will find the rest covered.
     pub(crate) async fn mark_inputs(
         &self,
         task: &Task,
-        outcome: Outcome,
+        outcome: &Outcome,
         blocks: &Blocks,
     ) -> Result<(), CompactError> {
+        if !task.merges() {
+            return Ok(());
+        }
         for input in &task.inputs {
             let id = input.meta.ulid;
-            let details = match outcome {
-                Outcome::Merged(into) => CoveredBy::Parquet(into).to_string(),
-                Outcome::Empty if input.meta.stats.num_samples == 0 => "empty block".to_owned(),
+            let details = match (outcome, task.format) {
+                (Outcome::Merged(into), format) => match (into.first(), format) {
+                    (Some(into), OutputFormat::Parquet) => CoveredBy::Parquet(*into).to_string(),
+                    (Some(into), OutputFormat::Tsdb) => CoveredBy::Block(*into).to_string(),
+                    (None, _) => continue,
+                },
+                (Outcome::Empty, _) if input.meta.stats.num_samples == 0 => {
+                    "empty block".to_owned()
+                }
                 // It says that it has samples, so somebody should look at it.
-                Outcome::Empty => continue,
+                (Outcome::Empty, _) => continue,
             };
             self.mark(id, &details, blocks).await?;
         }
@@ -231,6 +289,14 @@ impl Compaction<'_> {
         let random = || u128::from(RandomState::new().hash_one(0));
         let now = Timestamp(self.deps.clock.now_ms());
         BlockId::new(now, random() << 64 | random())
+    }
+}
+
+/// Where an output is made.
+fn target(dir: &Path, resolution: Resolution) -> MergeTarget {
+    MergeTarget {
+        resolution,
+        dir: dir.join(OUT).join(resolution.millis().to_string()),
     }
 }
 

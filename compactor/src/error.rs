@@ -84,6 +84,9 @@ pub enum CompactError {
     /// The output cannot be read back.
     #[error("reading back: {0}")]
     ReadBack(#[from] parquet_block::Error),
+    /// A TSDB block of the output cannot be read back.
+    #[error("reading back: {0}")]
+    ReadBlockBack(#[from] tsdb::Error),
     /// The output does not hold what the sources hold.
     #[error("output of {what}: expected {expected}, found {found}")]
     Output {
@@ -143,13 +146,25 @@ impl CompactError {
             MergeError::Block {
                 source: tsdb::Error::Io { .. },
                 ..
+            }
+            | MergeError::Parquet {
+                source: parquet_block::Error::Io { .. },
+                ..
             } => return None,
-            MergeError::Block { dir, .. }
+            // Of two that contradict one another the later one steps back.
+            MergeError::Overlap { other: dir, .. }
+            | MergeError::Block { dir, .. }
+            | MergeError::Parquet { dir, .. }
             | MergeError::Chunk { dir, .. }
+            | MergeError::Downsample { dir, .. }
             | MergeError::Symbol { dir, .. }
             | MergeError::Order { dir, .. }
-            | MergeError::Outside { dir, .. } => dir,
-            MergeError::Write(_) | MergeError::Io { .. } => return None,
+            | MergeError::Outside { dir, .. }
+            | MergeError::Resolution { dir, .. } => dir,
+            MergeError::Finer { .. }
+            | MergeError::Write(_)
+            | MergeError::WriteBlock(_)
+            | MergeError::Io { .. } => return None,
         };
         dir.file_name()?.to_str()?.parse().ok()
     }
@@ -169,6 +184,9 @@ impl CompactError {
                             ..
                         }
                 ),
+                MergeError::Parquet { source, .. } => {
+                    matches!(source, parquet_block::Error::Corrupt { .. })
+                }
                 MergeError::Chunk { source, .. } => matches!(source, ChunkError::Corrupt { .. }),
                 MergeError::Symbol { .. }
                 | MergeError::Order { .. }

@@ -29,7 +29,10 @@ pub use crate::{
     downsample::{DownsampleError, Downsampler},
     error::CompactError,
     group::GroupKey,
-    merge::{MergeError, MergeInput, MergeOptions, MergeOutput, merge, penalty as deduplicate},
+    merge::{
+        MergeError, MergeInput, MergeOptions, MergeOutput, MergeTarget, merge,
+        penalty as deduplicate,
+    },
     output::{Dedup, OutputFormat},
     plan::{
         Candidate, Covered, CoveredBy, Downsampling, Expired, GoDuration, Left, LeftReason, Plan,

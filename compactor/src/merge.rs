@@ -1,57 +1,79 @@
-//! Merges TSDB blocks into one Parquet block, in parallel and in bounded memory.
+//! Merges blocks of one resolution into one, and into coarser ones in the same pass, in parallel and in bounded memory.
 //!
 //! ```text
 //! open inputs ─▶ one symbol table ─▶ cut the key space into spans
 //!                                            │ a window of spans at a time, in parallel
 //!                                            ▼
-//!                     k-way merge of each span, chunks arranged into slices
-//!                                            │ in order
+//!                     k-way merge of each span, chunks arranged, downsampled
+//!                                            │ in order, for each output
 //!                                            ▼
 //!                     row group, until it holds enough ─▶ encoded while the next window merges
 //!                                            │ in order
 //!                                            ▼
-//!                                  0.labels.parquet, 0.chunks.parquet
+//!                                  0.labels.parquet, 0.chunks.parquet; or index, chunks/000001
 //! ```
-//! Where row groups end depends on the rows alone, so the output does not depend on the number of
-//! threads.
+//! Where row groups and shards end depends on the rows alone, so the output does not depend on the number of
+//! threads. Inputs are of either format, and so are outputs.
 
 mod arrange;
 mod deleted;
+mod error;
 mod input;
+mod key;
+mod limits;
 mod penalty;
+mod rows;
+mod shards;
+mod sink;
 mod span;
 mod symbols;
+#[cfg(test)]
+mod tests;
 
-use std::{
-    fs::File,
-    io::{self, BufWriter},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
-use model::{BlockStats, ParquetShard, TimeRange, Timestamp};
-use parquet_block::{
-    EncodedRowGroup, RowGroupBuilder, ShardSchema, ShardWriter, Slices, Symbols, WriteOptions,
-};
+use model::{BlockStats, IndexStats, ParquetShard, Resolution, TimeRange, Timestamp};
+use parquet_block::{Slices, Symbols, WriteOptions};
 use rayon::prelude::*;
 
-pub use self::penalty::penalty;
+pub use self::{error::MergeError, penalty::penalty};
 use self::{
-    input::Input,
-    span::{Counts, Rows},
+    input::Inputs,
+    key::Order,
+    limits::Limits,
+    rows::{Layout, Rows},
+    shards::Part,
+    sink::{Format, ParquetSink, Sink, TsdbSink},
+    span::Recipe,
+    symbols::SymbolTable,
 };
+use crate::{Dedup, Downsampler, OutputFormat};
 
 /// What to merge, and into what.
 #[derive(Clone, Debug)]
 pub struct MergeInput {
-    /// Local TSDB blocks; of equal timestamps the sample of the earlier block counts.
+    /// Folders of blocks, all of one resolution. Their `meta.json` tell the format, which may differ. Of equal
+    /// timestamps the sample of the earlier block counts.
     pub blocks: Vec<PathBuf>,
     /// The times that the output covers, both ends included; no sample lies outside.
     pub range: TimeRange,
-    /// An existing folder for the output's files.
-    pub out_dir: PathBuf,
+    /// What to make; each of another resolution, none finer than the blocks.
+    pub outputs: Vec<MergeTarget>,
+    /// What is made of samples that several blocks hold.
+    pub dedup: Dedup,
+    /// The format of what is made.
+    pub format: OutputFormat,
     /// How to write.
     pub options: MergeOptions,
+}
+
+/// One output of a merge.
+#[derive(Clone, Debug)]
+pub struct MergeTarget {
+    /// That of the blocks: they are merged. A coarser one: they are downsampled, too.
+    pub resolution: Resolution,
+    /// An existing folder for the output's files.
+    pub dir: PathBuf,
 }
 
 /// How a merge writes, and what it may take.
@@ -61,81 +83,31 @@ pub struct MergeOptions {
     pub write: WriteOptions,
     /// Most rows of a row group.
     pub row_group_rows: usize,
+    /// Rows after which a shard is followed by another, at the end of a row group. A reader holds the footer of a
+    /// shard whole, and that grows with its row groups.
+    pub shard_rows: usize,
+    /// Bytes of chunks after which a shard is followed by another: an object store takes an object in ten thousand
+    /// parts at most.
+    pub shard_bytes: usize,
+    /// Most label names of a shard, of which each is a column.
+    pub shard_columns: usize,
     /// Bytes of memory that the merge aims to stay within, symbols apart.
     pub memory_budget: u64,
 }
 
-/// What a merge has written; nothing, if no sample was left.
+/// What a merge has written of one output; nothing, if no sample was left.
 #[derive(Clone, Debug, Default)]
 pub struct MergeOutput {
-    /// The shards, for `meta.json`.
+    /// The resolution.
+    pub resolution: Resolution,
+    /// The shards, for `meta.json`; none of a TSDB block.
     pub shards: Vec<ParquetShard>,
     /// Counts, for `meta.json`.
     pub stats: BlockStats,
-    /// The files in `out_dir`, in the order in which they should be uploaded.
+    /// The longest series and chunk of a TSDB block, for `meta.json`.
+    pub index_stats: IndexStats,
+    /// The files in the target's folder, in the order in which they should be uploaded.
     pub files: Vec<String>,
-}
-
-/// A merge that cannot be done.
-#[derive(Debug, thiserror::Error)]
-pub enum MergeError {
-    /// A source block cannot be read.
-    #[error("block {}: {source}", dir.display())]
-    Block {
-        /// The block's folder.
-        dir: PathBuf,
-        /// What is wrong, and where.
-        source: tsdb::Error,
-    },
-    /// A chunk of a source block does not decode.
-    #[error("block {}: {source}", dir.display())]
-    Chunk {
-        /// The block's folder.
-        dir: PathBuf,
-        /// What is wrong.
-        source: tsdb::ChunkError,
-    },
-    /// A series names a symbol that the block does not have.
-    #[error("block {}: index: symbol {found}, the table has {symbols}", dir.display())]
-    Symbol {
-        /// The block's folder.
-        dir: PathBuf,
-        /// The reference in the series.
-        found: u32,
-        /// How many symbols there are.
-        symbols: usize,
-    },
-    /// The series of a block are not in order, or one occurs twice.
-    #[error("block {}: index: series {series} is not after the one before it", dir.display())]
-    Order {
-        /// The block's folder.
-        dir: PathBuf,
-        /// The reference of the second series.
-        series: u32,
-    },
-    /// A block holds samples outside of the times that its `meta.json` states.
-    #[error("block {}: chunk from {min} to {max} ms lies outside of {} to {} ms", dir.display(), range.min, range.max)]
-    Outside {
-        /// The block's folder.
-        dir: PathBuf,
-        /// First sample.
-        min: Timestamp,
-        /// Last sample.
-        max: Timestamp,
-        /// The times of the output.
-        range: TimeRange,
-    },
-    /// The output cannot be written.
-    #[error("writing parquet: {0}")]
-    Write(#[from] parquet_block::Error),
-    /// A file of the output cannot be made.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
 }
 
 impl Default for MergeOptions {
@@ -143,177 +115,138 @@ impl Default for MergeOptions {
         Self {
             write: WriteOptions::default(),
             row_group_rows: 128 << 10,
+            shard_rows: 16 << 20,
+            shard_bytes: 32 << 30,
+            shard_columns: 2000,
             memory_budget: 256 << 20,
         }
     }
 }
 
-impl MergeError {
-    fn block(dir: &Path, source: tsdb::Error) -> Self {
-        Self::Block {
-            dir: dir.to_path_buf(),
-            source,
-        }
-    }
-
-    fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
-        |source| Self::Io {
-            path: path.to_path_buf(),
-            source,
-        }
-    }
-}
-
-/// Merges, on the current rayon pool; `progress` is told how many input series are done.
+/// Merges, on the current rayon pool; `progress` is told how many input series are done. The outputs are those of
+/// `input`, in its order.
 ///
 /// # Errors
 /// When an input cannot be read, which the error names, or the output cannot be written.
 pub fn merge(
     input: &MergeInput,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<MergeOutput, MergeError> {
-    let (inputs, table) = Input::open_all(&input.blocks)?;
-    let end = Timestamp(input.range.max.0.saturating_add(1));
-    let width = Slices::default_duration(input.range);
-    let slices = Slices::new(input.range.min, end, width);
-    let schema = ShardSchema::new(label_names(&inputs), slices);
-    let out = Output::create(input, &schema)?;
-    run(
-        input,
-        &inputs,
-        &(Arc::new(table) as Arc<dyn Symbols>),
-        &schema,
-        out,
-        progress,
-    )
-}
-
-/// The names of labels in any of the inputs, sorted.
-fn label_names(inputs: &[Input]) -> Vec<String> {
-    let mut names: Vec<String> = inputs
-        .iter()
-        .flat_map(|i| i.block.label_names().map(str::to_owned))
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+) -> Result<Vec<MergeOutput>, MergeError> {
+    let mut inputs = Inputs::open(&input.blocks, Order::of(input.format))?;
+    let finer = |target: &&MergeTarget| target.resolution < inputs.resolution;
+    if let Some(target) = input.outputs.iter().find(finer) {
+        return Err(MergeError::Finer {
+            output: target.resolution,
+            inputs: inputs.resolution,
+        });
+    }
+    let parts: Arc<[Part]> = match input.format {
+        OutputFormat::Parquet => shards::parts(&inputs, input.options.shard_columns)?.into(),
+        OutputFormat::Tsdb => Arc::new([]),
+    };
+    let symbols = Arc::new(std::mem::take(&mut inputs.symbols));
+    let resolutions: Vec<Resolution> = input.outputs.iter().map(|o| o.resolution).collect();
+    let limits = Limits::of(
+        &input.options,
+        &inputs.all,
+        &resolutions,
+        rayon::current_num_threads(),
+    );
+    let sinks = input.outputs.iter();
+    let sinks = sinks.map(|target| sink(input, target, &inputs, &limits, &parts, &symbols));
+    let recipe = Recipe {
+        inputs: &inputs,
+        range: input.range,
+        dedup: input.dedup,
+        slices: slices(input, inputs.resolution),
+        outputs: resolutions
+            .iter()
+            .map(|resolution| (*resolution, layout(input, *resolution)))
+            .collect(),
+    };
+    run(&recipe, sinks.collect(), &limits, &parts, progress)
 }
 
 fn run(
-    input: &MergeInput,
-    inputs: &[Input],
-    symbols: &Arc<dyn Symbols>,
-    schema: &ShardSchema,
-    mut out: Output,
+    recipe: &Recipe<'_>,
+    mut sinks: Vec<Sink>,
+    limits: &Limits,
+    parts: &[Part],
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<MergeOutput, MergeError> {
-    let threads = rayon::current_num_threads();
-    let limits = Limits::of(&input.options, inputs, threads);
-    let spans = span::cut(inputs, limits.span_series)?;
-    let mut counts = Counts::default();
-    let mut full: Option<RowGroupBuilder> = None;
-    let row_group = || RowGroupBuilder::new(schema, Arc::clone(symbols), &input.options.write);
-    let mut filling = row_group();
-    for window in spans.chunks(threads * 2) {
-        // The last full row group is encoded while the next spans are merged.
-        let (encoded, merged) = rayon::join(
-            || full.take().map(RowGroupBuilder::encode).transpose(),
-            || -> Result<Vec<Rows>, MergeError> {
-                let merge = |span| span::merge(inputs, span, schema.slices(), input.range);
-                window.par_iter().map(merge).collect()
+) -> Result<Vec<MergeOutput>, MergeError> {
+    let spans = span::cut(&recipe.inputs.all, limits.span_series, parts)?;
+    for window in spans.chunks(rayon::current_num_threads() * 2) {
+        // What is full of the rows before is written while the next spans are merged.
+        let (worked, merged) = rayon::join(
+            || sinks.par_iter_mut().try_for_each(Sink::work),
+            || {
+                let merged = window
+                    .par_iter()
+                    .map_init(Downsampler::default, |downsampler, span| {
+                        span::merge(recipe, span, downsampler)
+                    });
+                merged.collect::<Result<Vec<Vec<Rows>>, MergeError>>()
             },
         );
-        out.append(encoded?)?;
+        worked?;
+        let mut of_sinks: Vec<Vec<Rows>> = sinks.iter().map(|_| Vec::new()).collect();
         for rows in merged? {
-            counts.add(rows.counts);
-            for (labels, values) in rows.iter() {
-                filling.push(labels, &values)?;
-                if filling.rows() >= limits.row_group_rows
-                    || filling.bytes() >= limits.row_group_bytes
-                {
-                    let before = full.replace(std::mem::replace(&mut filling, row_group()));
-                    out.append(before.map(RowGroupBuilder::encode).transpose()?)?;
-                }
+            for (of_sink, rows) in of_sinks.iter_mut().zip(rows) {
+                of_sink.push(rows);
             }
         }
-        let done: usize = window.iter().flatten().map(|refs| refs.len()).sum();
+        sinks
+            .par_iter_mut()
+            .zip(of_sinks)
+            .try_for_each(|(sink, rows)| {
+                let mut rows = rows.into_iter().zip(window);
+                rows.try_for_each(|(rows, span)| sink.take(rows, span.part))
+            })?;
+        let done: usize = window.iter().map(span::Span::len).sum();
         progress(u64::try_from(done).unwrap_or(u64::MAX));
     }
-    out.append(full.map(RowGroupBuilder::encode).transpose()?)?;
-    if filling.rows() > 0 {
-        out.append(Some(filling.encode()?))?;
-    }
-    out.finish(counts)
+    sinks.into_par_iter().map(Sink::finish).collect()
 }
 
-/// How the memory budget is spent.
-struct Limits {
-    /// Input series of one span.
-    span_series: usize,
-    row_group_rows: usize,
-    row_group_bytes: usize,
+fn sink(
+    input: &MergeInput,
+    target: &MergeTarget,
+    inputs: &Inputs,
+    limits: &Limits,
+    parts: &Arc<[Part]>,
+    symbols: &Arc<SymbolTable>,
+) -> Sink {
+    Sink::new(match input.format {
+        OutputFormat::Parquet => Format::Parquet(Box::new(ParquetSink::new(
+            target,
+            &input.options,
+            limits,
+            slices(input, target.resolution),
+            Arc::clone(parts),
+            Arc::clone(symbols) as Arc<dyn Symbols>,
+            inputs.metric_name,
+        ))),
+        OutputFormat::Tsdb => Format::Tsdb(Box::new(TsdbSink::new(
+            target,
+            input.range,
+            Arc::clone(symbols),
+        ))),
+    })
 }
 
-impl Limits {
-    /// An eighth of the budget for a row group (three exist at once: filling, being encoded,
-    /// encoded), a sixteenth for the spans that are merged at once.
-    fn of(options: &MergeOptions, inputs: &[Input], threads: usize) -> Self {
-        let budget = usize::try_from(options.memory_budget).unwrap_or(usize::MAX);
-        let series: usize = inputs.iter().map(|i| i.refs.len()).sum();
-        let bytes: u64 = inputs.iter().map(|i| i.block.chunk_bytes()).sum();
-        let per_series = usize::try_from(bytes).unwrap_or(usize::MAX) / series.max(1) + 64;
-        Self {
-            span_series: (budget / 16 / (threads * 2) / per_series).clamp(256, 32 << 10),
-            row_group_rows: options.row_group_rows,
-            row_group_bytes: budget / 8,
-        }
-    }
+/// The slices that chunks of a resolution are put into.
+fn slices(input: &MergeInput, resolution: Resolution) -> Slices {
+    let end = Timestamp(input.range.max.0.saturating_add(1));
+    let duration = match input.format {
+        OutputFormat::Parquet => Slices::duration_at(resolution, input.range),
+        OutputFormat::Tsdb => i64::MAX,
+    };
+    Slices::new(input.range.min, end, duration)
 }
 
-/// The two files of the only shard.
-struct Output {
-    writer: ShardWriter<BufWriter<File>, BufWriter<File>>,
-    files: [String; 2],
-}
-
-impl Output {
-    fn create(input: &MergeInput, schema: &ShardSchema) -> Result<Self, MergeError> {
-        let files = [parquet_block::labels_file(0), parquet_block::chunks_file(0)];
-        let create = |name: &String| {
-            let path = input.out_dir.join(name);
-            let file = File::create(&path).map_err(MergeError::io(&path))?;
-            Ok::<_, MergeError>(BufWriter::with_capacity(1 << 20, file))
-        };
-        let [labels, chunks] = &files;
-        let (labels, chunks) = (create(labels)?, create(chunks)?);
-        let writer = ShardWriter::create(labels, chunks, schema)?;
-        Ok(Self { writer, files })
-    }
-
-    fn append(&mut self, row_group: Option<EncodedRowGroup>) -> Result<(), MergeError> {
-        match row_group {
-            Some(row_group) => Ok(self.writer.append(row_group)?),
-            None => Ok(()),
-        }
-    }
-
-    fn finish(self, counts: Counts) -> Result<MergeOutput, MergeError> {
-        // A file of no rows cannot be read by everyone, so none is left.
-        if counts.series == 0 {
-            return Ok(MergeOutput::default());
-        }
-        let shard = self.writer.finish()?;
-        Ok(MergeOutput {
-            shards: vec![shard],
-            stats: BlockStats {
-                num_samples: counts.float_samples + counts.histogram_samples,
-                num_float_samples: counts.float_samples,
-                num_histogram_samples: counts.histogram_samples,
-                num_series: counts.series,
-                num_chunks: counts.chunks,
-                num_tombstones: 0,
-            },
-            files: self.files.to_vec(),
-        })
+fn layout(input: &MergeInput, resolution: Resolution) -> Layout {
+    match input.format {
+        OutputFormat::Parquet => Layout::in_slices(resolution, slices(input, resolution)),
+        OutputFormat::Tsdb => Layout::Whole,
     }
 }

@@ -29,7 +29,7 @@ static EVER: Until = Until::ever();
 /// What was done.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// Tasks that were done, with the Parquet block that each made.
+    /// Tasks that were done, with the blocks that each made.
     pub merged: Vec<(String, Outcome)>,
     /// Blocks that were marked because another block holds their samples, sources of merges apart.
     pub covered: Vec<BlockId>,
@@ -106,7 +106,7 @@ pub async fn run_task(
         let (blocks, task) = compactor.find(id).await?;
         let (task, compaction) = (Arc::new(task), compactor.compaction(&until));
         let outcome = compaction.run(&task, &blocks).await?;
-        compaction.mark_inputs(&task, outcome, &blocks).await?;
+        compaction.mark_inputs(&task, &outcome, &blocks).await?;
         Ok(outcome)
     };
     held.during(work).await?
@@ -346,9 +346,9 @@ impl Compactor {
         let took = self.deps.clock.now_ms().saturating_sub(begun);
         self.metrics.by.completed(task, duration(took));
         tracing::info!(task = task.id, ?outcome, "done");
-        summary.merged.push((task.id.clone(), outcome));
+        summary.merged.push((task.id.clone(), outcome.clone()));
         let compaction = self.compaction(until);
-        compaction.mark_inputs(task, outcome, blocks).await
+        compaction.mark_inputs(task, &outcome, blocks).await
     }
 
     /// Plays through what is to be done until nothing is left.

@@ -19,8 +19,8 @@ use std::{
 use bucket::Bucket;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use model::FileMeta;
-use parquet_block::{Footer, FooterRead, Shard, chunks_file, labels_file};
+use model::{BlockId, FileMeta};
+use parquet_block::{Contents, Footer, FooterRead, Shard, labels_file};
 use service::{CpuPool, blocking};
 
 use crate::{CompactError, MergeOutput, Task};
@@ -35,6 +35,8 @@ const TAIL: u64 = 256 << 10;
 /// What is to be verified.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
+    /// The output's name.
+    pub(crate) block: BlockId,
     /// The task.
     pub(crate) task: Arc<Task>,
     /// What the merge says it has written.
@@ -47,13 +49,13 @@ pub(crate) struct Claim {
     pub(crate) files: Vec<FileMeta>,
 }
 
-/// Reads the output here as a reader would, and counts.
+/// Reads the outputs of a task here as a reader would, and counts.
 ///
 /// # Errors
-/// When it is not what the merge says, or holds less than the sources do.
-pub(crate) async fn local(claim: &Claim, pool: &CpuPool) -> Result<(), CompactError> {
-    let claim = claim.clone();
-    pool.run(move || counted::check(&claim)).await
+/// When one is not what the merge says, or holds less than the sources do, or they contradict one another.
+pub(crate) async fn local(claims: &[Claim], pool: &CpuPool) -> Result<(), CompactError> {
+    let claims = claims.to_vec();
+    pool.run(move || counted::check(&claims)).await
 }
 
 /// Reads the output back from the bucket.
@@ -83,7 +85,8 @@ pub(crate) async fn uploaded(
     for (number, expected) in claim.output.shards.iter().enumerate() {
         let number = u32::try_from(number).unwrap_or(u32::MAX);
         let labels = footer(claim, &labels_file(number), bucket, pool).await?;
-        let chunks = footer(claim, &chunks_file(number), bucket, pool).await?;
+        let contents = Contents::of(claim.output.resolution);
+        let chunks = footer(claim, &contents.file(number), bucket, pool).await?;
         let shard = Shard::open(labels, chunks)?;
         let rows: u64 = (0..shard.row_groups())
             .map(|g| u64::from(shard.rows(g)))

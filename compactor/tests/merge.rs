@@ -11,8 +11,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use compactor::{MergeInput, MergeOptions, MergeOutput, merge};
-use model::{BlockMeta, Labels, METRIC_NAME, TimeRange, Timestamp};
+use compactor::{Dedup, MergeInput, MergeOptions, MergeOutput, MergeTarget, OutputFormat, merge};
+use model::{BlockMeta, Labels, METRIC_NAME, Resolution, TimeRange, Timestamp};
 use parquet_block::{LocalShard, chunks_file, labels_file};
 use proptest::prelude::*;
 use tsdb::{BlockWriter, Chunk, Encoding, Floats, decode_xor, encode_xor};
@@ -130,16 +130,19 @@ proptest! {
 
         let out_dir = dir.path().join("out");
         std::fs::create_dir(&out_dir).unwrap();
-        let output = merge(
+        let outputs = merge(
             &MergeInput {
                 blocks,
                 range: TimeRange::new(0, END - 1),
-                out_dir: out_dir.clone(),
+                outputs: vec![MergeTarget { resolution: Resolution::Raw, dir: out_dir.clone() }],
+                dedup: Dedup::Exact,
+                format: OutputFormat::Parquet,
                 options: MergeOptions { row_group_rows, ..MergeOptions::default() },
             },
             &|_| {},
         ).unwrap();
-        let merged = rows(&out_dir, &output);
+        let output = &outputs[0];
+        let merged = rows(&out_dir, output);
         prop_assert_eq!(output.stats.num_series, expected.len() as u64);
         prop_assert_eq!(merged.len(), expected.len());
         let mut counted = (0, 0);

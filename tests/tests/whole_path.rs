@@ -35,14 +35,11 @@ async fn world() -> anyhow::Result<(World, Truth)> {
 }
 
 fn merged(summary: &compactor::Summary) -> Vec<model::BlockId> {
-    let outcomes = summary
-        .merged
-        .iter()
-        .filter_map(|(_, outcome)| match outcome {
-            Outcome::Merged(id) => Some(*id),
-            Outcome::Empty => None,
-        });
-    outcomes.collect()
+    let outcomes = summary.merged.iter().map(|(_, outcome)| match outcome {
+        Outcome::Merged(ids) => ids.clone(),
+        Outcome::Empty => Vec::new(),
+    });
+    outcomes.flatten().collect()
 }
 
 fn count(requests: &[tests::Request], operation: Operation) -> usize {

@@ -8,6 +8,7 @@ use std::{
 use bucket::{BlockView, Bucket};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use model::BlockMeta;
+use parquet_block::{Contents, labels_file};
 use service::blocking;
 
 use crate::{CompactError, Config, Task, snapshot::Blocks};
@@ -56,22 +57,27 @@ pub(super) async fn inputs(
 
 /// Makes the block's folder, with its `meta.json`.
 fn prepare(dir: &Path, meta: &[u8]) -> Result<(), CompactError> {
+    // A Parquet block needs none, and it does no harm there.
     let chunks = dir.join("chunks");
     fs::create_dir_all(&chunks).map_err(CompactError::io(&chunks))?;
     let path = dir.join(BlockMeta::FILE);
     fs::write(&path, meta).map_err(CompactError::io(&path))
 }
 
-/// The files that make up a TSDB block. Marks and what is none of its own are left.
+/// The files that make up a block. Marks and what is none of its own are left.
 ///
 /// # Errors
 /// When they are not those that its `meta.json` states.
 pub(super) fn files(view: &BlockView, to: &Path) -> Result<Vec<Wanted>, CompactError> {
     let objects = &view.objects;
-    if !objects.files.contains_key("index") {
+    let needed = needed(view);
+    if let Some(missing) = needed
+        .iter()
+        .find(|name| !objects.files.contains_key(*name))
+    {
         return Err(CompactError::Block {
             block: objects.id,
-            reason: "expected an index, found none".to_owned(),
+            reason: format!("expected {missing}, found none"),
         });
     }
     // What was uploaded together is still there as it was, where the block says what that was.
@@ -87,13 +93,11 @@ pub(super) fn files(view: &BlockView, to: &Path) -> Result<Vec<Wanted>, CompactE
             });
         }
     }
-    let is_segment = |name: &str| {
-        let number = name.strip_prefix("chunks/");
-        number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
-    };
+    let is_tsdb = view.meta.parquet.is_none();
     let files = objects.files.iter();
-    let files =
-        files.filter(|(name, _)| *name == "index" || *name == "tombstones" || is_segment(name));
+    let files = files.filter(|(name, _)| {
+        needed.contains(name) || (is_tsdb && (*name == "tombstones" || is_segment(name)))
+    });
     Ok(files
         .map(|(name, object)| Wanted {
             key: object.key.clone(),
@@ -101,6 +105,22 @@ pub(super) fn files(view: &BlockView, to: &Path) -> Result<Vec<Wanted>, CompactE
             size: object.size,
         })
         .collect())
+}
+
+/// The files that a block cannot be without.
+fn needed(view: &BlockView) -> Vec<String> {
+    let Some(parquet) = &view.meta.parquet else {
+        return vec!["index".to_owned()];
+    };
+    let numbers = 0..u32::try_from(parquet.shards.len()).unwrap_or(u32::MAX);
+    let contents = Contents::of(view.meta.resolution());
+    let files = numbers.flat_map(|number| [labels_file(number), contents.file(number)]);
+    files.collect()
+}
+
+fn is_segment(name: &str) -> bool {
+    let number = name.strip_prefix("chunks/");
+    number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
 async fn fetch(bucket: &Bucket, file: Wanted) -> Result<(), CompactError> {

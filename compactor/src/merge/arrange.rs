@@ -1,24 +1,44 @@
 //! The chunks of one series from all inputs, made to fit the slices of the output.
 
-use model::Timestamp;
+use model::{TimeRange, Timestamp};
 use parquet_block::Slices;
 use tsdb::{Chunk, ChunkError, reencode};
+
+use super::penalty;
+use crate::Dedup;
 
 /// A chunk and the input that it comes from; of equal timestamps the lower input's sample counts.
 pub(crate) type Sourced = (usize, Chunk);
 
-/// Chunks in order of time, none overlapping another, none across the border of two slices.
+/// Why chunks cannot be arranged.
+#[derive(Debug)]
+pub(crate) enum ArrangeError {
+    /// A chunk that must be re-encoded does not decode.
+    Chunk(ChunkError),
+    /// Two inputs hold different aggregates of the same time.
+    Overlap([(usize, TimeRange); 2]),
+}
+
+/// Raw chunks in order of time, none overlapping another, none across the border of two slices.
 ///
 /// A chunk that is so already is passed on as it is; the same chunk from several inputs is passed
-/// on once; only what overlaps or straddles is decoded and encoded again.
+/// on once; only what overlaps or straddles is decoded and encoded again. What becomes of samples
+/// that overlap is for `dedup` to say.
 ///
 /// # Errors
 /// When a chunk that must be re-encoded does not decode.
-pub(crate) fn arrange(
+pub(crate) fn arrange_raw(
     chunks: &mut Vec<Sourced>,
+    dedup: Dedup,
     slices: &Slices,
     out: &mut Vec<Chunk>,
-) -> Result<(), ChunkError> {
+) -> Result<(), ArrangeError> {
+    if dedup == Dedup::Penalty {
+        let mut merged = Vec::new();
+        penalty(chunks, &mut merged).map_err(ArrangeError::Chunk)?;
+        // They overlap no more, but may straddle.
+        chunks.extend(merged.into_iter().map(|chunk| (0, chunk)));
+    }
     chunks.sort_by_key(|(_, chunk)| chunk.min);
     let mut run: Vec<Sourced> = Vec::new();
     let mut run_max = Timestamp::MIN;
@@ -40,7 +60,7 @@ fn finish_run(
     run: &mut Vec<Sourced>,
     slices: &Slices,
     out: &mut Vec<Chunk>,
-) -> Result<(), ChunkError> {
+) -> Result<(), ArrangeError> {
     let fits = |chunk: &Chunk| slices.index_of(chunk.min) == slices.index_of(chunk.max);
     if run.len() == 1 && run.iter().all(|(_, chunk)| fits(chunk)) {
         out.extend(run.drain(..).map(|(_, chunk)| chunk));
@@ -50,7 +70,39 @@ fn finish_run(
     let boundaries: Vec<Timestamp> = (1..slices.count()).map(|k| slices.range(k).min).collect();
     let chunks: Vec<Chunk> = run.drain(..).map(|(_, chunk)| chunk).collect();
     if !chunks.is_empty() {
-        out.extend(reencode(&chunks, &boundaries)?);
+        out.extend(reencode(&chunks, &boundaries).map_err(ArrangeError::Chunk)?);
+    }
+    Ok(())
+}
+
+/// Downsampled chunks in order of time, each as it is; the same one from several inputs once.
+///
+/// # Errors
+/// When two overlap that are not the same: what is right of two aggregates, neither tells.
+pub(crate) fn arrange_aggregates(
+    chunks: &mut Vec<Sourced>,
+    out: &mut Vec<Chunk>,
+) -> Result<(), ArrangeError> {
+    chunks.sort_by_key(|(source, chunk)| (chunk.min, *source));
+    let mut last: Option<usize> = None;
+    for (source, chunk) in chunks.drain(..) {
+        if let (Some(before), Some(known)) = (last, out.last())
+            && chunk.min <= known.max
+        {
+            if *known == chunk {
+                continue;
+            }
+            let range = |chunk: &Chunk| TimeRange {
+                min: chunk.min,
+                max: chunk.max,
+            };
+            return Err(ArrangeError::Overlap([
+                (before, range(known)),
+                (source, range(&chunk)),
+            ]));
+        }
+        last = Some(source);
+        out.push(chunk);
     }
     Ok(())
 }
@@ -80,7 +132,7 @@ mod tests {
     fn arranged(chunks: Vec<Sourced>) -> Vec<Chunk> {
         let slices = Slices::new(Timestamp(0), Timestamp(200), 100);
         let (mut chunks, mut out) = (chunks, Vec::new());
-        arrange(&mut chunks, &slices, &mut out).unwrap();
+        arrange_raw(&mut chunks, Dedup::Exact, &slices, &mut out).unwrap();
         out
     }
 
@@ -119,5 +171,47 @@ mod tests {
         assert_eq!(samples(&out[0]), [(98, 1.0), (99, 2.0)]);
         assert_eq!(samples(&out[1]), [(100, 3.0), (150, 4.0)]);
         assert_eq!((out[0].max, out[1].min), (Timestamp(99), Timestamp(100)));
+    }
+
+    fn aggregates(times: &[i64]) -> Chunk {
+        let count = encode_xor(times, &vec![1.0; times.len()]);
+        let mut aggregates = tsdb::Aggregates::default();
+        aggregates[0] = Some(tsdb::AggregateChunk {
+            encoding: Encoding::Xor,
+            data: count,
+        });
+        tsdb::DownsampledChunk {
+            min: Timestamp(times[0]),
+            max: Timestamp(times[times.len() - 1]),
+            aggregates,
+        }
+        .pack()
+    }
+
+    #[test]
+    fn aggregates_are_passed_on_as_they_are_and_once() {
+        let (early, late) = (aggregates(&[50, 150]), aggregates(&[160, 170]));
+        let mut chunks = vec![
+            (0, late.clone()),
+            (0, early.clone()),
+            (1, early.clone()),
+            (2, late.clone()),
+        ];
+        let mut out = Vec::new();
+        arrange_aggregates(&mut chunks, &mut out).unwrap();
+        assert_eq!(out, [early, late]);
+    }
+
+    #[test]
+    fn different_aggregates_of_one_time_are_refused_with_both_inputs_and_times() {
+        let mut chunks = vec![(3, aggregates(&[100, 200])), (1, aggregates(&[50, 150]))];
+        let error = arrange_aggregates(&mut chunks, &mut Vec::new()).unwrap_err();
+        let ArrangeError::Overlap(found) = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(
+            found,
+            [(1, TimeRange::new(50, 150)), (3, TimeRange::new(100, 200))]
+        );
     }
 }

@@ -1,157 +1,207 @@
 //! One source block as the merge sees it: its series in the order of the output, in global ids.
 
-use std::path::{Path, PathBuf};
+mod parquet;
+mod permuted;
+mod tsdb_block;
 
-use model::TimeRange;
-use tsdb::{Block, Chunk, ChunkCursor, SeriesCursor, SeriesEntry, SeriesRef};
+use std::{
+    fs,
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
-use super::{MergeError, deleted::without, symbols::SymbolTable};
+use model::{BlockMeta, METRIC_NAME, Resolution, TimeRange, Timestamp};
+use rayon::prelude::*;
+use tsdb::Chunk;
+
+use self::{
+    parquet::{OpenedParquet, ParquetInput, ParquetStretch},
+    tsdb_block::{OpenedTsdb, TsdbInput, TsdbStretch},
+};
+use super::{
+    MergeError,
+    key::{Key, Keys, Order},
+    symbols::SymbolTable,
+};
+
+/// Of how many series one key is taken into the sample that spans are cut by.
+pub(crate) const SAMPLE_STEP: usize = 256;
 
 /// A source block, open, with its symbols translated.
 #[derive(Debug)]
-pub(crate) struct Input {
-    /// Where it lies, for errors.
-    dir: PathBuf,
-    pub(crate) block: Block,
-    /// Its series by metric name, then by labels.
-    pub(crate) refs: Vec<SeriesRef>,
-    /// The global id of each of its symbols.
-    ids: Vec<u32>,
-    /// The global id of `__name__`.
-    metric_name: Option<u32>,
-}
-
-/// The place of a series in the output: by metric name (0 where it has none, else id + 1), then by
-/// labels. Ids follow byte order, so keys compare as the strings would.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Key {
-    pub(crate) name: u32,
-    /// Global ids of names and values, in order of names.
-    pub(crate) labels: Vec<(u32, u32)>,
+pub(crate) enum Input {
+    /// Of Prometheus's format.
+    Tsdb(TsdbInput),
+    /// Of ours.
+    Parquet(ParquetInput),
 }
 
 /// Reads a stretch of an input's series one after the other.
 #[derive(Debug)]
-pub(crate) struct Stretch<'a> {
-    input: &'a Input,
-    rest: std::slice::Iter<'a, SeriesRef>,
-    series: SeriesCursor,
-    chunks: ChunkCursor,
-    entry: SeriesEntry,
-    at: Option<SeriesRef>,
-    key: Key,
+pub(crate) enum Stretch<'a> {
+    /// Of a TSDB block.
+    Tsdb(TsdbStretch<'a>),
+    /// Of a Parquet block.
+    Parquet(ParquetStretch<'a>),
 }
 
-impl Input {
+/// What is open of a merge's sources.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    pub(crate) all: Vec<Input>,
+    /// The symbols of all of them.
+    pub(crate) symbols: SymbolTable,
+    /// The resolution that all of them have.
+    pub(crate) resolution: Resolution,
+    /// The id of `__name__`.
+    pub(crate) metric_name: Option<u32>,
+}
+
+/// A block whose symbols are not translated yet.
+enum Opened {
+    Tsdb(OpenedTsdb),
+    Parquet(OpenedParquet),
+}
+
+/// Strings in byte order.
+type Table<'a> = Box<dyn Iterator<Item = &'a str> + 'a>;
+
+impl Inputs {
     /// Opens the blocks and makes one symbol table of theirs.
     ///
     /// # Errors
-    /// When a block cannot be read; the error names it.
-    pub(crate) fn open_all(dirs: &[PathBuf]) -> Result<(Vec<Self>, SymbolTable), MergeError> {
-        let mut blocks = Vec::with_capacity(dirs.len());
+    /// When a block cannot be read, or is of another resolution than the first; the error names it.
+    pub(crate) fn open(dirs: &[PathBuf], order: Order) -> Result<Self, MergeError> {
+        let mut resolution = None;
+        let mut opened = Vec::with_capacity(dirs.len());
         for dir in dirs {
-            let named = |e| MergeError::block(dir, e);
-            let block = Block::open(dir).map_err(named)?;
-            let refs = block.refs_by_name().map_err(named)?;
-            blocks.push((dir.clone(), block, refs));
-        }
-        let (table, ids) = SymbolTable::union(blocks.iter().map(|(_, b, _)| b.symbols().iter()));
-        let metric_name = table.find(model::METRIC_NAME);
-        let inputs = blocks
-            .into_iter()
-            .zip(ids)
-            .map(|((dir, block, refs), ids)| Self {
-                dir,
-                block,
-                refs,
-                ids,
-                metric_name,
-            })
-            .collect();
-        Ok((inputs, table))
-    }
-
-    /// A reader of `refs`, which are some of this input's, standing at the first.
-    pub(crate) fn stretch<'a>(&'a self, refs: &'a [SeriesRef]) -> Result<Stretch<'a>, MergeError> {
-        let mut stretch = Stretch {
-            input: self,
-            rest: refs.iter(),
-            series: self.block.series_cursor(),
-            chunks: self.block.chunk_cursor(),
-            entry: SeriesEntry::default(),
-            at: None,
-            key: Key::default(),
-        };
-        stretch.advance()?;
-        Ok(stretch)
-    }
-
-    /// The first of `refs` whose key is not before `key`.
-    pub(crate) fn lower_bound(&self, key: &Key) -> Result<usize, MergeError> {
-        let mut cursor = self.block.series_cursor();
-        let (mut entry, mut found) = (SeriesEntry::default(), Key::default());
-        let (mut low, mut high) = (0, self.refs.len());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let Some(series) = self.refs.get(middle) else {
-                break;
-            };
-            self.read(*series, &mut cursor, &mut entry, &mut found)?;
-            if found < *key {
-                low = middle + 1;
-            } else {
-                high = middle;
+            let meta = read_meta(dir).map_err(MergeError::block(dir))?;
+            let expected = *resolution.get_or_insert_with(|| meta.resolution());
+            if meta.resolution() != expected {
+                return Err(MergeError::Resolution {
+                    dir: dir.clone(),
+                    expected,
+                    found: meta.resolution(),
+                });
             }
+            opened.push(match &meta.parquet {
+                Some(parquet) => {
+                    Opened::Parquet(OpenedParquet::open(dir, parquet, meta.resolution())?)
+                }
+                None => Opened::Tsdb(OpenedTsdb::open(dir, order)?),
+            });
         }
-        Ok(low)
+        let tables: Vec<Vec<Table<'_>>> = opened.iter().map(Opened::tables).collect();
+        let counts: Vec<usize> = tables.iter().map(Vec::len).collect();
+        let (symbols, ids) = SymbolTable::union(tables.into_iter().flatten());
+        let metric_name = symbols.find(METRIC_NAME);
+        let keys = Keys::new(order, metric_name);
+        let mut ids = ids.into_iter();
+        let mut with_ids = Vec::with_capacity(opened.len());
+        for (opened, count) in opened.into_iter().zip(counts) {
+            with_ids.push((opened, ids.by_ref().take(count).collect::<Vec<_>>()));
+        }
+        let all = with_ids
+            .into_par_iter()
+            .map(|(opened, ids)| match opened {
+                Opened::Tsdb(block) => Ok(Input::Tsdb(block.translated(ids, keys))),
+                Opened::Parquet(block) => Ok(Input::Parquet(block.translated(
+                    &ids,
+                    keys,
+                    metric_name,
+                    order,
+                )?)),
+            })
+            .collect::<Result<_, MergeError>>()?;
+        Ok(Self {
+            all,
+            symbols,
+            resolution: resolution.unwrap_or_default(),
+            metric_name,
+        })
     }
 
-    /// The key of every `step`th series.
-    pub(crate) fn sample(&self, step: usize) -> Result<Vec<Key>, MergeError> {
-        let mut cursor = self.block.series_cursor();
-        let mut entry = SeriesEntry::default();
-        let mut keys = Vec::with_capacity(self.refs.len() / step.max(1));
-        for series in self.refs.iter().step_by(step.max(1)).skip(1) {
-            let mut key = Key::default();
-            self.read(*series, &mut cursor, &mut entry, &mut key)?;
-            keys.push(key);
+    /// The names of labels in any of the inputs, sorted.
+    pub(crate) fn label_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.all.iter().flat_map(Input::label_names).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+fn read_meta(dir: &Path) -> tsdb::Result<BlockMeta> {
+    let path = dir.join(BlockMeta::FILE);
+    let json = fs::read(&path).map_err(|source| tsdb::Error::Io { path, source })?;
+    BlockMeta::decode(&json).map_err(|source| tsdb::Error::Meta {
+        file: BlockMeta::FILE.to_owned(),
+        source,
+    })
+}
+
+impl Opened {
+    /// Every string that a label may be made of, table by table.
+    fn tables(&self) -> Vec<Table<'_>> {
+        match self {
+            Self::Tsdb(block) => vec![block.table()],
+            Self::Parquet(block) => block.tables(),
         }
-        Ok(keys)
+    }
+}
+
+impl Input {
+    /// How many series it has.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Tsdb(block) => block.len(),
+            Self::Parquet(block) => block.len(),
+        }
+    }
+
+    /// Bytes of all its chunks, as they are stored.
+    pub(crate) fn chunk_bytes(&self) -> u64 {
+        match self {
+            Self::Tsdb(block) => block.chunk_bytes(),
+            Self::Parquet(block) => block.chunk_bytes(),
+        }
     }
 
     /// Where the block lies.
     pub(crate) fn dir(&self) -> &Path {
-        &self.dir
-    }
-
-    fn read(
-        &self,
-        series: SeriesRef,
-        cursor: &mut SeriesCursor,
-        entry: &mut SeriesEntry,
-        key: &mut Key,
-    ) -> Result<(), MergeError> {
-        cursor
-            .read(series, entry)
-            .map_err(|e| MergeError::block(&self.dir, e))?;
-        key.name = 0;
-        key.labels.clear();
-        for (name, value) in &entry.labels {
-            let (name, value) = (self.id(*name)?, self.id(*value)?);
-            if Some(name) == self.metric_name {
-                key.name = value + 1;
-            }
-            key.labels.push((name, value));
+        match self {
+            Self::Tsdb(block) => block.dir(),
+            Self::Parquet(block) => block.dir(),
         }
-        Ok(())
     }
 
-    fn id(&self, symbol: tsdb::SymbolRef) -> Result<u32, MergeError> {
-        let id = self.ids.get(symbol.0 as usize).copied();
-        id.ok_or_else(|| MergeError::Symbol {
-            dir: self.dir.clone(),
-            found: symbol.0,
-            symbols: self.ids.len(),
+    fn label_names(&self) -> Vec<String> {
+        match self {
+            Self::Tsdb(block) => block.label_names(),
+            Self::Parquet(block) => block.label_names(),
+        }
+    }
+
+    /// The key of every [`SAMPLE_STEP`]th series but the first.
+    pub(crate) fn sample(&self) -> Result<Vec<Key>, MergeError> {
+        match self {
+            Self::Tsdb(block) => block.sample(),
+            Self::Parquet(block) => Ok(block.sample()),
+        }
+    }
+
+    /// For each key, the first series whose key is not before it. The keys ascend.
+    pub(crate) fn positions(&self, keys: &[Key]) -> Result<Vec<usize>, MergeError> {
+        match self {
+            Self::Tsdb(block) => block.positions(keys),
+            Self::Parquet(block) => block.positions(keys),
+        }
+    }
+
+    /// A reader of some of the series, standing at the first.
+    pub(crate) fn stretch(&self, series: Range<usize>) -> Result<Stretch<'_>, MergeError> {
+        Ok(match self {
+            Self::Tsdb(block) => Stretch::Tsdb(block.stretch(series)?),
+            Self::Parquet(block) => Stretch::Parquet(block.stretch(series)?),
         })
     }
 }
@@ -159,24 +209,18 @@ impl Input {
 impl Stretch<'_> {
     /// The key of the series that the stretch stands at; none at its end.
     pub(crate) fn key(&self) -> Option<&Key> {
-        self.at.map(|_| &self.key)
+        match self {
+            Self::Tsdb(stretch) => stretch.key(),
+            Self::Parquet(stretch) => stretch.key(),
+        }
     }
 
     /// Goes to the next series.
     pub(crate) fn advance(&mut self) -> Result<(), MergeError> {
-        let before = self.at.is_some().then(|| self.key.clone());
-        self.at = self.rest.next().copied();
-        if let Some(series) = self.at {
-            self.input
-                .read(series, &mut self.series, &mut self.entry, &mut self.key)?;
-            if before.is_some_and(|before| before >= self.key) {
-                return Err(MergeError::Order {
-                    dir: self.input.dir.clone(),
-                    series: series.0,
-                });
-            }
+        match self {
+            Self::Tsdb(stretch) => stretch.advance(),
+            Self::Parquet(stretch) => stretch.advance(),
         }
-        Ok(())
     }
 
     /// Reads the chunks of the series that the stretch stands at, without what tombstones delete.
@@ -186,38 +230,28 @@ impl Stretch<'_> {
     pub(crate) fn chunks(
         &mut self,
         range: TimeRange,
-        mut each: impl FnMut(Chunk),
+        each: impl FnMut(Chunk),
     ) -> Result<(), MergeError> {
-        let Some(series) = self.at else {
-            return Ok(());
-        };
-        let named = |e| MergeError::block(&self.input.dir, e);
-        let damaged = |source| MergeError::Chunk {
-            dir: self.input.dir.clone(),
-            source,
-        };
-        let deleted = self.input.block.tombstones().get(series);
-        for meta in &self.entry.chunks {
-            let (min, max) = (meta.min, meta.max);
-            if !range.covers(TimeRange { min, max }) {
-                let dir = self.input.dir.clone();
-                return Err(MergeError::Outside {
-                    dir,
-                    min,
-                    max,
-                    range,
-                });
-            }
-            let chunk = self.chunks.read(meta).map_err(named)?;
-            match deleted {
-                None => each(chunk),
-                Some(intervals) => {
-                    for kept in without(&chunk, intervals).map_err(damaged)? {
-                        each(kept);
-                    }
-                }
-            }
+        match self {
+            Self::Tsdb(stretch) => stretch.chunks(range, each),
+            Self::Parquet(stretch) => stretch.chunks(range, each),
         }
-        Ok(())
     }
+}
+
+/// Refuses a chunk outside of `range`.
+fn check_within(
+    dir: &Path,
+    (min, max): (Timestamp, Timestamp),
+    range: TimeRange,
+) -> Result<(), MergeError> {
+    if range.covers(TimeRange { min, max }) {
+        return Ok(());
+    }
+    Err(MergeError::Outside {
+        dir: dir.to_path_buf(),
+        min,
+        max,
+        range,
+    })
 }

@@ -1,181 +1,258 @@
 //! The key space cut into spans of about equal work, and the merge of one span.
 
-use model::TimeRange;
-use parquet_block::{Slices, envelope};
-use tsdb::{Chunk, ChunkError, Encoding, SeriesRef};
+use std::ops::Range;
+
+use model::{Resolution, TimeRange};
+use parquet_block::Slices;
+use rayon::prelude::*;
+use tsdb::{Chunk, ChunkError, DownsampledChunk, Encoding, Floats, decode_histograms, decode_xor};
 
 use super::{
     MergeError,
-    arrange::arrange,
-    input::{Input, Key, Stretch},
+    arrange::{ArrangeError, Sourced, arrange_aggregates, arrange_raw},
+    input::{Input, Inputs, SAMPLE_STEP, Stretch},
+    key::Key,
+    rows::{Layout, Rows},
+    shards::Part,
 };
-
-/// Of how many series one key is taken into the sample that spans are cut by.
-const SAMPLE_STEP: usize = 256;
+use crate::{Dedup, DownsampleError, Downsampler};
 
 /// For each input, the stretch of its series that lies in the span.
-pub(crate) type Span<'a> = Vec<&'a [SeriesRef]>;
-
-/// Merged series, in order.
-#[derive(Debug, Default)]
-pub(crate) struct Rows {
-    /// Global ids of names and values, row after row.
-    labels: Vec<(u32, u32)>,
-    /// Where each row's labels end.
-    label_ends: Vec<usize>,
-    /// The chunks of each row and slice, as the file holds them.
-    payload: Vec<u8>,
-    /// Where each row's and slice's chunks end.
-    payload_ends: Vec<usize>,
-    slices: usize,
-    /// Counts of what was merged.
-    pub(crate) counts: Counts,
+#[derive(Debug)]
+pub(crate) struct Span {
+    series: Vec<Range<usize>>,
+    /// The part that all of it belongs to.
+    pub(crate) part: usize,
 }
 
-/// What a merge has put out.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counts {
-    pub(crate) series: u64,
-    pub(crate) chunks: u64,
-    pub(crate) float_samples: u64,
-    pub(crate) histogram_samples: u64,
+/// What is made of a span.
+#[derive(Debug)]
+pub(crate) struct Recipe<'a> {
+    pub(crate) inputs: &'a Inputs,
+    /// The times that all samples lie in.
+    pub(crate) range: TimeRange,
+    pub(crate) dedup: Dedup,
+    /// What raw chunks are cut by.
+    pub(crate) slices: Slices,
+    /// What is wanted.
+    pub(crate) outputs: Vec<(Resolution, Layout)>,
 }
 
-/// Cuts the key space so that a span holds about `series` series, all inputs counted.
+impl Span {
+    /// How many input series there are.
+    pub(crate) fn len(&self) -> usize {
+        self.series.iter().map(Range::len).sum()
+    }
+}
+
+/// Cuts the key space so that a span holds about `series` series, all inputs counted, and none crosses from one part
+/// to the next.
 ///
 /// # Errors
 /// When an index cannot be read.
-pub(crate) fn cut(inputs: &[Input], series: usize) -> Result<Vec<Span<'_>>, MergeError> {
-    let mut samples: Vec<Key> = Vec::new();
-    for input in inputs {
-        samples.extend(input.sample(SAMPLE_STEP)?);
-    }
+pub(crate) fn cut(
+    inputs: &[Input],
+    series: usize,
+    parts: &[Part],
+) -> Result<Vec<Span>, MergeError> {
+    let samples = inputs.par_iter().map(Input::sample);
+    let samples: Vec<Vec<Key>> = samples.collect::<Result<_, _>>()?;
+    let mut samples: Vec<Key> = samples.into_iter().flatten().collect();
     samples.sort_unstable();
     let step = (series / SAMPLE_STEP).max(1);
     let mut cuts: Vec<Key> = samples.into_iter().step_by(step).skip(1).collect();
+    cuts.extend(parts.iter().filter_map(|part| part.start.clone()));
+    cuts.sort_unstable();
     cuts.dedup();
 
+    let positions = inputs.par_iter().map(|input| input.positions(&cuts));
+    let positions: Vec<Vec<usize>> = positions.collect::<Result<_, _>>()?;
     let mut starts = vec![0; inputs.len()];
     let mut spans = Vec::with_capacity(cuts.len() + 1);
-    for key in cuts.iter().map(Some).chain([None]) {
-        let mut span = Vec::with_capacity(inputs.len());
-        for (input, start) in inputs.iter().zip(&mut starts) {
-            let end = match key {
-                Some(key) => input.lower_bound(key)?,
-                None => input.refs.len(),
-            };
-            span.push(input.refs.get(*start..end).unwrap_or_default());
+    let mut part = 0;
+    for cut in 0..=cuts.len() {
+        let mut series = Vec::with_capacity(inputs.len());
+        for ((input, positions), start) in inputs.iter().zip(&positions).zip(&mut starts) {
+            let end = positions.get(cut).copied().unwrap_or(input.len());
+            series.push(*start..end);
             *start = end;
         }
-        if span.iter().any(|refs| !refs.is_empty()) {
+        let span = Span { series, part };
+        if span.len() > 0 {
             spans.push(span);
+        }
+        let next = parts.get(part + 1).and_then(|part| part.start.as_ref());
+        if next.is_some() && next == cuts.get(cut) {
+            part += 1;
         }
     }
     Ok(spans)
 }
 
-/// Merges the series of one span; series that lost all samples to tombstones are left out.
+/// Merges the series of one span, for each of the outputs; series that lost all samples are left out.
 ///
 /// # Errors
 /// When an input cannot be read; the error names the block and, of a chunk, the place.
 pub(crate) fn merge(
-    inputs: &[Input],
-    span: &Span<'_>,
-    slices: &Slices,
-    range: TimeRange,
-) -> Result<Rows, MergeError> {
-    let mut stretches = Vec::with_capacity(span.len());
-    for (input, refs) in inputs.iter().zip(span) {
-        stretches.push(input.stretch(refs)?);
+    recipe: &Recipe<'_>,
+    span: &Span,
+    downsampler: &mut Downsampler,
+) -> Result<Vec<Rows>, MergeError> {
+    let inputs = &recipe.inputs.all;
+    let mut stretches = Vec::with_capacity(span.series.len());
+    for (input, series) in inputs.iter().zip(&span.series) {
+        stretches.push(input.stretch(series.clone())?);
     }
-    let mut rows = Rows {
-        slices: slices.count(),
-        ..Rows::default()
-    };
+    let outputs = recipe.outputs.iter();
+    let mut out: Vec<Rows> = outputs.map(|(_, layout)| Rows::new(*layout)).collect();
     let (mut key, mut sourced, mut chunks) = (Key::default(), Vec::new(), Vec::new());
+    // Kept to tell which input is to blame.
+    let mut of_row: Vec<Sourced> = Vec::new();
     while let Some(least) = stretches.iter().filter_map(Stretch::key).min() {
-        key.name = least.name;
-        key.labels.clone_from(&least.labels);
+        key.copy(least);
         for (source, stretch) in stretches.iter_mut().enumerate() {
             if stretch.key() == Some(&key) {
-                stretch.chunks(range, |chunk| sourced.push((source, chunk)))?;
+                stretch.chunks(recipe.range, |chunk| sourced.push((source, chunk)))?;
                 stretch.advance()?;
             }
         }
-        let source = sourced.first().map(|(source, _)| *source);
-        arrange(&mut sourced, slices, &mut chunks)
-            .and_then(|()| rows.push(&key, &chunks, slices))
-            .map_err(|error| damaged(inputs, source, error))?;
+        of_row.clear();
+        of_row.extend(sourced.iter().cloned());
+        recipe
+            .arrange(&mut sourced, &mut chunks)
+            .and_then(|()| recipe.make(&key, &mut chunks, downsampler, &mut out))
+            .map_err(|fault| fault.blamed(inputs, &of_row))?;
         chunks.clear();
     }
-    Ok(rows)
+    Ok(out)
 }
 
-/// A chunk of a row does not decode; the block of the row's first chunk is named.
-fn damaged(inputs: &[Input], source: Option<usize>, error: ChunkError) -> MergeError {
-    MergeError::Chunk {
-        dir: source
-            .and_then(|i| inputs.get(i))
-            .map(|input| input.dir().to_path_buf())
-            .unwrap_or_default(),
-        source: error,
+/// What is wrong with a row.
+enum Fault {
+    Arrange(ArrangeError),
+    Chunk(ChunkError),
+    Downsample(DownsampleError),
+}
+
+impl Recipe<'_> {
+    fn arrange(&self, chunks: &mut Vec<Sourced>, out: &mut Vec<Chunk>) -> Result<(), Fault> {
+        match self.inputs.resolution {
+            Resolution::Raw => arrange_raw(chunks, self.dedup, &self.slices, out),
+            Resolution::FiveMinutes | Resolution::OneHour => arrange_aggregates(chunks, out),
+        }
+        .map_err(Fault::Arrange)
     }
-}
 
-impl Rows {
-    /// Adds a row, unless it has no chunks.
-    fn push(&mut self, key: &Key, chunks: &[Chunk], slices: &Slices) -> Result<(), ChunkError> {
-        if chunks.is_empty() {
-            return Ok(());
+    /// Puts a row into each of the outputs.
+    fn make(
+        &self,
+        key: &Key,
+        chunks: &mut Vec<Chunk>,
+        downsampler: &mut Downsampler,
+        out: &mut [Rows],
+    ) -> Result<(), Fault> {
+        let inputs = self.inputs.resolution;
+        if inputs != Resolution::Raw && chunks.iter().any(|c| c.encoding != Encoding::Aggr) {
+            *chunks = aggregated(chunks, inputs, downsampler).map_err(Fault::Downsample)?;
         }
-        let mut rest = chunks;
-        for slice in 0..self.slices {
-            let in_slice = rest
-                .iter()
-                .take_while(|c| slices.index_of(c.min) == Some(slice))
-                .count();
-            let (mine, others) = rest.split_at(in_slice);
-            envelope::encode(mine, &mut self.payload);
-            self.payload_ends.push(self.payload.len());
-            rest = others;
-        }
-        debug_assert!(rest.is_empty(), "each chunk lies in a slice: {rest:?}");
-        self.labels.extend_from_slice(&key.labels);
-        self.label_ends.push(self.labels.len());
-        self.counts.series += 1;
-        for chunk in chunks {
-            self.counts.chunks += 1;
-            let samples = u64::from(chunk.num_samples()?);
-            match chunk.encoding {
-                Encoding::Xor => self.counts.float_samples += samples,
-                _ => self.counts.histogram_samples += samples,
+        let mut five_minutes: Option<Vec<DownsampledChunk>> = None;
+        for ((resolution, _), rows) in self.outputs.iter().zip(out) {
+            if *resolution == inputs {
+                rows.push(&key.labels, chunks).map_err(Fault::Chunk)?;
+                continue;
             }
+            let finer = match &mut five_minutes {
+                Some(finer) => finer,
+                none => none.insert(
+                    match inputs {
+                        Resolution::Raw => downsampler.five_minutes(chunks),
+                        _ => downsampler.unpack(chunks),
+                    }
+                    .map_err(Fault::Downsample)?,
+                ),
+            };
+            match resolution {
+                Resolution::OneHour => {
+                    let hours = downsampler.one_hour(finer).map_err(Fault::Downsample)?;
+                    rows.push_downsampled(&key.labels, &hours)
+                }
+                _ => rows.push_downsampled(&key.labels, finer),
+            }
+            .map_err(Fault::Chunk)?;
         }
         Ok(())
     }
+}
 
-    /// Each row's labels and its chunks, slice by slice.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[(u32, u32)], Vec<&[u8]>)> {
-        let (mut label_start, mut start) = (0, 0);
-        let slices = self.payload_ends.chunks(self.slices.max(1));
-        self.label_ends.iter().zip(slices).map(move |(end, ends)| {
-            let labels = self.labels.get(label_start..*end).unwrap_or_default();
-            label_start = *end;
-            let values = ends.iter().map(|end| {
-                let value = self.payload.get(start..*end).unwrap_or_default();
-                start = *end;
-                value
-            });
-            (labels, values.collect())
-        })
+/// The chunks of a downsampled block, of which Thanos has left some raw in some blocks, all as aggregates.
+fn aggregated(
+    chunks: &[Chunk],
+    resolution: Resolution,
+    downsampler: &mut Downsampler,
+) -> Result<Vec<Chunk>, DownsampleError> {
+    let mut out = Vec::with_capacity(chunks.len());
+    for chunk in chunks {
+        if chunk.encoding == Encoding::Aggr {
+            out.push(chunk.clone());
+            continue;
+        }
+        let mut made = downsampler.five_minutes(std::slice::from_ref(chunk))?;
+        if resolution == Resolution::OneHour {
+            made = downsampler.one_hour(&made)?;
+        }
+        out.extend(made.iter().map(DownsampledChunk::pack));
+    }
+    Ok(out)
+}
+
+impl Fault {
+    /// With the block that is to blame: of a chunk that does not decode the first such, where one can be told.
+    fn blamed(self, inputs: &[Input], of_row: &[Sourced]) -> MergeError {
+        let dir = |source: usize| {
+            let input = inputs.get(source);
+            input.map(|i| i.dir().to_path_buf()).unwrap_or_default()
+        };
+        let damaged = of_row
+            .iter()
+            .find_map(|(source, chunk)| Some((*source, decode(chunk).err()?)));
+        let first = of_row.first().map_or(usize::MAX, |(source, _)| *source);
+        match (self, damaged) {
+            (Self::Arrange(ArrangeError::Overlap([(a, times), (b, other_times)])), _) => {
+                MergeError::Overlap {
+                    dir: dir(a),
+                    times,
+                    other: dir(b),
+                    other_times,
+                }
+            }
+            (_, Some((source, error))) => MergeError::Chunk {
+                dir: dir(source),
+                source: error,
+            },
+            (Self::Arrange(ArrangeError::Chunk(source)) | Self::Chunk(source), None) => {
+                MergeError::Chunk {
+                    dir: dir(first),
+                    source,
+                }
+            }
+            (Self::Downsample(source), None) => MergeError::Downsample {
+                dir: dir(first),
+                source,
+            },
+        }
     }
 }
 
-impl Counts {
-    pub(crate) fn add(&mut self, other: Self) {
-        self.series += other.series;
-        self.chunks += other.chunks;
-        self.float_samples += other.float_samples;
-        self.histogram_samples += other.histogram_samples;
+/// Decodes a chunk to see whether that can be done.
+fn decode(chunk: &Chunk) -> Result<(), ChunkError> {
+    let decode = |encoding: Encoding, data: &bytes::Bytes| match encoding {
+        Encoding::Xor => decode_xor(data, &mut Floats::default()),
+        _ => decode_histograms(encoding, data).map(drop),
+    };
+    if chunk.encoding != Encoding::Aggr {
+        return decode(chunk.encoding, &chunk.data);
     }
+    let aggregates = DownsampledChunk::unpack(chunk)?.aggregates;
+    let mut aggregates = aggregates.iter().flatten();
+    aggregates.try_for_each(|aggregate| decode(aggregate.encoding, &aggregate.data))
 }

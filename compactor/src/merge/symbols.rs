@@ -48,6 +48,16 @@ impl SymbolTable {
             .unwrap_or_default()
     }
 
+    /// The symbols in byte order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let symbol = self.text.get(start..*end).unwrap_or_default();
+            start = *end;
+            symbol
+        })
+    }
+
     /// The id of `symbol`.
     pub(crate) fn find(&self, symbol: &str) -> Option<u32> {
         let at = self.ends.len();

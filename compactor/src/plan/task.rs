@@ -1,8 +1,8 @@
 //! One merge.
 
 use model::{
-    BlockDesc, BlockId, BlockMeta, BlockStats, CompactionMeta, Downsample, FileMeta, Labels,
-    ParquetMeta, Resolution, ThanosMeta, TimeRange, Timestamp,
+    BlockDesc, BlockId, BlockMeta, BlockStats, CompactionMeta, Downsample, FileMeta, IndexStats,
+    Labels, ParquetMeta, Resolution, ThanosMeta, TimeRange, Timestamp,
 };
 use serde::Serialize;
 
@@ -50,10 +50,14 @@ pub struct Task {
 pub(crate) struct Made {
     /// The output's name.
     pub(crate) ulid: BlockId,
+    /// The resolution.
+    pub(crate) resolution: Resolution,
     /// Counts.
     pub(crate) stats: BlockStats,
-    /// The Parquet section.
-    pub(crate) parquet: ParquetMeta,
+    /// The longest series and chunk, of a TSDB block.
+    pub(crate) index_stats: IndexStats,
+    /// The Parquet section, of a Parquet block.
+    pub(crate) parquet: Option<ParquetMeta>,
     /// Every file but `meta.json`.
     pub(crate) files: Vec<FileMeta>,
     /// When.
@@ -143,8 +147,52 @@ impl Task {
         self.inputs.iter().map(|b| b.meta.ulid)
     }
 
-    /// The `meta.json` of the output.
+    /// The `meta.json` of an output.
     pub(crate) fn meta(&self, made: Made) -> BlockMeta {
+        let mut files = made.files;
+        files.push(FileMeta {
+            rel_path: BlockMeta::FILE.to_owned(),
+            ..FileMeta::default()
+        });
+        files.sort_by(|a, b| a.rel_path.cmp(&b.rel_path));
+        let segments = files
+            .iter()
+            .filter_map(|f| f.rel_path.strip_prefix("chunks/"));
+        let segment_files = segments.map(str::to_owned).collect();
+        let labels = self.labels.iter();
+        BlockMeta {
+            ulid: made.ulid,
+            min_time: self.min_time,
+            max_time: self.max_time,
+            stats: made.stats,
+            compaction: self.compaction(),
+            version: 1,
+            thanos: Some(ThanosMeta {
+                version: 1,
+                labels: labels.map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+                downsample: Downsample {
+                    resolution: made.resolution,
+                },
+                source: "compactor".to_owned(),
+                segment_files,
+                files,
+                index_stats: made.index_stats,
+                upload_time: Moment(made.now).to_string(),
+                ..ThanosMeta::default()
+            }),
+            parquet: made.parquet,
+            extra: serde_json::Map::new(),
+        }
+    }
+
+    /// Where an output comes from. One block that is only downsampled leaves that as it is, as with Thanos.
+    fn compaction(&self) -> CompactionMeta {
+        if let ([only], false) = (self.inputs.as_slice(), self.merges()) {
+            return CompactionMeta {
+                sources: merged_sources(std::iter::once(&only.meta)),
+                ..only.meta.compaction.clone()
+            };
+        }
         let metas = || self.inputs.iter().map(|b| &b.meta);
         let sources = merged_sources(metas());
         let parent = |m: &std::sync::Arc<BlockMeta>| BlockDesc {
@@ -153,38 +201,11 @@ impl Task {
             max_time: m.max_time,
         };
         let level = metas().map(|m| m.compaction.level).max().unwrap_or(0);
-        let mut files = made.files;
-        files.push(FileMeta {
-            rel_path: BlockMeta::FILE.to_owned(),
-            ..FileMeta::default()
-        });
-        files.sort_by(|a, b| a.rel_path.cmp(&b.rel_path));
-        let labels = self.labels.iter();
-        BlockMeta {
-            ulid: made.ulid,
-            min_time: self.min_time,
-            max_time: self.max_time,
-            stats: made.stats,
-            compaction: CompactionMeta {
-                level: level.saturating_add(1),
-                sources,
-                parents: metas().map(parent).collect(),
-                ..CompactionMeta::default()
-            },
-            version: 1,
-            thanos: Some(ThanosMeta {
-                version: 1,
-                labels: labels.map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
-                downsample: Downsample {
-                    resolution: self.group.resolution,
-                },
-                source: "compactor".to_owned(),
-                files,
-                upload_time: Moment(made.now).to_string(),
-                ..ThanosMeta::default()
-            }),
-            parquet: Some(made.parquet),
-            extra: serde_json::Map::new(),
+        CompactionMeta {
+            level: level.saturating_add(1),
+            sources,
+            parents: metas().map(parent).collect(),
+            ..CompactionMeta::default()
         }
     }
 }

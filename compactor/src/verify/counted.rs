@@ -1,26 +1,41 @@
-//! Reading the output as a reader would, and counting.
+//! Reading an output as a reader would, and counting.
 
-use std::path::Path;
-
-use model::{BlockStats, Labels, METRIC_NAME, TimeRange};
-use parquet_block::{LocalShard, chunks_file, labels_file};
+use model::{Aggregate, BlockStats, Labels, METRIC_NAME, Resolution, TimeRange};
+use parquet_block::{Contents, LocalShard, labels_file};
 use rayon::prelude::*;
-use tsdb::{Chunk, Encoding};
+use tsdb::{Block, Chunk, DownsampledChunk, Encoding, Floats, SeriesEntry, SeriesRef, decode_xor};
 
 use super::{Claim, equal};
-use crate::{CompactError, Task};
+use crate::{CompactError, Dedup, MergeOutput, OutputFormat, Task};
 
-/// Checks the counts, the times and the order of the rows.
+/// Series of a TSDB block that are counted as one piece of work.
+const SERIES_PER_TASK: usize = 4096;
+
+/// Checks the counts, the times and the order of the series of each output, and that the outputs agree.
 ///
 /// # Errors
 /// When they are not what the merge says, or fewer samples are there than the sources have.
-pub(super) fn check(claim: &Claim) -> Result<(), CompactError> {
+pub(super) fn check(claims: &[Claim]) -> Result<(), CompactError> {
+    let mut totals = Vec::with_capacity(claims.len());
+    for claim in claims {
+        totals.push((&*claim.output, check_one(claim)?));
+    }
+    totals.sort_by_key(|(output, _)| output.resolution);
+    for pair in totals.array_windows() {
+        check_pair(pair)?;
+    }
+    Ok(())
+}
+
+fn check_one(claim: &Claim) -> Result<Counted, CompactError> {
+    let order = Order::of(claim.task.format);
     let mut total = Counted::default();
-    for number in 0..claim.output.shards.len() {
-        let number = u32::try_from(number).unwrap_or(u32::MAX);
-        for counted in count_shard(&claim.dir, number, claim.task.range())? {
-            total.append(counted)?;
-        }
+    let parts = match claim.task.format {
+        OutputFormat::Parquet => count_shards(claim)?,
+        OutputFormat::Tsdb => count_block(claim)?,
+    };
+    for counted in parts {
+        total.append(counted, order)?;
     }
     let stats = &claim.output.stats;
     let found = &total.stats;
@@ -35,18 +50,51 @@ pub(super) fn check(claim: &Claim) -> Result<(), CompactError> {
     let histograms = found.num_histogram_samples;
     equal("histogram samples", stats.num_histogram_samples, histograms)?;
     match samples_of_sources(&claim.task) {
-        Some(expected) if found.num_samples < expected => Err(CompactError::Output {
-            what: "samples",
-            expected: format!("the {expected} of the sources"),
-            found: found.num_samples.to_string(),
-        }),
-        _ => Ok(()),
+        Some(expected)
+            if claim.output.resolution == Resolution::Raw && found.num_samples < expected =>
+        {
+            Err(CompactError::Output {
+                what: "samples",
+                expected: format!("the {expected} of the sources"),
+                found: found.num_samples.to_string(),
+            })
+        }
+        _ => Ok(total),
     }
 }
 
-/// How many samples the sources have together, where that can be told without reading them: they share no time, nothing
-/// was deleted from them, and each says how many it has.
+/// A coarser output tells of the samples that the finer one has, but for those that do not count when downsampled; of
+/// one that is downsampled itself, it tells of all.
+fn check_pair(
+    [(finer, fine), (coarser, coarse)]: &[(&MergeOutput, Counted); 2],
+) -> Result<(), CompactError> {
+    let (has, tells_of) = if finer.resolution == Resolution::Raw {
+        (fine.stats.num_samples, coarse.told)
+    } else {
+        equal("series", fine.stats.num_series, coarse.stats.num_series)?;
+        equal("samples told of", fine.told, coarse.told)?;
+        (fine.told, coarse.told)
+    };
+    if coarse.stats.num_series > fine.stats.num_series || tells_of > has {
+        return Err(CompactError::Output {
+            what: "downsampled series and samples",
+            expected: format!("at most {} and {has}", fine.stats.num_series),
+            found: format!(
+                "{} and {tells_of} at {} ms",
+                coarse.stats.num_series,
+                coarser.resolution.millis()
+            ),
+        });
+    }
+    Ok(())
+}
+
+/// How many samples the raw sources have together, where that can be told without reading them: they share no time,
+/// nothing was deleted from them, and each says how many it has.
 fn samples_of_sources(task: &Task) -> Option<u64> {
+    if task.dedup != Dedup::Exact || task.group.resolution != Resolution::Raw {
+        return None;
+    }
     let mut end = None;
     let mut sum = 0_u64;
     for input in &task.inputs {
@@ -61,24 +109,63 @@ fn samples_of_sources(task: &Task) -> Option<u64> {
     Some(sum)
 }
 
-/// What rows in a row hold.
+/// What series in a row hold.
 #[derive(Default)]
 struct Counted {
     stats: BlockStats,
-    /// The labels of the first and of the last row.
+    /// How many raw samples the aggregates tell of.
+    told: u64,
+    /// The labels of the first series and of the last.
     ends: Option<(Labels, Labels)>,
 }
 
+/// How series ascend.
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    /// By metric name, then by labels.
+    ByName,
+    ByLabels,
+}
+
+impl Order {
+    const fn of(format: OutputFormat) -> Self {
+        match format {
+            OutputFormat::Parquet => Self::ByName,
+            OutputFormat::Tsdb => Self::ByLabels,
+        }
+    }
+
+    /// Refuses a series that is not after the one before.
+    fn check(self, before: Option<&Labels>, next: &Labels) -> Result<(), CompactError> {
+        let key = |labels| match self {
+            Self::ByName => (name(labels), labels),
+            Self::ByLabels => ("", labels),
+        };
+        match before {
+            Some(before) if key(before) >= key(next) => Err(CompactError::Output {
+                what: "order of series",
+                expected: format!("a series after {before}"),
+                found: next.to_string(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn name(labels: &Labels) -> &str {
+    labels.get(METRIC_NAME).unwrap_or_default()
+}
+
 impl Counted {
-    /// Takes the next row.
+    /// Takes the next series.
     fn add(
         &mut self,
         labels: Labels,
         chunks: &[Chunk],
         range: TimeRange,
+        order: Order,
     ) -> Result<(), CompactError> {
-        let before = self.ends.as_ref().map(|(_, last)| last);
-        in_order(before, &labels)?;
+        order.check(self.ends.as_ref().map(|(_, last)| last), &labels)?;
         self.stats.num_series += 1;
         for chunk in chunks {
             let times = TimeRange {
@@ -92,17 +179,11 @@ impl Counted {
                     found: format!("{} to {} in {labels}", times.min, times.max),
                 });
             }
-            let samples = u64::from(chunk.num_samples().map_err(|error| CompactError::Output {
+            self.count(chunk).map_err(|error| CompactError::Output {
                 what: "chunks",
                 expected: "a count of samples".to_owned(),
                 found: format!("{error} in {labels}"),
-            })?);
-            self.stats.num_chunks += 1;
-            self.stats.num_samples += samples;
-            match chunk.encoding {
-                Encoding::Xor => self.stats.num_float_samples += samples,
-                _ => self.stats.num_histogram_samples += samples,
-            }
+            })?;
         }
         self.ends = Some(match self.ends.take() {
             Some((first, _)) => (first, labels),
@@ -111,18 +192,33 @@ impl Counted {
         Ok(())
     }
 
-    /// Takes the rows that follow.
-    fn append(&mut self, next: Self) -> Result<(), CompactError> {
+    fn count(&mut self, chunk: &Chunk) -> Result<(), tsdb::ChunkError> {
+        let samples = u64::from(chunk.num_samples()?);
+        self.stats.num_chunks += 1;
+        self.stats.num_samples += samples;
+        match chunk.encoding {
+            Encoding::Xor => self.stats.num_float_samples += samples,
+            Encoding::Histogram | Encoding::FloatHistogram => {
+                self.stats.num_histogram_samples += samples;
+            }
+            Encoding::Aggr => self.told += told_by(chunk)?,
+        }
+        Ok(())
+    }
+
+    /// Takes the series that follow.
+    fn append(&mut self, next: Self, order: Order) -> Result<(), CompactError> {
         let Some((first, last)) = next.ends else {
             return Ok(());
         };
-        in_order(self.ends.as_ref().map(|(_, last)| last), &first)?;
+        order.check(self.ends.as_ref().map(|(_, last)| last), &first)?;
         let (stats, more) = (&mut self.stats, next.stats);
         stats.num_series += more.num_series;
         stats.num_chunks += more.num_chunks;
         stats.num_samples += more.num_samples;
         stats.num_float_samples += more.num_float_samples;
         stats.num_histogram_samples += more.num_histogram_samples;
+        self.told += next.told;
         self.ends = Some(match self.ends.take() {
             Some((start, _)) => (start, last),
             None => (first, last),
@@ -131,37 +227,70 @@ impl Counted {
     }
 }
 
-/// Rows ascend by metric name, then by labels, and none comes twice.
-fn in_order(before: Option<&Labels>, next: &Labels) -> Result<(), CompactError> {
-    fn key(labels: &Labels) -> (&str, &Labels) {
-        (labels.get(METRIC_NAME).unwrap_or_default(), labels)
-    }
-    match before {
-        Some(before) if key(before) >= key(next) => Err(CompactError::Output {
-            what: "order of series",
-            expected: format!("a series after {before}"),
-            found: next.to_string(),
-        }),
-        _ => Ok(()),
-    }
+/// The sum of a downsampled chunk's counts.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts are whole numbers, and far from where floats leave some out"
+)]
+fn told_by(chunk: &Chunk) -> Result<u64, tsdb::ChunkError> {
+    let chunk = DownsampledChunk::unpack(chunk)?;
+    let Some(count) = chunk.get(Aggregate::Count) else {
+        return Ok(0);
+    };
+    let mut floats = Floats::default();
+    decode_xor(&count.data, &mut floats)?;
+    Ok(floats.values.iter().sum::<f64>() as u64)
 }
 
 /// Counts the rows of each row group, in order.
-fn count_shard(dir: &Path, number: u32, range: TimeRange) -> Result<Vec<Counted>, CompactError> {
-    let shard = LocalShard::open(
-        &dir.join(labels_file(number)),
-        &dir.join(chunks_file(number)),
-    )?;
-    let groups: Vec<usize> = (0..shard.shard().row_groups()).collect();
-    let count = |group: usize| {
+fn count_shards(claim: &Claim) -> Result<Vec<Counted>, CompactError> {
+    let range = claim.task.range();
+    let contents = Contents::of(claim.output.resolution);
+    let mut parts = Vec::new();
+    for number in 0..claim.output.shards.len() {
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        let shard = LocalShard::open(
+            &claim.dir.join(labels_file(number)),
+            &claim.dir.join(contents.file(number)),
+        )?;
+        let groups: Vec<usize> = (0..shard.shard().row_groups()).collect();
+        let count = |group: usize| {
+            let mut counted = Counted::default();
+            for row in shard.scan_rows(group, 0..shard.shard().rows(group)) {
+                let (labels, chunks) = row?;
+                counted.add(labels, &chunks, range, Order::ByName)?;
+            }
+            Ok(counted)
+        };
+        let counted = groups.into_par_iter().map(count);
+        parts.extend(counted.collect::<Result<Vec<_>, CompactError>>()?);
+    }
+    Ok(parts)
+}
+
+/// Counts the series of the block, in order.
+fn count_block(claim: &Claim) -> Result<Vec<Counted>, CompactError> {
+    let range = claim.task.range();
+    let block = Block::open(&claim.dir)?;
+    let mut refs = block.refs_by_name()?;
+    refs.sort_unstable();
+    let count = |series: &[SeriesRef]| {
         let mut counted = Counted::default();
-        for row in shard.scan_rows(group, 0..shard.shard().rows(group)) {
-            let (labels, chunks) = row?;
-            counted.add(labels, &chunks, range)?;
+        let (mut cursor, mut chunks) = (block.series_cursor(), block.chunk_cursor());
+        let mut entry = SeriesEntry::default();
+        for series in series {
+            cursor.read(*series, &mut entry)?;
+            let text = |symbol| block.symbols().get(symbol);
+            let labels = entry.labels.iter().map(|(n, v)| (text(*n), text(*v)));
+            let labels = Labels::from_sorted(labels);
+            let chunks = entry.chunks.iter().map(|meta| chunks.read(meta));
+            let chunks = chunks.collect::<Result<Vec<_>, _>>()?;
+            counted.add(labels, &chunks, range, Order::ByLabels)?;
         }
         Ok(counted)
     };
-    groups.into_par_iter().map(count).collect()
+    refs.par_chunks(SERIES_PER_TASK).map(count).collect()
 }
 
 #[cfg(test)]
@@ -181,28 +310,65 @@ mod tests {
             labels("b", "2"),
         ];
         for pair in rows.windows(2) {
-            in_order(Some(&pair[0]), &pair[1]).unwrap();
-            assert!(in_order(Some(&pair[1]), &pair[0]).is_err());
-            assert!(in_order(Some(&pair[0]), &pair[0]).is_err());
+            let order = Order::ByName;
+            order.check(Some(&pair[0]), &pair[1]).unwrap();
+            assert!(order.check(Some(&pair[1]), &pair[0]).is_err());
+            assert!(order.check(Some(&pair[0]), &pair[0]).is_err());
         }
+        // "A" sorts before "__name__".
+        let order = Order::ByLabels;
+        order.check(Some(&rows[2]), &rows[1]).unwrap();
+        assert!(order.check(Some(&rows[1]), &rows[2]).is_err());
     }
 
     #[test]
     fn parts_are_put_together_in_order_only() {
+        let order = Order::ByName;
         let part = |name: &str| {
             let mut counted = Counted::default();
-            counted.add(labels(name, "1"), &[], TimeRange::ALL).unwrap();
-            counted.add(labels(name, "2"), &[], TimeRange::ALL).unwrap();
+            for value in ["1", "2"] {
+                let labels = labels(name, value);
+                counted.add(labels, &[], TimeRange::ALL, order).unwrap();
+            }
             counted
         };
         let mut total = part("a");
-        total.append(Counted::default()).unwrap();
-        total.append(part("b")).unwrap();
+        total.append(Counted::default(), order).unwrap();
+        total.append(part("b"), order).unwrap();
         assert_eq!(total.stats.num_series, 4);
-        let error = total.append(part("a")).unwrap_err().to_string();
+        let error = total.append(part("a"), order).unwrap_err().to_string();
         assert!(
             error.starts_with("output of order of series: expected a series after"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn outputs_that_contradict_one_another_are_refused() {
+        let output = |resolution| MergeOutput {
+            resolution,
+            ..MergeOutput::default()
+        };
+        let [raw, five, hour] = [
+            Resolution::Raw,
+            Resolution::FiveMinutes,
+            Resolution::OneHour,
+        ]
+        .map(output);
+        let counted = |num_series, num_samples, told| Counted {
+            stats: BlockStats {
+                num_series,
+                num_samples,
+                ..BlockStats::default()
+            },
+            told,
+            ends: None,
+        };
+        check_pair(&[(&raw, counted(2, 100, 0)), (&five, counted(1, 5, 90))]).unwrap();
+        assert!(check_pair(&[(&raw, counted(2, 80, 0)), (&five, counted(1, 5, 90))]).is_err());
+        assert!(check_pair(&[(&raw, counted(1, 100, 0)), (&five, counted(2, 5, 90))]).is_err());
+        check_pair(&[(&five, counted(2, 9, 90)), (&hour, counted(2, 2, 90))]).unwrap();
+        assert!(check_pair(&[(&five, counted(2, 9, 90)), (&hour, counted(2, 2, 89))]).is_err());
+        assert!(check_pair(&[(&five, counted(2, 9, 90)), (&hour, counted(1, 2, 90))]).is_err());
     }
 }

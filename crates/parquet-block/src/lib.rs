@@ -34,8 +34,9 @@ pub use crate::{
     contents::Contents,
     error::Error,
     read::{
-        Footer, FooterRead, LocalShard, Lookup, Projection, ReadChunks, ReadLabelNames,
-        ReadLabelValues, ReadLabels, RowRanges, Scan, Search, Selection, Shard, ShardFile, Step,
+        Dictionary, Footer, FooterRead, LabelIds, LocalShard, Lookup, Projection, ReadChunks,
+        ReadLabelNames, ReadLabelValues, ReadLabels, RowRanges, RowReader, Scan, Search, Selection,
+        Shard, ShardFile, Step,
     },
     schema::{Slices, aggregates_file, chunks_file, labels_file},
     write::{

@@ -28,6 +28,7 @@ mod page;
 mod page_index;
 mod row_chunks;
 mod row_ranges;
+mod rows;
 mod scan;
 pub(crate) mod search;
 mod shard;
@@ -42,7 +43,9 @@ pub use self::{
     local::LocalShard,
     lookup::{Lookup, ShardFile, Step},
     row_ranges::RowRanges,
+    rows::{LabelIds, RowReader},
     scan::Scan,
     search::Search,
     shard::{Selection, Shard},
+    values::Dictionary,
 };

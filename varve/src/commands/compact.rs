@@ -66,7 +66,7 @@ pub(super) async fn run(args: CompactArgs) -> anyhow::Result<ExitCode> {
 /// Does one task of those that are planned now.
 async fn one(config: Config, bucket: Bucket, deps: Deps, task: &str) -> anyhow::Result<ExitCode> {
     match compactor::run_task(config, bucket, deps, task).await? {
-        Outcome::Merged(block) => tracing::info!(task, %block, "merged"),
+        Outcome::Merged(blocks) => tracing::info!(task, ?blocks, "merged"),
         Outcome::Empty => tracing::info!(task, "nothing to merge, as the blocks hold no sample"),
     }
     Ok(ExitCode::SUCCESS)

@@ -10,8 +10,10 @@ fn the_output_says_what_it_was_made_of() {
     assert_eq!(task.id, format!("{}-0-28800000-2-7fb45384", task.group));
     let meta = task.meta(Made {
         ulid: id('m'),
+        resolution: Resolution::Raw,
         stats: BlockStats::default(),
-        parquet: ParquetMeta::default(),
+        index_stats: model::IndexStats::default(),
+        parquet: Some(ParquetMeta::default()),
         files: vec![],
         now: NOW,
     });
@@ -22,6 +24,43 @@ fn the_output_says_what_it_was_made_of() {
     assert_eq!((meta.min_time.0, meta.max_time.0), (0, 4 * LETTER));
     assert_eq!(meta.external_labels(), task.labels);
     assert_eq!(BlockMeta::decode(&meta.encode()).unwrap(), meta);
+}
+
+#[test]
+fn one_block_that_is_only_downsampled_comes_from_where_it_came_before() {
+    let mut days = Drawing::days("|AABBCCDDEEFFGGHHII").plan();
+    let mut task = days.tasks.remove(0);
+    task.inputs.truncate(1);
+    let made = |resolution, parquet: Option<ParquetMeta>| Made {
+        ulid: id('m'),
+        resolution,
+        stats: BlockStats::default(),
+        index_stats: model::IndexStats {
+            series_max_size: 7,
+            chunk_max_size: 9,
+        },
+        parquet,
+        files: ["chunks/000001", "index"]
+            .map(|name| model::FileMeta {
+                rel_path: name.to_owned(),
+                ..model::FileMeta::default()
+            })
+            .into(),
+        now: NOW,
+    };
+    let own = task.inputs[0].meta.compaction.clone();
+    let beside = task.meta(made(Resolution::FiveMinutes, None));
+    assert_eq!(beside.compaction.level, own.level + 1);
+    task.outputs = vec![Resolution::FiveMinutes];
+    let alone = task.meta(made(Resolution::FiveMinutes, None));
+    assert_eq!(alone.compaction.level, own.level);
+    assert_eq!(alone.compaction.parents, own.parents);
+    assert_eq!(alone.resolution(), Resolution::FiveMinutes);
+    let thanos = alone.thanos.unwrap();
+    assert_eq!(thanos.segment_files, ["000001"]);
+    assert_eq!(thanos.index_stats.chunk_max_size, 9);
+    let files: Vec<_> = thanos.files.iter().map(|f| &*f.rel_path).collect();
+    assert_eq!(files, ["chunks/000001", "index", "meta.json"]);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use super::{
     lookup::{ShardFile, Supply},
     row_chunks::RowChunks,
     row_ranges::RowRanges,
-    values::ByteArrays,
+    values::{ByteArrays, Dictionary},
 };
 use crate::error::Error;
 
@@ -51,8 +51,9 @@ struct LabelCursor<'a> {
     page: Option<(usize, IdPage)>,
 }
 
+/// Reads the values of a column of chunks, row after row.
 #[derive(Debug)]
-struct DataCursor {
+pub(super) struct DataCursor {
     column: DataPages,
     dictionary: ByteArrays,
     page: Option<(usize, ByteArrays)>,
@@ -139,8 +140,7 @@ impl<'a> Group<'a> {
         let mut labels = Vec::new();
         for label in shard.label_columns() {
             let pages = pages_with_values(shard, group, label.column, &wanted)?;
-            let supply = fetch_dictionary(local.file(ShardFile::Labels), &pages)?;
-            let dictionary = pages.dictionary(shard.labels_file(), &supply)?;
+            let dictionary = dictionary_of(local, &pages)?;
             labels.push(LabelCursor {
                 stored: dictionary.len(),
                 values: LabelValues {
@@ -152,19 +152,36 @@ impl<'a> Group<'a> {
                 page: None,
             });
         }
-        let mut data = Vec::new();
-        for column in shard.data_columns(Wanted::all_of(shard.contents()), TimeRange::ALL) {
-            let mut column = column.pages(shard.chunks_file(), group)?;
-            column.pages.retain(&wanted);
-            let supply = fetch_dictionary(local.file(ShardFile::Chunks), &column.pages)?;
-            data.push(DataCursor {
-                dictionary: column.pages.byte_dictionary(shard.chunks_file(), &supply)?,
-                column,
-                page: None,
-            });
-        }
+        let data = data_cursors(local, group, &wanted)?;
         Ok(Self { rows, labels, data })
     }
+}
+
+/// The dictionary of a label's column.
+pub(super) fn dictionary_of(local: &LocalShard, pages: &ColumnPages) -> Result<Dictionary, Error> {
+    let supply = fetch_dictionary(local.file(ShardFile::Labels), pages)?;
+    pages.dictionary(local.shard().labels_file(), &supply)
+}
+
+/// Readers of all columns of chunks, for the rows that are wanted.
+pub(super) fn data_cursors(
+    local: &LocalShard,
+    group: usize,
+    wanted: &RowRanges,
+) -> Result<Vec<DataCursor>, Error> {
+    let shard = local.shard();
+    let mut cursors = Vec::new();
+    for column in shard.data_columns(Wanted::all_of(shard.contents()), TimeRange::ALL) {
+        let mut column = column.pages(shard.chunks_file(), group)?;
+        column.pages.retain(wanted);
+        let supply = fetch_dictionary(local.file(ShardFile::Chunks), &column.pages)?;
+        cursors.push(DataCursor {
+            dictionary: column.pages.byte_dictionary(shard.chunks_file(), &supply)?,
+            column,
+            page: None,
+        });
+    }
+    Ok(cursors)
 }
 
 fn fetch_dictionary(file: &LocalFile, pages: &ColumnPages) -> Result<Supply, Error> {
@@ -215,8 +232,8 @@ fn gap(from: u32, to: u32) -> usize {
 }
 
 impl DataCursor {
-    /// Appends the chunks of `row`, which comes after the row read before.
-    fn read(
+    /// Appends the chunks of `row`, which is not before the row read before.
+    pub(super) fn read(
         &mut self,
         file: &LocalFile,
         footer: &Footer,

@@ -27,7 +27,7 @@ pub(crate) struct ByteArrays {
 
 /// The distinct values of a label's column in a row group.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Dictionary {
+pub struct Dictionary {
     text: String,
     ends: Vec<u32>,
 }
@@ -200,12 +200,20 @@ impl Dictionary {
     }
 
     /// How many values there are; their ids are below it.
-    pub(crate) fn len(&self) -> usize {
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.ends.len()
     }
 
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
     /// The value of `id`.
-    pub(crate) fn get(&self, id: usize) -> Option<&str> {
+    #[must_use]
+    pub fn get(&self, id: usize) -> Option<&str> {
         let end = *self.ends.get(id)? as usize;
         let start = match id.checked_sub(1) {
             Some(before) => *self.ends.get(before)? as usize,
@@ -215,7 +223,7 @@ impl Dictionary {
     }
 
     /// The values in the order of their ids.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
         let mut start = 0;
         self.ends.iter().map(move |end| {
             let end = *end as usize;

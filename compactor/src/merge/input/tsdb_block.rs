@@ -1,0 +1,228 @@
+//! A TSDB block as a source.
+
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use model::TimeRange;
+use tsdb::{Block, Chunk, ChunkCursor, SeriesCursor, SeriesEntry, SeriesRef};
+
+use super::{
+    super::{
+        MergeError,
+        deleted::without,
+        key::{Key, Keys, Order},
+    },
+    SAMPLE_STEP, Table, check_within,
+};
+
+/// An open block.
+#[derive(Debug)]
+pub(crate) struct TsdbInput {
+    /// Where it lies, for errors.
+    dir: PathBuf,
+    block: Block,
+    /// Its series in the order of the output.
+    refs: Vec<SeriesRef>,
+    /// The global id of each of its symbols.
+    ids: Vec<u32>,
+    keys: Keys,
+}
+
+/// One whose symbols are not translated yet.
+#[derive(Debug)]
+pub(super) struct OpenedTsdb {
+    dir: PathBuf,
+    block: Block,
+    refs: Vec<SeriesRef>,
+}
+
+/// Reads some of the series.
+#[derive(Debug)]
+pub(crate) struct TsdbStretch<'a> {
+    input: &'a TsdbInput,
+    rest: std::slice::Iter<'a, SeriesRef>,
+    series: SeriesCursor,
+    chunks: ChunkCursor,
+    entry: SeriesEntry,
+    at: Option<SeriesRef>,
+    key: Key,
+    before: Key,
+}
+
+impl OpenedTsdb {
+    pub(super) fn open(dir: &Path, order: Order) -> Result<Self, MergeError> {
+        let named = MergeError::block(dir);
+        let block = Block::open(dir).map_err(&named)?;
+        let mut refs = block.refs_by_name().map_err(&named)?;
+        if order == Order::ByLabels {
+            // The index has them in this order, which references follow.
+            refs.sort_unstable();
+        }
+        let dir = dir.to_path_buf();
+        Ok(Self { dir, block, refs })
+    }
+
+    pub(super) fn table(&self) -> Table<'_> {
+        Box::new(self.block.symbols().iter())
+    }
+
+    /// `ids` are those of the symbols.
+    pub(super) fn translated(self, mut ids: Vec<Vec<u32>>, keys: Keys) -> TsdbInput {
+        TsdbInput {
+            dir: self.dir,
+            block: self.block,
+            refs: self.refs,
+            ids: ids.pop().unwrap_or_default(),
+            keys,
+        }
+    }
+}
+
+impl TsdbInput {
+    pub(super) fn len(&self) -> usize {
+        self.refs.len()
+    }
+
+    pub(super) fn chunk_bytes(&self) -> u64 {
+        self.block.chunk_bytes()
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(super) fn label_names(&self) -> Vec<String> {
+        self.block.label_names().map(str::to_owned).collect()
+    }
+
+    pub(super) fn sample(&self) -> Result<Vec<Key>, MergeError> {
+        let mut cursor = self.block.series_cursor();
+        let mut entry = SeriesEntry::default();
+        let mut keys = Vec::with_capacity(self.refs.len() / SAMPLE_STEP);
+        for series in self.refs.iter().step_by(SAMPLE_STEP).skip(1) {
+            let mut key = Key::default();
+            self.read(*series, &mut cursor, &mut entry, &mut key)?;
+            keys.push(key);
+        }
+        Ok(keys)
+    }
+
+    pub(super) fn positions(&self, keys: &[Key]) -> Result<Vec<usize>, MergeError> {
+        let mut cursor = self.block.series_cursor();
+        let (mut entry, mut found) = (SeriesEntry::default(), Key::default());
+        let mut positions = Vec::with_capacity(keys.len());
+        let mut low = 0;
+        for key in keys {
+            let mut high = self.refs.len();
+            while low < high {
+                let middle = low + (high - low) / 2;
+                let Some(series) = self.refs.get(middle) else {
+                    break;
+                };
+                self.read(*series, &mut cursor, &mut entry, &mut found)?;
+                if found < *key {
+                    low = middle + 1;
+                } else {
+                    high = middle;
+                }
+            }
+            positions.push(low);
+        }
+        Ok(positions)
+    }
+
+    pub(super) fn stretch(&self, series: Range<usize>) -> Result<TsdbStretch<'_>, MergeError> {
+        let mut stretch = TsdbStretch {
+            input: self,
+            rest: self.refs.get(series).unwrap_or_default().iter(),
+            series: self.block.series_cursor(),
+            chunks: self.block.chunk_cursor(),
+            entry: SeriesEntry::default(),
+            at: None,
+            key: Key::default(),
+            before: Key::default(),
+        };
+        stretch.advance()?;
+        Ok(stretch)
+    }
+
+    fn read(
+        &self,
+        series: SeriesRef,
+        cursor: &mut SeriesCursor,
+        entry: &mut SeriesEntry,
+        key: &mut Key,
+    ) -> Result<(), MergeError> {
+        cursor
+            .read(series, entry)
+            .map_err(MergeError::block(&self.dir))?;
+        key.labels.clear();
+        for (name, value) in &entry.labels {
+            key.labels.push((self.id(*name)?, self.id(*value)?));
+        }
+        self.keys.complete(key);
+        Ok(())
+    }
+
+    fn id(&self, symbol: tsdb::SymbolRef) -> Result<u32, MergeError> {
+        let id = self.ids.get(symbol.0 as usize).copied();
+        id.ok_or_else(|| MergeError::Symbol {
+            dir: self.dir.clone(),
+            found: symbol.0,
+            symbols: self.ids.len(),
+        })
+    }
+}
+
+impl TsdbStretch<'_> {
+    pub(super) fn key(&self) -> Option<&Key> {
+        self.at.map(|_| &self.key)
+    }
+
+    pub(super) fn advance(&mut self) -> Result<(), MergeError> {
+        let is_first = self.at.is_none();
+        std::mem::swap(&mut self.key, &mut self.before);
+        self.at = self.rest.next().copied();
+        let Some(series) = self.at else {
+            return Ok(());
+        };
+        self.input
+            .read(series, &mut self.series, &mut self.entry, &mut self.key)?;
+        if !is_first && self.before >= self.key {
+            return Err(MergeError::Order {
+                dir: self.input.dir.clone(),
+                series: series.0.into(),
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn chunks(
+        &mut self,
+        range: TimeRange,
+        mut each: impl FnMut(Chunk),
+    ) -> Result<(), MergeError> {
+        let Some(series) = self.at else {
+            return Ok(());
+        };
+        let dir = &self.input.dir;
+        let deleted = self.input.block.tombstones().get(series);
+        for meta in &self.entry.chunks {
+            check_within(dir, (meta.min, meta.max), range)?;
+            let chunk = self.chunks.read(meta).map_err(MergeError::block(dir))?;
+            match deleted {
+                None => each(chunk),
+                Some(intervals) => {
+                    let kept = without(&chunk, intervals).map_err(|source| MergeError::Chunk {
+                        dir: dir.clone(),
+                        source,
+                    })?;
+                    kept.into_iter().for_each(&mut each);
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,187 @@
+//! Merged series on their way from a span to an output.
+
+use model::{Aggregate, BlockStats, Resolution};
+use parquet_block::{Contents, Slices, envelope};
+use tsdb::{AGGREGATES, Chunk, ChunkError, DownsampledChunk, Encoding};
+
+/// How the chunks of a series are put down.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Layout {
+    /// Raw chunks, a value for each slice.
+    Raw(Slices),
+    /// Downsampled chunks, a value for each aggregate of each slice.
+    Aggregates(Slices),
+    /// All chunks in one value.
+    Whole,
+}
+
+/// Merged series, in order.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    layout: Layout,
+    /// Global ids of names and values, row after row.
+    labels: Vec<(u32, u32)>,
+    /// Where each row's labels end.
+    label_ends: Vec<usize>,
+    /// The chunks of each row and column, as the file holds them.
+    payload: Vec<u8>,
+    /// Where each row's and column's chunks end.
+    payload_ends: Vec<usize>,
+    /// The values of a row that is being put down.
+    values: Vec<Vec<u8>>,
+    /// Counts of what was merged.
+    pub(crate) counts: BlockStats,
+}
+
+impl Layout {
+    /// How the chunks of a resolution are put down in Parquet.
+    pub(crate) fn in_slices(resolution: Resolution, slices: Slices) -> Self {
+        match Contents::of(resolution) {
+            Contents::Chunks => Self::Raw(slices),
+            Contents::Aggregates => Self::Aggregates(slices),
+        }
+    }
+
+    /// How many values a row has.
+    fn columns(self) -> usize {
+        match self {
+            Self::Raw(slices) => slices.count(),
+            Self::Aggregates(slices) => slices.count() * AGGREGATES,
+            Self::Whole => 1,
+        }
+    }
+}
+
+impl Rows {
+    /// No rows.
+    pub(crate) fn new(layout: Layout) -> Self {
+        Self {
+            layout,
+            labels: Vec::new(),
+            label_ends: Vec::new(),
+            payload: Vec::new(),
+            payload_ends: Vec::new(),
+            values: Vec::new(),
+            counts: BlockStats::default(),
+        }
+    }
+
+    /// Adds a row, unless it has no chunks; these are in order of time.
+    pub(crate) fn push(
+        &mut self,
+        labels: &[(u32, u32)],
+        chunks: &[Chunk],
+    ) -> Result<(), ChunkError> {
+        if chunks.is_empty() {
+            return Ok(());
+        }
+        match self.layout {
+            Layout::Raw(slices) => self.put_slices(chunks, &slices),
+            Layout::Aggregates(slices) => {
+                let chunks: Result<Vec<_>, _> =
+                    chunks.iter().map(DownsampledChunk::unpack).collect();
+                self.put_aggregates(&chunks?, &slices);
+            }
+            Layout::Whole => {
+                envelope::encode(chunks, &mut self.payload);
+                self.payload_ends.push(self.payload.len());
+            }
+        }
+        self.end_row(labels);
+        for chunk in chunks {
+            count(&mut self.counts, chunk)?;
+        }
+        Ok(())
+    }
+
+    /// As [`Rows::push`], of chunks that were downsampled just now.
+    pub(crate) fn push_downsampled(
+        &mut self,
+        labels: &[(u32, u32)],
+        chunks: &[DownsampledChunk],
+    ) -> Result<(), ChunkError> {
+        let Layout::Aggregates(slices) = self.layout else {
+            let packed: Vec<Chunk> = chunks.iter().map(DownsampledChunk::pack).collect();
+            return self.push(labels, &packed);
+        };
+        if chunks.is_empty() {
+            return Ok(());
+        }
+        self.put_aggregates(chunks, &slices);
+        self.end_row(labels);
+        for chunk in chunks {
+            let windows = chunk.column(Aggregate::Count);
+            let windows = windows.map_or(Ok(0), |count| count.num_samples())?;
+            self.counts.num_chunks += 1;
+            self.counts.num_samples += u64::from(windows);
+        }
+        Ok(())
+    }
+
+    fn end_row(&mut self, labels: &[(u32, u32)]) {
+        self.labels.extend_from_slice(labels);
+        self.label_ends.push(self.labels.len());
+        self.counts.num_series += 1;
+    }
+
+    fn put_aggregates(&mut self, chunks: &[DownsampledChunk], slices: &Slices) {
+        envelope::encode_aggregates(chunks, slices, &mut self.values);
+        for value in &self.values {
+            self.payload.extend_from_slice(value);
+            self.payload_ends.push(self.payload.len());
+        }
+    }
+
+    fn put_slices(&mut self, chunks: &[Chunk], slices: &Slices) {
+        let mut rest = chunks;
+        for slice in 0..slices.count() {
+            let in_slice = rest
+                .iter()
+                .take_while(|c| slices.index_of(c.min) == Some(slice))
+                .count();
+            let (mine, others) = rest.split_at(in_slice);
+            envelope::encode(mine, &mut self.payload);
+            self.payload_ends.push(self.payload.len());
+            rest = others;
+        }
+        debug_assert!(rest.is_empty(), "each chunk lies in a slice: {rest:?}");
+    }
+
+    /// Each row's labels and its values, column by column.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[(u32, u32)], Vec<&[u8]>)> {
+        let (mut label_start, mut start) = (0, 0);
+        let columns = self.payload_ends.chunks(self.layout.columns().max(1));
+        self.label_ends.iter().zip(columns).map(move |(end, ends)| {
+            let labels = self.labels.get(label_start..*end).unwrap_or_default();
+            label_start = *end;
+            let values = ends.iter().map(|end| {
+                let value = self.payload.get(start..*end).unwrap_or_default();
+                start = *end;
+                value
+            });
+            (labels, values.collect())
+        })
+    }
+}
+
+/// Counts a chunk as `meta.json` does.
+pub(crate) fn count(stats: &mut BlockStats, chunk: &Chunk) -> Result<(), ChunkError> {
+    let samples = u64::from(chunk.num_samples()?);
+    stats.num_chunks += 1;
+    stats.num_samples += samples;
+    match chunk.encoding {
+        Encoding::Xor => stats.num_float_samples += samples,
+        Encoding::Histogram | Encoding::FloatHistogram => stats.num_histogram_samples += samples,
+        Encoding::Aggr => {}
+    }
+    Ok(())
+}
+
+/// Adds counts of other series.
+pub(crate) fn add(stats: &mut BlockStats, more: &BlockStats) {
+    stats.num_series += more.num_series;
+    stats.num_chunks += more.num_chunks;
+    stats.num_samples += more.num_samples;
+    stats.num_float_samples += more.num_float_samples;
+    stats.num_histogram_samples += more.num_histogram_samples;
+}

@@ -1,0 +1,260 @@
+//! The files of a Parquet block.
+//!
+//! ```text
+//! rows ─▶ row group, filling ─▶ full ─▶ encoded and appended ─▶ shard, until it holds enough or its part ends
+//! ```
+
+use std::{
+    fs::File,
+    io::BufWriter,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use model::{BlockStats, IndexStats, ParquetShard, Resolution};
+use parquet_block::{
+    Contents, RowGroupBuilder, ShardSchema, ShardWriter, Slices, Symbols, WriteOptions, labels_file,
+};
+
+use super::super::{
+    MergeError, MergeOptions, MergeOutput, MergeTarget, limits::Limits, rows::Rows, shards::Part,
+};
+
+/// Writes shard after shard.
+pub(crate) struct ParquetSink {
+    dir: PathBuf,
+    resolution: Resolution,
+    symbols: Arc<dyn Symbols>,
+    /// The id of `__name__`.
+    metric_name: Option<u32>,
+    slices: Slices,
+    parts: Arc<[Part]>,
+    caps: Caps,
+    write: WriteOptions,
+    filling: Option<Filling>,
+    /// To be encoded.
+    full: Option<Filling>,
+    writer: Option<Writer>,
+    done: Vec<ParquetShard>,
+    files: Vec<String>,
+}
+
+/// When a row group ends, and when a shard.
+#[derive(Clone, Copy, Debug)]
+struct Caps {
+    group_rows: usize,
+    group_bytes: usize,
+    shard_rows: usize,
+    shard_bytes: usize,
+}
+
+/// A row group that takes rows.
+struct Filling {
+    rows: RowGroupBuilder,
+    shard: Place,
+    schema: ShardSchema,
+    /// `__name__` of the last row.
+    last_name: Option<u32>,
+}
+
+/// Where in the block rows are.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// Number of the shard.
+    number: u32,
+    part: usize,
+    /// Rows of the shard before those of the row group.
+    rows: usize,
+    /// Bytes of these rows.
+    bytes: usize,
+}
+
+/// A shard that is being written.
+struct Writer {
+    number: u32,
+    out: ShardWriter<BufWriter<File>, BufWriter<File>>,
+}
+
+impl ParquetSink {
+    /// Writes into the target's folder; no file is made before there is a row.
+    pub(crate) fn new(
+        target: &MergeTarget,
+        options: &MergeOptions,
+        limits: &Limits,
+        slices: Slices,
+        parts: Arc<[Part]>,
+        symbols: Arc<dyn Symbols>,
+        metric_name: Option<u32>,
+    ) -> Self {
+        Self {
+            dir: target.dir.clone(),
+            resolution: target.resolution,
+            symbols,
+            metric_name,
+            slices,
+            parts,
+            caps: Caps {
+                group_rows: options.row_group_rows,
+                group_bytes: limits.row_group_bytes(target.resolution),
+                shard_rows: options.shard_rows,
+                shard_bytes: options.shard_bytes,
+            },
+            write: options.write,
+            filling: None,
+            full: None,
+            writer: None,
+            done: Vec::new(),
+            files: Vec::new(),
+        }
+    }
+
+    pub(super) fn take(&mut self, rows: &Rows, part: usize) -> Result<(), MergeError> {
+        let contents = self.contents();
+        for (labels, values) in rows.iter() {
+            let name = self.name_of(labels);
+            let ends = self.filling.as_ref().is_some_and(|filling| {
+                filling.shard.part != part
+                    || self.caps.is_full(filling)
+                    || (filling.last_name != name && self.caps.is_nearly_full(filling))
+            });
+            if ends {
+                // Only if a span had the rows of more than one row group.
+                self.work()?;
+                self.full = self.filling.take();
+            }
+            let filling = match &mut self.filling {
+                Some(filling) => filling,
+                none => {
+                    let shard = next_place(self.full.as_ref(), self.caps, part);
+                    let names = self.parts.get(part).map(|part| part.names.clone());
+                    let names = names.unwrap_or_default();
+                    let schema = ShardSchema::of(contents, names, self.slices);
+                    let symbols = Arc::clone(&self.symbols);
+                    let rows = RowGroupBuilder::new(&schema, symbols, &self.write);
+                    none.insert(Filling {
+                        rows,
+                        shard,
+                        schema,
+                        last_name: None,
+                    })
+                }
+            };
+            filling.last_name = name;
+            filling.rows.push(labels, &values)?;
+        }
+        Ok(())
+    }
+
+    fn contents(&self) -> Contents {
+        Contents::of(self.resolution)
+    }
+
+    /// The value of `__name__`.
+    fn name_of(&self, labels: &[(u32, u32)]) -> Option<u32> {
+        let mut labels = labels.iter();
+        let name = labels.find(|(name, _)| Some(*name) == self.metric_name);
+        name.map(|(_, value)| *value)
+    }
+
+    pub(super) fn work(&mut self) -> Result<(), MergeError> {
+        let Some(full) = self.full.take() else {
+            return Ok(());
+        };
+        let encoded = full.rows.encode()?;
+        if self
+            .writer
+            .as_ref()
+            .is_none_or(|writer| writer.number != full.shard.number)
+        {
+            self.end_shard()?;
+        }
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => {
+                let writer = Writer::create(&self.dir, full.shard.number, &full.schema)?;
+                none.insert(writer)
+            }
+        };
+        Ok(writer.out.append(encoded)?)
+    }
+
+    fn end_shard(&mut self) -> Result<(), MergeError> {
+        if let Some(writer) = self.writer.take() {
+            self.done.push(writer.out.finish()?);
+            self.files.push(labels_file(writer.number));
+            self.files.push(self.contents().file(writer.number));
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self, stats: BlockStats) -> Result<MergeOutput, MergeError> {
+        self.work()?;
+        self.full = self.filling.take();
+        self.work()?;
+        self.end_shard()?;
+        Ok(MergeOutput {
+            resolution: self.resolution,
+            shards: self.done,
+            stats,
+            index_stats: IndexStats::default(),
+            files: self.files,
+        })
+    }
+}
+
+/// Where the rows after `full` are, which is the row group before; `part` is theirs.
+fn next_place(full: Option<&Filling>, caps: Caps, part: usize) -> Place {
+    let mut place = Place {
+        number: 0,
+        part,
+        rows: 0,
+        bytes: 0,
+    };
+    if let Some(full) = full {
+        place.number = full.shard.number;
+        place.rows = full.shard.rows + full.rows.rows();
+        place.bytes = full.shard.bytes + full.rows.bytes();
+        if full.shard.part != part
+            || place.rows >= caps.shard_rows
+            || place.bytes >= caps.shard_bytes
+        {
+            place = Place {
+                number: place.number + 1,
+                rows: 0,
+                bytes: 0,
+                ..place
+            };
+        }
+    }
+    place
+}
+
+impl Caps {
+    fn is_full(&self, filling: &Filling) -> bool {
+        let (rows, bytes) = (filling.rows.rows(), filling.rows.bytes());
+        rows >= self.group_rows || bytes >= self.group_bytes
+    }
+
+    /// Within the last eighth: then a row group ends where a metric does, so that a question for one metric seldom
+    /// needs two.
+    fn is_nearly_full(&self, filling: &Filling) -> bool {
+        let (rows, bytes) = (filling.rows.rows(), filling.rows.bytes());
+        rows >= self.group_rows / 8 * 7 || bytes >= self.group_bytes / 8 * 7
+    }
+}
+
+impl Writer {
+    fn create(dir: &Path, number: u32, schema: &ShardSchema) -> Result<Self, MergeError> {
+        let create = |name: String| {
+            let path = dir.join(name);
+            let file = File::create(&path).map_err(MergeError::io(&path))?;
+            Ok::<_, MergeError>(BufWriter::with_capacity(1 << 20, file))
+        };
+        let (labels, chunks) = (
+            create(labels_file(number))?,
+            create(schema.contents().file(number))?,
+        );
+        let out = ShardWriter::create(labels, chunks, schema)?;
+        Ok(Self { number, out })
+    }
+}

@@ -1,0 +1,7 @@
+//! Merges of small blocks, of both formats and into both.
+
+mod blocks;
+mod formats;
+mod model_of_samples;
+mod resolutions;
+mod shard_cuts;
