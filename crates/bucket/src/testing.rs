@@ -2,9 +2,11 @@
 
 mod conformance;
 mod failing;
+mod hold;
 mod store;
 
 pub use self::{
     conformance::conformance,
     failing::{FailingBucket, ReadFault, WriteFault},
+    hold::HeldReads,
 };
