@@ -7,39 +7,12 @@ use anyhow::Context as _;
 use compactor::Outcome;
 use model::{BlockId, BlockMeta, TimeRange};
 use tests::{
-    Answer, Failure, Fault, RunningGateway, SAMPLE, Truth, When, World, ids, matcher, sample_dir,
+    Answer, Crash, RunningGateway, SAMPLE, Truth, World, ids, matcher, sample_dir,
 };
 
 /// The blocks, as few as the compactor merges some of: two, which a window that has ended holds, before the two newest.
 const BLOCKS: [&str; 4] = [SAMPLE[0], SAMPLE[1], SAMPLE[4], SAMPLE[5]];
 const MERGED: usize = 2;
-
-/// What befalls a program at one of its writes.
-#[derive(Clone, Copy, Debug)]
-enum Crash {
-    /// That write is refused; what the program does about it works.
-    OneRefused,
-    /// It is killed before that write: from then on nothing works.
-    KilledBefore,
-    /// It is killed behind that write.
-    KilledBehind,
-}
-
-const CRASHES: [Crash; 3] = [Crash::OneRefused, Crash::KilledBefore, Crash::KilledBehind];
-
-impl Crash {
-    fn inject(self, world: &World, write: usize) {
-        let fault = |when, failure| world.s3.inject(Fault { when, failure });
-        match self {
-            Self::OneRefused => fault(When::Write(write), Failure::Refused),
-            Self::KilledBefore => fault(When::WritesFrom(write), Failure::Refused),
-            Self::KilledBehind => {
-                fault(When::Write(write), Failure::AnswerLost);
-                fault(When::WritesFrom(write + 1), Failure::Refused);
-            }
-        }
-    }
-}
 
 fn truth() -> anyhow::Result<Truth> {
     let dirs: Vec<PathBuf> = BLOCKS.iter().map(|b| sample_dir().join(b)).collect();
@@ -100,12 +73,12 @@ async fn assert_all_served(gateway: &RunningGateway, truth: &Truth) -> anyhow::R
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sidecar_uploads_each_block_whole_and_once_wherever_it_is_stopped() -> anyhow::Result<()>
 {
-    for crash in CRASHES {
+    for crash in Crash::ALL {
         let mut write = 0;
         loop {
             let world = World::with_sample(&BLOCKS[..2]).await?;
             let at = || format!("{crash:?} at write {write}");
-            crash.inject(&world, write);
+            crash.inject(&world.s3, write);
             let first = world.upload().await.with_context(at)?;
             assert_no_partial_block(&world).with_context(at)?;
             let hit = world.s3.heal() > 0;
@@ -153,14 +126,14 @@ async fn the_sidecar_uploads_each_block_whole_and_once_wherever_it_is_stopped() 
 async fn the_compactor_loses_nothing_and_does_nothing_twice_wherever_it_is_stopped()
 -> anyhow::Result<()> {
     let truth = truth()?;
-    for crash in CRASHES {
+    for crash in Crash::ALL {
         let mut write = 0;
         loop {
             let world = World::with_sample(&BLOCKS).await?;
             let at = || format!("{crash:?} at write {write}");
             world.upload().await?;
             let gateway = world.gateway().await?;
-            crash.inject(&world, write);
+            crash.inject(&world.s3, write);
             let first = world.compact().await.with_context(at)?;
             let hit = world.s3.heal() > 0;
             assert_eq!(first.failed.is_empty(), !hit, "{}: {first:?}", at());
@@ -209,7 +182,7 @@ async fn the_compactor_loses_nothing_and_does_nothing_twice_wherever_it_is_stopp
 #[tokio::test(flavor = "multi_thread")]
 async fn the_deletion_of_sources_may_be_cut_off_anywhere() -> anyhow::Result<()> {
     let truth = truth()?;
-    for crash in CRASHES {
+    for crash in Crash::ALL {
         let mut write = 0;
         loop {
             let world = World::with_sample(&BLOCKS).await?;
@@ -218,7 +191,7 @@ async fn the_deletion_of_sources_may_be_cut_off_anywhere() -> anyhow::Result<()>
             world.compact().await?;
             let gateway = world.gateway().await?;
             world.clock.advance(49 * 3_600_000);
-            crash.inject(&world, write);
+            crash.inject(&world.s3, write);
             let first = world.compact().await.with_context(at)?;
             let hit = world.s3.heal() > 0;
             assert_eq!(first.failed.is_empty(), !hit, "{}: {first:?}", at());
