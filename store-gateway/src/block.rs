@@ -24,7 +24,7 @@ use std::sync::Arc;
 use ::tsdb::Chunk;
 use bucket::Bucket;
 use futures::Stream;
-use model::{Labels, Matcher, TimeRange};
+use model::{AggregateSet, Labels, Matcher, TimeRange};
 use service::CpuPool;
 
 pub(crate) use self::{budget::RequestBudget, cache::BlockCache, error::BlockError};
@@ -44,6 +44,8 @@ pub(crate) struct BlockQuery {
     pub(crate) matchers: Arc<[Matcher]>,
     /// Both ends included.
     pub(crate) range: TimeRange,
+    /// What is wanted of a downsampled block's chunks; at least these are given.
+    pub(crate) aggregates: AggregateSet,
     /// Only labels are wanted.
     pub(crate) skip_chunks: bool,
     /// At most so many series of this block; 0 for all.
@@ -55,7 +57,8 @@ pub(crate) struct BlockQuery {
 pub(crate) struct BlockSeries {
     /// Its own labels, without external ones.
     pub(crate) labels: Labels,
-    /// The chunks that overlap the range, not trimmed, in the order they are stored in; at least one. With
+    /// The chunks that overlap the range, not trimmed, in the order they are stored in; at least one. Those of a
+    /// downsampled block may lack what was not asked for, and be left out if nothing is left of them. With
     /// `skip_chunks` none is given, though at least one overlaps.
     pub(crate) chunks: Vec<Chunk>,
 }

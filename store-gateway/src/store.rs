@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bucket::Bucket;
 use futures::Stream;
-use model::{AggregateSet, Resolution};
+use model::Resolution;
 use service::CpuPool;
 use tokio::sync::watch;
 
@@ -93,7 +93,8 @@ impl Store {
         };
         let served = self.served()?;
         let chosen = select::for_series(&served.catalog, &request.selector, request.max_resolution);
-        if request.aggregates == AggregateSet::default()
+        if request.aggregates.is_empty()
+            && !request.skip_chunks
             && let Some(one) = chosen
                 .iter()
                 .find(|one| one.block.meta.resolution() != Resolution::Raw)

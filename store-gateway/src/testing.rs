@@ -1,4 +1,6 @@
-//! Blocks for tests: named by a letter, without contents.
+//! Blocks for tests: named by a letter, without contents; and downsampled ones with contents.
+
+pub(crate) mod downsampled;
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use compactor::{Config, Downsampling, Retention};
-use model::{BlockId, BlockMeta, DeletionMark};
+use model::{BlockId, BlockMeta, DeletionMark, Resolution};
 use tests::{SAMPLE, World, ids, sample_dir};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -59,10 +59,22 @@ async fn what_is_over_is_marked_before_anything_is_merged_and_deleted_later() ->
 }
 
 #[tokio::test]
-async fn raw_samples_wait_until_they_are_downsampled() -> anyhow::Result<()> {
+async fn raw_samples_are_downsampled_before_they_are_marked() -> anyhow::Result<()> {
     let world = world().await?;
+    let over = ids(&SAMPLE[..2])?;
     let on = config(Downsampling::On);
     let summary = world.compact_with(on, world.bucket()?).await?;
-    assert!(summary.expired.is_empty(), "{summary:?}");
+    assert!(summary.failed.is_empty(), "{summary:?}");
+    assert_eq!(summary.expired, over);
+    let keys = world.s3.keys().into_iter();
+    let keys = keys.filter(|key| key.starts_with("parquet/") && key.ends_with(BlockMeta::FILE));
+    let mut holding = Vec::new();
+    for key in keys {
+        let meta = BlockMeta::decode(&world.s3.object(&key).context("a meta.json")?)?;
+        if meta.resolution() == Resolution::FiveMinutes {
+            holding.extend(meta.compaction.sources);
+        }
+    }
+    assert_eq!(holding, over);
     Ok(())
 }

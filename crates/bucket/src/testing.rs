@@ -2,6 +2,7 @@
 
 mod conformance;
 mod failing;
+mod hold;
 mod store;
 
 pub use crate::catalog::{decode as decode_catalog, encode as encode_catalog};
@@ -9,4 +10,5 @@ pub use crate::catalog::{decode as decode_catalog, encode as encode_catalog};
 pub use self::{
     conformance::conformance,
     failing::{FailingBucket, ReadFault, WriteFault},
+    hold::HeldReads,
 };

@@ -1,5 +1,6 @@
 //! A gateway on a bucket in memory, asked over a real connection.
 
+mod downsampled;
 mod failures;
 mod labels;
 mod series;

@@ -1,5 +1,6 @@
-//! One suite for both kinds of blocks: golden blocks, put into a bucket in memory.
+//! One suite for both kinds of blocks: golden blocks, put into a bucket in memory. And what only one kind does.
 
+mod ahead;
 mod answers;
 mod cached;
 mod cost;

@@ -9,7 +9,7 @@ mod series;
 use std::{collections::BTreeSet, sync::Arc};
 
 use futures::StreamExt as _;
-use model::{Labels, MatchOp, Matcher, TimeRange};
+use model::{AggregateSet, Labels, MatchOp, Matcher, TimeRange};
 use tsdb::{ChunkMeta, IndexHeader, SeriesRef};
 
 use super::{BlockError, BlockQuery, BlockSeries, BlockSource, RequestBudget, ahead::Ahead};
@@ -189,10 +189,11 @@ impl TsdbBlock {
     }
 }
 
-const fn labels_only(matchers: Arc<[Matcher]>, range: TimeRange) -> BlockQuery {
+fn labels_only(matchers: Arc<[Matcher]>, range: TimeRange) -> BlockQuery {
     BlockQuery {
         matchers,
         range,
+        aggregates: AggregateSet::default(),
         skip_chunks: true,
         limit: 0,
     }

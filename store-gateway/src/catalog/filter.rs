@@ -233,6 +233,23 @@ mod tests {
     }
 
     #[test]
+    fn a_downsampled_block_is_hidden_by_a_parquet_block_of_its_resolution_only() {
+        let rules = Rules::default();
+        let five = |block: Drawn| block.resolution(Resolution::FiveMinutes);
+        let a = five(Drawn::raw('A', 0, 10).sources("XY"));
+        let merged = Drawn::raw('M', 0, 20).sources("XYZ").parquet();
+        let finest = merged.clone();
+        let coarsest = merged.clone().resolution(Resolution::OneHour);
+        let merged = five(merged);
+        assert_eq!(served(&[a.clone(), merged], &rules, 0), "m");
+        assert_eq!(served(&[a.clone(), finest], &rules, 0), "Am");
+        assert_eq!(served(&[a.clone(), coarsest], &rules, 0), "Am");
+        // A later one of the same sources, in the bucket beside it.
+        let same = five(Drawn::raw('B', 0, 10).sources("XY")).parquet();
+        assert_eq!(served(&[a, same], &rules, 0), "b");
+    }
+
+    #[test]
     fn of_blocks_with_the_same_sources_the_parquet_block_is_served() {
         let tsdb = Drawn::raw('A', 0, 20).sources("XY");
         let parquet = Drawn::raw('B', 0, 20).sources("XY").parquet();

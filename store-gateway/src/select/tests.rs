@@ -3,9 +3,13 @@ use std::collections::BTreeSet;
 use model::MatchOp;
 
 use super::*;
-use crate::{catalog::Rules, request::OnFailure, testing::Drawn};
+use crate::{
+    catalog::{Format, Rules},
+    request::OnFailure,
+    testing::Drawn,
+};
 
-/// The blocks of a drawing: a line for each resolution, ten milliseconds a letter.
+/// The blocks of a drawing: a line for each resolution, ten milliseconds a letter, Parquet blocks in lower case.
 fn drawn(drawing: &str) -> Vec<Drawn> {
     let mut blocks = Vec::new();
     for line in drawing
@@ -23,12 +27,18 @@ fn drawn(drawing: &str) -> Vec<Drawn> {
         let row = row.trim();
         for letter in row
             .chars()
-            .filter(char::is_ascii_uppercase)
+            .filter(char::is_ascii_alphabetic)
             .collect::<BTreeSet<_>>()
         {
             let (from, to) = (row.find(letter).unwrap(), row.rfind(letter).unwrap() + 1);
             let at = |column: usize| i64::try_from(column * 10).unwrap();
-            blocks.push(Drawn::raw(letter, at(from), at(to)).resolution(resolution));
+            let drawn = Drawn::raw(letter.to_ascii_uppercase(), at(from), at(to));
+            let drawn = drawn.resolution(resolution);
+            blocks.push(if letter.is_ascii_lowercase() {
+                drawn.parquet()
+            } else {
+                drawn
+            });
         }
     }
     blocks
@@ -54,7 +64,14 @@ fn selector(min: i64, max: i64) -> Selector {
 }
 
 fn letters(chosen: &[Chosen]) -> String {
-    chosen.iter().map(|c| Drawn::letter(c.block.id)).collect()
+    let letter = |one: &Chosen| {
+        let letter = Drawn::letter(one.block.id);
+        match one.block.format {
+            Format::Tsdb => letter,
+            Format::Parquet => letter.to_ascii_lowercase(),
+        }
+    };
+    chosen.iter().map(letter).collect()
 }
 
 const RAW: i64 = 0;
@@ -92,6 +109,51 @@ fn the_coarsest_resolution_allowed_answers_and_finer_ones_fill_its_gaps() {
             expected,
             "{min} to {max}, {resolution} ms"
         );
+    }
+}
+
+#[test]
+fn resolutions_are_chosen_whatever_the_format() {
+    let mixed = "
+        raw  ....ccccDDee
+        5m   AAAAbbbb....
+        1h   ffff........
+    ";
+    for blocks in [
+        drawn(mixed),
+        drawn(HISTORY).into_iter().map(Drawn::parquet).collect(),
+    ] {
+        let catalog = catalog(&blocks);
+        let history = self::catalog(&drawn(HISTORY));
+        for resolution in [RAW, FIVE_MINUTES - 1, FIVE_MINUTES, ONE_HOUR, i64::MAX] {
+            for (min, max) in [(0, 119), (0, 39), (40, 79), (39, 40), (79, 80), (100, 100)] {
+                let selector = selector(min, max);
+                let expected = letters(&for_series(&history, &selector, resolution));
+                let found = letters(&for_series(&catalog, &selector, resolution));
+                assert_eq!(
+                    found.to_uppercase(),
+                    expected,
+                    "{min} to {max}, {resolution} ms"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn parquet_blocks_stand_for_the_tsdb_blocks_of_their_resolution() {
+    let mut blocks = drawn("raw AAAABBBB....EEEE");
+    // The Parquet block holds two downsampled TSDB blocks, which are there still.
+    let five = |block: Drawn| block.resolution(Resolution::FiveMinutes);
+    blocks.extend([
+        five(Drawn::raw('C', 0, 40).sources("A")),
+        five(Drawn::raw('D', 40, 80).sources("B")),
+        five(Drawn::raw('M', 0, 80).sources("AB")).parquet(),
+    ]);
+    let catalog = catalog(&blocks);
+    for (resolution, expected) in [(ONE_HOUR, "mE"), (FIVE_MINUTES, "mE"), (RAW, "ABE")] {
+        let chosen = for_series(&catalog, &selector(0, 159), resolution);
+        assert_eq!(letters(&chosen), expected);
     }
 }
 

@@ -108,6 +108,7 @@ async fn open(chosen: &Chosen, shape: &Shape, reach: &Reach) -> Result<Open, Ser
     let query = BlockQuery {
         matchers: Arc::clone(&chosen.matchers),
         range: chosen.range,
+        aggregates: shape.aggregates,
         skip_chunks: shape.skip_chunks,
         limit: shape.limit_for_block(&names),
     };

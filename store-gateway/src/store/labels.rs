@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
-use model::BlockId;
+use model::{AggregateSet, BlockId};
 
 use super::{Reach, Store};
 use crate::{
@@ -141,6 +141,7 @@ async fn has_series(
     let query = BlockQuery {
         matchers: Arc::clone(&chosen.matchers),
         range: chosen.range,
+        aggregates: AggregateSet::default(),
         skip_chunks: true,
         limit: 1,
     };

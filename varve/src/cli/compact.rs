@@ -90,9 +90,16 @@ pub(crate) struct CompactArgs {
         default_value_t = 4
     )]
     pub(crate) blocks_fetch_concurrency: usize,
-    /// Memory that a merge may take.
-    #[arg(long = "compact.memory-budget", global = true, default_value = "256MB", value_name = "SIZE", value_parser = values::bytes)]
-    pub(crate) memory_budget: u64,
+    /// Memory that a merge may take, the symbols of its inputs apart. Unless given, half of what the control group of
+    /// this process allows, and 256MB at most.
+    #[arg(long = "compact.memory-budget", global = true, value_name = "SIZE", value_parser = values::bytes)]
+    pub(crate) memory_budget: Option<u64>,
+    /// Take no leases: for the only compactor of a bucket whose store knows no conditional puts.
+    #[arg(long = "compact.disable-leases", global = true)]
+    pub(crate) disable_leases: bool,
+    /// How long other compactors wait for one that died at work before they take over its group.
+    #[arg(long = "compact.lease-duration", global = true, hide = true, default_value = "5m", value_name = "DURATION", value_parser = values::duration)]
+    pub(crate) lease_duration: Duration,
     /// How far blocks grow: 4 to 14 days, 3 to 2 days, 2 to 8 hours; below that each block is rewritten on its own.
     #[arg(
         long = "debug.max-compaction-level",

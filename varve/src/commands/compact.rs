@@ -11,13 +11,14 @@ use anyhow::Context as _;
 use bucket::{BlockFilter, Bucket};
 use compactor::{
     Config, Dedup, Deps, Downsampling, MergeOptions, Outcome, OutputFormat, Plan, ProgressStyle,
-    Repeat, Replicas, Retention, Shard, Summary, WINDOWS,
+    Repeat, Replicas, Retention, Shard, Sharing, Summary, WINDOWS,
 };
 use service::{CpuPool, Metrics, Probe, SystemClock, shutdown_signal};
 
 use super::daemon;
 use crate::{
     cli::{self, BlockFormat, CompactArgs, CompactCommand, Output},
+    memory,
     values::ShardFlag,
 };
 
@@ -66,7 +67,7 @@ pub(super) async fn run(args: CompactArgs) -> anyhow::Result<ExitCode> {
 /// Does one task of those that are planned now.
 async fn one(config: Config, bucket: Bucket, deps: Deps, task: &str) -> anyhow::Result<ExitCode> {
     match compactor::run_task(config, bucket, deps, task).await? {
-        Outcome::Merged(blocks) => tracing::info!(task, ?blocks, "merged"),
+        Outcome::Merged(blocks) => tracing::info!(task, ?blocks, "done"),
         Outcome::Empty => tracing::info!(task, "nothing to merge, as the blocks hold no sample"),
     }
     Ok(ExitCode::SUCCESS)
@@ -108,6 +109,13 @@ fn config(args: &CompactArgs, variable: impl Fn(&str) -> Option<String>) -> anyh
             Some(flag) => shard(flag, variable)?,
             None => Shard::ALL,
         },
+        sharing: match args.disable_leases {
+            true => Sharing::Alone,
+            false => Sharing::Leases {
+                holder: holder(),
+                duration: args.lease_duration,
+            },
+        },
         windows: windows(args.max_compaction_level),
         retention: Retention {
             raw: kept(args.retention_raw),
@@ -130,11 +138,17 @@ fn config(args: &CompactArgs, variable: impl Fn(&str) -> Option<String>) -> anyh
             BlockFormat::Tsdb => OutputFormat::Tsdb,
         },
         merge: MergeOptions {
-            memory_budget: args.memory_budget,
+            memory_budget: args.memory_budget.unwrap_or_else(memory::merge_budget),
             ..MergeOptions::default()
         },
         ..Config::default()
     })
+}
+
+/// Whose leases ours are, for people who read them.
+fn holder() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}/{}", host.trim(), std::process::id())
 }
 
 /// The shard that is meant.
@@ -169,6 +183,7 @@ fn ended(summary: &Summary) -> ExitCode {
         expired = summary.expired.len(),
         no_compact = summary.no_compact.len(),
         deleted = summary.deleted.len(),
+        left_to_others = summary.left_to_others.len(),
         failed = summary.failed.len(),
         "run ended"
     );
@@ -195,7 +210,9 @@ mod tests {
 
     #[test]
     fn without_flags_the_settings_are_the_compactor_s_own() {
-        let (ours, own) = (config_of(&[]), Config::default());
+        let own = Config::default();
+        let budget = format!("--compact.memory-budget={}", own.merge.memory_budget);
+        let ours = config_of(&["--compact.disable-leases", &budget]);
         assert_eq!(format!("{ours:?}"), format!("{own:?}"));
     }
 
@@ -204,6 +221,16 @@ mod tests {
         let config = config_of(&["--wait", "--wait-interval=1m", "--max-time=-2d"]);
         assert_eq!(config.repeat, Repeat::Every(Duration::from_mins(1)));
         assert_eq!(config.max_time, TimeBound::FromNow(-2 * 86_400_000));
+    }
+
+    #[test]
+    fn others_may_share_the_bucket_unless_told_that_there_are_none() {
+        let Sharing::Leases { duration, .. } = config_of(&[]).sharing else {
+            panic!("leases are the default");
+        };
+        assert_eq!(duration, Duration::from_mins(5));
+        let alone = config_of(&["--compact.disable-leases"]);
+        assert_eq!(alone.sharing, Sharing::Alone);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! A bucket that fails on demand.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::store::FailingStore;
+use super::{hold::HeldReads, store::FailingStore};
 use crate::Bucket;
 
 /// A bucket whose operations fail where a test says so, and are noted.
@@ -61,7 +61,10 @@ struct State {
     /// All from this write on is refused.
     dead_from: Option<usize>,
     read_faults: BTreeMap<String, ReadFault>,
+    held: BTreeMap<String, HeldReads>,
     log: Vec<String>,
+    /// The parts of objects that were read.
+    ranges: Vec<(String, Range<u64>)>,
 }
 
 impl FailingBucket {
@@ -104,6 +107,15 @@ impl FailingBucket {
             .insert(key.to_owned(), fault);
     }
 
+    /// From now on reads of an object wait until they are let through.
+    #[must_use]
+    pub fn hold_reads(&self, key: &str) -> HeldReads {
+        let held = HeldReads::new();
+        let mut state = self.faults.0.lock();
+        state.held.insert(key.to_owned(), held.clone());
+        held
+    }
+
     /// From now on nothing fails.
     pub fn heal(&self) {
         let mut state = self.faults.0.lock();
@@ -124,9 +136,19 @@ impl FailingBucket {
         self.faults.0.lock().log.clone()
     }
 
+    /// Which parts of an object were read, in the order in which they were asked for.
+    #[must_use]
+    pub fn ranges_read(&self, key: &str) -> Vec<Range<u64>> {
+        let state = self.faults.0.lock();
+        let of_key = state.ranges.iter().filter(|(of, _)| of == key);
+        of_key.map(|(_, range)| range.clone()).collect()
+    }
+
     /// Forgets what was tried.
     pub fn clear_log(&self) {
-        self.faults.0.lock().log.clear();
+        let mut state = self.faults.0.lock();
+        state.log.clear();
+        state.ranges.clear();
     }
 }
 
@@ -141,6 +163,15 @@ impl Faults {
             return Some(WriteFault::Refused);
         }
         state.write_faults.get(&number).copied()
+    }
+
+    /// Notes which part of an object is read; what the read has to wait for, if anything.
+    pub(super) fn part(&self, key: &str, range: Option<Range<u64>>) -> Option<HeldReads> {
+        let mut state = self.0.lock();
+        state
+            .ranges
+            .extend(range.map(|range| (key.to_owned(), range)));
+        state.held.get(key).cloned()
     }
 
     /// Notes a read, and says what becomes of it.

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt as _, stream, stream::BoxStream};
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
-    ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMultipartOptions, PutOptions, PutPayload,
-    PutResult, Result, UploadPart, path::Path,
+    CopyOptions, Error, GetOptions, GetRange, GetResult, GetResultPayload, ListResult,
+    MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMultipartOptions, PutOptions,
+    PutPayload, PutResult, Result, UploadPart, path::Path,
 };
 
 use super::failing::{Faults, ReadFault, WriteFault};
@@ -86,6 +86,13 @@ impl ObjectStore for FailingStore {
         let what = if options.head { "head" } else { "get" };
         let head = options.head;
         let fault = self.faults.read(what, path.as_ref());
+        let range = match &options.range {
+            Some(GetRange::Bounded(range)) => Some(range.clone()),
+            _ => None,
+        };
+        if let Some(held) = self.faults.part(path.as_ref(), range) {
+            held.hold().await;
+        }
         if fault == Some(ReadFault::Refused) {
             return Err(injected());
         }

@@ -164,7 +164,11 @@ impl RowReader<'_> {
         let (file, footer) = (self.local.file(ShardFile::Labels), shard.labels_file());
         for column in columns {
             let Some(ids) = self.ids.get(column.place) else {
-                let reason = format!("{} labels, ids of {}", column.place, self.ids.len());
+                let reason = format!(
+                    "label {} has no ids, ids of {} were given",
+                    column.place,
+                    self.ids.len()
+                );
                 return Err(Error::layout(reason));
             };
             column.read(file, footer, rows.clone(), ids.values.len())?;

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use parquet_block::{Lookup, ShardFile, Step};
 
 use super::{BlockError, ParquetBlock, RequestBudget, ShardReader};
-use crate::fetch::{PageCache, Wanted};
+use crate::fetch::Wanted;
 
 /// Bytes of a labels file that are fetched in vain to save a request.
 const LABELS_GAP: u64 = 128 << 10;
 /// Bytes of a chunks file that are fetched in vain to save a request.
-const CHUNKS_GAP: u64 = 128 << 10;
+pub(super) const CHUNKS_GAP: u64 = 128 << 10;
 
 impl ParquetBlock {
-    /// Answers a lookup that reads the labels file.
-    pub(super) async fn answer_labels<L>(
+    /// Answers a lookup; the pages that it reads are kept for other requests.
+    pub(super) async fn answer<L>(
         &self,
         shard: &ShardReader,
         lookup: L,
@@ -25,7 +25,7 @@ impl ParquetBlock {
         L::Answer: Send + 'static,
     {
         let begun = self.step(lookup).await?;
-        self.finish(shard, begun, &self.source.pages, budget).await
+        self.finish(shard, begun, budget).await
     }
 
     /// Lets a lookup go on as far as it can.
@@ -47,7 +47,6 @@ impl ParquetBlock {
         &self,
         shard: &ShardReader,
         (mut lookup, mut step): (L, Step<L::Answer>),
-        pages: &PageCache,
         budget: &RequestBudget,
     ) -> Result<L::Answer, BlockError>
     where
@@ -64,6 +63,7 @@ impl ParquetBlock {
                         gap: gap(file),
                         budget: Some(budget),
                     };
+                    let pages = &self.source.pages;
                     let bytes = self.source.fetcher.fetch_through(pages, wanted).await?;
                     lookup.supply(bytes)?;
                 }

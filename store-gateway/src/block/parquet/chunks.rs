@@ -1,12 +1,23 @@
-//! Reading the chunks of rows in batches of bounded size. How many bytes rows take is not known before their pages
-//! are; a batch that would fetch too many is cut, and the next one begins with what fitted.
+//! Reading the chunks of rows in batches of bounded size, of which the next ones are fetched while one is decoded
+//! and waits for the client. How many bytes rows take is not known before their pages are; a batch that would fetch
+//! too many is cut, and the next one begins with what fitted.
 
-use model::TimeRange;
-use parquet_block::{RowRanges, Step};
+use std::{collections::VecDeque, sync::Arc};
+
+use futures::{Stream, StreamExt as _};
+use model::{AggregateSet, TimeRange};
+use parquet_block::Contents;
 use tsdb::Chunk;
 
-use super::{BlockError, ParquetBlock, RequestBudget, ShardReader};
-use crate::fetch::{PageCache, size};
+use super::{
+    BlockError, ParquetBlock, RequestBudget, ShardReader,
+    batch::{self, Batch, Begun, Pages},
+    heads::Heads,
+};
+use crate::fetch::size;
+
+/// How many batches are fetched beyond the one that is wanted.
+pub(super) const AHEAD: usize = 1;
 
 /// Rows of the first batch.
 const FIRST_ROWS: usize = 32;
@@ -16,80 +27,176 @@ const MOST_ROWS: usize = 4096;
 const AIM: u64 = 2 << 20;
 /// Bytes that a batch of several rows fetches at most: a page of each time slice may have to be read for one row.
 const MAX_FETCH: u64 = 3 * AIM;
-/// Pages that are kept for the next batch.
-const PAGES: u64 = 2 * MAX_FETCH;
 
-/// Reads chunks for one request, in the order of the rows.
-pub(super) struct ChunkReader<'a> {
-    block: &'a ParquetBlock,
-    range: TimeRange,
-    budget: &'a RequestBudget,
-    pages: PageCache,
-    /// How many rows to read next.
-    rows: usize,
+/// What is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    pub(super) range: TimeRange,
+    /// Which aggregates, of a downsampled block.
+    pub(super) aggregates: AggregateSet,
+    /// How many batches are fetched beyond the one that is wanted.
+    pub(super) ahead: usize,
 }
 
-impl<'a> ChunkReader<'a> {
+/// Reads chunks for one request, in the order of the rows.
+pub(super) struct ChunkReader<'a, S> {
+    block: &'a ParquetBlock,
+    reading: Reading,
+    budget: &'a Arc<RequestBudget>,
+    heads: S,
+    /// Rows that are in no batch yet.
+    rest: Option<Heads>,
+    /// How `heads` has ended, if it has.
+    end: Option<Result<(), BlockError>>,
+    /// Those being fetched, in their order.
+    batches: VecDeque<Batch>,
+    /// Those of the batch that was read last.
+    pages: Pages,
+    size: BatchSize,
+}
+
+/// How many rows to read next.
+#[derive(Debug)]
+struct BatchSize {
+    rows: usize,
+    /// How many bytes the chunks of rows took that were decoded last, and how many rows that were.
+    decoded: (u64, usize),
+}
+
+impl<'a, S> ChunkReader<'a, S>
+where
+    S: Stream<Item = Result<Heads, BlockError>> + Unpin,
+{
     pub(super) fn new(
         block: &'a ParquetBlock,
-        range: TimeRange,
-        budget: &'a RequestBudget,
+        heads: S,
+        reading: Reading,
+        budget: &'a Arc<RequestBudget>,
     ) -> Self {
         Self {
             block,
-            range,
+            reading,
             budget,
-            pages: PageCache::new(PAGES),
-            rows: FIRST_ROWS,
+            heads,
+            rest: None,
+            end: None,
+            batches: VecDeque::new(),
+            pages: Pages::default(),
+            size: BatchSize {
+                rows: FIRST_ROWS,
+                decoded: (0, 1),
+            },
         }
     }
 
-    /// The chunks in the range of the first of `rows`, row by row, and the rows that are left.
-    pub(super) async fn next(
-        &mut self,
-        shard: &ShardReader,
-        group: usize,
-        rows: &RowRanges,
-    ) -> Result<(Vec<Vec<Chunk>>, RowRanges), BlockError> {
+    /// The next rows with their chunks in the range, row by row; at the end nothing.
+    pub(super) async fn next(&mut self) -> Result<Option<(Heads, Vec<Vec<Chunk>>)>, BlockError> {
         loop {
-            let (batch, rest) = rows.split_at(self.rows);
-            let count = batch.len();
-            let lookup = shard.shard.chunks(group, batch, self.range);
-            let begun = self.block.step(lookup).await?;
-            let fetched = match &begun.1 {
-                Step::Fetch { ranges, .. } => ranges.iter().map(size).sum(),
-                Step::Done(_) => 0,
-            };
-            if fetched > MAX_FETCH && count > 1 {
-                self.rows = shrunk(count, fetched);
-                continue;
+            self.plan().await?;
+            let more = self.batches.len() <= self.reading.ahead && self.end.is_none();
+            match self.batches.front_mut() {
+                None => match &mut self.end {
+                    Some(end) => return std::mem::replace(end, Ok(())).map(|()| None),
+                    None => self.rest = received(&mut self.heads, &mut self.end).await,
+                },
+                Some(first) if more => tokio::select! {
+                    biased;
+                    heads = received(&mut self.heads, &mut self.end) => self.rest = heads,
+                    arrived = first.arrived() => {
+                        arrived?;
+                        break;
+                    }
+                },
+                Some(_) => break,
             }
-            let answer = self.block.finish(shard, begun, &self.pages, self.budget);
-            let chunks = answer.await?;
-            let decoded = chunks.iter().flatten().map(|chunk| chunk.data.len() as u64);
-            self.rows = next_rows(self.rows, count, fetched.max(decoded.sum()));
-            return Ok((chunks, rest));
+        }
+        match self.batches.pop_front() {
+            Some(batch) => self.read(batch).await.map(Some),
+            None => Ok(None),
         }
     }
 
-    /// Those of `rows` that have a chunk in the range.
-    pub(super) async fn rows_within(
+    /// Starts batches of the rows at hand, as many as may be.
+    async fn plan(&mut self) -> Result<(), BlockError> {
+        while self.batches.len() <= self.reading.ahead
+            && let Some(mut rest) = self.rest.take()
+        {
+            let Some(shard) = self.block.shards.get(rest.shard) else {
+                continue;
+            };
+            let begun = self.begin(shard, &rest).await?;
+            let heads = rest.take(begun.1);
+            if !rest.rows.is_empty() {
+                self.rest = Some(rest);
+            }
+            let before = self.batches.back();
+            let batch = (heads, begun.0);
+            let (block, pages, budget) = (self.block, &self.pages, self.budget);
+            let batch = Batch::start(block, shard, batch, before, pages, budget);
+            self.batches.push_back(batch);
+        }
+        Ok(())
+    }
+
+    /// Finds out which pages the first of `heads` need; also tells how many those are.
+    async fn begin(
         &mut self,
         shard: &ShardReader,
-        group: usize,
-        rows: &RowRanges,
-    ) -> Result<RowRanges, BlockError> {
-        let mut found = Vec::new();
-        let mut all = rows.rows();
-        let mut rest = rows.clone();
-        while !rest.is_empty() {
-            let (chunks, others) = self.next(shard, group, &rest).await?;
-            rest = others;
-            let batch = all.by_ref().take(chunks.len()).zip(chunks);
-            let kept = batch.filter(|(_, chunks)| !chunks.is_empty());
-            found.extend(kept.map(|(row, _)| row..row.saturating_add(1)));
+        heads: &Heads,
+    ) -> Result<(Begun, usize), BlockError> {
+        loop {
+            let rows = heads.rows.split_at(self.size.rows).0;
+            let count = rows.len();
+            let (group, range) = (heads.group, self.reading.range);
+            let lookup = match shard.shard.contents() {
+                Contents::Chunks => shard.shard.chunks(group, rows, range),
+                Contents::Aggregates => {
+                    let wanted = self.reading.aggregates;
+                    shard.shard.aggregates(group, rows, range, wanted)
+                }
+            };
+            let begun = self.block.step(lookup).await?;
+            let fetched = batch::wanted(&begun).iter().map(size).sum();
+            if fetched <= MAX_FETCH || count <= 1 {
+                self.size.fetched(count, fetched);
+                return Ok((begun, count));
+            }
+            self.size.rows = shrunk(count, fetched);
         }
-        Ok(found.into_iter().collect())
+    }
+
+    async fn read(&mut self, batch: Batch) -> Result<(Heads, Vec<Vec<Chunk>>), BlockError> {
+        let Some(shard) = self.block.shards.get(batch.heads.shard) else {
+            return Ok((batch.heads, Vec::new()));
+        };
+        let reading = batch.read(self.block, shard, &mut self.pages, self.budget);
+        let (heads, chunks) = reading.await?;
+        let bytes = chunks.iter().flatten().map(|chunk| chunk.data.len() as u64);
+        self.size.decoded = (bytes.sum(), chunks.len().max(1));
+        Ok((heads, chunks))
+    }
+}
+
+/// The next heads; at the end none, and how it ended.
+async fn received(
+    heads: &mut (impl Stream<Item = Result<Heads, BlockError>> + Unpin),
+    end: &mut Option<Result<(), BlockError>>,
+) -> Option<Heads> {
+    match heads.next().await {
+        Some(Ok(heads)) => return Some(heads),
+        Some(Err(error)) => *end = Some(Err(error)),
+        None => *end = Some(Ok(())),
+    }
+    None
+}
+
+impl BatchSize {
+    /// Takes it that `count` rows fetch so many bytes. What they are when decoded is not known yet, but for the
+    /// rows before.
+    fn fetched(&mut self, count: usize, fetched: u64) {
+        let (decoded, rows) = self.decoded;
+        let decoded = decoded.saturating_mul(count as u64) / (rows as u64).max(1);
+        self.rows = next_rows(self.rows, count, fetched.max(decoded));
     }
 }
 
@@ -133,5 +240,18 @@ mod tests {
             steps += 1;
         }
         assert!(steps < 16);
+    }
+
+    #[test]
+    fn batches_of_rows_that_grow_when_decoded_are_smaller() {
+        let mut size = BatchSize {
+            rows: 1024,
+            decoded: (0, 1),
+        };
+        size.fetched(1024, AIM / 4);
+        assert_eq!(size.rows, 4096);
+        size.decoded = (4 * AIM, 1024);
+        size.fetched(1024, AIM / 4);
+        assert_eq!(size.rows, 256);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 use model::{METRIC_NAME, MatchOp, Matcher, ParquetShard};
-use parquet_block::{Footer, FooterRead, Shard, chunks_file, labels_file};
+use parquet_block::{Contents, Footer, FooterRead, Shard, labels_file};
 
 use super::{BlockError, BlockSource, CatalogBlock, ParquetBlock, ShardReader};
 use crate::fetch::Wanted;
@@ -43,7 +43,8 @@ impl ShardReader {
         number: u32,
         listed: &ParquetShard,
     ) -> Result<Self, BlockError> {
-        let files = (labels_file(number), chunks_file(number));
+        let contents = Contents::of(block.meta.resolution());
+        let files = (labels_file(number), contents.file(number));
         let (labels, chunks) = futures::try_join!(
             footer(block, source, &files.0),
             footer(block, source, &files.1),

@@ -1,6 +1,6 @@
 //! Counting and cutting selections of rows.
 
-use parquet_block::Selection;
+use parquet_block::{RowRanges, Selection};
 
 /// How many rows are selected.
 pub(super) fn count(selection: &Selection) -> u64 {
@@ -17,10 +17,20 @@ pub(super) fn truncate(selection: &mut Selection, mut left: usize) -> usize {
     left
 }
 
+/// The rows found in row groups, which ascend; those of one group may come in parts.
+pub(super) fn joined(found: Vec<(usize, Vec<u32>)>) -> Selection {
+    let groups = found.chunk_by(|a, b| a.0 == b.0);
+    let joined = groups.filter_map(|parts| {
+        let (group, _) = parts.first()?;
+        let rows = parts.iter().flat_map(|(_, rows)| rows);
+        let rows: RowRanges = rows.map(|row| *row..row.saturating_add(1)).collect();
+        (!rows.is_empty()).then_some((*group, rows))
+    });
+    joined.collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use parquet_block::RowRanges;
-
     use super::*;
 
     #[test]
@@ -32,5 +42,22 @@ mod tests {
             assert_eq!(count(&selection), expected);
             assert!(selection.iter().all(|(_, rows)| !rows.is_empty()));
         }
+    }
+
+    #[test]
+    fn rows_found_in_parts_are_joined_group_by_group() {
+        let found = vec![
+            (0, vec![1, 2]),
+            (0, vec![3, 7]),
+            (1, vec![]),
+            (4, vec![]),
+            (4, vec![0]),
+        ];
+        let expected = [
+            (0, RowRanges::from_iter([1..4, 7..8])),
+            (4, RowRanges::from(0..1)),
+        ];
+        assert_eq!(joined(found), expected);
+        assert!(joined(Vec::new()).is_empty());
     }
 }

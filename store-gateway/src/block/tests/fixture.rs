@@ -10,8 +10,8 @@ use std::{
 use bucket::Bucket;
 use futures::TryStreamExt as _;
 use model::{
-    BlockId, BlockMeta, Labels, METRIC_NAME, MatchOp, Matcher, ParquetMeta, ParquetShard,
-    TimeRange, Timestamp,
+    AggregateSet, BlockId, BlockMeta, Labels, METRIC_NAME, MatchOp, Matcher, ParquetMeta,
+    ParquetShard, TimeRange, Timestamp,
 };
 use parquet_block::LocalShard;
 use prometheus_client::{encoding::text, registry::Registry};
@@ -197,6 +197,7 @@ pub(in crate::block) fn query(texts: &[&str], range: TimeRange) -> BlockQuery {
     BlockQuery {
         matchers: matchers(texts),
         range,
+        aggregates: AggregateSet::ALL,
         skip_chunks: false,
         limit: 0,
     }

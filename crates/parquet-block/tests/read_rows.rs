@@ -1,0 +1,113 @@
+//! Rows as ids against rows as text: the same labels and chunks, whatever rows are asked for.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use model::Labels;
+use parquet_block::{LabelIds, LocalShard};
+use tsdb::Chunk;
+
+fn golden() -> PathBuf {
+    let tests = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests");
+    Path::new(tests).join("fixtures/golden/parquet-common")
+}
+
+/// All shards of parquet-common's blocks.
+fn shards() -> Vec<LocalShard> {
+    let mut shards = Vec::new();
+    for block in std::fs::read_dir(golden()).unwrap() {
+        let dir = block.unwrap().path().join("block");
+        for number in 0.. {
+            let file = |kind: &str| dir.join(format!("{number}.{kind}.parquet"));
+            if !file("labels").try_exists().unwrap() {
+                break;
+            }
+            shards.push(LocalShard::open(&file("labels"), &file("chunks")).unwrap());
+        }
+    }
+    shards
+}
+
+/// Every name and value of a shard, in byte order.
+fn symbols(shard: &LocalShard) -> Vec<String> {
+    let names = shard.shard().label_names().map(str::to_owned);
+    let mut symbols: BTreeSet<String> = names.collect();
+    for group in 0..shard.shard().row_groups() {
+        for dictionary in shard.dictionaries(group).unwrap() {
+            symbols.extend(dictionary.iter().map(str::to_owned));
+        }
+    }
+    symbols.into_iter().collect()
+}
+
+fn ids(shard: &LocalShard, group: usize, symbols: &[String]) -> Vec<LabelIds> {
+    let id = |text: &str| {
+        let found = symbols.binary_search_by(|symbol| symbol.as_str().cmp(text));
+        u32::try_from(found.unwrap()).unwrap()
+    };
+    let dictionaries = shard.dictionaries(group).unwrap();
+    let labels = shard.shard().label_names().zip(dictionaries);
+    let translated = labels.map(|(name, dictionary)| LabelIds {
+        name: id(name),
+        values: dictionary.iter().map(id).collect(),
+    });
+    translated.collect()
+}
+
+#[test]
+fn rows_have_the_same_labels_and_chunks_as_ids_and_as_text() {
+    let mut compared = 0;
+    for shard in shards() {
+        let symbols = symbols(&shard);
+        let text = |pairs: &[(u32, u32)]| {
+            let text = |id: u32| symbols[id as usize].as_str();
+            Labels::from_sorted(pairs.iter().map(|(n, v)| (text(*n), text(*v))))
+        };
+        for group in 0..shard.shard().row_groups() {
+            let rows = shard.shard().rows(group);
+            let scan = shard.scan_rows(group, 0..rows);
+            let expected: Vec<(Labels, Vec<Chunk>)> = scan.map(Result::unwrap).collect();
+            let ids = ids(&shard, group, &symbols);
+            for (start, step) in [(0, 1), (1, 3), (rows / 2, 7), (rows, 1)] {
+                let mut reader = shard.read_rows(group, start..rows, &ids);
+                for row in (start..rows).step_by(step) {
+                    let (labels, chunks) = &expected[row as usize];
+                    assert_eq!(text(reader.labels(row).unwrap()), *labels);
+                    // Chunks of a row may be left unread.
+                    if row % 2 == 0 {
+                        assert_eq!(reader.chunks(row).unwrap(), *chunks);
+                    }
+                    compared += 1;
+                }
+                assert!(reader.chunks(rows).unwrap().is_empty());
+            }
+        }
+    }
+    assert!(compared > 100, "{compared} rows");
+}
+
+#[test]
+fn a_value_that_stands_for_none_is_left_out() {
+    let shard = shards().remove(0);
+    let symbols = symbols(&shard);
+    let mut ids = ids(&shard, 0, &symbols);
+    let name = shard.shard().label_names().position(|n| n == "__name__");
+    let name = &mut ids[name.unwrap()];
+    let id = name.name;
+    name.values.fill(LabelIds::NONE);
+    let mut reader = shard.read_rows(0, 0..1, &ids);
+    let labels = reader.labels(0).unwrap();
+    assert!(!labels.is_empty() && labels.iter().all(|(n, _)| *n != id));
+}
+
+#[test]
+fn ids_of_other_labels_are_refused() {
+    let shard = shards().remove(0);
+    let mut reader = shard.read_rows(0, 0..1, &[]);
+    let error = reader.labels(0).unwrap_err().to_string();
+    assert!(error.contains("ids of 0"), "{error}");
+}

@@ -1,0 +1,146 @@
+//! Rows whose chunks are being fetched. The fetch is a task of its own, so that it goes on while other batches are
+//! decoded and wait for the client.
+
+use std::{ops::Range, sync::Arc};
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use parquet_block::{Lookup as _, ReadChunks, Step};
+use tsdb::Chunk;
+
+use super::{
+    Ahead, BlockError, ParquetBlock, RequestBudget, ShardReader, answer::CHUNKS_GAP, heads::Heads,
+};
+use crate::fetch::Wanted;
+
+/// The chunks of rows, as far as they can be found without fetching.
+pub(super) type Begun = (ReadChunks, Step<Vec<Vec<Chunk>>>);
+
+/// Rows whose chunks are being fetched.
+pub(super) struct Batch {
+    pub(super) heads: Heads,
+    begun: Begun,
+    /// The pages that are not those of the batch before.
+    fetched: Fetched,
+}
+
+/// Pages of a file.
+#[derive(Debug, Default)]
+pub(super) struct Pages {
+    /// The shard's place in the block.
+    shard: usize,
+    /// In ascending order.
+    pages: Vec<Page>,
+}
+
+enum Fetched {
+    Arriving(Ahead<Vec<Page>>),
+    Here(Vec<Page>),
+}
+
+type Page = (Range<u64>, Bytes);
+
+impl Batch {
+    /// Starts to fetch what the chunks of `heads` need, apart from the pages that the batch `before` has.
+    pub(super) fn start(
+        block: &ParquetBlock,
+        shard: &ShardReader,
+        (heads, begun): (Heads, Begun),
+        before: Option<&Self>,
+        pages: &Pages,
+        budget: &Arc<RequestBudget>,
+    ) -> Self {
+        let missing = wanted(&begun).iter().filter(|range| match before {
+            Some(before) => {
+                before.heads.shard != heads.shard || !wanted(&before.begun).contains(range)
+            }
+            None => pages.get(heads.shard, range).is_none(),
+        });
+        let missing: Vec<_> = missing.cloned().collect();
+        let fetched = if missing.is_empty() {
+            Fetched::Here(Vec::new())
+        } else {
+            let fetcher = block.source.fetcher.clone();
+            let (key, budget) = (Arc::clone(&shard.chunks), Arc::clone(budget));
+            Fetched::Arriving(Ahead::start(async move |out| {
+                let wanted = Wanted {
+                    key: &key,
+                    ranges: &missing,
+                    gap: CHUNKS_GAP,
+                    budget: Some(&budget),
+                };
+                let bytes = fetcher.fetch(wanted).await?;
+                // Whoever has dropped the batch does not want them.
+                let _ = out.send(missing.into_iter().zip(bytes).collect()).await;
+                Ok(())
+            }))
+        };
+        Self {
+            heads,
+            begun,
+            fetched,
+        }
+    }
+
+    /// Waits until everything is fetched. May be dropped and called again.
+    pub(super) async fn arrived(&mut self) -> Result<(), BlockError> {
+        if let Fetched::Arriving(arriving) = &mut self.fetched {
+            let pages = arriving.next().await.transpose()?;
+            self.fetched = Fetched::Here(pages.unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// The rows and their chunks. `pages` are those of the batch before, and then those of this one.
+    pub(super) async fn read(
+        mut self,
+        block: &ParquetBlock,
+        shard: &ShardReader,
+        pages: &mut Pages,
+        budget: &RequestBudget,
+    ) -> Result<(Heads, Vec<Vec<Chunk>>), BlockError> {
+        self.arrived().await?;
+        let (mut lookup, step) = self.begun;
+        let number = self.heads.shard;
+        let mut fetched = match self.fetched {
+            Fetched::Here(pages) => pages.into_iter().peekable(),
+            Fetched::Arriving(_) => return Err(BlockError::Stopped),
+        };
+        let begun = match step {
+            Step::Done(chunks) => return Ok((self.heads, chunks)),
+            Step::Fetch { ranges, .. } => {
+                let page = |range| {
+                    let fetched = fetched.next_if(|(fetched, _)| *fetched == range);
+                    let bytes = fetched.map(|(_, bytes)| bytes);
+                    let bytes = bytes.or_else(|| pages.get(number, &range));
+                    (range, bytes.unwrap_or_default())
+                };
+                let all: Vec<Page> = ranges.into_iter().map(page).collect();
+                lookup.supply(all.iter().map(|(_, bytes)| bytes.clone()).collect())?;
+                *pages = Pages {
+                    shard: number,
+                    pages: all,
+                };
+                block.step(lookup).await?
+            }
+        };
+        Ok((self.heads, block.finish(shard, begun, budget).await?))
+    }
+}
+
+impl Pages {
+    fn get(&self, shard: usize, range: &Range<u64>) -> Option<Bytes> {
+        let pages = (shard == self.shard).then_some(&self.pages)?;
+        let place = pages.binary_search_by_key(&range.start, |(range, _)| range.start);
+        let (found, bytes) = pages.get(place.ok()?)?;
+        (found == range).then(|| bytes.clone())
+    }
+}
+
+/// The pages that chunks need.
+pub(super) fn wanted((_, step): &Begun) -> &[Range<u64>] {
+    match step {
+        Step::Fetch { ranges, .. } => ranges,
+        Step::Done(_) => &[],
+    }
+}
