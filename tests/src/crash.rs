@@ -1,4 +1,7 @@
-//! What befalls a program at one of its writes to the bucket.
+//! What befalls a program at one of its writes to the bucket, and what never may come of it.
+
+use anyhow::Context as _;
+use model::BlockMeta;
 
 use crate::{Failure, Fault, S3Server, When};
 
@@ -29,4 +32,34 @@ impl Crash {
             }
         }
     }
+}
+
+/// Sees that each block that has a `meta.json` has all files that this names.
+///
+/// # Errors
+/// When one has not.
+pub fn assert_no_partial_block(s3: &S3Server) -> anyhow::Result<()> {
+    for key in s3.keys() {
+        let Some(root) = key.strip_suffix("/meta.json") else {
+            continue;
+        };
+        let meta = BlockMeta::decode(&s3.object(&key).context("a meta.json")?)?;
+        let thanos = meta.thanos.with_context(|| key.clone())?;
+        anyhow::ensure!(thanos.files.len() > 2, "{key}: {:?}", thanos.files);
+        for file in thanos
+            .files
+            .iter()
+            .filter(|f| f.rel_path != BlockMeta::FILE)
+        {
+            let size = s3.object(&format!("{root}/{}", file.rel_path));
+            let size = size.map(|bytes| bytes.len() as u64);
+            anyhow::ensure!(
+                size == Some(file.size_bytes),
+                "{root}/{}: expected {} bytes, found {size:?}",
+                file.rel_path,
+                file.size_bytes
+            );
+        }
+    }
+    Ok(())
 }

@@ -14,7 +14,7 @@ mod world;
 
 pub use crate::{
     answer::Answer,
-    crash::Crash,
+    crash::{Crash, assert_no_partial_block},
     fixtures::{
         ALL_KINDS, MERGED, MadeBlock, SAMPLE, all_kinds_dir, copy_blocks, edit_meta, files, ids,
         sample_dir,

@@ -10,8 +10,8 @@ use model::{BlockId, BlockMeta, Labels, Resolution, TimeRange, Timestamp};
 use proto::thanos::{Aggr, SeriesRequest};
 use service::Clock as _;
 use tests::{
-    Answer, Crash, MadeBlock, Request, RunningGateway, Totals, World, files, matcher,
-    series_request,
+    Answer, Crash, MadeBlock, Request, RunningGateway, Totals, World, assert_no_partial_block,
+    files, matcher, series_request,
 };
 
 const MINUTE: i64 = 60_000;
@@ -142,29 +142,17 @@ fn live(world: &World) -> anyhow::Result<BTreeMap<Kind, Content>> {
         let content = content.collect::<anyhow::Result<Content>>()?;
         let (labels, resolution) = (meta.external_labels(), meta.resolution());
         let sources = meta.compaction.sources.clone();
-        let kind = (labels, resolution, meta.min_time.0, meta.max_time.0, sources);
+        let kind = (
+            labels,
+            resolution,
+            meta.min_time.0,
+            meta.max_time.0,
+            sources,
+        );
         let other = live.insert(kind, content);
         anyhow::ensure!(other.is_none(), "{root} is there twice");
     }
     Ok(live)
-}
-
-/// A block with `meta.json` has all files that this names.
-fn assert_no_partial_block(world: &World) -> anyhow::Result<()> {
-    for (root, meta, _) in blocks(world)? {
-        let stated = meta.thanos.with_context(|| root.clone())?.files;
-        anyhow::ensure!(stated.len() > 2, "{root}: {stated:?}");
-        for file in stated.iter().filter(|f| f.rel_path != BlockMeta::FILE) {
-            let object = world.s3.object(&format!("{root}/{}", file.rel_path));
-            let size = object.map(|bytes| bytes.len() as u64);
-            anyhow::ensure!(
-                size == Some(file.size_bytes),
-                "{root}/{}: {size:?}",
-                file.rel_path
-            );
-        }
-    }
-    Ok(())
 }
 
 /// What a gateway that looks now gives: of raw samples each one, of aggregates what they add up to.
@@ -280,30 +268,25 @@ async fn broken_at(
         hit || matches!(&first, Ok(summary) if summary.failed.is_empty()),
         "{first:?}"
     );
-    assert_no_partial_block(world)?;
+    assert_no_partial_block(&world.s3)?;
     assert_all_served(&gateway, &bucket.truth).await?;
 
     let second = compact(world).await?;
     anyhow::ensure!(second.failed.is_empty(), "{second:?}");
     anyhow::ensure!(second.left_to_others.is_empty(), "{second:?}");
-    assert_no_partial_block(world)?;
+    assert_no_partial_block(&world.s3)?;
     assert_all_served(&gateway, &bucket.truth).await?;
     assert_same(&live(world)?, expected)?;
     // Of all that was committed, nothing was done twice.
     let committed = commits(&world.s3.take_log(), world);
     anyhow::ensure!(committed == 6, "{committed} blocks were committed");
 
+    // Once the sources are due, they and what the crash left are gone, and nothing is missed.
+    world.clock.advance(100 * HOUR);
     let third = compact(world).await?;
     anyhow::ensure!(
         third.failed.is_empty() && !did_something(&third),
         "{third:?}"
-    );
-    // Once the sources are due, they and what the crash left are gone, and nothing is missed.
-    world.clock.advance(100 * HOUR);
-    let fourth = compact(world).await?;
-    anyhow::ensure!(
-        fourth.failed.is_empty() && !did_something(&fourth),
-        "{fourth:?}"
     );
     anyhow::ensure!(world.s3.unfinished_uploads() == 0, "parts are left");
     assert_no_leftovers(world)?;
@@ -358,4 +341,51 @@ async fn it_may_be_killed_before_any_write_and_the_next_run_ends_in_the_same_buc
 async fn it_may_be_killed_behind_any_write_and_the_next_run_ends_in_the_same_bucket()
 -> anyhow::Result<()> {
     every_write(Crash::KilledBehind).await
+}
+
+/// A run that deletes what is due, broken at this write, and what comes of it; whether there was such a write.
+async fn deletion_broken_at(
+    world: &World,
+    truth: &Answer,
+    crash: Crash,
+    write: usize,
+) -> anyhow::Result<bool> {
+    compact(world).await?;
+    let kept = live(world)?;
+    let gateway = world.gateway().await?;
+    world.clock.advance(49 * HOUR);
+    crash.inject(&world.s3, write);
+    let first = compact(world).await;
+    let hit = world.s3.heal() > 0;
+    anyhow::ensure!(
+        hit || matches!(&first, Ok(summary) if summary.failed.is_empty()),
+        "{first:?}"
+    );
+    assert_all_served(&gateway, truth).await?;
+    // What lost its `meta.json` and nothing else is an upload that was given up, some time later.
+    world.clock.advance(100 * HOUR);
+    let second = compact(world).await?;
+    anyhow::ensure!(second.failed.is_empty(), "{second:?}");
+    assert_no_leftovers(world)?;
+    assert_same(&live(world)?, &kept)?;
+    assert_all_served(&gateway, truth).await?;
+    gateway.stop().await?;
+    Ok(hit)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_deletion_of_sources_may_be_cut_off_anywhere() -> anyhow::Result<()> {
+    let bucket = Bucket::new(World::new().await?.clock.now_ms())?;
+    for crash in Crash::ALL {
+        for write in 0.. {
+            let world = World::new().await?;
+            bucket.put(&world);
+            let broken = deletion_broken_at(&world, &bucket.truth, crash, write).await;
+            if !broken.with_context(|| format!("{crash:?} at write {write}"))? {
+                assert!(write >= 20, "{crash:?}: {write} writes");
+                break;
+            }
+        }
+    }
+    Ok(())
 }

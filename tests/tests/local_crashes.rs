@@ -11,7 +11,9 @@ use anyhow::Context as _;
 use compactor::Config;
 use model::{BlockMeta, Labels, Resolution};
 use service::Clock as _;
-use tests::{Answer, Crash, MadeBlock, Operation, World, files, matcher, series_request};
+use tests::{
+    Answer, Failure, Fault, MadeBlock, Operation, When, World, files, matcher, series_request,
+};
 
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
@@ -51,21 +53,13 @@ async fn world() -> anyhow::Result<(World, Answer)> {
 /// The files that a run writes to its folder, in their order, with what it writes.
 async fn written() -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
     let (world, _) = world().await?;
-    // All is written when the first file is to be uploaded; the self-test and the lease come before.
-    let mut write = 0;
-    loop {
-        Crash::KilledBefore.inject(&world.s3, write);
-        let stopped = world.compact().await;
-        let log = world.s3.take_log();
-        world.s3.heal();
-        let is_upload = |key: &str| key.ends_with(".labels.parquet");
-        let put = log.iter().filter(|r| r.operation == Operation::Put);
-        if put.map(|r| &r.key).any(|key| is_upload(key)) {
-            break;
-        }
-        anyhow::ensure!(write < 20, "no upload: {stopped:?}");
-        write += 1;
-    }
+    // All is written when the first file is to be uploaded.
+    world.s3.inject(Fault {
+        when: When::Writes(".parquet".to_owned()),
+        failure: Failure::Refused,
+    });
+    let stopped = world.compact().await?;
+    anyhow::ensure!(world.s3.heal() > 0, "no upload: {stopped:?}");
     let root = world.compactor_dir();
     let mut written = Vec::new();
     for (name, path) in files(&root)? {
@@ -140,7 +134,9 @@ async fn resumed(
     gateway.stop().await?;
     let work = files(&world.compactor_dir().join("compact"))?;
     anyhow::ensure!(work.is_empty(), "{work:?} are left");
-    let again = world.compact_with(Config::default(), world.bucket()?).await?;
+    let again = world
+        .compact_with(Config::default(), world.bucket()?)
+        .await?;
     anyhow::ensure!(
         again.merged.is_empty() && again.failed.is_empty(),
         "{again:?}"
@@ -161,7 +157,11 @@ async fn it_may_be_killed_at_any_write_to_its_own_disk() -> anyhow::Result<()> {
     // Index, chunks and tombstones; labels and chunks; and labels and data of two outputs.
     assert_eq!((downloads, outs), (5, 4), "{written:#?}");
     let (expected, fetched) = resumed(&[]).await?;
-    assert_eq!((expected.len(), fetched.len()), (2, downloads), "{fetched:?}");
+    assert_eq!(
+        (expected.len(), fetched.len()),
+        (2, downloads),
+        "{fetched:?}"
+    );
 
     for (at, (name, bytes)) in written.iter().enumerate() {
         let whole = written[..at].iter();
@@ -169,7 +169,12 @@ async fn it_may_be_killed_at_any_write_to_its_own_disk() -> anyhow::Result<()> {
             .map(|(name, bytes)| (name.clone(), bytes.as_slice()))
             .collect();
         let here = whole.iter().filter(|(name, _)| is_download(name)).count();
-        for length in [0, bytes.len() / 2, bytes.len().saturating_sub(1), bytes.len()] {
+        for length in [
+            0,
+            bytes.len() / 2,
+            bytes.len().saturating_sub(1),
+            bytes.len(),
+        ] {
             let mut left = whole.clone();
             let unfinished = match is_download(name) {
                 true => part(name),
@@ -181,7 +186,12 @@ async fn it_may_be_killed_at_any_write_to_its_own_disk() -> anyhow::Result<()> {
             let (made, fetched) = killed.with_context(context)?;
             assert!(made == expected, "{}: other blocks", context());
             // What is whole is not fetched again.
-            assert_eq!(fetched.len(), downloads - here, "{}: {fetched:?}", context());
+            assert_eq!(
+                fetched.len(),
+                downloads - here,
+                "{}: {fetched:?}",
+                context()
+            );
         }
     }
     Ok(())
@@ -192,7 +202,10 @@ async fn what_another_release_or_another_program_left_is_cleared_away() -> anyho
     let (expected, _) = resumed(&[]).await?;
     let left: [(&str, &[u8]); 4] = [
         ("compact/a file", b"garbage"),
-        ("compact/0@1-2-3/01M8730YYK53DX21EDQCEJACBY/index", b"garbage"),
+        (
+            "compact/0@1-2-3/01M8730YYK53DX21EDQCEJACBY/index",
+            b"garbage",
+        ),
         ("compact/0@1-2-3/out/0/0.labels.parquet", b"garbage"),
         ("meta-syncer/01M8730YYK53DX21EDQCEJACBY/meta.json", b"{"),
     ];

@@ -91,7 +91,10 @@ async fn two_that_work_at_once_do_no_group_twice() -> anyhow::Result<()> {
         assert_eq!(done.iter().collect::<BTreeSet<_>>().len(), done.len());
         let commits = commits(&world)?;
         assert_eq!(commits.len(), 2 * GROUPS, "round {round}: {commits:?}");
-        assert!(commits.values().all(|n| *n == 1), "round {round}: {commits:?}");
+        assert!(
+            commits.values().all(|n| *n == 1),
+            "round {round}: {commits:?}"
+        );
         let again = world.compact().await?;
         assert!(is_quiet(&again), "round {round}: {again:?}");
         assert_all_served(&world, &truth).await?;
@@ -178,7 +181,11 @@ async fn one_that_lost_its_lease_while_it_slept_commits_nothing() -> anyhow::Res
     world.clock.advance(HOUR);
     let other = world.compact_as("other", Config::default(), world.bucket()?);
     let other = other.await?;
-    assert_eq!((other.merged.len(), other.failed.len()), (1, 0), "{other:?}");
+    assert_eq!(
+        (other.merged.len(), other.failed.len()),
+        (1, 0),
+        "{other:?}"
+    );
     let slow = slow.await?;
     assert!(slow.merged.is_empty(), "{slow:?}");
     assert!(
@@ -194,7 +201,8 @@ async fn one_that_lost_its_lease_while_it_slept_commits_nothing() -> anyhow::Res
 }
 
 #[tokio::test]
-async fn a_bucket_that_ignores_conditions_is_refused_and_nothing_is_written() -> anyhow::Result<()> {
+async fn a_bucket_that_ignores_conditions_is_refused_and_nothing_is_written() -> anyhow::Result<()>
+{
     let (world, truth) = world(1).await?;
     world.s3.ignore_preconditions();
     let before = world.s3.keys();

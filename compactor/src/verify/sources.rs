@@ -7,7 +7,9 @@ use std::path::Path;
 
 use model::{BlockMeta, ParquetMeta};
 use parquet_block::{Contents, LocalShard, labels_file};
-use tsdb::{Block, Chunk, ChunkError, Encoding, Floats, SeriesEntry, decode_histograms, decode_xor};
+use tsdb::{
+    Block, Chunk, ChunkError, Encoding, Floats, SeriesEntry, decode_histograms, decode_xor,
+};
 
 use crate::{CompactError, MergeError, Task};
 

@@ -11,9 +11,12 @@ use tests::{Answer, MadeBlock, Totals, World, matcher, series_request};
 
 pub(crate) const HOUR: i64 = 3_600_000;
 
-/// The block that something is wrong with: the second of the four that would be merged; one more is the newest.
+/// The block that something is wrong with: the second of those that would be merged.
 pub(crate) const BAD: usize = 1;
-pub(crate) const BLOCKS: usize = 5;
+/// The blocks that would be merged.
+const MERGED: usize = 4;
+/// All of them. The last two are the newest.
+const BLOCKS: usize = 6;
 
 /// What the blocks are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,8 +188,8 @@ impl Bucket {
         let sources = self.sources_of(&merged(&first))?;
         let ids: Vec<BlockId> = self.blocks.iter().map(|block| block.id).collect();
         let expected = match is_named {
-            true => ids[BAD + 1..BLOCKS - 1].to_vec(),
-            false => ids[..BLOCKS - 1].to_vec(),
+            true => ids[BAD + 1..MERGED].to_vec(),
+            false => ids[..MERGED].to_vec(),
         };
         anyhow::ensure!(sources.contains(&expected), "{sources:?}");
 

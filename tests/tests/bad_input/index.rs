@@ -36,8 +36,10 @@ pub(crate) fn overlapping(
     block: &MadeBlock,
 ) -> anyhow::Result<(Vec<u8>, Vec<u8>, BlockStats, Answer)> {
     // Where the chunk is to begin earlier its time takes more bytes, for which there is room behind some series.
-    let found = (1..=ALIGN).find_map(|length| {
-        let labels = Labels::from_pairs([("__name__", "x".repeat(length))]);
+    let found = (0..ALIGN).find_map(|more| {
+        let more = (0..more).map(|n| (format!("label_{n:02}"), "x".to_owned()));
+        let name = ("__name__".to_owned(), "x".to_owned());
+        let labels = Labels::from_pairs(std::iter::once(name).chain(more));
         overlapping_of(block, &labels).transpose()
     });
     found.context("no series with room behind it")?
@@ -48,7 +50,9 @@ type Overlapping = (Vec<u8>, Vec<u8>, BlockStats, Answer);
 fn overlapping_of(block: &MadeBlock, labels: &Labels) -> anyhow::Result<Option<Overlapping>> {
     let dir = tempfile::tempdir()?;
     let minutes = |from: i64| -> Vec<i64> {
-        (from..from + 60).map(|n| block.start + n * MINUTE).collect()
+        (from..from + 60)
+            .map(|n| block.start + n * MINUTE)
+            .collect()
     };
     let (first, second) = (chunk(&minutes(0)), chunk(&minutes(30)));
     let mut answer = Answer::default();
@@ -72,11 +76,9 @@ fn overlapping_of(block: &MadeBlock, labels: &Labels) -> anyhow::Result<Option<O
     let mut writer = BlockWriter::create(dir.path(), symbols)?;
     writer.add_series(labels, &[first.clone(), stated])?;
     writer.add_series(&next, std::slice::from_ref(&first))?;
-    let meta = model::BlockMeta::decode(
-        &serde_json::to_vec(&serde_json::json!({
-            "ulid": block.id, "minTime": block.start, "maxTime": block.end, "version": 1,
-        }))?,
-    )?;
+    let meta = model::BlockMeta::decode(&serde_json::to_vec(&serde_json::json!({
+        "ulid": block.id, "minTime": block.start, "maxTime": block.end, "version": 1,
+    }))?)?;
     let stats = writer.finish(meta)?.stats;
     let mut index = fs::read(dir.path().join("index"))?;
     let refs = Block::open(dir.path())?.refs_by_name()?;
@@ -117,12 +119,15 @@ fn place(series: SeriesRef) -> usize {
 fn varint(time: i64) -> Vec<u8> {
     let mut rest = time.cast_unsigned();
     let mut bytes = Vec::new();
-    while rest >= 0x80 {
-        bytes.push(u8::try_from(rest & 0x7f).unwrap() | 0x80);
+    loop {
+        let [low, ..] = rest.to_le_bytes();
         rest >>= 7;
+        if rest == 0 {
+            bytes.push(low & 0x7f);
+            return bytes;
+        }
+        bytes.push(low | 0x80);
     }
-    bytes.push(u8::try_from(rest).unwrap());
-    bytes
 }
 
 fn chunk(times: &[i64]) -> Chunk {
