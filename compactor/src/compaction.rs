@@ -102,7 +102,7 @@ impl Compaction<'_> {
         if claims.is_empty() {
             return Ok(Outcome::Empty);
         }
-        verify::local(&claims, &self.deps.pool).await?;
+        verify::local(&claims, dir, &self.deps.pool).await?;
         if let Err(error) = self.upload(&claims).await {
             self.take_back(&claims).await;
             return Err(error);

@@ -7,6 +7,7 @@
 //! The files are read back in parts, so memory does not depend on their size.
 
 mod counted;
+mod sources;
 
 use std::{
     fs::File,
@@ -49,13 +50,18 @@ pub(crate) struct Claim {
     pub(crate) files: Vec<FileMeta>,
 }
 
-/// Reads the outputs of a task here as a reader would, and counts.
+/// Reads the outputs of a task here as a reader would, and counts. `dir` is the task's folder, with its sources.
 ///
 /// # Errors
-/// When one is not what the merge says, or holds less than the sources do, or they contradict one another.
-pub(crate) async fn local(claims: &[Claim], pool: &CpuPool) -> Result<(), CompactError> {
-    let claims = claims.to_vec();
-    pool.run(move || counted::check(&claims)).await
+/// When one is not what the merge says, or holds less than the sources do, or they contradict one another; when a
+/// source holds less than it says.
+pub(crate) async fn local(
+    claims: &[Claim],
+    dir: &Path,
+    pool: &CpuPool,
+) -> Result<(), CompactError> {
+    let (claims, dir) = (claims.to_vec(), dir.to_owned());
+    pool.run(move || counted::check(&claims, &dir)).await
 }
 
 /// Reads the output back from the bucket.

@@ -163,6 +163,22 @@ impl Answer {
         self.0.keys()
     }
 
+    /// The samples that are floats, each with its series.
+    pub(crate) fn floats(&self) -> impl Iterator<Item = (&Labels, f64)> {
+        self.0.iter().flat_map(|(labels, samples)| {
+            let floats = samples.values().filter_map(|value| match value {
+                Value::Float(bits) => Some(f64::from_bits(*bits)),
+                Value::Histogram(_) => None,
+            });
+            floats.map(move |value| (labels, value))
+        })
+    }
+
+    /// The times of all samples, series by series.
+    pub fn times(&self) -> impl Iterator<Item = i64> {
+        self.0.values().flat_map(BTreeMap::keys).copied()
+    }
+
     /// The number of samples.
     #[must_use]
     pub fn samples(&self) -> usize {
@@ -172,8 +188,7 @@ impl Answer {
     /// The times of the first and the last sample.
     #[must_use]
     pub fn extent(&self) -> Option<(i64, i64)> {
-        let times = || self.0.values().flat_map(BTreeMap::keys).copied();
-        Some((times().min()?, times().max()?))
+        Some((self.times().min()?, self.times().max()?))
     }
 
     /// What the first difference to `expected` is, in words; nothing where the two are equal.

@@ -1,5 +1,7 @@
 //! The blocks that the tests work on: `fixtures/` beside this crate's sources.
 
+mod made;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -7,6 +9,8 @@ use std::{
 
 use anyhow::Context as _;
 use model::{BlockId, BlockMeta};
+
+pub use self::made::{MadeBlock, files};
 
 /// The blocks of `fixtures/sample`, oldest first: six of two hours that a real Prometheus scraped. The first four fill
 /// a window of eight hours.

@@ -3,19 +3,26 @@
 //! block holds.
 
 mod answer;
+mod crash;
 mod fixtures;
 mod log;
 mod questions;
 mod s3;
 mod store_client;
+mod totals;
 mod world;
 
 pub use crate::{
     answer::Answer,
-    fixtures::{ALL_KINDS, MERGED, SAMPLE, all_kinds_dir, copy_blocks, edit_meta, ids, sample_dir},
+    crash::{Crash, assert_no_partial_block},
+    fixtures::{
+        ALL_KINDS, MERGED, MadeBlock, SAMPLE, all_kinds_dir, copy_blocks, edit_meta, files, ids,
+        sample_dir,
+    },
     log::CapturedLog,
     questions::{Truth, ask_everything, matcher},
     s3::{Access, Failure, Fault, Operation, Request, S3Server, When},
     store_client::{SeriesAnswer, StoreClient, series_request},
+    totals::Totals,
     world::{RunningGateway, World},
 };

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use bucket::{Bucket, BucketConfig, Retry};
+use compactor::Sharing;
 use model::Labels;
 use service::{Clock, CpuPool, Exposition, ManualClock, Metrics, Probe};
 use sidecar::LabelSource;
@@ -46,6 +47,9 @@ pub struct RunningGateway {
 }
 
 impl World {
+    /// How long a compactor's lease lasts.
+    pub const LEASE: Duration = Duration::from_mins(5);
+
     /// An empty folder and an empty bucket.
     ///
     /// # Errors
@@ -134,6 +138,17 @@ impl World {
         Ok(sidecar::run_once(&config, &self.bucket()?, &deps).await?)
     }
 
+    /// Puts a block, whose files are in `dir`, into the bucket below `root`, as an upload that nobody sees.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn put_block(&self, dir: &Path, root: &str) -> anyhow::Result<()> {
+        for (name, path) in fixtures::files(dir)? {
+            self.s3.put(&format!("{root}/{name}"), std::fs::read(path)?);
+        }
+        Ok(())
+    }
+
     /// One run of the compactor, long enough after now that no block is too fresh.
     ///
     /// # Errors
@@ -153,7 +168,7 @@ impl World {
             .await
     }
 
-    /// One run of the compactor with these settings, but in its own folder.
+    /// One run of the compactor with these settings, but in its own folder and under leases.
     ///
     /// # Errors
     /// As the compactor says.
@@ -162,8 +177,25 @@ impl World {
         config: compactor::Config,
         bucket: Bucket,
     ) -> anyhow::Result<compactor::Summary> {
+        self.compact_as("compactor", config, bucket).await
+    }
+
+    /// One run of one of several compactors, each of which has a name and a folder of that name.
+    ///
+    /// # Errors
+    /// As the compactor says.
+    pub async fn compact_as(
+        &self,
+        name: &str,
+        config: compactor::Config,
+        bucket: Bucket,
+    ) -> anyhow::Result<compactor::Summary> {
         let config = compactor::Config {
-            data_dir: self.compactor_dir(),
+            data_dir: self.dir.path().join(name),
+            sharing: Sharing::Leases {
+                holder: name.to_owned(),
+                duration: Self::LEASE,
+            },
             ..config
         };
         let metrics = Metrics::new();

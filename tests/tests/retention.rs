@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use compactor::{Config, Downsampling, Retention};
 use model::{BlockId, BlockMeta, DeletionMark, Resolution};
-use tests::{SAMPLE, World, ids, sample_dir};
+use tests::{Operation::Put, SAMPLE, World, ids, sample_dir};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -62,19 +62,34 @@ async fn what_is_over_is_marked_before_anything_is_merged_and_deleted_later() ->
 async fn raw_samples_are_downsampled_before_they_are_marked() -> anyhow::Result<()> {
     let world = world().await?;
     let over = ids(&SAMPLE[..2])?;
-    let on = config(Downsampling::On);
-    let summary = world.compact_with(on, world.bucket()?).await?;
+    let on = || config(Downsampling::On);
+    world.s3.take_log();
+    let summary = world.compact_with(on(), world.bucket()?).await?;
     assert!(summary.failed.is_empty(), "{summary:?}");
     assert_eq!(summary.expired, over);
+    let log = world.s3.take_log();
+    let put = |key: &str| log.iter().position(|r| r.key == key && r.operation == Put);
+    let mut five_minutes = Vec::new();
     let keys = world.s3.keys().into_iter();
     let keys = keys.filter(|key| key.starts_with("parquet/") && key.ends_with(BlockMeta::FILE));
-    let mut holding = Vec::new();
     for key in keys {
         let meta = BlockMeta::decode(&world.s3.object(&key).context("a meta.json")?)?;
         if meta.resolution() == Resolution::FiveMinutes {
-            holding.extend(meta.compaction.sources);
+            five_minutes.push((put(&key).context("its commit")?, meta.compaction.sources));
         }
     }
-    assert_eq!(holding, over);
+    let [(committed, sources)] = five_minutes.as_slice() else {
+        anyhow::bail!("expected one block of 5 m, found {five_minutes:?}");
+    };
+    assert_eq!(*sources, over);
+    for block in &over {
+        let key = format!("{block}/{}", DeletionMark::FILE);
+        assert!(put(&key).context("a mark")? > *committed);
+    }
+    let again = world.compact_with(on(), world.bucket()?).await?;
+    assert!(
+        again.merged.is_empty() && again.expired.is_empty(),
+        "{again:?}"
+    );
     Ok(())
 }

@@ -144,6 +144,32 @@ async fn a_look_at_the_bucket_is_one_list_and_gets_of_what_is_new() -> anyhow::R
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_starts_from_one_list_and_the_catalog_that_a_compaction_leaves()
+-> anyhow::Result<()> {
+    let (world, truth) = world().await?;
+    world.upload().await?;
+    world.compact().await?;
+    world.s3.take_log();
+    let gateway = world.gateway().await?;
+    let log = world.s3.take_log();
+    assert_eq!(count(&log, Operation::List), 1, "{log:?}");
+    assert_eq!(count(&log, Operation::Get), 1, "{log:?}");
+    assert_eq!(log.len(), 2, "{log:?}");
+    assert!(log.iter().any(|r| r.key == "parquet/catalog"), "{log:?}");
+    // The sources are known to be marked, and what was made of them is served.
+    assert_served(&gateway, 4);
+    ask_everything(&gateway.client, &truth).await?;
+    gateway.stop().await?;
+
+    // It is never the truth: one that is damaged, or says what is no more, changes nothing.
+    world.s3.put("parquet/catalog", "damaged");
+    let gateway = world.gateway().await?;
+    assert_served(&gateway, 4);
+    ask_everything(&gateway.client, &truth).await?;
+    gateway.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_without_blocks_is_ready_and_says_so() -> anyhow::Result<()> {
     let world = World::new().await?;
     let gateway = world.gateway().await?;

@@ -61,6 +61,8 @@ pub enum When {
     WritesFrom(usize),
     /// All reads of objects whose keys end so.
     Reads(String),
+    /// All writes of objects whose keys end so.
+    Writes(String),
     /// The next so many requests of one kind.
     Next(Operation, usize),
 }
@@ -133,6 +135,7 @@ impl Counted {
         let counts = match &self.fault.when {
             When::Write(_) | When::WritesFrom(_) => access == Access::Write,
             When::Reads(suffix) => access == Access::Read && request.key.ends_with(suffix),
+            When::Writes(suffix) => access == Access::Write && request.key.ends_with(suffix),
             When::Next(operation, _) => request.operation == *operation,
         };
         if !counts {
@@ -143,7 +146,7 @@ impl Counted {
         match self.fault.when {
             When::Write(n) => number == n,
             When::WritesFrom(n) => number >= n,
-            When::Reads(_) => true,
+            When::Reads(_) | When::Writes(_) => true,
             When::Next(_, n) => number < n,
         }
     }
