@@ -23,6 +23,7 @@ import (
 	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/thanos-io/objstore/providers/s3"
+	"github.com/thanos-io/thanos/pkg/block/metadata"
 )
 
 const (
@@ -163,7 +164,7 @@ type held struct {
 	blocks map[string]string
 	// marked are the source blocks that are marked for deletion.
 	marked []string
-	// made is how many blocks in Parquet there are, marked ones too.
+	// made is how many blocks compactors committed, marked ones too.
 	made int
 }
 
@@ -175,13 +176,12 @@ func (s *stack) holds(t *testing.T) held {
 	for _, folder := range []string{"", "parquet"} {
 		s.removePartial(t, folder)
 		for _, b := range s.blocks(t, folder) {
-			if folder == "parquet" {
+			if b.Thanos.Source != metadata.SidecarSource {
 				h.made++
+			} else if b.marked {
+				h.marked = append(h.marked, b.ULID.String())
 			}
 			if b.marked {
-				if folder == "" {
-					h.marked = append(h.marked, b.ULID.String())
-				}
 				continue
 			}
 			sources := slices.Clone(b.Compaction.Sources)
@@ -274,6 +274,9 @@ func (h held) compare(t *testing.T, want held) {
 	if !slices.Equal(h.marked, want.marked) {
 		t.Errorf("%v are marked, not %v", h.marked, want.marked)
 	}
+	if h.made != want.made {
+		t.Errorf("%d blocks were made, not %d", h.made, want.made)
+	}
 }
 
 // TestManyCompactorsAndManyCrashesComeToOneBucket lets compactors work alone,
@@ -281,10 +284,8 @@ func (h held) compare(t *testing.T, want held) {
 func TestManyCompactorsAndManyCrashesComeToOneBucket(t *testing.T) {
 	source := startShared(t)
 	alone := source.bucketCopy(t, "alone")
-	begun := time.Now()
 	undisturbed := alone.compactor(t, "compact")
 	undisturbed.End(t)
-	took := time.Since(begun)
 	want := alone.holds(t)
 	tasks := undisturbed.said(t, "done", "task")
 	// Of each group there are two windows raw and in five minutes, and the newest days.
@@ -305,7 +306,7 @@ func TestManyCompactorsAndManyCrashesComeToOneBucket(t *testing.T) {
 	}
 
 	t.Run("two at once", func(t *testing.T) { source.bucketCopy(t, "two").shareWork(t, want, tasks) })
-	t.Run("killed", func(t *testing.T) { source.killOften(t, want, took) })
+	t.Run("killed", func(t *testing.T) { source.killOften(t, want) })
 
 	heir = orphan.compactor(t, "heir", "--wait", "--wait-interval=500ms")
 	heir.Await(t, "taking over", func(context.Context) error {
@@ -317,11 +318,7 @@ func TestManyCompactorsAndManyCrashesComeToOneBucket(t *testing.T) {
 	heir.Stop(t)
 	last := orphan.compactor(t, "heir")
 	last.End(t)
-	got := orphan.holds(t)
-	got.compare(t, want)
-	if got.made != want.made {
-		t.Errorf("%d blocks were made, not %d", got.made, want.made)
-	}
+	orphan.holds(t).compare(t, want)
 }
 
 // killHolding kills a compactor at its first task, and gives the bucket with the
@@ -366,31 +363,45 @@ func (s *stack) shareWork(t *testing.T, want held, tasks []string) {
 	if tasks := slices.Sorted(slices.Values(tasks)); !slices.Equal(done, tasks) {
 		t.Errorf("both together did %v, not %v", done, tasks)
 	}
-	got := s.holds(t)
-	got.compare(t, want)
-	if got.made != want.made {
-		t.Errorf("both together made %d blocks, not %d", got.made, want.made)
-	}
+	s.holds(t).compare(t, want)
 }
 
 // killOften kills compactors at random moments, lets others go on from there,
 // with what lies in the data folder or without it, and looks at what they came to.
-func (s *stack) killOften(t *testing.T, want held, took time.Duration) {
+func (s *stack) killOften(t *testing.T, parquet held) {
+	kinds := []struct {
+		output string
+		want   held
+		took   time.Duration
+	}{{output: "parquet", want: parquet}, {output: "tsdb"}}
+	for i := range kinds {
+		bucket, begun := s.bucketCopy(t, "undisturbed-"+kinds[i].output), time.Now()
+		bucket.compactor(t, "compact", "--compact.output="+kinds[i].output).End(t)
+		kinds[i].took = time.Since(begun)
+		if i > 0 {
+			kinds[i].want = bucket.holds(t)
+		} else {
+			bucket.holds(t).compare(t, parquet)
+		}
+	}
+	if len(kinds[1].want.blocks) != len(parquet.blocks) {
+		t.Fatalf("%d blocks of one format, %d of the other", len(kinds[1].want.blocks), len(parquet.blocks))
+	}
 	now := time.Now().UnixNano()
-	t.Logf("seed %d, an undisturbed run takes %s", now, took)
+	t.Logf("seed %d; undisturbed runs take %s and %s", now, kinds[0].took, kinds[1].took)
 	random := rand.New(rand.NewSource(now))
 	killed, rounds := 0, 0
-	for killed < kills && !t.Failed() {
-		bucket := s.bucketCopy(t, fmt.Sprint("killed-", rounds))
+	for ; killed < kills && !t.Failed(); rounds++ {
+		kind, bucket := kinds[rounds%2], s.bucketCopy(t, fmt.Sprint("killed-", rounds))
 		for i := range crash {
 			data := "compact"
-			if rounds%2 == 1 {
+			if rounds/2%2 == 1 {
 				data = fmt.Sprint("compact-", i)
 			}
-			p := bucket.compactor(t, data)
+			p := bucket.compactor(t, data, "--compact.output="+kind.output)
 			select {
 			case <-p.done:
-			case <-time.After(time.Duration(random.Int63n(int64(took)))):
+			case <-time.After(time.Duration(random.Int63n(int64(kind.took)))):
 			}
 			if !p.Kill(t) {
 				break
@@ -398,14 +409,13 @@ func (s *stack) killOften(t *testing.T, want held, took time.Duration) {
 			killed++
 			bucket.passDeadlines(t)
 		}
-		bucket.compactor(t, "compact").End(t)
-		bucket.holds(t).compare(t, want)
+		bucket.compactor(t, "compact", "--compact.output="+kind.output).End(t)
+		bucket.holds(t).compare(t, kind.want)
 		if t.Failed() {
-			t.Logf("after %d kills in %d rounds", killed, rounds+1)
+			t.Logf("%s, after %d kills in %d rounds", kind.output, killed, rounds+1)
 		} else if err := os.RemoveAll(bucket.bucket); err != nil {
 			t.Fatal(err)
 		}
-		rounds++
 	}
 	t.Logf("killed %d times in %d rounds", killed, rounds)
 }
