@@ -24,6 +24,8 @@ type Process struct {
 	cmd  *exec.Cmd
 	log  string
 	done chan struct{}
+	// quiet is set when it ended as it should, so that its output is of no interest.
+	quiet bool
 }
 
 // Start runs a program with its output in a file of dir. When the test ends
@@ -47,7 +49,7 @@ func Start(t *testing.T, dir, name, binary string, args ...string) *Process {
 	}()
 	t.Cleanup(func() {
 		p.Stop(t)
-		if t.Failed() {
+		if t.Failed() && !p.quiet {
 			t.Logf("%s said at last:\n%s", name, p.tail())
 		}
 	})

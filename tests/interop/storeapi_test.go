@@ -175,16 +175,32 @@ func request(t *testing.T, selector string, change func(*storepb.SeriesRequest))
 	return r
 }
 
-// series reads an answer whole, and fails the test where its frames break the
-// rules: series in order and each once, batches no bigger than asked for, no
-// warnings, chunks in order and as their times and hashes say.
+// series reads an answer whole, and fails the test where chunks are not in order
+// and as their times and hashes say.
 func series(t *testing.T, store storepb.StoreClient, r *storepb.SeriesRequest) Samples {
+	t.Helper()
+	all := Samples{}
+	for _, one := range frames(t, store, r) {
+		samples, err := samplesOf(one.Chunks)
+		if err != nil {
+			t.Fatalf("%s: %v", one.PromLabels(), err)
+		}
+		all.Add(one.PromLabels().Copy(), samples...)
+	}
+	return all
+}
+
+// frames reads an answer whole, and fails the test where its frames break the
+// rules: series in order and each once, batches no bigger than asked for, no
+// warnings, no chunks unless they are asked for.
+func frames(t *testing.T, store storepb.StoreClient, r *storepb.SeriesRequest) []*storepb.Series {
 	t.Helper()
 	stream, err := store.Series(t.Context(), r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, last := Samples{}, labels.EmptyLabels()
+	var all []*storepb.Series
+	last := labels.EmptyLabels()
 	for {
 		response, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -214,11 +230,7 @@ func series(t *testing.T, store storepb.StoreClient, r *storepb.SeriesRequest) S
 			if r.SkipChunks && len(one.Chunks) > 0 {
 				t.Fatalf("%s has chunks that nobody asked for", lset)
 			}
-			samples, err := samplesOf(one.Chunks)
-			if err != nil {
-				t.Fatalf("%s: %v", lset, err)
-			}
-			all.Add(lset, samples...)
+			all = append(all, one)
 		}
 	}
 }

@@ -55,7 +55,7 @@ func TestAnIndexOfVersion1IsReadAsPrometheusReadsIt(t *testing.T) {
 	if len(want) < 100 {
 		t.Fatalf("only %d series", len(want))
 	}
-	compareChunks(t, chunksOf(t, rewritten(t, from, t.TempDir())), want)
+	compareBytes(t, chunksOf(t, rewritten(t, from, t.TempDir())), want)
 }
 
 // TestSamplesEncodedAnewAreReadBackBucketByBucket lets Varve decode and encode
@@ -66,7 +66,7 @@ func TestSamplesEncodedAnewAreReadBackBucketByBucket(t *testing.T) {
 	for _, folder := range []string{"golden/tsdb/all-kinds", "golden/tsdb/prometheus-2.42", "golden/tsdb/floats", "sample"} {
 		for _, from := range blockDirs(t, filepath.Join("..", "fixtures", folder)) {
 			t.Run(folder+"/"+filepath.Base(from), func(t *testing.T) {
-				compareChunks(t, chunksOf(t, rewritten(t, from, t.TempDir())), chunksOf(t, from))
+				compareBytes(t, chunksOf(t, rewritten(t, from, t.TempDir())), chunksOf(t, from))
 				want := chunksOf(t, from)
 				got := chunksOf(t, rewritten(t, from, t.TempDir(), "--encode"))
 				if len(got) != len(want) {
@@ -132,8 +132,8 @@ func chunksOf(t *testing.T, dir string) map[string][]chunks.Meta {
 	return all
 }
 
-// compareChunks compares series, times, encodings and bytes.
-func compareChunks(t *testing.T, got, want map[string][]chunks.Meta) {
+// compareBytes compares series, times, encodings and bytes.
+func compareBytes(t *testing.T, got, want map[string][]chunks.Meta) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Errorf("%d series, not %d", len(got), len(want))
