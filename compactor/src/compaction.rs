@@ -241,7 +241,10 @@ impl Compaction<'_> {
         blocks: &Blocks,
     ) -> Result<(), CompactError> {
         if !task.merges() {
-            return Ok(());
+            return match outcome {
+                Outcome::Merged(_) => Ok(()),
+                Outcome::Empty => self.mark_no_downsample(task, blocks).await,
+            };
         }
         for input in &task.inputs {
             let id = input.meta.ulid;
@@ -258,6 +261,23 @@ impl Compaction<'_> {
                 (Outcome::Empty, _) => continue,
             };
             self.mark(id, &details, blocks).await?;
+        }
+        Ok(())
+    }
+
+    /// Marks the inputs of a task that had nothing to downsample, so that it is not tried again and retention does not
+    /// wait for it.
+    async fn mark_no_downsample(&self, task: &Task, blocks: &Blocks) -> Result<(), CompactError> {
+        let now = Timestamp(self.deps.clock.now_ms());
+        for id in task.input_ids() {
+            let Some(view) = blocks.get(id) else {
+                continue;
+            };
+            let (root, reason) = (&view.objects.root, "no-samples");
+            let details = "expected samples that are neither stale nor NaN, found none";
+            bucket::mark_no_downsample(self.bucket, root, id, reason, details, now).await?;
+            self.metrics.marked_no_downsample(reason);
+            tracing::info!(block = %id, details, "marked as not to be downsampled");
         }
         Ok(())
     }

@@ -166,6 +166,10 @@ impl CompactMetrics {
         self.marked.get_or_create(&no_compact_mark(reason)).inc();
     }
 
+    pub(crate) fn marked_no_downsample(&self, reason: &str) {
+        self.marked.get_or_create(&no_downsample_mark(reason)).inc();
+    }
+
     /// Blocks whose samples others hold were marked, all of them if nothing failed.
     pub(crate) fn garbage_collected(&self, took: Duration, failures: usize) {
         self.garbage_collections.inc();
@@ -211,6 +215,11 @@ fn deletion_mark() -> [(&'static str, String); 2] {
 
 fn no_compact_mark(reason: &str) -> [(&'static str, String); 2] {
     let marker = model::NoCompactMark::FILE.to_owned();
+    [("marker", marker), ("reason", reason.to_owned())]
+}
+
+fn no_downsample_mark(reason: &str) -> [(&'static str, String); 2] {
+    let marker = model::NoDownsampleMark::FILE.to_owned();
     [("marker", marker), ("reason", reason.to_owned())]
 }
 

@@ -32,5 +32,7 @@ pub use crate::{
     lease::{Acquired, Holder, Lease, Leases, Renewal},
     metrics::SyncMetrics,
     objects::{BlockObjects, BlockView, Object, PARQUET_ROOT, PartialBlock, Snapshot},
-    operations::{delete_block, mark_for_deletion, mark_no_compact, upload_block},
+    operations::{
+        delete_block, mark_for_deletion, mark_no_compact, mark_no_downsample, upload_block,
+    },
 };

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use model::{BlockId, BlockMeta, DeletionMark, NoCompactMark, NoCompactReason, Timestamp};
+use model::{
+    BlockId, BlockMeta, DeletionMark, NoCompactMark, NoCompactReason, NoDownsampleMark, Timestamp,
+};
 use serde::Serialize;
 
 use crate::{BlockObjects, Bucket, BucketError, Operation};
@@ -92,6 +94,28 @@ pub async fn mark_no_compact(
         reason,
     };
     put_mark(bucket, &format!("{root}/{}", NoCompactMark::FILE), &mark).await
+}
+
+/// Marks the block at `root` as not to be downsampled; tells whether it was not marked before.
+///
+/// # Errors
+/// When the mark cannot be looked for or written.
+pub async fn mark_no_downsample(
+    bucket: &Bucket,
+    root: &str,
+    block: BlockId,
+    reason: &str,
+    details: &str,
+    now: Timestamp,
+) -> Result<bool, BucketError> {
+    let mark = NoDownsampleMark {
+        id: block,
+        version: 1,
+        details: details.to_owned(),
+        no_downsample_time: now.0.div_euclid(1000),
+        reason: reason.to_owned(),
+    };
+    put_mark(bucket, &format!("{root}/{}", NoDownsampleMark::FILE), &mark).await
 }
 
 async fn put_mark<T: Serialize + Sync>(

@@ -180,4 +180,12 @@ async fn marks_are_written_as_thanos_writes_them_and_only_once() {
         .unwrap();
     let expected = format!(r#"{{"id":"{ID}","version":1,"no_compact_time":2,"reason":"manual"}}"#);
     assert_eq!(json, expected);
+    let (reason, details) = ("no-samples", "none left");
+    let marked = mark_no_downsample(&bucket, ID, id(), reason, details, Timestamp(3_000));
+    assert!(marked.await.unwrap());
+    let json = bucket.get(&format!("{ID}/no-downsample-mark.json")).await;
+    let expected = format!(
+        r#"{{"id":"{ID}","version":1,"details":"none left","no_downsample_time":3,"reason":"no-samples"}}"#
+    );
+    assert_eq!(json.unwrap(), expected);
 }
