@@ -166,6 +166,8 @@ type held struct {
 	marked []string
 	// made is how many blocks compactors committed, marked ones too.
 	made int
+	// partial is how many uploads were never committed.
+	partial int
 }
 
 // holds looks through a bucket, and fails the test where two live blocks are of
@@ -174,7 +176,7 @@ func (s *stack) holds(t *testing.T) held {
 	t.Helper()
 	h := held{blocks: map[string]string{}}
 	for _, folder := range []string{"", "parquet"} {
-		s.removePartial(t, folder)
+		h.partial += s.removePartial(t, folder)
 		for _, b := range s.blocks(t, folder) {
 			if b.Thanos.Source != metadata.SidecarSource {
 				h.made++
@@ -235,8 +237,8 @@ func (b block) content(t *testing.T) string {
 }
 
 // removePartial removes what was uploaded of blocks that never were: it counts
-// for nothing, and is cleaned away after two days.
-func (s *stack) removePartial(t *testing.T, folder string) {
+// for nothing, and is cleaned away after two days. It gives how many there were.
+func (s *stack) removePartial(t *testing.T, folder string) (partial int) {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Join(s.bucket, folder))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -251,8 +253,10 @@ func (s *stack) removePartial(t *testing.T, folder string) {
 			if err := os.RemoveAll(dir); err != nil {
 				t.Fatal(err)
 			}
+			partial++
 		}
 	}
+	return partial
 }
 
 func (h held) compare(t *testing.T, want held) {
@@ -305,7 +309,7 @@ func TestManyCompactorsAndManyCrashesComeToOneBucket(t *testing.T) {
 		t.Errorf("all but those of %s are done: %v", dead, done)
 	}
 
-	t.Run("two at once", func(t *testing.T) { source.bucketCopy(t, "two").shareWork(t, want, tasks) })
+	t.Run("two at once", func(t *testing.T) { source.shareWork(t, want, tasks) })
 	t.Run("killed", func(t *testing.T) { source.killOften(t, want) })
 
 	heir = orphan.compactor(t, "heir", "--wait", "--wait-interval=500ms")
@@ -347,23 +351,29 @@ func (s *stack) killHolding(t *testing.T) (*stack, string) {
 	return nil, ""
 }
 
-// shareWork lets two work at once.
+// shareWork lets two work at once, again if one came too late to do anything.
 func (s *stack) shareWork(t *testing.T, want held, tasks []string) {
-	both := []*Process{s.compactor(t, "first"), s.compactor(t, "second")}
-	var done []string
-	for _, p := range both {
-		p.End(t)
-		did := p.said(t, "done", "task")
-		if len(did) == 0 {
-			t.Error("one did nothing")
+	for i := range 10 {
+		bucket := s.bucketCopy(t, fmt.Sprint("two-", i))
+		both := []*Process{bucket.compactor(t, "first"), bucket.compactor(t, "second")}
+		var done []string
+		late := false
+		for _, p := range both {
+			p.End(t)
+			did := p.said(t, "done", "task")
+			late = late || len(did) == 0
+			done = append(done, did...)
 		}
-		done = append(done, did...)
+		slices.Sort(done)
+		if tasks := slices.Sorted(slices.Values(tasks)); !slices.Equal(done, tasks) {
+			t.Errorf("both together did %v, not %v", done, tasks)
+		}
+		bucket.holds(t).compare(t, want)
+		if !late {
+			return
+		}
 	}
-	slices.Sort(done)
-	if tasks := slices.Sorted(slices.Values(tasks)); !slices.Equal(done, tasks) {
-		t.Errorf("both together did %v, not %v", done, tasks)
-	}
-	s.holds(t).compare(t, want)
+	t.Error("no two ever worked at once")
 }
 
 // killOften kills compactors at random moments, lets others go on from there,
@@ -390,17 +400,21 @@ func (s *stack) killOften(t *testing.T, parquet held) {
 	now := time.Now().UnixNano()
 	t.Logf("seed %d; undisturbed runs take %s and %s", now, kinds[0].took, kinds[1].took)
 	random := rand.New(rand.NewSource(now))
-	killed, rounds := 0, 0
+	killed, rounds, partial := 0, 0, 0
 	for ; killed < kills && !t.Failed(); rounds++ {
-		kind, bucket := kinds[rounds%2], s.bucketCopy(t, fmt.Sprint("killed-", rounds))
+		kind, bucket := &kinds[rounds%2], s.bucketCopy(t, fmt.Sprint("killed-", rounds))
 		for i := range crash {
 			data := "compact"
 			if rounds/2%2 == 1 {
 				data = fmt.Sprint("compact-", i)
 			}
+			begun := time.Now()
 			p := bucket.compactor(t, data, "--compact.output="+kind.output)
 			select {
 			case <-p.done:
+				if i == 0 {
+					kind.took = time.Since(begun) // it was slow before
+				}
 			case <-time.After(time.Duration(random.Int63n(int64(kind.took)))):
 			}
 			if !p.Kill(t) {
@@ -410,12 +424,17 @@ func (s *stack) killOften(t *testing.T, parquet held) {
 			bucket.passDeadlines(t)
 		}
 		bucket.compactor(t, "compact", "--compact.output="+kind.output).End(t)
-		bucket.holds(t).compare(t, kind.want)
+		got := bucket.holds(t)
+		got.compare(t, kind.want)
+		partial += got.partial
 		if t.Failed() {
 			t.Logf("%s, after %d kills in %d rounds", kind.output, killed, rounds+1)
 		} else if err := os.RemoveAll(bucket.bucket); err != nil {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("killed %d times in %d rounds", killed, rounds)
+	t.Logf("killed %d times in %d rounds, with %d blocks half uploaded", killed, rounds, partial)
+	if partial == 0 {
+		t.Error("no upload was ever cut off")
+	}
 }

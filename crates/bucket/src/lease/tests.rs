@@ -186,6 +186,18 @@ async fn the_self_test_passes_where_objects_are_created_once() {
 }
 
 #[tokio::test]
+async fn the_self_test_tries_again_where_a_put_is_refused_though_nothing_is_there() {
+    let refusing =
+        |puts| Bucket::in_memory().wrapped(|inner| store::Scripted::refusing(inner, puts));
+    let once = refusing(1);
+    leases(&once, "a").self_test().await.unwrap();
+    assert_eq!(once.list("", None).await.unwrap(), []);
+    let always = refusing(usize::MAX);
+    let error = leases(&always, "a").self_test().await.unwrap_err();
+    assert!(matches!(error, BucketError::NotFound { .. }), "{error}");
+}
+
+#[tokio::test]
 async fn the_self_test_says_that_the_bucket_ignores_what_it_is_asked() {
     let lax = Bucket::in_memory().wrapped(|inner| store::Scripted::ignoring(inner));
     let error = leases(&lax, "a").self_test().await.unwrap_err();

@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::Poll,
 };
@@ -30,6 +30,8 @@ enum Kind {
     Ignoring,
     /// Looks, and writes a moment later.
     Racy,
+    /// Refuses the first so many conditional puts, as S3 may when another operation is in the way.
+    Refusing(Arc<AtomicUsize>),
     /// Each operation takes several polls, and a listing is none of one moment, as in a folder. If the flag is set, the
     /// answer of the next one is lost.
     Stepwise(Arc<AtomicBool>),
@@ -43,6 +45,11 @@ impl Scripted {
 
     pub(super) fn racy(inner: Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {
         let kind = Kind::Racy;
+        Arc::new(Self { inner, kind })
+    }
+
+    pub(super) fn refusing(inner: Arc<dyn ObjectStore>, puts: usize) -> Arc<dyn ObjectStore> {
+        let kind = Kind::Refusing(Arc::new(AtomicUsize::new(puts)));
         Arc::new(Self { inner, kind })
     }
 
@@ -94,7 +101,19 @@ impl ObjectStore for Scripted {
         payload: PutPayload,
         mut options: PutOptions,
     ) -> Result<PutResult> {
-        match self.kind {
+        match &self.kind {
+            Kind::Refusing(left) => {
+                let one_less = |n: usize| n.checked_sub(1);
+                if left
+                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less)
+                    .is_ok()
+                {
+                    return Err(Error::AlreadyExists {
+                        path: path.to_string(),
+                        source: "status 409".into(),
+                    });
+                }
+            }
             Kind::Ignoring => options.mode = PutMode::Overwrite,
             Kind::Racy => {
                 if self.inner.head(path).await.is_err() {
