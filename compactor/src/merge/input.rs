@@ -2,6 +2,7 @@
 
 mod parquet;
 mod permuted;
+mod refs;
 mod tsdb_block;
 
 use std::{
@@ -166,6 +167,11 @@ impl Input {
         }
     }
 
+    /// Bytes of the chunks of some series, as if all had as many.
+    pub(crate) fn share(&self, series: usize) -> usize {
+        share(self.chunk_bytes(), series, self.len())
+    }
+
     /// Where the block lies.
     pub(crate) fn dir(&self) -> &Path {
         match self {
@@ -189,10 +195,15 @@ impl Input {
         }
     }
 
-    /// For each key, the first series whose key is not before it. The keys ascend.
-    pub(crate) fn positions(&self, keys: &[Key]) -> Result<Vec<usize>, MergeError> {
+    /// For each key, the first series whose key is not before it. The keys ascend; `samples` is what [`Self::sample`]
+    /// gave.
+    pub(crate) fn positions(
+        &self,
+        keys: &[Key],
+        samples: &[Key],
+    ) -> Result<Vec<usize>, MergeError> {
         match self {
-            Self::Tsdb(block) => block.positions(keys),
+            Self::Tsdb(block) => block.positions(keys, samples),
             Self::Parquet(block) => block.positions(keys),
         }
     }
@@ -237,6 +248,12 @@ impl Stretch<'_> {
             Self::Parquet(stretch) => stretch.chunks(range, each),
         }
     }
+}
+
+/// What `some` of `all` series take of `bytes`, as if all took as much.
+fn share(bytes: u64, some: usize, all: usize) -> usize {
+    let bytes = u128::from(bytes) * some as u128 / all.max(1) as u128;
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// Refuses a chunk outside of `range`.

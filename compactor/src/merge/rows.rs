@@ -53,13 +53,19 @@ impl Layout {
 }
 
 impl Rows {
-    /// No rows.
-    pub(crate) fn new(layout: Layout) -> Self {
+    /// No rows, but room for chunks that take `bytes` in the sources, about.
+    pub(crate) fn new(layout: Layout, bytes: usize) -> Self {
+        let room = match layout {
+            // A record is a little longer here.
+            Layout::Raw(_) | Layout::Whole => bytes.saturating_add(bytes / 8),
+            // Nobody knows before.
+            Layout::Aggregates(_) => 0,
+        };
         Self {
             layout,
             labels: Vec::new(),
             label_ends: Vec::new(),
-            payload: Vec::new(),
+            payload: Vec::with_capacity(room),
             payload_ends: Vec::new(),
             values: Vec::new(),
             counts: BlockStats::default(),

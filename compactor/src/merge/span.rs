@@ -57,15 +57,19 @@ pub(crate) fn cut(
 ) -> Result<Vec<Span>, MergeError> {
     let samples = inputs.par_iter().map(Input::sample);
     let samples: Vec<Vec<Key>> = samples.collect::<Result<_, _>>()?;
-    let mut samples: Vec<Key> = samples.into_iter().flatten().collect();
-    samples.sort_unstable();
+    let mut sorted: Vec<&Key> = samples.iter().flatten().collect();
+    sorted.sort_unstable();
     let step = (series / SAMPLE_STEP).max(1);
-    let mut cuts: Vec<Key> = samples.into_iter().step_by(step).skip(1).collect();
+    let cuts = sorted.into_iter().step_by(step).skip(1);
+    let mut cuts: Vec<Key> = cuts.cloned().collect();
     cuts.extend(parts.iter().filter_map(|part| part.start.clone()));
     cuts.sort_unstable();
     cuts.dedup();
 
-    let positions = inputs.par_iter().map(|input| input.positions(&cuts));
+    let positions = inputs
+        .par_iter()
+        .zip(&samples)
+        .map(|(input, samples)| input.positions(&cuts, samples));
     let positions: Vec<Vec<usize>> = positions.collect::<Result<_, _>>()?;
     let mut starts = vec![0; inputs.len()];
     let mut spans = Vec::with_capacity(cuts.len() + 1);
@@ -100,23 +104,28 @@ pub(crate) fn merge(
 ) -> Result<Vec<Rows>, MergeError> {
     let inputs = &recipe.inputs.all;
     let mut stretches = Vec::with_capacity(span.series.len());
+    let mut bytes = 0_usize;
     for (input, series) in inputs.iter().zip(&span.series) {
         stretches.push(input.stretch(series.clone())?);
+        bytes = bytes.saturating_add(input.share(series.len()));
     }
     let outputs = recipe.outputs.iter();
-    let mut out: Vec<Rows> = outputs.map(|(_, layout)| Rows::new(*layout)).collect();
+    let mut out: Vec<Rows> = outputs
+        .map(|(_, layout)| Rows::new(*layout, bytes))
+        .collect();
     let (mut key, mut sourced, mut chunks) = (Key::default(), Vec::new(), Vec::new());
     // Kept to tell which input is to blame.
     let mut of_row: Vec<Sourced> = Vec::new();
     while let Some(least) = stretches.iter().filter_map(Stretch::key).min() {
         key.copy(least);
+        // Before more is read, as memory that nobody holds is used again.
+        of_row.clear();
         for (source, stretch) in stretches.iter_mut().enumerate() {
             if stretch.key() == Some(&key) {
                 stretch.chunks(recipe.range, |chunk| sourced.push((source, chunk)))?;
                 stretch.advance()?;
             }
         }
-        of_row.clear();
         of_row.extend(sourced.iter().cloned());
         recipe
             .arrange(&mut sourced, &mut chunks)

@@ -1,5 +1,6 @@
 //! A bucket: named objects, read and written whole or in parts.
 
+mod disk;
 mod put;
 mod settings;
 mod transfer;
@@ -10,7 +11,8 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use model::Timestamp;
 use object_store::{
-    ObjectMeta, ObjectStore, ObjectStoreExt as _, memory::InMemory, path::Path as StorePath,
+    ObjectMeta, ObjectStore, ObjectStoreExt as _, local::LocalFileSystem, memory::InMemory,
+    path::Path as StorePath,
 };
 use prometheus_client::registry::Registry;
 
@@ -27,6 +29,8 @@ const RANGES: usize = 16;
 #[derive(Clone)]
 pub struct Bucket {
     store: Arc<dyn ObjectStore>,
+    /// The store again, where it is a folder.
+    folder: Option<Arc<LocalFileSystem>>,
     settings: Arc<Settings>,
     metrics: Option<BucketMetrics>,
 }
@@ -41,8 +45,18 @@ impl Bucket {
     pub(crate) fn new(store: Arc<dyn ObjectStore>, settings: Settings) -> Self {
         Self {
             store,
+            folder: None,
             settings: Arc::new(settings),
             metrics: None,
+        }
+    }
+
+    /// A folder.
+    pub(crate) fn in_folder(folder: LocalFileSystem, settings: Settings) -> Self {
+        let folder = Arc::new(folder);
+        Self {
+            folder: Some(Arc::clone(&folder)),
+            ..Self::new(folder, settings)
         }
     }
 
@@ -53,6 +67,8 @@ impl Bucket {
     ) -> Self {
         Self {
             store: wrap(Arc::clone(&self.store)),
+            // All writes are to go through the other store.
+            folder: None,
             ..self.clone()
         }
     }

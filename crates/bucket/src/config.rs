@@ -12,7 +12,7 @@ mod http;
 mod s3;
 mod variables;
 
-use std::{fmt, fs, path::Path, sync::Arc, time::Duration};
+use std::{fmt, fs, path::Path, time::Duration};
 
 use object_store::{BackoffConfig, RetryConfig, local::LocalFileSystem};
 use serde::{Deserialize, de::DeserializeOwned, de::IgnoredAny};
@@ -198,7 +198,7 @@ fn open_directory(directory: &str, prefix: &str) -> Result<Bucket, BucketError> 
         has_folders: true,
         ..Settings::new(format!("fs: {directory}"))
     };
-    Ok(Bucket::new(Arc::new(store), settings))
+    Ok(Bucket::in_folder(store, settings))
 }
 
 fn config_of<T: DeserializeOwned + Default>(yaml: &str) -> Result<T, BucketError> {

@@ -15,6 +15,8 @@ use super::{
         key::{Key, Keys, Order},
     },
     SAMPLE_STEP, Table, check_within,
+    refs::{self, Refs},
+    share,
 };
 
 /// An open block.
@@ -24,7 +26,7 @@ pub(crate) struct TsdbInput {
     dir: PathBuf,
     block: Block,
     /// Its series in the order of the output.
-    refs: Vec<SeriesRef>,
+    refs: Refs,
     /// The global id of each of its symbols.
     ids: Vec<u32>,
     keys: Keys,
@@ -35,14 +37,14 @@ pub(crate) struct TsdbInput {
 pub(super) struct OpenedTsdb {
     dir: PathBuf,
     block: Block,
-    refs: Vec<SeriesRef>,
+    refs: Refs,
 }
 
 /// Reads some of the series.
 #[derive(Debug)]
 pub(crate) struct TsdbStretch<'a> {
     input: &'a TsdbInput,
-    rest: std::slice::Iter<'a, SeriesRef>,
+    rest: refs::Iter<'a>,
     series: SeriesCursor,
     chunks: ChunkCursor,
     entry: SeriesEntry,
@@ -61,6 +63,7 @@ impl OpenedTsdb {
             refs.sort_unstable();
         }
         let dir = dir.to_path_buf();
+        let refs = refs.into_iter().collect();
         Ok(Self { dir, block, refs })
     }
 
@@ -101,44 +104,57 @@ impl TsdbInput {
         let mut cursor = self.block.series_cursor();
         let mut entry = SeriesEntry::default();
         let mut keys = Vec::with_capacity(self.refs.len() / SAMPLE_STEP);
-        for series in self.refs.iter().step_by(SAMPLE_STEP).skip(1) {
+        for series in self.refs.sample() {
             let mut key = Key::default();
-            self.read(*series, &mut cursor, &mut entry, &mut key)?;
+            self.read(series, &mut cursor, &mut entry, &mut key)?;
             keys.push(key);
         }
         Ok(keys)
     }
 
-    pub(super) fn positions(&self, keys: &[Key]) -> Result<Vec<usize>, MergeError> {
+    pub(super) fn positions(
+        &self,
+        keys: &[Key],
+        samples: &[Key],
+    ) -> Result<Vec<usize>, MergeError> {
         let mut cursor = self.block.series_cursor();
         let (mut entry, mut found) = (SeriesEntry::default(), Key::default());
         let mut positions = Vec::with_capacity(keys.len());
-        let mut low = 0;
         for key in keys {
-            let mut high = self.refs.len();
-            while low < high {
-                let middle = low + (high - low) / 2;
-                let Some(series) = self.refs.get(middle) else {
-                    break;
-                };
+            // Between two samples: a stretch that is in memory after the first look at it.
+            let before = samples.partition_point(|sample| sample < key) * SAMPLE_STEP;
+            let between = self.refs.iter(before..before + SAMPLE_STEP);
+            let between: Vec<SeriesRef> = between.collect();
+            let (mut low, mut high) = (0, between.len());
+            let mut looked_at = 0;
+            while let Some(series) = between.get(looked_at).filter(|_| low < high) {
                 self.read(*series, &mut cursor, &mut entry, &mut found)?;
                 if found < *key {
-                    low = middle + 1;
+                    low = looked_at + 1;
                 } else {
-                    high = middle;
+                    high = looked_at;
                 }
+                looked_at = low + (high - low) / 2;
             }
-            positions.push(low);
+            positions.push(before + low);
         }
         Ok(positions)
     }
 
     pub(super) fn stretch(&self, series: Range<usize>) -> Result<TsdbStretch<'_>, MergeError> {
+        let share = |bytes| share(bytes, series.len(), self.len());
+        let index = self.block.header().toc().series_range();
         let mut stretch = TsdbStretch {
             input: self,
-            rest: self.refs.get(series).unwrap_or_default().iter(),
-            series: self.block.series_cursor(),
-            chunks: self.block.chunk_cursor(),
+            series: self
+                .block
+                .series_cursor()
+                .expecting(share(index.end.saturating_sub(index.start))),
+            chunks: self
+                .block
+                .chunk_cursor()
+                .expecting(share(self.block.chunk_bytes())),
+            rest: self.refs.iter(series),
             entry: SeriesEntry::default(),
             at: None,
             key: Key::default(),
@@ -184,7 +200,7 @@ impl TsdbStretch<'_> {
     pub(super) fn advance(&mut self) -> Result<(), MergeError> {
         let is_first = self.at.is_none();
         std::mem::swap(&mut self.key, &mut self.before);
-        self.at = self.rest.next().copied();
+        self.at = self.rest.next();
         let Some(series) = self.at else {
             return Ok(());
         };

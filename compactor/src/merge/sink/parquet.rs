@@ -130,7 +130,12 @@ impl ParquetSink {
                     let names = names.unwrap_or_default();
                     let schema = ShardSchema::of(contents, names, self.slices);
                     let symbols = Arc::clone(&self.symbols);
-                    let rows = RowGroupBuilder::new(&schema, symbols, &self.write);
+                    let mut rows = RowGroupBuilder::new(&schema, symbols, &self.write);
+                    if let Some(full) = &self.full
+                        && full.shard.part == part
+                    {
+                        rows.reserve_as(&full.rows);
+                    }
                     none.insert(Filling {
                         rows,
                         shard,
@@ -248,7 +253,8 @@ impl Writer {
         let create = |name: String| {
             let path = dir.join(name);
             let file = File::create(&path).map_err(MergeError::io(&path))?;
-            Ok::<_, MergeError>(BufWriter::with_capacity(1 << 20, file))
+            // Most pages are larger, and written as they are.
+            Ok::<_, MergeError>(BufWriter::with_capacity(64 << 10, file))
         };
         let (labels, chunks) = (
             create(labels_file(number))?,

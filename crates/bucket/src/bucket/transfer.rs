@@ -1,7 +1,7 @@
 //! Files to objects and back, in bounded memory.
 //!
 //! ```text
-//! file ── parts of 8 MiB, four in flight ──▶ object      visible once the last is there
+//! file ── parts of 8 MiB, four in flight ──▶ object      visible once the last is there; see `disk.rs` for a folder
 //! object ── as it comes ──▶ file
 //! ```
 
@@ -14,13 +14,14 @@ use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, TryStreamExt as _, stream::FuturesUnordered};
 use object_store::{
     GetResultPayload, MultipartUpload, ObjectStore as _, ObjectStoreExt as _, PutMultipartOptions,
+    local::LocalFileSystem,
 };
 use tokio::{
     fs::File,
     io::{AsyncReadExt as _, AsyncWriteExt as _, BufWriter},
 };
 
-use super::Bucket;
+use super::{Bucket, disk::Staged};
 use crate::{BucketError, Operation};
 
 /// Bytes of a part of a big upload, unless configured; S3 takes none under 5 MiB.
@@ -41,6 +42,12 @@ impl Bucket {
         let unreadable = file_error(Operation::Upload, key, path);
         let mut file = File::open(path).await.map_err(&unreadable)?;
         let size = file.metadata().await.map_err(&unreadable)?.len();
+        if let Some(folder) = &self.folder {
+            let copy = self.copy_into(folder, key, file.into_std().await, size);
+            self.measured(Operation::Upload, copy).await?;
+            self.uploaded();
+            return Ok(());
+        }
         if size <= self.settings.single_put {
             let bytes = next_part(&mut file, size.saturating_add(1), size)
                 .await
@@ -52,6 +59,36 @@ impl Bucket {
         self.measured(Operation::Upload, write).await?;
         self.uploaded();
         Ok(())
+    }
+
+    async fn copy_into(
+        &self,
+        folder: &LocalFileSystem,
+        key: &str,
+        file: fs::File,
+        size: u64,
+    ) -> Result<(), BucketError> {
+        let operation = Operation::Upload;
+        let failed = |source| BucketError::store(operation, key, source);
+        let object = self.path(operation, key)?;
+        let object = folder.path_to_filesystem(&object).map_err(failed)?;
+        let owned_key = key.to_owned();
+        let copy = move || {
+            let key = &owned_key;
+            let failed = |error: io::Error| {
+                let source = object_store::Error::Generic {
+                    store: "folder",
+                    source: error.into(),
+                };
+                BucketError::store(operation, key, source)
+            };
+            let staged = Staged::copy(file, &object).map_err(failed)?;
+            same_length(operation, key, size, staged.len)?;
+            staged.publish().map_err(failed)
+        };
+        tokio::task::spawn_blocking(copy)
+            .await
+            .unwrap_or_else(|error| Err(failed(error.into())))
     }
 
     async fn upload_parts(

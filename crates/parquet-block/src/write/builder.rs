@@ -114,6 +114,13 @@ impl RowGroupBuilder {
         Ok(())
     }
 
+    /// Makes room for as much as `other` holds, whose schema is the same, so that buffers need not grow.
+    pub fn reserve_as(&mut self, other: &Self) {
+        for (column, other) in self.data.iter_mut().zip(&other.data) {
+            column.reserve_as(other);
+        }
+    }
+
     /// How many rows there are.
     #[must_use]
     pub fn rows(&self) -> usize {

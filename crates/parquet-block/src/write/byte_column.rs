@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
 use rayon::prelude::*;
 
 use super::{
@@ -23,6 +24,14 @@ pub(super) struct ByteStrings {
     ends: Vec<usize>,
 }
 
+/// Byte strings to which none is added. Pages that are stored as they are share the bytes.
+#[derive(Debug)]
+pub(super) struct Frozen {
+    bytes: Bytes,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
 impl ByteStrings {
     pub(super) fn push(&mut self, value: &[u8]) {
         // Grown by less than the double, which of a row group would be many megabytes for nothing.
@@ -39,21 +48,38 @@ impl ByteStrings {
         self.ends.push(self.bytes.len());
     }
 
+    /// Makes room for as many as `other` has, and some more.
+    pub(super) fn reserve_as(&mut self, other: &Self) {
+        let more = |len: usize| len.saturating_add(len / 16);
+        self.bytes.reserve_exact(more(other.bytes.len()));
+        self.ends.reserve_exact(more(other.ends.len()));
+    }
+
+    /// The same, to be encoded.
+    pub(super) fn freeze(self) -> Frozen {
+        Frozen {
+            bytes: self.bytes.into(),
+            ends: self.ends,
+        }
+    }
+
     /// Bytes that they take.
     pub(super) fn size(&self) -> usize {
         self.bytes.len() + self.ends.len() * size_of::<usize>()
     }
+}
 
+impl Frozen {
     fn start(&self, row: usize) -> usize {
         let before = row.checked_sub(1).and_then(|before| self.ends.get(before));
         before.copied().unwrap_or_default()
     }
 
     /// The bytes of rows, together.
-    fn bytes_of(&self, rows: &Range<usize>) -> &[u8] {
+    fn bytes_of(&self, rows: &Range<usize>) -> Bytes {
+        // Ends ascend, and none is beyond the bytes.
         self.bytes
-            .get(self.start(rows.start)..self.start(rows.end))
-            .unwrap_or_default()
+            .slice(self.start(rows.start)..self.start(rows.end))
     }
 
     /// The strings of rows, one by one.
@@ -87,7 +113,7 @@ impl ByteStrings {
 
 /// Encodes a column.
 pub(super) fn encode(
-    strings: &ByteStrings,
+    strings: &Frozen,
     encoding: Encoding,
     options: &PageOptions,
     compression: Compression,
@@ -106,31 +132,31 @@ pub(super) fn encode(
 }
 
 fn encode_page(
-    strings: &ByteStrings,
+    strings: &Frozen,
     rows: &Range<usize>,
     encoding: Encoding,
     compression: Compression,
 ) -> Result<Page, Error> {
-    let mut body = Vec::with_capacity(strings.bytes_of(rows).len() + rows.len() * 2 + 32);
+    let mut made = Vec::new();
     let values = strings.values_of(rows);
-    let id = match encoding {
+    let (encoding, rest) = match encoding {
         Encoding::DeltaLength => {
             let lengths: Vec<u32> = values.map(|value| length(value.len())).collect();
-            delta::encode_lengths(&lengths, &mut body);
-            body.extend_from_slice(strings.bytes_of(rows));
-            page::DELTA_LENGTH_BYTE_ARRAY
+            delta::encode_lengths(&lengths, &mut made);
+            (page::DELTA_LENGTH_BYTE_ARRAY, strings.bytes_of(rows))
         }
         Encoding::DeltaByteArray => {
-            delta::encode_byte_arrays(values, &mut body);
-            page::DELTA_BYTE_ARRAY
+            delta::encode_byte_arrays(values, &mut made);
+            (page::DELTA_BYTE_ARRAY, Bytes::new())
         }
     };
     let contents = page::DataPage {
         rows: rows.len(),
         nulls: 0,
-        encoding: id,
+        encoding,
         levels: &[],
-        values: &body,
+        made: &made,
+        values: rest,
         bounds: None,
     };
     contents.encode(compression)
@@ -145,12 +171,12 @@ fn length(len: usize) -> u32 {
 mod tests {
     use super::*;
 
-    fn strings(lengths: &[usize]) -> ByteStrings {
+    fn strings(lengths: &[usize]) -> Frozen {
         let mut strings = ByteStrings::default();
         for len in lengths {
             strings.push(&vec![b'x'; *len]);
         }
-        strings
+        strings.freeze()
     }
 
     #[test]
@@ -175,7 +201,8 @@ mod tests {
         for value in [&b"ab"[..], b"", b"c"] {
             strings.push(value);
         }
+        let strings = strings.freeze();
         assert!(strings.values_of(&(1..3)).eq([&b""[..], b"c"]));
-        assert_eq!(strings.bytes_of(&(0..2)), b"ab");
+        assert_eq!(strings.bytes_of(&(0..2)), &b"ab"[..]);
     }
 }

@@ -133,7 +133,9 @@ impl<W: Write> FileWriter<W> {
         for column in columns {
             let start = self.out.written;
             for page in column.all_pages() {
-                self.out.write(&page.bytes)?;
+                for part in page.parts() {
+                    self.out.write(part)?;
+                }
             }
             places.push(Place {
                 start,

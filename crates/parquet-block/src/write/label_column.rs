@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
 use rayon::prelude::*;
 
 use super::{
@@ -196,7 +197,8 @@ fn encode_page(
         nulls: rows - present,
         encoding: page::RLE_DICTIONARY,
         levels: &levels,
-        values: &values,
+        made: &values,
+        values: Bytes::new(),
         bounds,
     };
     contents.encode(options.compression())

@@ -21,7 +21,7 @@ pub struct PageOptions {
     /// The level of zstd.
     pub zstd_level: i32,
     /// How many per cent smaller compression must make a page; else it is stored as it is, and so read without
-    /// being decompressed or copied. The beginning of a page tells.
+    /// being decompressed or copied. Some places of a page tell.
     pub least_saving: u8,
 }
 

@@ -2,6 +2,10 @@
 //!
 //! Data pages are of version 2, and all pages carry a checksum of what is stored.
 
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
 use super::{
     bounds::Bounds,
     compress::{Kind, compress},
@@ -18,8 +22,10 @@ pub(super) const RLE_DICTIONARY: i32 = 8;
 pub(super) const DICTIONARY_PAGE: i32 = 2;
 pub(super) const DATA_PAGE_V2: i32 = 3;
 
-/// How much of a page is compressed to see whether it pays.
+/// How much of a page is compressed to see whether it pays, from how many places of it: series of one kind lie
+/// together, and some shrink where others do not.
 const SAMPLE: usize = 16 << 10;
+const PLACES: usize = 4;
 
 /// How the values of a page are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,9 +52,12 @@ pub(super) struct EncodedColumn {
 }
 
 /// A page as the file has it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Page {
-    pub(super) bytes: Vec<u8>,
+    /// The header, and what else comes before the values.
+    pub(super) head: Vec<u8>,
+    /// The values. Those that are not compressed are shared with the row group that they are of.
+    pub(super) body: Bytes,
     /// How long it would be without compression.
     pub(super) uncompressed: usize,
     pub(super) rows: usize,
@@ -65,7 +74,10 @@ pub(super) struct DataPage<'a> {
     pub(super) encoding: i32,
     /// Definition levels, of optional columns.
     pub(super) levels: &'a [u8],
-    pub(super) values: &'a [u8],
+    /// The part of the values that was made for the page: the lengths of byte strings, or all of it.
+    pub(super) made: &'a [u8],
+    /// The rest of the values, as the row group has them.
+    pub(super) values: Bytes,
     pub(super) bounds: Option<Bounds>,
 }
 
@@ -84,24 +96,32 @@ impl DataPage<'_> {
                 };
                 // Most of the time is spared where it would be for nothing.
                 if least_saving > 0
-                    && let Some(sample) = self.values.get(..SAMPLE)
-                    && !compress(sample, Kind::Values, level, |smaller| {
-                        pays(smaller.len(), SAMPLE)
+                    && let Some(sample) = sample(&self.values)
+                    && !compress(&sample, Kind::Values, level, |smaller| {
+                        pays(smaller.len(), sample.len())
                     })?
                 {
                     return Ok(self.stored(None));
                 }
-                compress(self.values, Kind::Values, level, |smaller| {
-                    self.stored(pays(smaller.len(), self.values.len()).then_some(smaller))
+                let all = match &*self.values {
+                    [] => Cow::Borrowed(self.made),
+                    rest => Cow::Owned([self.made, rest].concat()),
+                };
+                compress(&all, Kind::Values, level, |smaller| {
+                    self.stored(pays(smaller.len(), all.len()).then_some(smaller))
                 })
             }
         }
     }
 
     fn stored(&self, compressed: Option<&[u8]>) -> Page {
-        let parts = [self.levels, compressed.unwrap_or(self.values)];
-        let size = self.levels.len() + self.values.len();
-        let header = header(DATA_PAGE_V2, size, &parts, |t| {
+        let (made, values) = match compressed {
+            Some(compressed) => (&[][..], Bytes::copy_from_slice(compressed)),
+            None => (self.made, self.values.clone()),
+        };
+        let size = self.levels.len() + self.made.len() + self.values.len();
+        let parts = [self.levels, made, &values];
+        let mut head = header(DATA_PAGE_V2, size, &parts, |t| {
             t.structure(8, |t| {
                 t.size(1, self.rows);
                 t.size(2, self.nulls);
@@ -112,14 +132,31 @@ impl DataPage<'_> {
                 t.bool(7, compressed.is_some());
             });
         });
+        let uncompressed = head.len() + size;
+        head.extend_from_slice(self.levels);
+        head.extend_from_slice(made);
         Page {
-            uncompressed: header.len() + size,
-            bytes: [&header, parts[0], parts[1]].concat(),
+            head,
+            body: values,
+            uncompressed,
             rows: self.rows,
             nulls: self.nulls,
             bounds: self.bounds.clone(),
         }
     }
+}
+
+/// Parts of a page that stand for it; none of a page that is not larger.
+fn sample(values: &[u8]) -> Option<Vec<u8>> {
+    if values.len() <= SAMPLE {
+        return None;
+    }
+    let part = SAMPLE / PLACES;
+    // The last part ends where the page does.
+    let step = (values.len() - part) / (PLACES - 1);
+    let parts = values.chunks(step).take(PLACES);
+    let parts: Vec<&[u8]> = parts.filter_map(|rest| rest.get(..part)).collect();
+    Some(parts.concat())
 }
 
 /// A dictionary of `count` values.
@@ -133,7 +170,8 @@ pub(super) fn dictionary(values: &[u8], count: usize, level: i32) -> Result<Page
         });
         Page {
             uncompressed: header.len() + values.len(),
-            bytes: [&header, stored].concat(),
+            head: header,
+            body: Bytes::copy_from_slice(stored),
             rows: 0,
             nulls: 0,
             bounds: None,
@@ -155,6 +193,18 @@ fn header(kind: i32, size: usize, stored: &[&[u8]], rest: impl FnOnce(&mut Thrif
     })
 }
 
+impl Page {
+    /// Its bytes in the file, in two parts.
+    pub(super) fn parts(&self) -> [&[u8]; 2] {
+        [&self.head, &self.body]
+    }
+
+    /// How many bytes it takes in the file.
+    pub(super) fn len(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+}
+
 impl EncodedColumn {
     /// How many rows there are.
     pub(super) fn rows(&self) -> usize {
@@ -169,5 +219,63 @@ impl EncodedColumn {
     /// All pages in the order of the file.
     pub(super) fn all_pages(&self) -> impl Iterator<Item = &Page> {
         self.dictionary.iter().chain(&self.pages)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes that nothing makes smaller.
+    fn noise(len: usize) -> Vec<u8> {
+        let mut state = 1_u64;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()[3]
+        };
+        (0..len).map(|_| next()).collect()
+    }
+
+    fn stored(values: &[u8]) -> usize {
+        let page = DataPage {
+            rows: 1,
+            nulls: 0,
+            encoding: PLAIN,
+            levels: &[],
+            made: &[],
+            values: Bytes::copy_from_slice(values),
+            bounds: None,
+        };
+        let compression = Compression::Zstd {
+            level: 1,
+            least_saving: 10,
+        };
+        page.encode(compression).unwrap().len()
+    }
+
+    #[test]
+    fn several_places_of_a_page_tell_whether_it_is_worth_compressing() {
+        let (noise, same) = (noise(64 << 10), vec![7; 64 << 10]);
+        for page in [
+            [&noise, &same, &same, &same],
+            [&same, &noise, &same, &same],
+            [&same, &same, &same, &noise],
+        ] {
+            let len = stored(&page.map(Vec::as_slice).concat());
+            assert!(len < 80 << 10, "{len}");
+        }
+        let all = [noise.as_slice(); 4].concat();
+        assert!(stored(&noise) > noise.len());
+        assert_eq!(sample(&all).unwrap().len(), SAMPLE);
+        assert_eq!(sample(&noise[..SAMPLE]), None);
+    }
+
+    #[test]
+    fn a_sample_is_of_the_beginning_and_of_the_end_and_of_between() {
+        let values: Vec<u8> = (0..4_u8).flat_map(|i| vec![i; 20 << 10]).collect();
+        let expected: Vec<u8> = (0..4_u8).flat_map(|i| vec![i; 4 << 10]).collect();
+        assert_eq!(sample(&values).unwrap(), expected);
     }
 }

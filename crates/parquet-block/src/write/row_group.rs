@@ -7,7 +7,7 @@ use xxhash_rust::xxh64::xxh64;
 
 use super::{
     builder::{RowGroupBuilder, RowLabels, Symbols},
-    byte_column::{self, ByteStrings},
+    byte_column::{self, ByteStrings, Frozen},
     label_column::{self, BloomFilter, Cells},
     page::{Compression, EncodedColumn},
     schema::{Encoding, ShardSchema},
@@ -39,10 +39,19 @@ impl EncodedRowGroup {
     }
 }
 
-pub(super) fn encode(builder: RowGroupBuilder) -> Result<EncodedRowGroup, Error> {
+pub(super) fn encode(mut builder: RowGroupBuilder) -> Result<EncodedRowGroup, Error> {
     let rows = builder.rows();
     let metric_name = builder.schema.metric_name();
-    let (labels, chunks) = rayon::join(|| encode_labels(&builder), || encode_chunks(&builder));
+    let data: Vec<ByteStrings> = std::mem::take(&mut builder.data);
+    let (labels, chunks) = rayon::join(
+        || encode_labels(&builder),
+        || {
+            encode_chunks(
+                &builder,
+                data.into_iter().map(ByteStrings::freeze).collect(),
+            )
+        },
+    );
     let (labels, named) = labels?;
     let text = |row: usize| builder.labels.text(row, &*builder.symbols);
     Ok(EncodedRowGroup {
@@ -55,13 +64,16 @@ pub(super) fn encode(builder: RowGroupBuilder) -> Result<EncodedRowGroup, Error>
     })
 }
 
-fn encode_chunks(builder: &RowGroupBuilder) -> Result<Vec<EncodedColumn>, Error> {
+fn encode_chunks(
+    builder: &RowGroupBuilder,
+    data: Vec<Frozen>,
+) -> Result<Vec<EncodedColumn>, Error> {
     let options = &builder.options.chunks;
     let compression = options.compression();
     let columns = builder.schema.data_columns();
     columns
         .into_par_iter()
-        .filter_map(|(place, _)| builder.data.get(place))
+        .filter_map(|(place, _)| data.get(place))
         .map(|data| byte_column::encode(data, Encoding::DeltaLength, options, compression))
         .collect()
 }
@@ -89,14 +101,14 @@ fn encode_labels(builder: &RowGroupBuilder) -> Result<(Vec<EncodedColumn>, usize
         },
         || {
             let zstd = options.compression();
-            let encode = |strings: &ByteStrings, encoding, compression| {
-                byte_column::encode(strings, encoding, options, compression)
+            let encode = |strings: ByteStrings, encoding, compression| {
+                byte_column::encode(&strings.freeze(), encoding, options, compression)
             };
             rayon::join(
-                || encode(&lists, Encoding::DeltaByteArray, zstd),
+                || encode(lists, Encoding::DeltaByteArray, zstd),
                 || {
                     let hashes = hashes(&builder.labels, symbols);
-                    encode(&hashes, Encoding::DeltaLength, Compression::None)
+                    encode(hashes, Encoding::DeltaLength, Compression::None)
                 },
             )
         },

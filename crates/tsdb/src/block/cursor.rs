@@ -38,6 +38,13 @@ impl SeriesCursor {
         }
     }
 
+    /// Lets it read as much at once as will be wanted in order, about, so as not to read more.
+    #[must_use]
+    pub fn expecting(mut self, bytes: usize) -> Self {
+        self.window.expect(bytes);
+        self
+    }
+
     /// Reads a series into `entry`, whose memory is used again.
     ///
     /// # Errors
@@ -73,6 +80,13 @@ impl ChunkCursor {
             window: Window::new(WINDOW),
             segment: 0,
         }
+    }
+
+    /// Lets it read as much at once as will be wanted in order, about, so as not to read more.
+    #[must_use]
+    pub fn expecting(mut self, bytes: usize) -> Self {
+        self.window.expect(bytes);
+        self
     }
 
     /// Reads a chunk. Its data is a slice of the window as it was then.

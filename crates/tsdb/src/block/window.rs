@@ -16,6 +16,8 @@ pub(super) struct Window {
     max: usize,
     /// How much to read next.
     ahead: usize,
+    /// How much will be read in order, as far as somebody has told.
+    expected: usize,
     start: u64,
     bytes: Bytes,
 }
@@ -25,9 +27,15 @@ impl Window {
         Self {
             max: max.max(FIRST),
             ahead: 0,
+            expected: 0,
             start: 0,
             bytes: Bytes::new(),
         }
+    }
+
+    /// Lets the next reads be as long as what will be wanted, about.
+    pub(super) fn expect(&mut self, bytes: usize) {
+        self.expected = bytes;
     }
 
     /// Forgets what it holds: another file is read next.
@@ -53,7 +61,11 @@ impl Window {
             return Ok(());
         }
         let near = offset >= self.start && offset - self.start <= held + self.ahead as u64;
-        self.ahead = if near && self.ahead > 0 {
+        self.ahead = if self.expected > 0 {
+            let ahead = self.expected.clamp(FIRST, self.max);
+            self.expected -= ahead.min(self.expected);
+            ahead
+        } else if near && self.ahead > 0 {
             (self.ahead * 2).min(self.max)
         } else {
             FIRST
@@ -116,6 +128,19 @@ mod tests {
             lengths.push(held.len() >> 10);
         }
         assert_eq!(lengths, [16, 32, 64, 64, 16]);
+    }
+
+    #[test]
+    fn what_is_expected_is_read_at_once_and_what_comes_after_it_in_small_stretches() {
+        let source = source();
+        let mut window = Window::new(64 << 10);
+        window.expect(100 << 10);
+        let mut lengths = Vec::new();
+        for offset in [0, 64 << 10, 100 << 10, 120 << 10] {
+            window.fill(&source, offset, 10, 200_000).unwrap();
+            lengths.push(window.from(offset).len() >> 10);
+        }
+        assert_eq!(lengths, [64, 36, 64, 44]);
     }
 
     #[test]

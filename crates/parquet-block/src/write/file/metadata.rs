@@ -57,7 +57,7 @@ pub(super) fn column_metadata(column: &Column, encoded: &EncodedColumn, place: &
         t.long(5, encoded.rows() as u64);
         t.long(6, place.uncompressed);
         t.long(7, place.compressed);
-        let dictionary_size = dictionary.map_or(0, |page| page.bytes.len());
+        let dictionary_size = dictionary.map_or(0, |page| page.len());
         t.long(9, place.start + dictionary_size as u64);
         if dictionary.is_some() {
             t.long(11, place.start);
@@ -128,14 +128,14 @@ fn boundary_order(pages: &[Page]) -> i32 {
 /// `OffsetIndex`.
 pub(super) fn offset_index(encoded: &EncodedColumn, place: &Place) -> Vec<u8> {
     let dictionary = encoded.dictionary.as_ref();
-    let mut offset = place.start + dictionary.map_or(0, |page| page.bytes.len()) as u64;
+    let mut offset = place.start + dictionary.map_or(0, |page| page.len()) as u64;
     let mut row = 0;
     Thrift::of(|t| {
         t.structures(1, encoded.pages.iter(), |t, page| {
             t.long(1, offset);
-            t.size(2, page.bytes.len());
+            t.size(2, page.len());
             t.long(3, row);
-            offset += page.bytes.len() as u64;
+            offset += page.len() as u64;
             row += page.rows as u64;
         });
     })
@@ -148,11 +148,10 @@ mod tests {
     /// A page with these bounds; one of nulls if there are none.
     fn page(bounds: Option<(&str, &str)>) -> Page {
         Page {
-            bytes: Vec::new(),
-            uncompressed: 0,
             rows: 1,
             nulls: usize::from(bounds.is_none()),
             bounds: bounds.map(|(min, max)| Bounds::of(min, max)),
+            ..Page::default()
         }
     }
 
