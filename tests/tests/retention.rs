@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use compactor::{Config, Downsampling, Retention};
-use model::{BlockId, BlockMeta, DeletionMark, Resolution};
-use tests::{Operation::Put, SAMPLE, World, ids, sample_dir};
+use model::{
+    BlockId, BlockMeta, DeletionMark, Labels, NoDownsampleMark, Resolution, STALE_NAN, Timestamp,
+};
+use tests::{MadeBlock, Operation::Put, SAMPLE, World, ids, sample_dir};
+use tsdb::{BlockWriter, Chunk, Encoding, encode_xor};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -91,5 +94,35 @@ async fn raw_samples_are_downsampled_before_they_are_marked() -> anyhow::Result<
         again.merged.is_empty() && again.expired.is_empty(),
         "{again:?}"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn samples_that_are_all_stale_are_downsampled_to_nothing_and_hold_up_nothing()
+-> anyhow::Result<()> {
+    let world = World::new().await?;
+    let (end, stale) = (7_200_000, f64::from_bits(STALE_NAN));
+    let block = MadeBlock::new(1, &World::external_labels(), 0, end);
+    let dir = world.scratch().join("stale");
+    let chunk = Chunk {
+        encoding: Encoding::Xor,
+        min: Timestamp(0),
+        max: Timestamp(60_000),
+        data: encode_xor(&[0, 60_000], &[stale, stale]),
+    };
+    let mut writer = BlockWriter::create(&dir, ["__name__", "up"])?;
+    writer.add_series(&Labels::from_pairs([("__name__", "up")]), &[chunk])?;
+    writer.finish(block.meta("sidecar", Resolution::Raw))?;
+    world.put_block(&dir, &block.id.to_string())?;
+    let summary = world
+        .compact_with(config(Downsampling::On), world.bucket()?)
+        .await?;
+    assert!(summary.failed.is_empty(), "{summary:?}");
+    let key = format!("{}/{}", block.id, NoDownsampleMark::FILE);
+    let json = world.s3.object(&key).context("a no-downsample mark")?;
+    let no_downsample: NoDownsampleMark = serde_json::from_slice(&json)?;
+    assert_eq!(no_downsample.reason, "no-samples");
+    assert_eq!(summary.expired, [block.id]);
+    mark(&world, block.id)?;
     Ok(())
 }
