@@ -15,7 +15,6 @@ import (
 	"github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/tsdb/chunks"
-	"github.com/prometheus/prometheus/tsdb/index"
 	"github.com/prometheus/prometheus/util/annotations"
 	"github.com/thanos-io/thanos/pkg/dedup"
 )
@@ -125,7 +124,7 @@ func deduplicateWithVarve(t *testing.T, dirs []string) map[string][]chunks.Meta 
 	}
 	to := filepath.Join(t.TempDir(), "block")
 	Run(t, bin, append([]string{to}, dirs...)...)
-	return readChunks(t, to)
+	return chunksOf(t, to)
 }
 
 // TestDeduplicatedBlocksAreThoseOfThanos merges the blocks of two and of three
@@ -146,13 +145,13 @@ func TestDeduplicatedBlocksAreThoseOfThanos(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ours, theirs := deduplicateWithVarve(t, dirs), readChunks(t, filepath.Join(to, ids[0].String()))
+			ours, theirs := deduplicateWithVarve(t, dirs), chunksOf(t, filepath.Join(to, ids[0].String()))
 			if len(ours) != len(theirs) {
 				t.Errorf("there are %d series, not %d", len(ours), len(theirs))
 			}
 			sources := make([]map[string][]chunks.Meta, len(dirs))
 			for n, dir := range dirs {
-				sources[n] = readChunks(t, dir)
+				sources[n] = chunksOf(t, dir)
 			}
 			merged, lossy := 0, 0
 			for key, want := range theirs {
@@ -248,54 +247,6 @@ func TestOfEqualTimesTheSampleThatThanosTakesIsKept(t *testing.T) {
 			}
 		})
 	}
-}
-
-// readChunks gives the chunks of a block by their labels.
-func readChunks(t *testing.T, dir string) map[string][]chunks.Meta {
-	t.Helper()
-	block, err := tsdb.OpenBlock(slog.New(slog.DiscardHandler), dir, nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer block.Close()
-	reader, err := block.Index()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer reader.Close()
-	data, err := block.Chunks()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer data.Close()
-	name, values := index.AllPostingsKey()
-	postings, err := reader.Postings(t.Context(), name, values)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string][]chunks.Meta{}
-	for postings.Next() {
-		var builder labels.ScratchBuilder
-		var metas []chunks.Meta
-		if err := reader.Series(postings.At(), &builder, &metas); err != nil {
-			t.Fatal(err)
-		}
-		for i := range metas {
-			chunk, _, err := data.ChunkOrIterable(metas[i])
-			if err != nil {
-				t.Fatal(err)
-			}
-			// The block's memory is gone when it is closed.
-			if metas[i].Chunk, err = chunkenc.FromData(chunk.Encoding(), bytes.Clone(chunk.Bytes())); err != nil {
-				t.Fatal(err)
-			}
-		}
-		all[builder.Labels().String()] = metas
-	}
-	if err := postings.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return all
 }
 
 // compareChunks compares where chunks begin and end, what is known of counter

@@ -16,7 +16,6 @@ import (
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/tsdb/chunks"
-	"github.com/prometheus/prometheus/tsdb/index"
 	"github.com/prometheus/prometheus/tsdb/tsdbutil"
 	thanos "github.com/thanos-io/thanos/pkg/block"
 	"github.com/thanos-io/thanos/pkg/block/metadata"
@@ -198,42 +197,12 @@ type downsampledChunk struct {
 // readDownsampled gives the chunks of a downsampled block by their labels.
 func readDownsampled(t *testing.T, dir string) map[string][]downsampledChunk {
 	t.Helper()
-	block, err := tsdb.OpenBlock(slog.New(slog.DiscardHandler), dir, downsample.NewPool(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer block.Close()
-	reader, err := block.Index()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer reader.Close()
-	data, err := block.Chunks()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer data.Close()
-	name, values := index.AllPostingsKey()
-	postings, err := reader.Postings(t.Context(), name, values)
-	if err != nil {
-		t.Fatal(err)
-	}
 	all := map[string][]downsampledChunk{}
-	for postings.Next() {
-		var builder labels.ScratchBuilder
-		var metas []chunks.Meta
-		if err := reader.Series(postings.At(), &builder, &metas); err != nil {
-			t.Fatal(err)
-		}
-		key := builder.Labels().String()
+	visitSeries(t, dir, downsample.NewPool(), func(key string, metas []chunks.Meta) {
 		for _, meta := range metas {
-			chunk, _, err := data.ChunkOrIterable(meta)
-			if err != nil {
-				t.Fatal(err)
-			}
 			read := downsampledChunk{minTime: meta.MinTime, maxTime: meta.MaxTime}
 			for kind := range read.aggregates {
-				aggregate, err := chunk.(*downsample.AggrChunk).Get(downsample.AggrType(kind))
+				aggregate, err := meta.Chunk.(*downsample.AggrChunk).Get(downsample.AggrType(kind))
 				if errors.Is(err, downsample.ErrAggrNotExist) {
 					continue
 				}
@@ -246,10 +215,7 @@ func readDownsampled(t *testing.T, dir string) map[string][]downsampledChunk {
 			}
 			all[key] = append(all[key], read)
 		}
-	}
-	if err := postings.Err(); err != nil {
-		t.Fatal(err)
-	}
+	})
 	return all
 }
 

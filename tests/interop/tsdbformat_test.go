@@ -83,11 +83,11 @@ func TestSamplesEncodedAnewAreReadBackBucketByBucket(t *testing.T) {
 	}
 }
 
-// chunksOf gives the chunks of a block, with their data, by the labels of their
-// series, as Prometheus's packages read them.
-func chunksOf(t *testing.T, dir string) map[string][]chunks.Meta {
+// visitSeries shows the series of a block with their chunks, as Prometheus's
+// packages read them; the chunks' memory is the block's, and gone after the visit.
+func visitSeries(t *testing.T, dir string, pool chunkenc.Pool, visit func(key string, metas []chunks.Meta)) {
 	t.Helper()
-	block, err := tsdb.OpenBlock(slog.New(slog.DiscardHandler), dir, nil, nil)
+	block, err := tsdb.OpenBlock(slog.New(slog.DiscardHandler), dir, pool, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,28 +107,39 @@ func chunksOf(t *testing.T, dir string) map[string][]chunks.Meta {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := map[string][]chunks.Meta{}
 	for postings.Next() {
 		var builder labels.ScratchBuilder
 		var metas []chunks.Meta
 		if err := reader.Series(postings.At(), &builder, &metas); err != nil {
 			t.Fatal(err)
 		}
-		for i, meta := range metas {
-			chunk, _, err := data.ChunkOrIterable(meta)
-			if err != nil {
-				t.Fatal(err)
-			}
-			// The block's memory is unmapped when it is closed.
-			if metas[i].Chunk, err = chunkenc.FromData(chunk.Encoding(), slices.Clone(chunk.Bytes())); err != nil {
+		for i := range metas {
+			if metas[i].Chunk, _, err = data.ChunkOrIterable(metas[i]); err != nil {
 				t.Fatal(err)
 			}
 		}
-		all[builder.Labels().String()] = metas
+		visit(builder.Labels().String(), metas)
 	}
 	if err := postings.Err(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// chunksOf gives the chunks of a block, with their data, by the labels of their
+// series.
+func chunksOf(t *testing.T, dir string) map[string][]chunks.Meta {
+	t.Helper()
+	all := map[string][]chunks.Meta{}
+	visitSeries(t, dir, nil, func(key string, metas []chunks.Meta) {
+		for i, meta := range metas {
+			data, err := chunkenc.FromData(meta.Chunk.Encoding(), slices.Clone(meta.Chunk.Bytes()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			metas[i].Chunk = data
+		}
+		all[key] = metas
+	})
 	return all
 }
 
