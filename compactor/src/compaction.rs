@@ -19,7 +19,7 @@ use std::{
     sync::Arc,
 };
 
-use bucket::Bucket;
+use bucket::{Bucket, PARQUET_ROOT};
 use model::{BlockId, ParquetMeta, Resolution, Timestamp};
 use service::blocking;
 
@@ -37,9 +37,6 @@ use crate::{
 
 /// The folder of a task's outputs.
 const OUT: &str = "out";
-
-/// Where Parquet blocks are.
-const PARQUET_ROOT: &str = "parquet";
 
 /// What one needs to do tasks.
 #[derive(Clone, Copy, Debug)]
@@ -211,6 +208,7 @@ impl Compaction<'_> {
 
     async fn commit(&self, claim: &Claim) -> Result<(), CompactError> {
         let shards = claim.output.shards.clone();
+        let now = Timestamp(self.deps.clock.now_ms());
         let meta = claim.task.meta(Made {
             ulid: claim.block,
             resolution: claim.output.resolution,
@@ -219,9 +217,9 @@ impl Compaction<'_> {
             parquet: (claim.task.format == OutputFormat::Parquet)
                 .then_some(ParquetMeta { version: 1, shards }),
             files: claim.files.clone(),
-            now: Timestamp(self.deps.clock.now_ms()),
+            now,
         });
-        if self.until.is_over(Timestamp(self.deps.clock.now_ms())) {
+        if self.until.is_over(now) {
             let name = claim.task.group.to_string();
             return Err(CompactError::LeaseLost { name });
         }
