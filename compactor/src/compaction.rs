@@ -219,10 +219,10 @@ impl Compaction<'_> {
             files: claim.files.clone(),
             now,
         });
-        if self.until.is_over(now) {
+        let Some(_leave) = self.until.leave(now).await else {
             let name = claim.task.group.to_string();
             return Err(CompactError::LeaseLost { name });
-        }
+        };
         let key = format!("{}/{}", claim.root, model::BlockMeta::FILE);
         self.bucket.put(&key, meta.encode().into()).await?;
         Ok(())

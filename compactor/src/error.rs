@@ -121,6 +121,9 @@ pub enum CompactError {
         /// The group.
         name: String,
     },
+    /// Work was dropped as all is to stop.
+    #[error("stopped before the end; what was not committed is dropped")]
+    Stopped,
     /// No task has this id now.
     #[error("no task {id:?} is planned now")]
     NoTask {

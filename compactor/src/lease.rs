@@ -4,7 +4,7 @@
 //! take ── another holds it ─▶ left to the other
 //!   │
 //! work  ∥  renew, three times in a duration ── taken over ─▶ the work is dropped, and commits nothing
-//!   │
+//!   │                └─ a signal to stop ─▶ a commit that is under way ends, the rest is dropped
 //! release
 //! ```
 //! A process that stood still for longer than its lease lasted may wake up in the middle of its work. So the deadline
@@ -21,13 +21,31 @@ use std::{
 use bucket::{Acquired, Holder, Lease, Leases, Renewal};
 use model::Timestamp;
 use service::Clock;
-use tokio::time::sleep;
+use tokio::{
+    sync::{Mutex, MutexGuard, OwnedMutexGuard},
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::CompactError;
 
 /// Until when work is ours, which moves as the lease is renewed.
 #[derive(Debug)]
-pub(crate) struct Until(AtomicI64);
+pub(crate) struct Until {
+    deadline: AtomicI64,
+    /// Whether the last commit was made, and locked while one is.
+    closed: Mutex<bool>,
+}
+
+/// The turns of one compactor, which has one at a time.
+#[derive(Clone, Debug)]
+pub(crate) struct Turns {
+    /// Without any, the turn is always ours.
+    leases: Option<Leases>,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+    one: Arc<Mutex<()>>,
+}
 
 /// Who has the turn.
 #[derive(Debug)]
@@ -45,52 +63,101 @@ pub(crate) struct Held {
     pause: Duration,
     until: Arc<Until>,
     clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+    /// The last to be dropped, as the lease is released before.
+    _one: OwnedMutexGuard<()>,
 }
 
 impl Until {
     /// Without a lease there is no end.
     pub(crate) const fn ever() -> Self {
-        Self(AtomicI64::new(i64::MAX))
+        Self {
+            deadline: AtomicI64::new(i64::MAX),
+            closed: Mutex::const_new(false),
+        }
     }
 
-    /// Whether the work may be another's at `now`.
-    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
-        now.0 >= self.0.load(Ordering::Acquire)
+    /// Leave to commit at `now`, which is good while it is kept; none if the work may be another's.
+    pub(crate) async fn leave(&self, now: Timestamp) -> Option<MutexGuard<'_, bool>> {
+        let closed = self.closed.lock().await;
+        (!*closed && !self.is_over(now)).then_some(closed)
+    }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        now.0 >= self.deadline.load(Ordering::Acquire)
     }
 
     fn set(&self, deadline: Timestamp) {
-        self.0.store(deadline.0, Ordering::Release);
+        self.deadline.store(deadline.0, Ordering::Release);
+    }
+
+    /// Waits for a commit that is under way, and lets no other begin.
+    async fn close(&self) {
+        *self.closed.lock().await = true;
     }
 }
 
-impl Turn {
-    /// Asks for the lease on `name`; without `leases` the turn is always ours.
+impl Turns {
+    /// Those of a compactor that is to end its work when `stop` is cancelled.
+    pub(crate) fn new(
+        leases: Option<Leases>,
+        clock: Arc<dyn Clock>,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            leases,
+            clock,
+            stop,
+            one: Arc::default(),
+        }
+    }
+
+    /// Sees that leases keep others off, if the bucket is shared.
+    ///
+    /// # Errors
+    /// [`CompactError::Sharing`] when they do not.
+    pub(crate) async fn check(&self) -> Result<(), CompactError> {
+        let Some(leases) = &self.leases else {
+            return Ok(());
+        };
+        let tested = leases.self_test().await;
+        tested.map_err(|source| CompactError::Sharing { source })
+    }
+
+    /// Asks for the lease on `name`.
     ///
     /// # Errors
     /// When the bucket cannot be asked.
-    pub(crate) async fn take(
-        leases: Option<&Leases>,
-        name: &str,
-        clock: &Arc<dyn Clock>,
-    ) -> Result<Self, CompactError> {
-        let until = Arc::new(Until::ever());
+    pub(crate) async fn take(&self, name: &str) -> Result<Turn, CompactError> {
+        let one = Arc::clone(&self.one).lock_owned().await;
         let mut held = Held {
             lease: None,
             pause: Duration::ZERO,
-            until,
-            clock: Arc::clone(clock),
+            until: Arc::new(Until::ever()),
+            clock: Arc::clone(&self.clock),
+            stop: self.stop.clone(),
+            _one: one,
         };
-        if let Some(leases) = leases {
+        if let Some(leases) = &self.leases {
             match leases.acquire(name, held.now()).await? {
                 Acquired::Lease(lease) => {
                     held.until.set(lease.deadline());
                     held.pause = leases.duration() / 3;
                     held.lease = Some(lease);
                 }
-                Acquired::HeldBy(holder) => return Ok(Self::Others(holder)),
+                Acquired::HeldBy(holder) => return Ok(Turn::Others(holder)),
             }
         }
-        Ok(Self::Ours(held))
+        Ok(Turn::Ours(held))
+    }
+
+    /// Waits until the compactor is to stop and has no turn; it gets none any more then.
+    pub(crate) fn stopped(&self) -> impl Future<Output = OwnedMutexGuard<()>> + Send + use<> {
+        let Self { stop, one, .. } = self.clone();
+        async move {
+            stop.cancelled().await;
+            one.lock_owned().await
+        }
     }
 }
 
@@ -109,16 +176,25 @@ impl Held {
     /// Waits for `work`, and lets others have their turn then.
     ///
     /// # Errors
-    /// When another has taken the turn before the end, and `work` was dropped.
+    /// When another has taken the turn before the end, or all is to stop: `work` was dropped.
     pub(crate) async fn during<T>(
         mut self,
         work: impl Future<Output = T> + Send,
     ) -> Result<T, CompactError> {
-        let Some(mut lease) = self.lease.take() else {
-            return Ok(work.await);
+        let until = self.until();
+        let stopped = async {
+            self.stop.cancelled().await;
+            until.close().await;
         };
-        let done = tokio::select! {
-            done = work => done,
+        let Some(mut lease) = self.lease.take() else {
+            return tokio::select! {
+                done = work => Ok(done),
+                () = stopped => Err(CompactError::Stopped),
+            };
+        };
+        let ended = tokio::select! {
+            done = work => Ok(done),
+            () = stopped => Err(CompactError::Stopped),
             () = self.keep(&mut lease) => {
                 let name = lease.name().to_owned();
                 return Err(CompactError::LeaseLost { name });
@@ -128,7 +204,7 @@ impl Held {
         if let Err(error) = lease.release(self.now()).await {
             tracing::warn!(name, %error, "lease not released, others get it after its deadline");
         }
-        Ok(done)
+        ended
     }
 
     /// Renews the lease until it is another's.
@@ -173,8 +249,17 @@ mod tests {
         (hand.clone(), Arc::new(hand))
     }
 
-    async fn ours(leases: &Leases, clock: &Arc<dyn Clock>) -> Held {
-        match Turn::take(Some(leases), "0@1", clock).await.unwrap() {
+    fn turns(leases: &Leases, clock: &Arc<dyn Clock>) -> Turns {
+        let stop = CancellationToken::new();
+        Turns::new(Some(leases.clone()), Arc::clone(clock), stop)
+    }
+
+    async fn take(leases: &Leases, clock: &Arc<dyn Clock>) -> Turn {
+        turns(leases, clock).take("0@1").await.unwrap()
+    }
+
+    async fn ours(turns: &Turns) -> Held {
+        match turns.take("0@1").await.unwrap() {
             Turn::Ours(held) => held,
             Turn::Others(holder) => panic!("held by {holder}"),
         }
@@ -183,25 +268,23 @@ mod tests {
     #[tokio::test]
     async fn while_one_works_another_is_told_who_does_and_then_has_its_turn() {
         let ((one, other), (_, clock)) = (leases("one"), clock());
-        let held = ours(&one, &clock).await;
-        let meanwhile = Turn::take(Some(&other), "0@1", &clock);
-        let told = held.during(meanwhile).await.unwrap().unwrap();
+        let held = ours(&turns(&one, &clock)).await;
+        let told = held.during(take(&other, &clock)).await.unwrap();
         assert!(matches!(told, Turn::Others(holder) if holder.name == "one"));
-        ours(&other, &clock).await;
+        ours(&turns(&other, &clock)).await;
     }
 
     #[tokio::test(start_paused = true)]
     async fn work_that_takes_longer_than_the_lease_stays_ours_as_it_is_renewed() {
         let ((one, other), (hand, clock)) = (leases("one"), clock());
-        let held = ours(&one, &clock).await;
+        let held = ours(&turns(&one, &clock)).await;
         let until = held.until();
         let work = async {
             for _ in 0..20 {
                 sleep(LASTS / 4).await;
                 hand.advance(i64::try_from((LASTS / 4).as_millis()).unwrap());
                 assert!(!until.is_over(Timestamp(hand.now_ms())));
-                let turn = Turn::take(Some(&other), "0@1", &clock).await.unwrap();
-                assert!(matches!(turn, Turn::Others(_)));
+                assert!(matches!(take(&other, &clock).await, Turn::Others(_)));
             }
         };
         held.during(work).await.unwrap();
@@ -210,24 +293,55 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn work_is_dropped_once_another_has_taken_over() {
         let ((one, other), (hand, clock)) = (leases("one"), clock());
-        let held = ours(&one, &clock).await;
+        let held = ours(&turns(&one, &clock)).await;
         let until = held.until();
         // As after a long sleep of the whole machine.
         hand.advance(3_600_000);
         assert!(until.is_over(Timestamp(hand.now_ms())));
-        let _theirs = ours(&other, &clock).await;
+        let _theirs = ours(&turns(&other, &clock)).await;
         let ended = held.during(std::future::pending::<()>()).await;
         assert!(matches!(ended, Err(CompactError::LeaseLost { .. })));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn who_is_to_stop_ends_its_commit_drops_the_rest_and_lets_others_have_their_turn() {
+        let ((one, other), (_, clock)) = (leases("one"), clock());
+        let turns = turns(&one, &clock);
+        let held = ours(&turns).await;
+        let until = held.until();
+        let (committed, dropped) = (AtomicI64::new(0), AtomicI64::new(0));
+        let work = async {
+            let leave = until.leave(Timestamp(clock.now_ms())).await;
+            turns.stop.cancel();
+            // As a bucket that takes its time.
+            sleep(LASTS / 10).await;
+            committed.store(1, Ordering::Release);
+            drop(leave);
+            std::future::pending::<()>().await;
+            dropped.store(1, Ordering::Release);
+        };
+        let stopped = turns.stopped();
+        let ended = held.during(work).await;
+        assert!(matches!(ended, Err(CompactError::Stopped)));
+        assert_eq!(committed.load(Ordering::Acquire), 1);
+        assert_eq!(dropped.load(Ordering::Acquire), 0);
+        assert!(until.leave(Timestamp(clock.now_ms())).await.is_none());
+        assert!(matches!(take(&other, &clock).await, Turn::Ours(_)));
+        stopped.await;
+    }
+
     #[tokio::test]
-    async fn without_leases_the_turn_is_always_ours() {
+    async fn without_leases_the_turn_is_always_ours_and_work_stops_too() {
         let (_, clock) = clock();
+        let turns = Turns::new(None, clock, CancellationToken::new());
         for _ in 0..2 {
-            let Turn::Ours(held) = Turn::take(None, "0@1", &clock).await.unwrap() else {
-                panic!("nobody else is there");
-            };
-            assert!(!held.until().is_over(Timestamp(i64::MAX - 1)));
+            let held = ours(&turns).await;
+            let until = held.until();
+            assert!(until.leave(Timestamp(i64::MAX - 1)).await.is_some());
         }
+        let held = ours(&turns).await;
+        turns.stop.cancel();
+        let ended = held.during(std::future::pending::<()>()).await;
+        assert!(matches!(ended, Err(CompactError::Stopped)));
     }
 }

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use bucket::{Bucket, Holder, Leases, MetaFetcher, Snapshot, SyncMetrics};
+use bucket::{Bucket, Holder, MetaFetcher, Snapshot, SyncMetrics};
 use model::{BlockId, Timestamp};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use crate::{
     compaction::Compaction,
     duration,
     group::GroupKey,
-    lease::{Turn, Until},
+    lease::{Turn, Turns, Until},
     metrics::CompactMetrics,
     plan,
     snapshot::Blocks,
@@ -58,16 +58,21 @@ pub async fn run(
     deps: Deps,
     shutdown: CancellationToken,
 ) -> Result<Summary, CompactError> {
-    let mut compactor = Compactor::new(config, bucket, deps)?;
-    compactor.check_leases().await?;
-    compactor.deps.probe.healthy();
+    let mut compactor = Compactor::new(config, bucket, deps, shutdown)?;
+    let stopped = compactor.turns.stopped();
     let probe = compactor.deps.probe.clone();
-    let work = compactor.work();
-    let ended = shutdown.run_until_cancelled(work).await;
-    ended.unwrap_or_else(|| {
-        probe.not_ready("shutting down");
-        Ok(Summary::default())
-    })
+    let work = async {
+        compactor.turns.check().await?;
+        compactor.deps.probe.healthy();
+        compactor.work().await
+    };
+    tokio::select! {
+        ended = work => ended,
+        _ = stopped => {
+            probe.not_ready("shutting down");
+            Ok(Summary::default())
+        }
+    }
 }
 
 /// What would be done now, and why each other block is left.
@@ -75,41 +80,30 @@ pub async fn run(
 /// # Errors
 /// When the bucket cannot be listed.
 pub async fn plan_now(config: Config, bucket: Bucket, deps: Deps) -> Result<Plan, CompactError> {
-    let mut compactor = Compactor::new(config, bucket, deps)?;
+    let mut compactor = Compactor::new(config, bucket, deps, CancellationToken::new())?;
     let snapshot = compactor.fetcher.fetch().await?;
     let mut plan = compactor.plan(&Blocks::new(&snapshot));
     plan.unusable = snapshot.partial.iter().map(Unusable::from).collect();
     Ok(plan)
 }
 
-/// Does one task of those that are planned now.
+/// Does one task of those that are planned now, unless `shutdown` comes first.
 ///
 /// # Errors
-/// When no such task is planned, another compactor works at its group, or it cannot be done.
+/// When no such task is planned, another compactor works at its group, or it cannot be done; [`CompactError::Stopped`].
 pub async fn run_task(
     config: Config,
     bucket: Bucket,
     deps: Deps,
     id: &str,
+    shutdown: CancellationToken,
 ) -> Result<Outcome, CompactError> {
-    let mut compactor = Compactor::new(config, bucket, deps)?;
-    compactor.check_leases().await?;
-    let (_, task) = compactor.find(id).await?;
-    let name = task.group.to_string();
-    let held = match compactor.turn(&name).await? {
-        Turn::Ours(held) => held,
-        Turn::Others(holder) => return Err(CompactError::HeldByOther { name, holder }),
-    };
-    let until = held.until();
-    let work = async {
-        // Another may have done it before the lease was ours.
-        let (blocks, task) = compactor.find(id).await?;
-        let (task, compaction) = (Arc::new(task), compactor.compaction(&until));
-        let outcome = compaction.run(&task, &blocks).await?;
-        compaction.mark_inputs(&task, &outcome, &blocks).await?;
-        Ok(outcome)
-    };
-    held.during(work).await?
+    let mut compactor = Compactor::new(config, bucket, deps, shutdown)?;
+    let stopped = compactor.turns.stopped();
+    tokio::select! {
+        done = compactor.run_one(id) => done,
+        _ = stopped => Err(CompactError::Stopped),
+    }
 }
 
 /// A compactor with what it has learnt.
@@ -120,7 +114,7 @@ struct Compactor {
     deps: Deps,
     metrics: CompactMetrics,
     fetcher: MetaFetcher,
-    leases: Option<Leases>,
+    turns: Turns,
     /// Blocks that turned out to be damaged in this iteration, with what is wrong.
     set_aside: BTreeMap<BlockId, String>,
 }
@@ -134,7 +128,12 @@ struct Listed<'a> {
 }
 
 impl Compactor {
-    fn new(config: Config, bucket: Bucket, deps: Deps) -> Result<Self, CompactError> {
+    fn new(
+        config: Config,
+        bucket: Bucket,
+        deps: Deps,
+        shutdown: CancellationToken,
+    ) -> Result<Self, CompactError> {
         config.check()?;
         let fetcher = MetaFetcher::new(
             bucket.clone(),
@@ -146,7 +145,7 @@ impl Compactor {
         let metrics = CompactMetrics::new(&deps.metrics);
         metrics.set_delete_delay(config.delete_delay);
         Ok(Self {
-            leases: config.leases(&bucket),
+            turns: Turns::new(config.leases(&bucket), Arc::clone(&deps.clock), shutdown),
             config,
             bucket,
             deps,
@@ -156,17 +155,25 @@ impl Compactor {
         })
     }
 
-    /// Sees that leases keep others off, if the bucket is shared.
-    async fn check_leases(&self) -> Result<(), CompactError> {
-        let Some(leases) = &self.leases else {
-            return Ok(());
+    /// Does the task of this id.
+    async fn run_one(&mut self, id: &str) -> Result<Outcome, CompactError> {
+        self.turns.check().await?;
+        let (_, task) = self.find(id).await?;
+        let name = task.group.to_string();
+        let held = match self.turns.take(&name).await? {
+            Turn::Ours(held) => held,
+            Turn::Others(holder) => return Err(CompactError::HeldByOther { name, holder }),
         };
-        let tested = leases.self_test().await;
-        tested.map_err(|source| CompactError::Sharing { source })
-    }
-
-    async fn turn(&self, name: &str) -> Result<Turn, CompactError> {
-        Turn::take(self.leases.as_ref(), name, &self.deps.clock).await
+        let until = held.until();
+        let work = async {
+            // Another may have done it before the lease was ours.
+            let (blocks, task) = self.find(id).await?;
+            let (task, compaction) = (Arc::new(task), self.compaction(&until));
+            let outcome = compaction.run(&task, &blocks).await?;
+            compaction.mark_inputs(&task, &outcome, &blocks).await?;
+            Ok(outcome)
+        };
+        held.during(work).await?
     }
 
     /// The task, if it is planned now.
@@ -263,7 +270,7 @@ impl Compactor {
             return false;
         }
         let name = group.to_string();
-        let held = match self.turn(&name).await {
+        let held = match self.turns.take(&name).await {
             Ok(Turn::Ours(held)) => held,
             Ok(Turn::Others(holder)) => {
                 tracing::info!(group = name, %holder, "left to the compactor that works at it");
@@ -281,6 +288,7 @@ impl Compactor {
         let work = self.run_group(listed, again, &until, summary);
         match held.during(work).await {
             Ok(Ok(())) => {}
+            Err(CompactError::Stopped) => tracing::info!(group = name, "stopped"),
             Ok(Err(error)) | Err(error) => {
                 tracing::error!(group = name, %error, "group left, others go on");
                 summary.failed.push((name, error));

@@ -14,6 +14,7 @@ use compactor::{
     Repeat, Replicas, Retention, Shard, Sharing, Summary, WINDOWS,
 };
 use service::{CpuPool, Metrics, Probe, SystemClock, shutdown_signal};
+use tokio_util::sync::CancellationToken;
 
 use super::daemon;
 use crate::{
@@ -50,13 +51,7 @@ pub(super) async fn run(args: CompactArgs) -> anyhow::Result<ExitCode> {
     let shutdown = shutdown_signal()?;
     let work = async {
         if let Some(CompactCommand::Run { task }) = &args.command {
-            let one = one(config, bucket, deps, task);
-            let done = shutdown.run_until_cancelled(one).await;
-            return done.unwrap_or_else(|| {
-                // Who started it must know that the task is not done.
-                tracing::error!(task, "stopped before its end");
-                Ok(ExitCode::FAILURE)
-            });
+            return one(config, bucket, deps, task, shutdown.clone()).await;
         }
         let summary = compactor::run(config, bucket, deps, shutdown.clone()).await?;
         Ok(ended(&summary))
@@ -65,8 +60,14 @@ pub(super) async fn run(args: CompactArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Does one task of those that are planned now.
-async fn one(config: Config, bucket: Bucket, deps: Deps, task: &str) -> anyhow::Result<ExitCode> {
-    match compactor::run_task(config, bucket, deps, task).await? {
+async fn one(
+    config: Config,
+    bucket: Bucket,
+    deps: Deps,
+    task: &str,
+    shutdown: CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    match compactor::run_task(config, bucket, deps, task, shutdown).await? {
         Outcome::Merged(blocks) => tracing::info!(task, ?blocks, "done"),
         Outcome::Empty => tracing::info!(task, "nothing to merge, as the blocks hold no sample"),
     }
