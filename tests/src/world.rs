@@ -190,6 +190,21 @@ impl World {
         config: compactor::Config,
         bucket: Bucket,
     ) -> anyhow::Result<compactor::Summary> {
+        self.compact_until(CancellationToken::new(), name, config, bucket)
+            .await
+    }
+
+    /// The same, which may be told to stop.
+    ///
+    /// # Errors
+    /// As the compactor says.
+    pub async fn compact_until(
+        &self,
+        shutdown: CancellationToken,
+        name: &str,
+        config: compactor::Config,
+        bucket: Bucket,
+    ) -> anyhow::Result<compactor::Summary> {
         let config = compactor::Config {
             data_dir: self.dir.path().join(name),
             sharing: Sharing::Leases {
@@ -205,7 +220,7 @@ impl World {
             probe: Probe::new("compact", &metrics),
             metrics,
         };
-        Ok(compactor::run(config, bucket, deps, CancellationToken::new()).await?)
+        Ok(compactor::run(config, bucket, deps, shutdown).await?)
     }
 
     /// Starts a store gateway with nothing on its disk, and waits until it is ready.

@@ -12,6 +12,7 @@ use compactor::{Config, Summary};
 use model::{BlockId, BlockMeta, Labels, TimeRange};
 use service::Clock as _;
 use tests::{Access, Answer, MadeBlock, Operation, World, matcher, series_request};
+use tokio_util::sync::CancellationToken;
 
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
@@ -107,6 +108,33 @@ async fn until_there_is(world: &World, suffix: &str) {
     while !world.s3.keys().iter().any(|key| key.ends_with(suffix)) {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn the_work_of_one_that_is_told_to_stop_is_taken_over_at_once() -> anyhow::Result<()> {
+    let (world, truth) = world(1).await?;
+    world.s3.take_log();
+    let shutdown = CancellationToken::new();
+    let told = async {
+        until_there_is(&world, ".labels.parquet").await;
+        shutdown.cancel();
+    };
+    let config = Config::default();
+    let (stopped, ()) = tokio::join!(
+        world.compact_until(shutdown.clone(), "stopped", config, world.bucket()?),
+        told
+    );
+    assert!(stopped?.failed.is_empty());
+    let bucket = world.bucket()?;
+    let other = world.compact_as("other", Config::default(), bucket).await?;
+    assert!(
+        other.failed.is_empty() && other.left_to_others.is_empty(),
+        "{other:?}"
+    );
+    let commits = commits(&world)?;
+    assert_eq!(commits.len(), 2);
+    assert!(commits.values().all(|n| *n == 1), "{commits:?}");
+    assert_all_served(&world, &truth).await
 }
 
 #[tokio::test]
