@@ -7,14 +7,27 @@ use model::BlockId;
 
 use crate::Candidate;
 
-/// The blocks of the bucket by their names.
+/// The blocks of the bucket by their names. Of two that share one, which no program makes, that below `parquet/` is
+/// taken and the other one left as it is.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Blocks(BTreeMap<BlockId, BlockView>);
 
 impl Blocks {
     pub(crate) fn new(snapshot: &Snapshot) -> Self {
-        let views = snapshot.blocks.iter();
-        Self(views.map(|v| (v.objects.id, v.clone())).collect())
+        let mut blocks = BTreeMap::new();
+        for view in &snapshot.blocks {
+            let objects = &view.objects;
+            let before: Option<BlockView> = blocks.insert(objects.id, view.clone());
+            if let Some(before) = before {
+                let (left, taken) = (&before.objects.root, &objects.root);
+                tracing::warn!(
+                    left,
+                    taken,
+                    "two blocks share a name, one of them is left alone"
+                );
+            }
+        }
+        Self(blocks)
     }
 
     pub(crate) fn get(&self, block: BlockId) -> Option<&BlockView> {
@@ -36,5 +49,31 @@ impl Blocks {
             damage: set_aside.get(&view.objects.id).cloned(),
         };
         self.iter().map(candidate).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bucket::{Bucket, MetaFetcher, SyncMetrics};
+    use service::Metrics;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn of_two_blocks_of_one_name_the_one_in_parquet_is_taken() {
+        const ID: &str = "01HF8B9V80XM795QY4ZC4QZX6R";
+        let bucket = Bucket::in_memory();
+        let meta = format!(r#"{{"ulid":"{ID}","minTime":0,"maxTime":1,"version":1}}"#);
+        for root in [format!("parquet/{ID}"), ID.to_owned()] {
+            let key = format!("{root}/meta.json");
+            bucket.put(&key, meta.clone().into()).await.unwrap();
+        }
+        let metrics = Metrics::new().register_once("block syncs", SyncMetrics::register);
+        let mut fetcher = MetaFetcher::new(bucket, None, 1, metrics);
+        let snapshot = fetcher.fetch().await.unwrap();
+        assert_eq!(snapshot.blocks.len(), 2);
+        let blocks = Blocks::new(&snapshot);
+        let roots: Vec<_> = blocks.iter().map(|view| &view.objects.root).collect();
+        assert_eq!(roots, [&format!("parquet/{ID}")]);
     }
 }
