@@ -1,0 +1,53 @@
+//! The arguments of `varve sidecar`.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+
+use super::{GrpcArgs, HttpArgs, ObjstoreArgs};
+use crate::values::{self, LabelFlag};
+
+/// `varve sidecar`.
+#[derive(Debug, Args)]
+pub(crate) struct SidecarArgs {
+    /// The Prometheus that this is beside of.
+    #[arg(
+        long = "prometheus.url",
+        default_value = "http://localhost:9090",
+        value_name = "URL"
+    )]
+    pub(crate) prometheus_url: String,
+    /// How long to wait for the external labels of Prometheus before giving up.
+    #[arg(long = "prometheus.ready_timeout", default_value = "10m", value_name = "DURATION", value_parser = values::duration)]
+    pub(crate) ready_timeout: Duration,
+    /// How often Prometheus is asked for its external labels.
+    #[arg(long = "prometheus.get_config_interval", default_value = "30s", value_name = "DURATION", value_parser = values::duration)]
+    pub(crate) get_config_interval: Duration,
+    /// How long one such question may take.
+    #[arg(long = "prometheus.get_config_timeout", default_value = "30s", value_name = "DURATION", value_parser = values::duration)]
+    pub(crate) get_config_timeout: Duration,
+    /// Prometheus's data folder.
+    #[arg(long = "tsdb.path", default_value = "./data", value_name = "PATH")]
+    pub(crate) tsdb_path: PathBuf,
+    /// External label of the blocks; where given, no Prometheus is asked. Repeatable.
+    #[arg(long = "label", value_name = "NAME=\"VALUE\"")]
+    pub(crate) labels: Vec<LabelFlag>,
+    /// Upload blocks that Prometheus has compacted too.
+    #[arg(long = "shipper.upload-compacted")]
+    pub(crate) upload_compacted: bool,
+    /// Go on where Prometheus's least and greatest block durations differ.
+    #[arg(long = "shipper.ignore-unequal-block-size", hide = true)]
+    pub(crate) ignore_unequal_block_size: bool,
+    /// The file in the data folder that lists what was uploaded.
+    #[arg(long = "shipper.meta-file-name", default_value = "thanos.shipper.json")]
+    pub(crate) meta_file_name: String,
+    /// Upload what there is, then end.
+    #[arg(long = "once")]
+    pub(crate) once: bool,
+    #[command(flatten)]
+    pub(crate) objstore: ObjstoreArgs,
+    #[command(flatten)]
+    pub(crate) http: HttpArgs,
+    #[command(flatten)]
+    pub(crate) grpc: GrpcArgs,
+}

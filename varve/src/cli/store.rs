@@ -1,0 +1,73 @@
+//! The arguments of `varve store`.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+
+use super::{GrpcArgs, HttpArgs, ObjstoreArgs, TimeArgs};
+use crate::values;
+
+/// `varve store`.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// Folder for what is cached of the bucket.
+    #[arg(long = "data-dir", default_value = "./data", value_name = "PATH")]
+    pub(crate) data_dir: PathBuf,
+    /// Time between two looks at the bucket.
+    #[arg(long = "sync-block-duration", default_value = "15m", value_name = "DURATION", value_parser = values::duration)]
+    pub(crate) sync_block_duration: Duration,
+    /// How many meta.json are fetched at once.
+    #[arg(
+        long = "block-meta-fetch-concurrency",
+        value_name = "N",
+        default_value_t = 32
+    )]
+    pub(crate) meta_fetch_concurrency: usize,
+    /// How many blocks one request opens and searches at once.
+    #[arg(
+        long = "block-sync-concurrency",
+        value_name = "N",
+        default_value_t = 20
+    )]
+    pub(crate) block_concurrency: usize,
+    /// Least age of a block before it is served.
+    #[arg(long = "consistency-delay", default_value = "0s", value_name = "DURATION", value_parser = values::duration)]
+    pub(crate) consistency_delay: Duration,
+    /// Most series that one request may touch; 0 is no limit.
+    #[arg(
+        long = "store.limits.request-series",
+        alias = "store.grpc.touched-series-limit",
+        value_name = "N",
+        default_value_t = 0
+    )]
+    pub(crate) request_series: u64,
+    /// Most samples that one request may touch, at 120 a chunk; 0 is no limit.
+    #[arg(
+        long = "store.limits.request-samples",
+        alias = "store.grpc.series-sample-limit",
+        value_name = "N",
+        default_value_t = 0
+    )]
+    pub(crate) request_samples: u64,
+    /// Most bytes that one request may fetch from the bucket; 0 is no limit.
+    #[arg(long = "store.grpc.downloaded-bytes-limit", default_value = "0", value_name = "SIZE", value_parser = values::bytes)]
+    pub(crate) downloaded_bytes: u64,
+    /// Most Series requests at once.
+    #[arg(
+        long = "store.grpc.series-max-concurrency",
+        value_name = "N",
+        default_value_t = 20
+    )]
+    pub(crate) series_max_concurrency: usize,
+    /// How long a block stays in use after it was marked for deletion.
+    #[arg(long = "ignore-deletion-marks-delay", default_value = "24h", value_name = "DURATION", value_parser = values::duration)]
+    pub(crate) ignore_deletion_marks_delay: Duration,
+    #[command(flatten)]
+    pub(crate) time: TimeArgs,
+    #[command(flatten)]
+    pub(crate) objstore: ObjstoreArgs,
+    #[command(flatten)]
+    pub(crate) http: HttpArgs,
+    #[command(flatten)]
+    pub(crate) grpc: GrpcArgs,
+}
