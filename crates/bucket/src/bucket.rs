@@ -1,9 +1,11 @@
 //! A bucket: named objects, read and written whole or in parts.
 
-mod disk;
+mod download;
+mod folder;
 mod put;
+mod read_back;
 mod settings;
-mod transfer;
+mod upload;
 
 use std::{fmt, ops::Range, sync::Arc, time::Instant};
 
@@ -16,7 +18,11 @@ use object_store::{
 };
 use prometheus_client::registry::Registry;
 
-pub(crate) use self::settings::Settings;
+pub use self::read_back::Uploaded;
+pub(crate) use self::{
+    folder::{Folder, Means, Staged},
+    settings::Settings,
+};
 use crate::{BucketError, Object, Operation, metrics::BucketMetrics};
 
 /// Ranges of one object that are read at once.
@@ -30,7 +36,7 @@ const RANGES: usize = 16;
 pub struct Bucket {
     store: Arc<dyn ObjectStore>,
     /// The store again, where it is a folder.
-    folder: Option<Arc<LocalFileSystem>>,
+    folder: Option<Arc<dyn Folder>>,
     settings: Arc<Settings>,
     metrics: Option<BucketMetrics>,
 }
@@ -54,22 +60,35 @@ impl Bucket {
     /// A folder.
     pub(crate) fn in_folder(folder: LocalFileSystem, settings: Settings) -> Self {
         let folder = Arc::new(folder);
+        let store = Arc::clone(&folder);
         Self {
-            folder: Some(Arc::clone(&folder)),
-            ..Self::new(folder, settings)
+            folder: Some(folder),
+            ..Self::new(store, settings)
         }
     }
 
-    /// The same bucket behind another store, such as one that injects faults.
+    /// The same bucket behind another store, such as one that injects faults; and no folder any more, as all is to go
+    /// through that store.
     pub(crate) fn wrapped(
         &self,
         wrap: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,
     ) -> Self {
         Self {
             store: wrap(Arc::clone(&self.store)),
-            // All writes are to go through the other store.
             folder: None,
             ..self.clone()
+        }
+    }
+
+    /// The same bucket behind another folder, if `of` is one.
+    pub(crate) fn in_folder_of(
+        self,
+        of: &Self,
+        wrap: impl FnOnce(Arc<dyn Folder>) -> Arc<dyn Folder>,
+    ) -> Self {
+        Self {
+            folder: of.folder.clone().map(wrap),
+            ..self
         }
     }
 
@@ -294,6 +313,13 @@ impl Bucket {
         }
         read
     }
+}
+
+/// Does work that waits for the disk.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, tokio::task::JoinError> {
+    tokio::task::spawn_blocking(work).await
 }
 
 impl fmt::Debug for Bucket {

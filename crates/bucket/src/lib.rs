@@ -23,7 +23,7 @@ mod operations;
 pub mod testing;
 
 pub use crate::{
-    bucket::Bucket,
+    bucket::{Bucket, Uploaded},
     catalog::write_catalog,
     config::{BucketConfig, Retry, install_crypto_provider},
     error::{BucketError, Operation},

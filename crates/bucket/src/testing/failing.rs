@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::{hold::HeldReads, store::FailingStore};
+use super::{folder::FailingFolder, hold::HeldReads, store::FailingStore};
 use crate::Bucket;
 
 /// A bucket whose operations fail where a test says so, and are noted.
@@ -33,7 +33,8 @@ pub struct FailingBucket {
 pub enum WriteFault {
     /// Nothing is done.
     Refused,
-    /// A put leaves the first half of its bytes; an upload in parts and a deletion leave nothing done.
+    /// A put leaves the first half of its bytes; an upload in parts and a deletion leave nothing done; a file that is
+    /// put into a folder is there under the name that it has before it is the object.
     Cut,
     /// It is done, but an error is answered.
     AnswerLost,
@@ -72,9 +73,16 @@ impl FailingBucket {
     #[must_use]
     pub fn new(bucket: &Bucket) -> Self {
         let faults = Arc::new(Faults::default());
-        let of_store = Arc::clone(&faults);
-        let bucket = bucket.wrapped(|inner| Arc::new(FailingStore::new(inner, of_store)));
-        Self { bucket, faults }
+        let (of_store, of_folder) = (Arc::clone(&faults), Arc::clone(&faults));
+        let failing = bucket
+            .wrapped(|inner| Arc::new(FailingStore::new(inner, of_store)))
+            .in_folder_of(bucket, |inner| {
+                Arc::new(FailingFolder::new(inner, of_folder))
+            });
+        Self {
+            bucket: failing,
+            faults,
+        }
     }
 
     /// The bucket that fails.
@@ -130,7 +138,7 @@ impl FailingBucket {
         self.faults.0.lock().writes
     }
 
-    /// What was tried: `put KEY`, `upload KEY` (in parts), `delete KEY`, `get KEY`, `head KEY` and `list PREFIX`.
+    /// What was tried: `put KEY`, `upload KEY` (in parts, or of a file into a folder), `delete KEY`, `get KEY`, `head KEY` and `list PREFIX`.
     #[must_use]
     pub fn log(&self) -> Vec<String> {
         self.faults.0.lock().log.clone()
