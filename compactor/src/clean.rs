@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, io, path::Path};
 
-use bucket::{BlockObjects, BlockView, Snapshot};
+use bucket::{BlockObjects, BlockView, Mark, Snapshot};
 use model::{BlockMeta, Timestamp};
 use service::blocking;
 
@@ -89,7 +89,10 @@ impl Cleaner<'_> {
         let (begun, failed) = (self.now(), summary.failed.len());
         for covered in &plan.covered {
             let details = covered.by.to_string();
-            match self.compaction.mark(covered.block, &details, blocks).await {
+            let marked = self
+                .compaction
+                .mark(covered.block, Mark::Deletion, &details, blocks);
+            match marked.await {
                 Ok(()) => {
                     if matches!(covered.by, CoveredBy::Block(_)) {
                         self.compaction.metrics.garbage_collected_blocks.inc();
@@ -118,7 +121,10 @@ impl Cleaner<'_> {
         }
         for expired in &plan.expired {
             let (block, details) = (expired.block, expired.to_string());
-            match self.compaction.mark(block, &details, blocks).await {
+            let marked = self
+                .compaction
+                .mark(block, Mark::Deletion, &details, blocks);
+            match marked.await {
                 Ok(()) => summary.expired.push(block),
                 Err(error) => {
                     tracing::error!(%block, %error, "block past its retention not marked");

@@ -32,7 +32,5 @@ pub use crate::{
     lease::{Acquired, Holder, Lease, Leases, Renewal},
     metrics::SyncMetrics,
     objects::{BlockObjects, BlockView, Object, PARQUET_ROOT, PartialBlock, Snapshot},
-    operations::{
-        delete_block, mark_for_deletion, mark_no_compact, mark_no_downsample, upload_block,
-    },
+    operations::{Mark, delete_block, mark_block, upload_block},
 };
