@@ -64,12 +64,21 @@ impl Cleaner<'_> {
         let now = self.now();
         for partial in &snapshot.partial {
             let objects = &partial.objects;
-            let nothing_to_delete = objects.files.is_empty();
+            let block = objects.id;
             let unreadable = objects.files.contains_key(BlockMeta::FILE);
-            if nothing_to_delete || unreadable || !is_abandoned(objects, now) {
+            if unreadable || !is_abandoned(objects, now) {
                 continue;
             }
-            let block = objects.id;
+            let before = Timestamp(now.0.saturating_sub(PARTIAL_UPLOAD_AGE));
+            let bucket = self.compaction.bucket;
+            match bucket.remove_left(&objects.root, before).await {
+                Ok(0) => {}
+                Ok(files) => tracing::info!(%block, files, "files of cut off uploads removed"),
+                Err(error) => tracing::error!(%block, %error, "files of cut off uploads not removed"),
+            }
+            if objects.files.is_empty() {
+                continue;
+            }
             self.compaction.metrics.partial_upload_deletions.inc();
             match bucket::delete_block(self.compaction.bucket, objects).await {
                 Ok(()) => {

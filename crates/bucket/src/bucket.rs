@@ -2,6 +2,7 @@
 
 mod download;
 mod folder;
+mod in_folder;
 mod put;
 mod read_back;
 mod settings;
@@ -13,8 +14,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use model::Timestamp;
 use object_store::{
-    ObjectMeta, ObjectStore, ObjectStoreExt as _, local::LocalFileSystem, memory::InMemory,
-    path::Path as StorePath,
+    ObjectMeta, ObjectStore, ObjectStoreExt as _, memory::InMemory, path::Path as StorePath,
 };
 use prometheus_client::registry::Registry;
 
@@ -57,16 +57,6 @@ impl Bucket {
         }
     }
 
-    /// A folder.
-    pub(crate) fn in_folder(folder: LocalFileSystem, settings: Settings) -> Self {
-        let folder = Arc::new(folder);
-        let store = Arc::clone(&folder);
-        Self {
-            folder: Some(folder),
-            ..Self::new(store, settings)
-        }
-    }
-
     /// The same bucket behind another store, such as one that injects faults; and no folder any more, as all is to go
     /// through that store.
     pub(crate) fn wrapped(
@@ -77,18 +67,6 @@ impl Bucket {
             store: wrap(Arc::clone(&self.store)),
             folder: None,
             ..self.clone()
-        }
-    }
-
-    /// The same bucket behind another folder, if `of` is one.
-    pub(crate) fn in_folder_of(
-        self,
-        of: &Self,
-        wrap: impl FnOnce(Arc<dyn Folder>) -> Arc<dyn Folder>,
-    ) -> Self {
-        Self {
-            folder: of.folder.clone().map(wrap),
-            ..self
         }
     }
 
@@ -205,25 +183,6 @@ impl Bucket {
                 .map_err(|source| BucketError::store(operation, prefix, source))?;
             objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
             Ok(objects)
-        };
-        self.measured(operation, list).await
-    }
-
-    /// The folders right below `folder` that a disk has, empty ones too; of a store without folders none.
-    ///
-    /// # Errors
-    /// As the store says.
-    pub(crate) async fn folders(&self, folder: &str) -> Result<Vec<String>, BucketError> {
-        if !self.settings.has_folders {
-            return Ok(Vec::new());
-        }
-        let operation = Operation::Iter;
-        let list = async {
-            let root = self.path(operation, folder)?;
-            let listed = self.store.list_with_delimiter(Some(&root)).await;
-            let listed = listed.map_err(|source| BucketError::store(operation, folder, source))?;
-            let names = listed.common_prefixes.iter().map(|path| self.key(path));
-            Ok(names.collect())
         };
         self.measured(operation, list).await
     }

@@ -10,6 +10,7 @@
 //! it, as it replaces objects by renaming. A copy between files of one disk need not take the bytes through this
 //! process, and some file systems copy nothing at all.
 
+mod left;
 mod staged;
 
 use std::{
@@ -20,6 +21,7 @@ use std::{
     path::Path,
 };
 
+use model::Timestamp;
 use object_store::{Error, Result, local::LocalFileSystem, path::Path as StorePath};
 
 pub(crate) use self::staged::Staged;
@@ -31,6 +33,9 @@ pub(crate) trait Folder: fmt::Debug + Send + Sync {
 
     /// Gives an object the name `to` as well, in place of a file of that name; tells whether that could be done.
     fn link(&self, object: &StorePath, to: &Path) -> Result<bool>;
+
+    /// Removes what uploads that were cut off left below `prefix` before that time; tells how many files.
+    fn remove_left(&self, prefix: &StorePath, before: Timestamp) -> Result<usize>;
 
     /// Whether the object is the file at `path`.
     fn is_file(&self, object: &StorePath, path: &Path) -> Result<bool>;
@@ -55,6 +60,11 @@ impl Folder for LocalFileSystem {
         let object = self.path_to_filesystem(object)?;
         // Whatever is in the way, such as another file system: who copies then is told what is wrong, if that is.
         Ok(link(&object, to).unwrap_or(false))
+    }
+
+    fn remove_left(&self, prefix: &StorePath, before: Timestamp) -> Result<usize> {
+        let folder = self.path_to_filesystem(prefix)?;
+        left::remove(&folder, before).map_err(failed)
     }
 
     fn is_file(&self, object: &StorePath, path: &Path) -> Result<bool> {

@@ -1,11 +1,11 @@
 //! Looking whether an object is what was uploaded.
 
-use std::{ops::Range, path::Path, sync::Arc};
+use std::ops::Range;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use xxhash_rust::xxh64::Xxh64;
 
-use super::{Bucket, blocking, upload::same_length};
+use super::{Bucket, upload::same_length};
 use crate::{BucketError, Operation};
 
 /// Bytes that are read at once.
@@ -43,23 +43,6 @@ impl Bucket {
             Ok(hash)
         });
         Ok(hash.await?.digest())
-    }
-
-    /// Whether the object is the file at `path` itself, which it can be where the bucket is a folder.
-    ///
-    /// # Errors
-    /// When one of them cannot be opened.
-    pub async fn is_file(&self, key: &str, path: &Path) -> Result<bool, BucketError> {
-        let Some(folder) = &self.folder else {
-            return Ok(false);
-        };
-        let operation = Operation::Attributes;
-        let (folder, path) = (Arc::clone(folder), path.to_owned());
-        let object = self.path(operation, key)?;
-        let asked = blocking(move || folder.is_file(&object, &path)).await;
-        asked
-            .unwrap_or_else(|error| Err(error.into()))
-            .map_err(|source| BucketError::store(operation, key, source))
     }
 }
 

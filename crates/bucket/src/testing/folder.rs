@@ -2,6 +2,7 @@
 
 use std::{fs::File, mem, path::Path, sync::Arc};
 
+use model::Timestamp;
 use object_store::{Result, path::Path as StorePath};
 
 use super::{
@@ -46,6 +47,10 @@ impl Folder for FailingFolder {
             // What is changed on the way is a copy.
             Some(ReadFault::Flipped | ReadFault::Truncated) => Ok(false),
         }
+    }
+
+    fn remove_left(&self, prefix: &StorePath, before: Timestamp) -> Result<usize> {
+        self.inner.remove_left(prefix, before)
     }
 
     fn is_file(&self, object: &StorePath, path: &Path) -> Result<bool> {
