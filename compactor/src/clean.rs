@@ -74,7 +74,9 @@ impl Cleaner<'_> {
             match bucket.remove_left(&objects.root, before).await {
                 Ok(0) => {}
                 Ok(files) => tracing::info!(%block, files, "files of cut off uploads removed"),
-                Err(error) => tracing::error!(%block, %error, "files of cut off uploads not removed"),
+                Err(error) => {
+                    tracing::error!(%block, %error, "files of cut off uploads not removed")
+                }
             }
             if objects.files.is_empty() {
                 continue;

@@ -191,3 +191,49 @@ pub(crate) fn sized(dir: &Path, names: &[String]) -> Result<Vec<FileMeta>, Compa
     };
     names.iter().map(size).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use bucket::{
+        BucketConfig,
+        testing::{FailingBucket, ReadFault},
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_object_is_what_was_uploaded_or_the_place_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "0123456789").unwrap();
+        let failing = FailingBucket::new(&Bucket::in_memory());
+        let bucket = failing.bucket();
+        let sent = bucket.upload_linked("a/file", &path).await.unwrap();
+        let check = async |bucket: &Bucket, uploaded| {
+            let checked = as_uploaded(&path, "a/file", 10, uploaded, bucket).await;
+            checked.map_err(|error| error.to_string())
+        };
+        assert_eq!(check(&bucket, sent).await, Ok(()));
+        failing.fail_reads("a/file", ReadFault::Flipped);
+        let here = path.display();
+        let expected = format!("a/file: byte 5 is not the one in {here}");
+        assert_eq!(check(&bucket, sent).await, Err(expected));
+        failing.heal();
+        // The file was another when it was sent.
+        let error = check(&bucket, Uploaded::Copied { hash: 1 }).await;
+        let expected = "a/file: expected bytes of the hash 0000000000000001, as sent, found ";
+        assert!(
+            error.clone().unwrap_err().starts_with(expected),
+            "{error:?}"
+        );
+
+        let folder = BucketConfig::filesystem(&dir.path().join("bucket"));
+        let folder = folder.open().unwrap();
+        let sent = folder.upload_linked("a/file", &path).await.unwrap();
+        assert_eq!(sent, Uploaded::Linked);
+        assert_eq!(check(&folder, sent).await, Ok(()));
+        folder.put("a/file", "0123456789".into()).await.unwrap();
+        let expected = format!("a/file: expected the file {here}, found another");
+        assert_eq!(check(&folder, sent).await, Err(expected));
+    }
+}

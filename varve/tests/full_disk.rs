@@ -158,7 +158,7 @@ fn every_limit(output: &str, outputs: usize) -> anyhow::Result<usize> {
             return Ok(failed);
         }
         failed += 1;
-        limit += 1 + limit / 3;
+        limit += 1 + limit / 2;
     }
 }
 

@@ -61,6 +61,7 @@ struct State {
     write_faults: BTreeMap<usize, WriteFault>,
     /// All from this write on is refused.
     dead_from: Option<usize>,
+    /// By the ends of keys.
     read_faults: BTreeMap<String, ReadFault>,
     held: BTreeMap<String, HeldReads>,
     log: Vec<String>,
@@ -106,13 +107,10 @@ impl FailingBucket {
         state.dead_from = Some(state.writes + number + 1);
     }
 
-    /// Lets all reads of an object fail.
-    pub fn fail_reads(&self, key: &str, fault: ReadFault) {
-        self.faults
-            .0
-            .lock()
-            .read_faults
-            .insert(key.to_owned(), fault);
+    /// Lets all reads of objects fail whose keys end so.
+    pub fn fail_reads(&self, end: &str, fault: ReadFault) {
+        let mut state = self.faults.0.lock();
+        state.read_faults.insert(end.to_owned(), fault);
     }
 
     /// From now on reads of an object wait until they are let through.
@@ -189,6 +187,8 @@ impl Faults {
         if state.dead_from.is_some_and(|from| state.writes >= from) {
             return Some(ReadFault::Refused);
         }
-        state.read_faults.get(key).copied()
+        let mut faults = state.read_faults.iter();
+        let fault = faults.find(|(end, _)| key.ends_with(end.as_str()));
+        fault.map(|(_, fault)| *fault)
     }
 }
