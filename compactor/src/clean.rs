@@ -75,7 +75,7 @@ impl Cleaner<'_> {
                 Ok(0) => {}
                 Ok(files) => tracing::info!(%block, files, "files of cut off uploads removed"),
                 Err(error) => {
-                    tracing::error!(%block, %error, "files of cut off uploads not removed")
+                    tracing::error!(%block, %error, "files of cut off uploads not removed");
                 }
             }
             if objects.files.is_empty() {

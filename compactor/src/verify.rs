@@ -19,7 +19,6 @@
 //!
 //! The objects are read back in parts, so memory does not depend on their size.
 
-mod bytes;
 mod counted;
 mod sources;
 
@@ -33,7 +32,6 @@ use model::{BlockId, FileMeta};
 use parquet_block::{Contents, Footer, FooterRead, Shard, labels_file};
 use service::CpuPool;
 
-pub(crate) use self::bytes::same_bytes;
 use crate::{CompactError, MergeOutput, Task};
 
 /// Bytes of a file's end that are read first.
@@ -133,6 +131,25 @@ async fn as_uploaded(
     };
     let key = key.to_owned();
     Err(CompactError::Differs { key, reason })
+}
+
+/// Compares an object of `size` bytes with the file here.
+///
+/// # Errors
+/// [`CompactError::Differs`] when they are not the same; when one of them cannot be read.
+pub(crate) async fn same_bytes(
+    path: &Path,
+    key: &str,
+    size: u64,
+    bucket: &Bucket,
+) -> Result<(), CompactError> {
+    match bucket.first_difference(key, size, path).await? {
+        None => Ok(()),
+        Some(at) => Err(CompactError::Differs {
+            key: key.to_owned(),
+            reason: format!("byte {at} is not the one in {}", path.display()),
+        }),
+    }
 }
 
 /// The footer of a file in the bucket.

@@ -1,11 +1,15 @@
 //! Looking whether an object is what was uploaded.
 
-use std::ops::Range;
+use std::{fs::File, io, ops::Range, os::unix::fs::FileExt as _, path::Path, sync::Arc};
 
+use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use xxhash_rust::xxh64::Xxh64;
 
-use super::{Bucket, upload::same_length};
+use super::{
+    Bucket, blocking,
+    upload::{file_error, same_length},
+};
 use crate::{BucketError, Operation};
 
 /// Bytes that are read at once.
@@ -44,6 +48,50 @@ impl Bucket {
         });
         Ok(hash.await?.digest())
     }
+
+    /// Where the first `size` bytes of an object differ from the file at `path` first, if they do. One that ends sooner
+    /// differs where it ends.
+    ///
+    /// # Errors
+    /// [`BucketError::NotFound`], or as the store says; when the file cannot be read or has fewer bytes.
+    pub async fn first_difference(
+        &self,
+        key: &str,
+        size: u64,
+        path: &Path,
+    ) -> Result<Option<u64>, BucketError> {
+        let unreadable = &file_error(Operation::GetRange, key, path);
+        let path = path.to_owned();
+        let opened = blocking(move || File::open(path)).await;
+        let file = opened.unwrap_or_else(|error| Err(error.into()));
+        let file = &Arc::new(file.map_err(unreadable)?);
+        let compare = async |range: Range<u64>| {
+            let there = self.get_range(key, range.clone()).await?;
+            let file = Arc::clone(file);
+            let compared = blocking(move || differ(&file, range, &there)).await;
+            let compared = compared.unwrap_or_else(|error| Err(error.into()));
+            compared.map_err(unreadable)
+        };
+        let mut places = stream::iter(parts(size)).map(compare).buffered(PARTS);
+        while let Some(place) = places.try_next().await? {
+            if place.is_some() {
+                return Ok(place);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Where `there` is not what the file has at `range`.
+fn differ(file: &File, range: Range<u64>, there: &Bytes) -> io::Result<Option<u64>> {
+    let mut here = vec![0; there.len()];
+    file.read_exact_at(&mut here, range.start)?;
+    let same = match here == *there {
+        true => there.len(),
+        false => here.iter().zip(there).take_while(|(a, b)| a == b).count(),
+    };
+    let place = range.start.saturating_add(same as u64);
+    Ok((place < range.end).then_some(place))
 }
 
 fn parts(size: u64) -> impl Iterator<Item = Range<u64>> {
@@ -54,6 +102,29 @@ fn parts(size: u64) -> impl Iterator<Item = Range<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_first_byte_that_differs_is_found_in_any_part() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let mut bytes = vec![7; 9 << 20];
+        std::fs::write(&path, &bytes).unwrap();
+        let size = bytes.len() as u64;
+        let bucket = Bucket::in_memory();
+        bucket.put("a", bytes.clone().into()).await.unwrap();
+        let place = async || bucket.first_difference("a", size, &path).await.unwrap();
+        assert_eq!(place().await, None);
+        // From the last one on.
+        for at in [size - 1, PART, PART - 1, 0] {
+            bytes[usize::try_from(at).unwrap()] = 8;
+            bucket.put("a", bytes.clone().into()).await.unwrap();
+            assert_eq!(place().await, Some(at));
+        }
+        bytes.fill(7);
+        bytes.truncate((5 << 20) + 3);
+        bucket.put("a", bytes.into()).await.unwrap();
+        assert_eq!(place().await, Some((5 << 20) + 3));
+    }
 
     #[test]
     fn parts_cover_an_object_once() {

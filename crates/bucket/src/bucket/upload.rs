@@ -55,19 +55,21 @@ impl Bucket {
     /// # Errors
     /// As [`Self::upload`].
     pub async fn upload_linked(&self, key: &str, path: &Path) -> Result<Uploaded, BucketError> {
-        self.send(key, path, Kept::Together).await
+        let hash = self.send(key, path, Kept::Together).await?;
+        Ok(hash.map_or(Uploaded::Linked, |hash| Uploaded::Copied { hash }))
     }
 
-    async fn send(&self, key: &str, path: &Path, kept: Kept) -> Result<Uploaded, BucketError> {
+    /// Gives the hash of the bytes, if they went through this process.
+    async fn send(&self, key: &str, path: &Path, kept: Kept) -> Result<Option<u64>, BucketError> {
         let unreadable = file_error(Operation::Upload, key, path);
         let mut file = File::open(path).await.map_err(&unreadable)?;
         let size = file.metadata().await.map_err(&unreadable)?.len();
         if let Some(folder) = &self.folder {
             let file = file.into_std().await;
             let place = self.place(Arc::clone(folder), key, path, file, kept, size);
-            let uploaded = self.measured(Operation::Upload, place).await?;
+            let hash = self.measured(Operation::Upload, place).await?;
             self.uploaded();
-            return Ok(uploaded);
+            return Ok(hash);
         }
         let mut hash = Xxh64::new(0);
         if size <= self.settings.single_put {
@@ -81,8 +83,7 @@ impl Bucket {
             self.measured(Operation::Upload, write).await?;
             self.uploaded();
         }
-        let hash = hash.digest();
-        Ok(Uploaded::Copied { hash })
+        Ok(Some(hash.digest()))
     }
 
     /// Puts a file into the folder.
@@ -94,7 +95,7 @@ impl Bucket {
         file: fs::File,
         kept: Kept,
         size: u64,
-    ) -> Result<Uploaded, BucketError> {
+    ) -> Result<Option<u64>, BucketError> {
         let operation = Operation::Upload;
         let object = self.path(operation, key)?;
         let (owned_key, path) = (key.to_owned(), path.to_owned());
@@ -109,8 +110,7 @@ impl Bucket {
             same_length(operation, key, size, staged.len)?;
             let hash = staged.hash;
             let published = staged.publish().map_err(folder::failed);
-            published.map_err(failed)?;
-            Ok(hash.map_or(Uploaded::Linked, |hash| Uploaded::Copied { hash }))
+            published.map_err(failed).map(|()| hash)
         };
         let failed =
             |error: tokio::task::JoinError| BucketError::store(operation, key, error.into());

@@ -22,7 +22,7 @@ pub(crate) struct Staged {
     object: PathBuf,
     /// Its bytes.
     pub(crate) len: u64,
-    /// The XXH64 of the bytes, if they were copied because they could not be linked.
+    /// The XXH64 of the bytes, if they went through this process: where they could not be linked.
     pub(crate) hash: Option<u64>,
 }
 
