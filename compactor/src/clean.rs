@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, io, path::Path};
 
-use bucket::{BlockObjects, BlockView, Snapshot};
+use bucket::{BlockObjects, BlockView, Mark, Snapshot};
 use model::{BlockMeta, Timestamp};
 use service::blocking;
 
@@ -64,12 +64,23 @@ impl Cleaner<'_> {
         let now = self.now();
         for partial in &snapshot.partial {
             let objects = &partial.objects;
-            let nothing_to_delete = objects.files.is_empty();
+            let block = objects.id;
             let unreadable = objects.files.contains_key(BlockMeta::FILE);
-            if nothing_to_delete || unreadable || !is_abandoned(objects, now) {
+            if unreadable || !is_abandoned(objects, now) {
                 continue;
             }
-            let block = objects.id;
+            let before = Timestamp(now.0.saturating_sub(PARTIAL_UPLOAD_AGE));
+            let bucket = self.compaction.bucket;
+            match bucket.remove_left(&objects.root, before).await {
+                Ok(0) => {}
+                Ok(files) => tracing::info!(%block, files, "files of cut off uploads removed"),
+                Err(error) => {
+                    tracing::error!(%block, %error, "files of cut off uploads not removed");
+                }
+            }
+            if objects.files.is_empty() {
+                continue;
+            }
             self.compaction.metrics.partial_upload_deletions.inc();
             match bucket::delete_block(self.compaction.bucket, objects).await {
                 Ok(()) => {
@@ -89,7 +100,10 @@ impl Cleaner<'_> {
         let (begun, failed) = (self.now(), summary.failed.len());
         for covered in &plan.covered {
             let details = covered.by.to_string();
-            match self.compaction.mark(covered.block, &details, blocks).await {
+            let marked = self
+                .compaction
+                .mark(covered.block, Mark::Deletion, &details, blocks);
+            match marked.await {
                 Ok(()) => {
                     if matches!(covered.by, CoveredBy::Block(_)) {
                         self.compaction.metrics.garbage_collected_blocks.inc();
@@ -118,7 +132,10 @@ impl Cleaner<'_> {
         }
         for expired in &plan.expired {
             let (block, details) = (expired.block, expired.to_string());
-            match self.compaction.mark(block, &details, blocks).await {
+            let marked = self
+                .compaction
+                .mark(block, Mark::Deletion, &details, blocks);
+            match marked.await {
                 Ok(()) => summary.expired.push(block),
                 Err(error) => {
                     tracing::error!(%block, %error, "block past its retention not marked");

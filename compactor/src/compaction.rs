@@ -19,7 +19,7 @@ use std::{
     sync::Arc,
 };
 
-use bucket::{Bucket, PARQUET_ROOT};
+use bucket::{Bucket, Mark, PARQUET_ROOT};
 use model::{BlockId, ParquetMeta, Resolution, Timestamp};
 use service::blocking;
 
@@ -196,12 +196,14 @@ impl Compaction<'_> {
 
     async fn upload(&self, claims: &[Claim]) -> Result<(), CompactError> {
         for claim in claims {
+            let mut uploaded = Vec::with_capacity(claim.files.len());
             for file in &claim.files {
                 let key = format!("{}/{}", claim.root, file.rel_path);
                 let path = claim.dir.join(&file.rel_path);
-                self.bucket.upload(&key, &path).await?;
+                // From here on the file may be the object: it is read and removed, and not written to.
+                uploaded.push(self.bucket.upload_linked(&key, &path).await?);
             }
-            verify::uploaded(claim, self.bucket, &self.deps.pool).await?;
+            verify::uploaded(claim, &uploaded, self.bucket, &self.deps.pool).await?;
         }
         Ok(())
     }
@@ -258,7 +260,7 @@ impl Compaction<'_> {
                 // It says that it has samples, so somebody should look at it.
                 (Outcome::Empty, _) => continue,
             };
-            self.mark(id, &details, blocks).await?;
+            self.mark(id, Mark::Deletion, &details, blocks).await?;
         }
         Ok(())
     }
@@ -266,27 +268,22 @@ impl Compaction<'_> {
     /// Marks the inputs of a task that had nothing to downsample, so that it is not tried again and retention does not
     /// wait for it.
     async fn mark_no_downsample(&self, task: &Task, blocks: &Blocks) -> Result<(), CompactError> {
-        let now = Timestamp(self.deps.clock.now_ms());
+        let mark = Mark::NoDownsample("no-samples");
+        let details = "expected samples that are neither stale nor NaN, found none";
         for id in task.input_ids() {
-            let Some(view) = blocks.get(id) else {
-                continue;
-            };
-            let (root, reason) = (&view.objects.root, "no-samples");
-            let details = "expected samples that are neither stale nor NaN, found none";
-            bucket::mark_no_downsample(self.bucket, root, id, reason, details, now).await?;
-            self.metrics.marked_no_downsample(reason);
-            tracing::info!(block = %id, details, "marked as not to be downsampled");
+            self.mark(id, mark, details, blocks).await?;
         }
         Ok(())
     }
 
-    /// Marks a block for deletion.
+    /// Marks a block, if it is there.
     ///
     /// # Errors
     /// When the mark cannot be written.
     pub(crate) async fn mark(
         &self,
         block: BlockId,
+        mark: Mark<'_>,
         details: &str,
         blocks: &Blocks,
     ) -> Result<(), CompactError> {
@@ -295,9 +292,9 @@ impl Compaction<'_> {
         };
         let now = Timestamp(self.deps.clock.now_ms());
         let root = &view.objects.root;
-        bucket::mark_for_deletion(self.bucket, root, block, details, now).await?;
-        self.metrics.marked_for_deletion();
-        tracing::info!(%block, details, "marked for deletion");
+        bucket::mark_block(self.bucket, root, block, mark, details, now).await?;
+        self.metrics.marked(mark);
+        tracing::info!(%block, mark = mark.file(), reason = mark.reason(), details, "marked");
         Ok(())
     }
 

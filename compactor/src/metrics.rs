@@ -4,6 +4,7 @@ mod resolutions;
 
 use std::time::Duration;
 
+use bucket::Mark;
 use prometheus_client::metrics::{
     counter::Counter, family::Family, gauge::Gauge, histogram::Histogram,
 };
@@ -150,24 +151,18 @@ impl CompactMetrics {
             ),
             by: ByResolutions::new(metrics),
         };
-        drop(all.marked.get_or_create(&deletion_mark()));
-        for reason in NO_COMPACT_REASONS {
-            drop(all.marked.get_or_create(&no_compact_mark(reason)));
+        let of_reasons = NO_COMPACT_REASONS.map(Mark::NoCompact);
+        for mark in of_reasons.into_iter().chain([Mark::Deletion]) {
+            drop(all.marked.get_or_create(&labels(mark)));
         }
         all
     }
 
-    pub(crate) fn marked_for_deletion(&self) {
-        self.marked_for_deletion.inc();
-        self.marked.get_or_create(&deletion_mark()).inc();
-    }
-
-    pub(crate) fn marked_no_compact(&self, reason: &str) {
-        self.marked.get_or_create(&no_compact_mark(reason)).inc();
-    }
-
-    pub(crate) fn marked_no_downsample(&self, reason: &str) {
-        self.marked.get_or_create(&no_downsample_mark(reason)).inc();
+    pub(crate) fn marked(&self, mark: Mark<'_>) {
+        self.marked.get_or_create(&labels(mark)).inc();
+        if mark == Mark::Deletion {
+            self.marked_for_deletion.inc();
+        }
     }
 
     /// Blocks whose samples others hold were marked, all of them if nothing failed.
@@ -208,19 +203,9 @@ fn gauge(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-fn deletion_mark() -> [(&'static str, String); 2] {
-    let marker = model::DeletionMark::FILE.to_owned();
-    [("marker", marker), ("reason", String::new())]
-}
-
-fn no_compact_mark(reason: &str) -> [(&'static str, String); 2] {
-    let marker = model::NoCompactMark::FILE.to_owned();
-    [("marker", marker), ("reason", reason.to_owned())]
-}
-
-fn no_downsample_mark(reason: &str) -> [(&'static str, String); 2] {
-    let marker = model::NoDownsampleMark::FILE.to_owned();
-    [("marker", marker), ("reason", reason.to_owned())]
+fn labels(mark: Mark<'_>) -> [(&'static str, String); 2] {
+    let (marker, reason) = (mark.file().to_owned(), mark.reason().to_owned());
+    [("marker", marker), ("reason", reason)]
 }
 
 #[cfg(test)]
@@ -233,12 +218,14 @@ mod tests {
     fn marks_are_counted_from_zero_by_their_reason() {
         let registry = Metrics::new();
         let metrics = CompactMetrics::new(&registry);
-        metrics.marked_no_compact(DAMAGED);
+        metrics.marked(Mark::NoCompact(DAMAGED));
+        metrics.marked(Mark::NoDownsample("no-samples"));
         let text = registry.encode(Exposition::Prometheus);
         for (mark, reason, count) in [
             ("deletion-mark.json", "", 0),
             ("no-compact-mark.json", "damaged", 1),
             ("no-compact-mark.json", "index-size-exceeding", 0),
+            ("no-downsample-mark.json", "no-samples", 1),
         ] {
             let line = format!(
                 "thanos_compact_blocks_marked_total{{marker=\"{mark}\",reason=\"{reason}\"}} {count}\n"

@@ -1,35 +1,39 @@
 //! Proof, before anything is committed, that the output holds what the sources hold and that the bucket holds the output.
 //!
 //! ```text
-//! files in the bucket ── byte for byte ── files in the work folder ── read as a reader would ── counts of the merge
-//!         └── footers opened                                                                └── counts of the sources
+//! object ── the same file, or the same hash ── file in the work folder ── read as a reader would ── counts of the merge
+//!    └── footer opened                                                                          └── counts of the sources
 //! ```
-//! The files are read back in parts, so memory does not depend on their size.
+//! Each file is read once to count, and each object that is no link of it once more:
+//! - Where the bucket is a folder, the object is the file, under a second name, and nobody has written to it since:
+//!   what was read to count is what the object holds. That it is the same file is asked of the two once they are open,
+//!   as their names might have been given to others.
+//! - Else the bytes are hashed on their way, as they leave the file, and the object is read back and hashed: whatever
+//!   was changed behind that, on the way there, there, or on the way back, makes another hash. Only then file and
+//!   object are compared, to name the byte.
+//!
+//! A file that goes bad on its way to the disk or there is noticed when it is read to count, as the lengths, the
+//! checksums and the statistics of its pages, its chunks and its index do not fit. One that goes bad after that and
+//! before it is sent is not noticed, as little as one that goes bad after it was compared byte by byte; for a link that
+//! is the time in which the object itself may go bad.
+//!
+//! The objects are read back in parts, so memory does not depend on their size.
 
 mod counted;
 mod sources;
 
 use std::{
-    fs::File,
-    ops::Range,
-    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use bucket::Bucket;
-use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use bucket::{Bucket, Uploaded};
 use model::{BlockId, FileMeta};
 use parquet_block::{Contents, Footer, FooterRead, Shard, labels_file};
-use service::{CpuPool, blocking};
+use service::CpuPool;
 
 use crate::{CompactError, MergeOutput, Task};
 
-/// Bytes that are read back at once.
-const PART: u64 = 4 << 20;
-/// Parts in flight.
-const PARTS: usize = 4;
 /// Bytes of a file's end that are read first.
 const TAIL: u64 = 256 << 10;
 
@@ -64,17 +68,18 @@ pub(crate) async fn local(
     pool.run(move || counted::check(&claims, &dir)).await
 }
 
-/// Reads the output back from the bucket.
+/// Reads the output back from the bucket; `uploaded` is what became of its files, one by one.
 ///
 /// # Errors
-/// When it cannot be opened there, or differs from what is here.
+/// When it cannot be opened there, or is not what was uploaded.
 pub(crate) async fn uploaded(
     claim: &Claim,
+    uploaded: &[Uploaded],
     bucket: &Bucket,
     pool: &CpuPool,
 ) -> Result<(), CompactError> {
     let objects = bucket.list(&format!("{}/", claim.root), None).await?;
-    for file in &claim.files {
+    for (file, uploaded) in claim.files.iter().zip(uploaded) {
         let key = format!("{}/{}", claim.root, file.rel_path);
         let found = objects.iter().find(|o| o.key == key).map(|o| o.size);
         if found != Some(file.size_bytes) {
@@ -86,7 +91,7 @@ pub(crate) async fn uploaded(
             return Err(CompactError::Differs { key, reason });
         }
         let path = claim.dir.join(&file.rel_path);
-        same_bytes(&path, &key, file.size_bytes, bucket).await?;
+        as_uploaded(&path, &key, file.size_bytes, *uploaded, bucket).await?;
     }
     for (number, expected) in claim.output.shards.iter().enumerate() {
         let number = u32::try_from(number).unwrap_or(u32::MAX);
@@ -102,6 +107,49 @@ pub(crate) async fn uploaded(
         equal("row groups", expected.row_groups, row_groups)?;
     }
     Ok(())
+}
+
+/// Sees that an object of `size` bytes is what an upload of the file made of it.
+async fn as_uploaded(
+    path: &Path,
+    key: &str,
+    size: u64,
+    uploaded: Uploaded,
+    bucket: &Bucket,
+) -> Result<(), CompactError> {
+    let reason = match uploaded {
+        Uploaded::Linked if bucket.is_file(key, path).await? => return Ok(()),
+        Uploaded::Linked => format!("expected the file {}, found another", path.display()),
+        Uploaded::Copied { hash } => {
+            let found = bucket.hash(key, size).await?;
+            if found == hash {
+                return Ok(());
+            }
+            same_bytes(path, key, size, bucket).await?;
+            format!("expected bytes of the hash {hash:016x}, as sent, found {found:016x}")
+        }
+    };
+    let key = key.to_owned();
+    Err(CompactError::Differs { key, reason })
+}
+
+/// Compares an object of `size` bytes with the file here.
+///
+/// # Errors
+/// [`CompactError::Differs`] when they are not the same; when one of them cannot be read.
+pub(crate) async fn same_bytes(
+    path: &Path,
+    key: &str,
+    size: u64,
+    bucket: &Bucket,
+) -> Result<(), CompactError> {
+    match bucket.first_difference(key, size, path).await? {
+        None => Ok(()),
+        Some(at) => Err(CompactError::Differs {
+            key: key.to_owned(),
+            reason: format!("byte {at} is not the one in {}", path.display()),
+        }),
+    }
 }
 
 /// The footer of a file in the bucket.
@@ -126,64 +174,6 @@ async fn footer(
             FooterRead::Short { needed } => hint = needed,
         }
     }
-}
-
-/// Compares an object of `size` bytes with the file here.
-///
-/// # Errors
-/// [`CompactError::Differs`] when they are not the same; when one of them cannot be read.
-pub(crate) async fn same_bytes(
-    path: &Path,
-    key: &str,
-    size: u64,
-    bucket: &Bucket,
-) -> Result<(), CompactError> {
-    let here = &Arc::new(File::open(path).map_err(CompactError::io(path))?);
-    let part = |range: Range<u64>| async move {
-        let there = bucket.get_range(key, range.clone()).await?;
-        let expected = range.end - range.start;
-        if there.len() as u64 != expected {
-            return Err(CompactError::Differs {
-                key: key.to_owned(),
-                reason: format!(
-                    "expected {expected} bytes from {}, found {}",
-                    range.start,
-                    there.len()
-                ),
-            });
-        }
-        let here = Arc::clone(here);
-        let start = range.start;
-        match blocking(move || first_difference(&here, start, &there)).await {
-            Ok(None) => Ok(()),
-            Ok(Some(at)) => Err(CompactError::Differs {
-                key: key.to_owned(),
-                reason: format!("byte {at} is not the one in {}", path.display()),
-            }),
-            Err(error) => Err(CompactError::io(path)(error)),
-        }
-    };
-    stream::iter(parts(size))
-        .map(part)
-        .buffer_unordered(PARTS)
-        .try_collect::<()>()
-        .await
-}
-
-fn parts(size: u64) -> impl Iterator<Item = Range<u64>> {
-    let starts = (0..size.div_ceil(PART)).map(|n| n * PART);
-    starts.map(move |start| start..size.min(start + PART))
-}
-
-/// Where `there`, which begins at `start` of the file, differs from `here` first.
-fn first_difference(here: &File, start: u64, there: &Bytes) -> std::io::Result<Option<u64>> {
-    let mut bytes = vec![0; there.len()];
-    here.read_exact_at(&mut bytes, start)?;
-    if bytes == *there {
-        return Ok(None);
-    }
-    let same = bytes.iter().zip(there).take_while(|(a, b)| a == b).count();
-    Ok(Some(start + same as u64))
 }
 
 /// Refuses what is not as expected.
@@ -221,18 +211,46 @@ pub(crate) fn sized(dir: &Path, names: &[String]) -> Result<Vec<FileMeta>, Compa
 
 #[cfg(test)]
 mod tests {
+    use bucket::{
+        BucketConfig,
+        testing::{FailingBucket, ReadFault},
+    };
+
     use super::*;
 
-    #[test]
-    fn parts_cover_a_file_once() {
-        for size in [0, 1, PART - 1, PART, PART + 1, 3 * PART] {
-            let mut end = 0;
-            for part in parts(size) {
-                assert_eq!(part.start, end);
-                assert!(part.end - part.start <= PART && part.end > part.start);
-                end = part.end;
-            }
-            assert_eq!(end, size);
-        }
+    #[tokio::test]
+    async fn an_object_is_what_was_uploaded_or_the_place_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "0123456789").unwrap();
+        let failing = FailingBucket::new(&Bucket::in_memory());
+        let bucket = failing.bucket();
+        let sent = bucket.upload_linked("a/file", &path).await.unwrap();
+        let check = async |bucket: &Bucket, uploaded| {
+            let checked = as_uploaded(&path, "a/file", 10, uploaded, bucket).await;
+            checked.map_err(|error| error.to_string())
+        };
+        assert_eq!(check(&bucket, sent).await, Ok(()));
+        failing.fail_reads("a/file", ReadFault::Flipped);
+        let here = path.display();
+        let expected = format!("a/file: byte 5 is not the one in {here}");
+        assert_eq!(check(&bucket, sent).await, Err(expected));
+        failing.heal();
+        // The file was another when it was sent.
+        let error = check(&bucket, Uploaded::Copied { hash: 1 }).await;
+        let expected = "a/file: expected bytes of the hash 0000000000000001, as sent, found ";
+        assert!(
+            error.clone().unwrap_err().starts_with(expected),
+            "{error:?}"
+        );
+
+        let folder = BucketConfig::filesystem(&dir.path().join("bucket"));
+        let folder = folder.open().unwrap();
+        let sent = folder.upload_linked("a/file", &path).await.unwrap();
+        assert_eq!(sent, Uploaded::Linked);
+        assert_eq!(check(&folder, sent).await, Ok(()));
+        folder.put("a/file", "0123456789".into()).await.unwrap();
+        let expected = format!("a/file: expected the file {here}, found another");
+        assert_eq!(check(&folder, sent).await, Err(expected));
     }
 }

@@ -10,7 +10,8 @@
 
 use std::path::Path;
 
-use model::{BlockId, BlockMeta, NoCompactReason, Timestamp};
+use bucket::Mark;
+use model::{BlockId, BlockMeta};
 
 use super::{Compaction, fetch};
 use crate::{CompactError, metrics::DAMAGED, snapshot::Blocks, verify};
@@ -43,7 +44,8 @@ impl Compaction<'_> {
         // Where it lay here says nothing to who reads the mark.
         let here = format!("{}/", dir.display());
         let details = error.to_string().replace(&here, "");
-        match self.mark_no_compact(block, &details, blocks).await {
+        let mark = Mark::NoCompact(DAMAGED);
+        match self.mark(block, mark, &details, blocks).await {
             Ok(()) => CompactError::Marked {
                 block,
                 source: Box::new(error),
@@ -81,23 +83,5 @@ impl Compaction<'_> {
             verify::same_bytes(&file.path, &file.key, file.size, self.bucket).await?;
         }
         Ok(true)
-    }
-
-    async fn mark_no_compact(
-        &self,
-        block: BlockId,
-        details: &str,
-        blocks: &Blocks,
-    ) -> Result<(), CompactError> {
-        let Some(view) = blocks.get(block) else {
-            return Ok(());
-        };
-        let now = Timestamp(self.deps.clock.now_ms());
-        let reason = NoCompactReason::Other(DAMAGED.to_owned());
-        let root = &view.objects.root;
-        bucket::mark_no_compact(self.bucket, root, block, reason, details, now).await?;
-        self.metrics.marked_no_compact(DAMAGED);
-        tracing::warn!(%block, details, "marked as not to be compacted");
-        Ok(())
     }
 }

@@ -1,7 +1,10 @@
 //! Bringing the sources here.
+//!
+//! Where the bucket is a folder on the same disk, a file here may be the object itself, under a second name. So files
+//! of sources are read, removed and renamed, and never written to; whatever is written here is a new file.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -61,7 +64,15 @@ fn prepare(dir: &Path, meta: &[u8]) -> Result<(), CompactError> {
     let chunks = dir.join("chunks");
     fs::create_dir_all(&chunks).map_err(CompactError::io(&chunks))?;
     let path = dir.join(BlockMeta::FILE);
+    remove(&path)?;
     fs::write(&path, meta).map_err(CompactError::io(&path))
+}
+
+fn remove(path: &Path) -> Result<(), CompactError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CompactError::io(path)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// The files that make up a block. Marks and what is none of its own are left.
@@ -125,15 +136,19 @@ fn is_segment(name: &str) -> bool {
 
 async fn fetch(bucket: &Bucket, file: Wanted) -> Result<(), CompactError> {
     let path = file.path.clone();
-    let here = blocking(move || fs::metadata(path).map(|m| m.len()).ok()).await;
-    if here == Some(file.size) {
+    let is_here = blocking(move || match fs::metadata(&path) {
+        Ok(here) if here.len() == file.size => Ok(true),
+        // To rename another name of the same file to this one would do nothing.
+        _ => remove(&path).map(|()| false),
+    });
+    if is_here.await? {
         return Ok(());
     }
     // Under its own name it is whole.
     let mut part = file.path.clone().into_os_string();
     part.push(".part");
     let part = PathBuf::from(part);
-    bucket.download(&file.key, &part).await?;
+    bucket.download_linked(&file.key, &part).await?;
     let to = file.path;
     blocking(move || fs::rename(&part, &to).map_err(CompactError::io(&to))).await
 }

@@ -1,9 +1,12 @@
 //! A bucket: named objects, read and written whole or in parts.
 
-mod disk;
+mod download;
+mod folder;
+mod in_folder;
 mod put;
+mod read_back;
 mod settings;
-mod transfer;
+mod upload;
 
 use std::{fmt, ops::Range, sync::Arc, time::Instant};
 
@@ -11,12 +14,15 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use model::Timestamp;
 use object_store::{
-    ObjectMeta, ObjectStore, ObjectStoreExt as _, local::LocalFileSystem, memory::InMemory,
-    path::Path as StorePath,
+    ObjectMeta, ObjectStore, ObjectStoreExt as _, memory::InMemory, path::Path as StorePath,
 };
 use prometheus_client::registry::Registry;
 
-pub(crate) use self::settings::Settings;
+pub use self::read_back::Uploaded;
+pub(crate) use self::{
+    folder::{Folder, Means, Staged},
+    settings::Settings,
+};
 use crate::{BucketError, Object, Operation, metrics::BucketMetrics};
 
 /// Ranges of one object that are read at once.
@@ -30,7 +36,7 @@ const RANGES: usize = 16;
 pub struct Bucket {
     store: Arc<dyn ObjectStore>,
     /// The store again, where it is a folder.
-    folder: Option<Arc<LocalFileSystem>>,
+    folder: Option<Arc<dyn Folder>>,
     settings: Arc<Settings>,
     metrics: Option<BucketMetrics>,
 }
@@ -51,23 +57,14 @@ impl Bucket {
         }
     }
 
-    /// A folder.
-    pub(crate) fn in_folder(folder: LocalFileSystem, settings: Settings) -> Self {
-        let folder = Arc::new(folder);
-        Self {
-            folder: Some(Arc::clone(&folder)),
-            ..Self::new(folder, settings)
-        }
-    }
-
-    /// The same bucket behind another store, such as one that injects faults.
+    /// The same bucket behind another store, such as one that injects faults; and no folder any more, as all is to go
+    /// through that store.
     pub(crate) fn wrapped(
         &self,
         wrap: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,
     ) -> Self {
         Self {
             store: wrap(Arc::clone(&self.store)),
-            // All writes are to go through the other store.
             folder: None,
             ..self.clone()
         }
@@ -190,25 +187,6 @@ impl Bucket {
         self.measured(operation, list).await
     }
 
-    /// The folders right below `folder` that a disk has, empty ones too; of a store without folders none.
-    ///
-    /// # Errors
-    /// As the store says.
-    pub(crate) async fn folders(&self, folder: &str) -> Result<Vec<String>, BucketError> {
-        if !self.settings.has_folders {
-            return Ok(Vec::new());
-        }
-        let operation = Operation::Iter;
-        let list = async {
-            let root = self.path(operation, folder)?;
-            let listed = self.store.list_with_delimiter(Some(&root)).await;
-            let listed = listed.map_err(|source| BucketError::store(operation, folder, source))?;
-            let names = listed.common_prefixes.iter().map(|path| self.key(path));
-            Ok(names.collect())
-        };
-        self.measured(operation, list).await
-    }
-
     /// What a listing would tell of an object.
     ///
     /// # Errors
@@ -294,6 +272,13 @@ impl Bucket {
         }
         read
     }
+}
+
+/// Does work that waits for the disk.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, tokio::task::JoinError> {
+    tokio::task::spawn_blocking(work).await
 }
 
 impl fmt::Debug for Bucket {

@@ -33,11 +33,12 @@ use model::Timestamp;
 pub use self::held::Lease;
 use self::{
     held::Created,
-    record::{Newest, Record, State},
+    record::{Newest, State},
 };
 use crate::{Bucket, BucketError, Object};
 
-/// How often one looks at a chain whose last object is gone before it could be read.
+/// How often one looks at a chain whose last object is gone before it could be read, or whose next one could not be
+/// created although nobody has it.
 const LOOKS: usize = 5;
 
 /// The leases in a bucket, for one who wants some. Clones are of the same one.
@@ -105,38 +106,42 @@ impl Leases {
     /// # Errors
     /// When the bucket cannot be asked. Should the lease be ours by then, it is free again after its deadline.
     pub async fn acquire(&self, name: &str, now: Timestamp) -> Result<Acquired, BucketError> {
-        let newest = self.newest(name).await?;
-        let generation = match record::state(newest.as_ref(), now, self.0.duration, Self::MARGIN) {
-            State::Free { next } => next,
-            State::Held(holder) => return Ok(Acquired::HeldBy(holder)),
-        };
-        let mut lease = Lease {
-            leases: self.clone(),
-            name: name.to_owned(),
-            token: record::token(),
-            since: now,
-            previous: newest.as_ref().map(Newest::end),
-            generation: generation.saturating_sub(1),
-            deadline: Timestamp::MIN,
-        };
-        let record = lease.record(now);
-        let other = match lease.create(&record).await? {
-            Created::Ours if lease.is_last().await? => {
-                lease.deadline = record.deadline;
-                return Ok(Acquired::Lease(lease));
+        let mut looks = 0;
+        loop {
+            looks += 1;
+            let newest = self.newest(name).await?;
+            let generation =
+                match record::state(newest.as_ref(), now, self.0.duration, Self::MARGIN) {
+                    State::Free { next } => next,
+                    State::Held(holder) => return Ok(Acquired::HeldBy(holder)),
+                };
+            let mut lease = Lease {
+                leases: self.clone(),
+                name: name.to_owned(),
+                token: record::token(),
+                since: now,
+                previous: newest.as_ref().map(Newest::end),
+                generation: generation.saturating_sub(1),
+                deadline: Timestamp::MIN,
+            };
+            let record = lease.record(now);
+            match lease.create(&record).await? {
+                Created::Ours if lease.is_last().await? => {
+                    lease.deadline = record.deadline;
+                    return Ok(Acquired::Lease(lease));
+                }
+                Created::Taken(Some(other)) => return Ok(Acquired::HeldBy(other.into_holder())),
+                // Others went on since; or there is nothing, as where two that come at once are both refused.
+                Created::Ours | Created::Taken(None) if looks < LOOKS => {}
+                // Without a trace of who was faster, there is no better guess than that it was just now.
+                Created::Ours | Created::Taken(None) => {
+                    return Ok(Acquired::HeldBy(Holder {
+                        name: "another".to_owned(),
+                        until: record.deadline,
+                    }));
+                }
             }
-            Created::Taken(Some(other)) => Some(other),
-            Created::Ours | Created::Taken(None) => None,
-        };
-        // Without a trace of who was faster, there is no better guess than that it was just now.
-        let holder = other.map_or_else(
-            || Holder {
-                name: "another".to_owned(),
-                until: record.deadline,
-            },
-            Record::into_holder,
-        );
-        Ok(Acquired::HeldBy(holder))
+        }
     }
 
     /// The last object of a chain.

@@ -23,7 +23,7 @@ mod operations;
 pub mod testing;
 
 pub use crate::{
-    bucket::Bucket,
+    bucket::{Bucket, Uploaded},
     catalog::write_catalog,
     config::{BucketConfig, Retry, install_crypto_provider},
     error::{BucketError, Operation},
@@ -32,7 +32,5 @@ pub use crate::{
     lease::{Acquired, Holder, Lease, Leases, Renewal},
     metrics::SyncMetrics,
     objects::{BlockObjects, BlockView, Object, PARQUET_ROOT, PartialBlock, Snapshot},
-    operations::{
-        delete_block, mark_for_deletion, mark_no_compact, mark_no_downsample, upload_block,
-    },
+    operations::{Mark, delete_block, mark_block, upload_block},
 };

@@ -6,12 +6,22 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use model::{
     BlockId, BlockMeta, DeletionMark, NoCompactMark, NoCompactReason, NoDownsampleMark, Timestamp,
 };
-use serde::Serialize;
 
 use crate::{BlockObjects, Bucket, BucketError, Operation};
 
 /// Objects deleted at once.
 const DELETES: usize = 16;
+
+/// What a block is marked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark<'a> {
+    /// To be deleted, after a delay.
+    Deletion,
+    /// Not to be compacted, for this reason.
+    NoCompact(&'a str),
+    /// Not to be downsampled, for this reason.
+    NoDownsample(&'a str),
+}
 
 /// Uploads the `files` of the block in `dir` below `root`, in their order but `meta.json` last.
 ///
@@ -54,85 +64,78 @@ pub async fn delete_block(bucket: &Bucket, objects: &BlockObjects) -> Result<(),
     bucket.delete(&objects.key(DeletionMark::FILE)).await
 }
 
-/// Marks the block at `root` for deletion; tells whether it was not marked before.
+/// Marks the block at `root`; tells whether it had no such mark before. `details` are for people to read.
 ///
 /// # Errors
 /// When the mark cannot be looked for or written.
-pub async fn mark_for_deletion(
+pub async fn mark_block(
     bucket: &Bucket,
     root: &str,
     block: BlockId,
+    mark: Mark<'_>,
     details: &str,
     now: Timestamp,
 ) -> Result<bool, BucketError> {
-    let mark = DeletionMark {
-        id: block,
-        version: 1,
-        details: details.to_owned(),
-        deletion_time: now.0.div_euclid(1000),
-    };
-    put_mark(bucket, &format!("{root}/{}", DeletionMark::FILE), &mark).await
-}
-
-/// Marks the block at `root` as not to be compacted; tells whether it was not marked before.
-///
-/// # Errors
-/// When the mark cannot be looked for or written.
-pub async fn mark_no_compact(
-    bucket: &Bucket,
-    root: &str,
-    block: BlockId,
-    reason: NoCompactReason,
-    details: &str,
-    now: Timestamp,
-) -> Result<bool, BucketError> {
-    let mark = NoCompactMark {
-        id: block,
-        version: 1,
-        details: details.to_owned(),
-        no_compact_time: now.0.div_euclid(1000),
-        reason,
-    };
-    put_mark(bucket, &format!("{root}/{}", NoCompactMark::FILE), &mark).await
-}
-
-/// Marks the block at `root` as not to be downsampled; tells whether it was not marked before.
-///
-/// # Errors
-/// When the mark cannot be looked for or written.
-pub async fn mark_no_downsample(
-    bucket: &Bucket,
-    root: &str,
-    block: BlockId,
-    reason: &str,
-    details: &str,
-    now: Timestamp,
-) -> Result<bool, BucketError> {
-    let mark = NoDownsampleMark {
-        id: block,
-        version: 1,
-        details: details.to_owned(),
-        no_downsample_time: now.0.div_euclid(1000),
-        reason: reason.to_owned(),
-    };
-    put_mark(bucket, &format!("{root}/{}", NoDownsampleMark::FILE), &mark).await
-}
-
-async fn put_mark<T: Serialize + Sync>(
-    bucket: &Bucket,
-    key: &str,
-    mark: &T,
-) -> Result<bool, BucketError> {
-    if bucket.exists(key).await? {
+    let key = format!("{root}/{}", mark.file());
+    if bucket.exists(&key).await? {
         return Ok(false);
     }
-    let json = serde_json::to_vec(mark).map_err(|source| BucketError::Store {
+    let json = mark.encode(block, details, now);
+    let json = json.map_err(|source| BucketError::Store {
         operation: Operation::Upload,
-        key: key.to_owned(),
+        key: key.clone(),
         cause: source.into(),
     })?;
-    bucket.put(key, json.into()).await?;
+    bucket.put(&key, json.into()).await?;
     Ok(true)
+}
+
+impl<'a> Mark<'a> {
+    /// The name of its file.
+    #[must_use]
+    pub const fn file(self) -> &'static str {
+        match self {
+            Self::Deletion => DeletionMark::FILE,
+            Self::NoCompact(_) => NoCompactMark::FILE,
+            Self::NoDownsample(_) => NoDownsampleMark::FILE,
+        }
+    }
+
+    /// The reason that it gives; none for a deletion.
+    #[must_use]
+    pub const fn reason(self) -> &'a str {
+        match self {
+            Self::Deletion => "",
+            Self::NoCompact(reason) | Self::NoDownsample(reason) => reason,
+        }
+    }
+
+    fn encode(self, id: BlockId, details: &str, now: Timestamp) -> serde_json::Result<Vec<u8>> {
+        let (version, details, time) = (1, details.to_owned(), now.0.div_euclid(1000));
+        match self {
+            Self::Deletion => serde_json::to_vec(&DeletionMark {
+                id,
+                version,
+                details,
+                deletion_time: time,
+            }),
+            Self::NoCompact(reason) => serde_json::to_vec(&NoCompactMark {
+                id,
+                version,
+                details,
+                no_compact_time: time,
+                // Written, a word that is known is the same.
+                reason: NoCompactReason::Other(reason.to_owned()),
+            }),
+            Self::NoDownsample(reason) => serde_json::to_vec(&NoDownsampleMark {
+                id,
+                version,
+                details,
+                no_downsample_time: time,
+                reason: reason.to_owned(),
+            }),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod failing;
+mod folder;
 mod hold;
 mod store;
 

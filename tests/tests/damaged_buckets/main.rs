@@ -2,6 +2,7 @@
 //! compacted.
 
 mod folders;
+mod uploads;
 
 use std::path::PathBuf;
 

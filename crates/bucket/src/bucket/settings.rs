@@ -2,7 +2,7 @@
 
 use object_store::Attributes;
 
-use super::transfer::PART;
+use super::upload::PART;
 
 /// How objects are written, and where.
 #[derive(Clone, Debug)]

@@ -150,6 +150,86 @@ async fn an_upload_in_parts_that_fails_leaves_what_was_there() {
 }
 
 #[tokio::test]
+async fn in_a_folder_a_file_is_the_object_and_neither_is_changed_by_what_becomes_of_the_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+    let folder = dir.path().join("bucket");
+    let bucket = BucketConfig::filesystem(&folder).open().unwrap();
+    std::fs::write(&from, "first").unwrap();
+    for _ in 0..2 {
+        let uploaded = bucket.upload_linked("a/object", &from).await.unwrap();
+        assert_eq!(uploaded, Uploaded::Linked);
+        let names: Vec<_> = std::fs::read_dir(folder.join("a")).unwrap().collect();
+        assert_eq!(names.len(), 1, "{names:?}");
+    }
+    bucket.download_linked("a/object", &to).await.unwrap();
+    for path in [&from, &to] {
+        assert!(bucket.is_file("a/object", path).await.unwrap());
+    }
+    // Replaced, the files are what the object was.
+    bucket.put("a/object", "second".into()).await.unwrap();
+    for path in [&from, &to] {
+        assert!(!bucket.is_file("a/object", path).await.unwrap());
+        assert_eq!(std::fs::read_to_string(path).unwrap(), "first");
+    }
+    // Fetched again, whichever way, and cut off: the object is whole.
+    let failing = FailingBucket::new(&bucket);
+    failing.fail_reads("a/object", ReadFault::Truncated);
+    for number in 0..2 {
+        bucket.download_linked("a/object", &to).await.unwrap();
+        assert!(bucket.is_file("a/object", &to).await.unwrap());
+        let again = match number {
+            0 => failing.bucket().download("a/object", &to).await,
+            _ => failing.bucket().download_linked("a/object", &to).await,
+        };
+        again.unwrap_err();
+        assert_eq!(std::fs::read_to_string(&to).unwrap(), "sec");
+        assert_eq!(bucket.get("a/object").await.unwrap(), "second");
+    }
+    bucket.upload_linked("a/object", &from).await.unwrap();
+    bucket.delete("a/object").await.unwrap();
+    assert_eq!(std::fs::read_to_string(&from).unwrap(), "first");
+}
+
+#[tokio::test]
+async fn an_object_that_is_a_symbolic_link_is_copied() {
+    let dir = tempfile::tempdir().unwrap();
+    let (elsewhere, to) = (dir.path().join("elsewhere"), dir.path().join("to"));
+    let folder = dir.path().join("bucket");
+    let bucket = BucketConfig::filesystem(&folder).open().unwrap();
+    std::fs::write(&elsewhere, "content").unwrap();
+    std::os::unix::fs::symlink("../elsewhere", folder.join("object")).unwrap();
+    bucket.download_linked("object", &to).await.unwrap();
+    assert!(std::fs::symlink_metadata(&to).unwrap().is_file());
+    assert_eq!(std::fs::read_to_string(&to).unwrap(), "content");
+}
+
+#[tokio::test]
+async fn what_is_done_with_files_of_a_folder_fails_as_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+    std::fs::write(&from, "0123456789").unwrap();
+    let bucket = BucketConfig::filesystem(&dir.path().join("bucket"));
+    let failing = FailingBucket::new(&bucket.open().unwrap());
+    let bucket = failing.bucket();
+    for fault in [WriteFault::Refused, WriteFault::Cut] {
+        failing.fail_write(0, fault);
+        let error = bucket.upload_linked("a/b", &from).await.unwrap_err();
+        assert_eq!(error.to_string(), "upload a/b: injected fault");
+        assert!(!bucket.exists("a/b").await.unwrap());
+    }
+    assert!(dir.path().join("bucket/a/b#1").try_exists().unwrap());
+    failing.fail_write(0, WriteFault::AnswerLost);
+    bucket.upload_linked("a/b", &from).await.unwrap_err();
+    assert!(bucket.is_file("a/b", &from).await.unwrap());
+    failing.fail_reads("a/b", ReadFault::Flipped);
+    bucket.download_linked("a/b", &to).await.unwrap();
+    assert_eq!(std::fs::read_to_string(&to).unwrap(), "0123446789");
+    failing.fail_reads("a/b", ReadFault::Refused);
+    bucket.download_linked("a/b", &to).await.unwrap_err();
+}
+
+#[tokio::test]
 async fn operations_are_counted_under_the_names_of_thanos() {
     let dir = tempfile::tempdir().unwrap();
     let mut registry = Registry::default();

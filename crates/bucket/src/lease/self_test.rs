@@ -1,5 +1,7 @@
 //! Whether the store does what leases need: some take a conditional put, and do it whatever is there.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 
@@ -13,6 +15,10 @@ use crate::{Bucket, BucketError};
 const RACERS: usize = 8;
 /// How often it is tried to create an object that is not there.
 const TRIES: usize = 5;
+/// Where the objects of tests are.
+const FOLDER: &str = "self-test";
+/// The age of objects whose test was killed, and not only slow.
+const LEFT: Duration = Duration::from_hours(1);
 
 impl Leases {
     /// Finds out whether the bucket creates an object once only, asked one after the other and asked at once.
@@ -22,13 +28,16 @@ impl Leases {
     /// that it knows no conditional put.
     pub async fn self_test(&self) -> Result<(), BucketError> {
         let bucket = &self.0.bucket;
-        let folder = format!("{ROOT}/self-test/{}", record::token());
+        let folder = format!("{ROOT}/{FOLDER}/{}", record::token());
         let (one, many) = (format!("{folder}/one"), format!("{folder}/many"));
         let tested = async {
             created_twice(bucket, &one).await?;
             created_at_once(bucket, &many).await
         };
         let tested = tested.await;
+        if let Err(error) = remove_left(bucket, &one).await {
+            tracing::warn!(%error, "objects of self-tests that were killed stay in the bucket");
+        }
         for key in [one, many] {
             if let Err(error) = bucket.delete(&key).await {
                 tracing::warn!(%error, "an object of the self-test stays in the bucket");
@@ -36,6 +45,21 @@ impl Leases {
         }
         tested
     }
+}
+
+/// Removes what tests left that were killed, long before `own` was written by the clock of the store.
+async fn remove_left(bucket: &Bucket, own: &str) -> Result<(), BucketError> {
+    let objects = bucket.list(&format!("{ROOT}/{FOLDER}"), None).await?;
+    let own = objects.iter().find(|object| object.key == own);
+    let Some(now) = own.map(|own| own.last_modified) else {
+        return Ok(());
+    };
+    for object in &objects {
+        if record::after(object.last_modified, LEFT) < now {
+            bucket.delete(&object.key).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn created_twice(bucket: &Bucket, key: &str) -> Result<(), BucketError> {

@@ -176,6 +176,38 @@ async fn foreign_objects_among_the_leases_do_not_disturb() {
 }
 
 #[tokio::test]
+async fn who_is_refused_though_nobody_was_faster_looks_again() {
+    let refusing =
+        |puts| Bucket::in_memory().wrapped(|inner| store::Scripted::refusing(inner, puts));
+    for puts in 1..LOOKS {
+        let bucket = refusing(puts);
+        acquire(&leases(&bucket, "a"), 0).await.unwrap();
+        assert_eq!(chain(&bucket).await, [1]);
+    }
+    // But not for ever.
+    let error = acquire(&leases(&refusing(LOOKS), "a"), 0).await;
+    assert_eq!(error.unwrap_err(), "another until 300000");
+}
+
+#[tokio::test]
+async fn the_self_test_removes_what_one_that_was_killed_left_an_hour_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let bucket = crate::BucketConfig::filesystem(dir.path()).open().unwrap();
+    let left = |test| format!("parquet/leases/self-test/{test}/one");
+    for (test, minutes) in [("killed", 61), ("under-way", 59)] {
+        bucket.put(&left(test), "first".into()).await.unwrap();
+        let file = std::fs::File::open(dir.path().join(left(test))).unwrap();
+        let written = file.metadata().unwrap().modified().unwrap();
+        let before = written - Duration::from_mins(minutes);
+        file.set_modified(before).unwrap();
+    }
+    leases(&bucket, "a").self_test().await.unwrap();
+    let objects = bucket.list("", None).await.unwrap();
+    let keys: Vec<_> = objects.into_iter().map(|o| o.key).collect();
+    assert_eq!(keys, [left("under-way")]);
+}
+
+#[tokio::test]
 async fn the_self_test_passes_where_objects_are_created_once() {
     let dir = tempfile::tempdir().unwrap();
     let folder = crate::BucketConfig::filesystem(dir.path()).open().unwrap();

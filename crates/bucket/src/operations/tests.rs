@@ -92,7 +92,8 @@ async fn an_upload_killed_at_any_write_shows_no_partial_block_and_is_completed_b
 async fn a_block_is_deleted_from_meta_json_to_its_mark() {
     let failing = uploaded().await;
     let bucket = failing.bucket();
-    let marked = mark_for_deletion(&bucket, ID, id(), "outdated block", Timestamp(7_999)).await;
+    let (mark, now) = (Mark::Deletion, Timestamp(7_999));
+    let marked = mark_block(&bucket, ID, id(), mark, "outdated block", now).await;
     assert!(marked.unwrap());
     let snapshot = seen(&bucket).await;
     failing.clear_log();
@@ -113,7 +114,7 @@ async fn a_deletion_killed_at_any_write_shows_no_block_without_files_and_is_comp
         for fault in FAULTS {
             let failing = uploaded().await;
             let bucket = failing.bucket();
-            mark_for_deletion(&bucket, ID, id(), "", Timestamp(0))
+            mark_block(&bucket, ID, id(), Mark::Deletion, "", Timestamp(0))
                 .await
                 .unwrap();
             let objects = seen(&bucket).await.blocks.remove(0).objects;
@@ -156,36 +157,30 @@ async fn a_meta_json_that_came_after_the_listing_goes_first_too() {
 #[tokio::test]
 async fn marks_are_written_as_thanos_writes_them_and_only_once() {
     let bucket = Bucket::in_memory();
-    let mark = |now| mark_for_deletion(&bucket, ID, id(), "outdated block", Timestamp(now));
-    assert!(mark(1_690_000_000_999).await.unwrap());
-    assert!(!mark(1_790_000_000_000).await.unwrap());
-    let json = bucket
-        .get(&format!("{ID}/deletion-mark.json"))
-        .await
-        .unwrap();
+    let marked = async |root: &str, mark, details, now| {
+        let now = Timestamp(now);
+        let is_new = mark_block(&bucket, root, id(), mark, details, now);
+        let is_new = is_new.await.unwrap();
+        let json = bucket.get(&format!("{root}/{}", mark.file())).await;
+        (is_new, String::from_utf8(json.unwrap().to_vec()).unwrap())
+    };
+    let deletion = Mark::Deletion;
     let expected = format!(
         r#"{{"id":"{ID}","version":1,"details":"outdated block","deletion_time":1690000000}}"#
     );
-    assert_eq!(json, expected);
+    let first = marked(ID, deletion, "outdated block", 1_690_000_000_999).await;
+    assert_eq!(first, (true, expected.clone()));
+    let again = marked(ID, deletion, "another reason", 1_790_000_000_000).await;
+    assert_eq!(again, (false, expected));
     let root = format!("parquet/{ID}");
-    let reason = NoCompactReason::Manual;
-    assert!(
-        mark_no_compact(&bucket, &root, id(), reason, "", Timestamp(2_000))
-            .await
-            .unwrap()
-    );
-    let json = bucket
-        .get(&format!("{root}/no-compact-mark.json"))
-        .await
-        .unwrap();
+    let found = marked(&root, Mark::NoCompact("manual"), "", 2_000).await;
     let expected = format!(r#"{{"id":"{ID}","version":1,"no_compact_time":2,"reason":"manual"}}"#);
-    assert_eq!(json, expected);
-    let (reason, details) = ("no-samples", "none left");
-    let marked = mark_no_downsample(&bucket, ID, id(), reason, details, Timestamp(3_000));
-    assert!(marked.await.unwrap());
-    let json = bucket.get(&format!("{ID}/no-downsample-mark.json")).await;
+    assert_eq!(found, (true, expected));
+    let mark: NoCompactMark = serde_json::from_str(&found.1).unwrap();
+    assert_eq!(mark.reason, NoCompactReason::Manual);
+    let found = marked(ID, Mark::NoDownsample("no-samples"), "none left", 3_000).await;
     let expected = format!(
         r#"{{"id":"{ID}","version":1,"details":"none left","no_downsample_time":3,"reason":"no-samples"}}"#
     );
-    assert_eq!(json.unwrap(), expected);
+    assert_eq!(found, (true, expected));
 }

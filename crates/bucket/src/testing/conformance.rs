@@ -5,7 +5,7 @@ use std::{error::Error, path::Path};
 use bytes::Bytes;
 use futures::future::join_all;
 
-use crate::{Bucket, BucketError};
+use crate::{Bucket, BucketError, Uploaded};
 
 /// Keys in the order of a listing, with some that need care in URLs and file names.
 const KEYS: [&str; 7] = [
@@ -47,7 +47,10 @@ async fn missing_objects_are_not_found(bucket: &Bucket, scratch: &Path) -> Resul
     not_found(bucket.get("none/a").await.err());
     not_found(bucket.get_range("none/a", 0..1).await.err());
     not_found(bucket.head("none/a").await.err());
-    not_found(bucket.download("none/a", &scratch.join("none")).await.err());
+    let to = scratch.join("none");
+    not_found(bucket.download("none/a", &to).await.err());
+    not_found(bucket.download_linked("none/a", &to).await.err());
+    not_found(bucket.hash("none/a", 1).await.err());
     assert!(!bucket.exists("none/a").await?);
     assert_eq!(bucket.list("none", None).await?, []);
     bucket.delete("none/a").await
@@ -161,12 +164,31 @@ async fn files_go_there_and_back(
         tokio::fs::write(&from, &content).await?;
         bucket.upload("f/file", &from).await?;
         assert_eq!(bucket.head("f/file").await?.size, size as u64);
+        assert!(!bucket.is_file("f/file", &from).await?);
         bucket.download("f/file", &to).await?;
-        assert!(
-            tokio::fs::read(&to).await? == content,
-            "{size} bytes differ"
-        );
+        assert!(tokio::fs::read(&to).await? == content, "{size} differ");
+        // Twice, over an object that the file may be.
+        for _ in 0..2 {
+            let uploaded = bucket.upload_linked("f/linked", &from).await?;
+            let hash = bucket.hash("f/linked", size as u64).await?;
+            match uploaded {
+                Uploaded::Linked => assert!(bucket.is_file("f/linked", &from).await?),
+                Uploaded::Copied { hash: sent } => assert_eq!(sent, hash),
+            }
+            assert_eq!(bucket.hash("f/file", size as u64).await?, hash);
+            bucket.download_linked("f/linked", &to).await?;
+            assert!(tokio::fs::read(&to).await? == content, "{size} differ");
+        }
+        // A file that may be the object is not written to.
+        bucket.put("f/other", "other".into()).await?;
+        bucket.download("f/other", &to).await?;
+        bucket.download_linked("f/other", &to).await?;
+        assert_eq!(tokio::fs::read(&to).await?, b"other");
+        assert_eq!(bucket.get("f/linked").await?, content);
+        bucket.delete("f/other").await?;
     }
+    bucket.delete("f/linked").await?;
+    assert_eq!(tokio::fs::metadata(&from).await?.len(), 20 << 20);
     let missing = scratch.join("missing");
     let error = bucket.upload("f/other", &missing).await.err();
     assert!(

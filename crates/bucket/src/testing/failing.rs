@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::{hold::HeldReads, store::FailingStore};
+use super::{folder::FailingFolder, hold::HeldReads, store::FailingStore};
 use crate::Bucket;
 
 /// A bucket whose operations fail where a test says so, and are noted.
@@ -33,7 +33,8 @@ pub struct FailingBucket {
 pub enum WriteFault {
     /// Nothing is done.
     Refused,
-    /// A put leaves the first half of its bytes; an upload in parts and a deletion leave nothing done.
+    /// A put leaves the first half of its bytes; an upload in parts and a deletion leave nothing done; a file that is
+    /// put into a folder is there under the name that it has before it is the object.
     Cut,
     /// It is done, but an error is answered.
     AnswerLost,
@@ -60,6 +61,7 @@ struct State {
     write_faults: BTreeMap<usize, WriteFault>,
     /// All from this write on is refused.
     dead_from: Option<usize>,
+    /// By the ends of keys.
     read_faults: BTreeMap<String, ReadFault>,
     held: BTreeMap<String, HeldReads>,
     log: Vec<String>,
@@ -72,9 +74,16 @@ impl FailingBucket {
     #[must_use]
     pub fn new(bucket: &Bucket) -> Self {
         let faults = Arc::new(Faults::default());
-        let of_store = Arc::clone(&faults);
-        let bucket = bucket.wrapped(|inner| Arc::new(FailingStore::new(inner, of_store)));
-        Self { bucket, faults }
+        let (of_store, of_folder) = (Arc::clone(&faults), Arc::clone(&faults));
+        let failing = bucket
+            .wrapped(|inner| Arc::new(FailingStore::new(inner, of_store)))
+            .in_folder_of(bucket, |inner| {
+                Arc::new(FailingFolder::new(inner, of_folder))
+            });
+        Self {
+            bucket: failing,
+            faults,
+        }
     }
 
     /// The bucket that fails.
@@ -98,13 +107,10 @@ impl FailingBucket {
         state.dead_from = Some(state.writes + number + 1);
     }
 
-    /// Lets all reads of an object fail.
-    pub fn fail_reads(&self, key: &str, fault: ReadFault) {
-        self.faults
-            .0
-            .lock()
-            .read_faults
-            .insert(key.to_owned(), fault);
+    /// Lets all reads of objects fail whose keys end so.
+    pub fn fail_reads(&self, end: &str, fault: ReadFault) {
+        let mut state = self.faults.0.lock();
+        state.read_faults.insert(end.to_owned(), fault);
     }
 
     /// From now on reads of an object wait until they are let through.
@@ -130,7 +136,7 @@ impl FailingBucket {
         self.faults.0.lock().writes
     }
 
-    /// What was tried: `put KEY`, `upload KEY` (in parts), `delete KEY`, `get KEY`, `head KEY` and `list PREFIX`.
+    /// What was tried: `put KEY`, `upload KEY` (in parts, or of a file into a folder), `delete KEY`, `get KEY`, `head KEY` and `list PREFIX`.
     #[must_use]
     pub fn log(&self) -> Vec<String> {
         self.faults.0.lock().log.clone()
@@ -181,6 +187,8 @@ impl Faults {
         if state.dead_from.is_some_and(|from| state.writes >= from) {
             return Some(ReadFault::Refused);
         }
-        state.read_faults.get(key).copied()
+        let mut faults = state.read_faults.iter();
+        let fault = faults.find(|(end, _)| key.ends_with(end.as_str()));
+        fault.map(|(_, fault)| *fault)
     }
 }

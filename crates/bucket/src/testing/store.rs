@@ -175,7 +175,7 @@ impl fmt::Display for FailingStore {
     }
 }
 
-fn injected() -> Error {
+pub(super) fn injected() -> Error {
     Error::Generic {
         store: "failing",
         source: "injected fault".into(),

@@ -1,0 +1,101 @@
+//! Objects to files, in bounded memory: as the bytes come, or in a folder as the system does it best.
+
+use std::{fs, io, path::Path, sync::Arc};
+
+use futures::StreamExt as _;
+use object_store::{GetResultPayload, ObjectStoreExt as _};
+use tokio::{
+    fs::File,
+    io::{AsyncWriteExt as _, BufWriter},
+};
+
+use super::{
+    Bucket, blocking,
+    folder::create_anew,
+    upload::{file_error, same_length},
+};
+use crate::{BucketError, Operation};
+
+/// Bytes that are written to a file at once.
+const WRITE_BUFFER: usize = 1 << 20;
+
+impl Bucket {
+    /// Writes an object to the file at `path`, in place of one that is there. A failed download leaves a file that is
+    /// cut.
+    ///
+    /// A file that is there is not written to but removed: it may be an object under a second name.
+    ///
+    /// # Errors
+    /// [`BucketError::NotFound`], or as the store says; when the file cannot be written.
+    pub async fn download(&self, key: &str, path: &Path) -> Result<(), BucketError> {
+        let operation = Operation::Get;
+        let read = async {
+            let failed = |source| BucketError::store(operation, key, source);
+            let unwritable = file_error(operation, key, path);
+            let found = self
+                .store
+                .get(&self.path(operation, key)?)
+                .await
+                .map_err(failed)?;
+            let size = found.meta.size;
+            let written = match found.payload {
+                GetResultPayload::File(from, _) => copy(from, path).await.map_err(&unwritable)?,
+                GetResultPayload::Stream(mut body) => {
+                    let file = create(path).await.map_err(&unwritable)?;
+                    let mut file = BufWriter::with_capacity(WRITE_BUFFER, file);
+                    let mut written = 0;
+                    while let Some(bytes) = body.next().await {
+                        let bytes = bytes.map_err(failed)?;
+                        file.write_all(&bytes).await.map_err(&unwritable)?;
+                        written += bytes.len() as u64;
+                    }
+                    file.flush().await.map_err(&unwritable)?;
+                    written
+                }
+            };
+            same_length(operation, key, size, written)?;
+            Ok(written)
+        };
+        let written = self.measured(operation, read).await?;
+        if let Some(metrics) = &self.metrics {
+            metrics.fetched(operation, written);
+        }
+        Ok(())
+    }
+
+    /// Does as [`Self::download`], for one who only reads the file: where the bucket is a folder that can give the
+    /// object a second name, the file is the object, and nothing is copied. Bytes written to it would change the
+    /// object; to remove it, or to rename it, does not.
+    ///
+    /// # Errors
+    /// As [`Self::download`].
+    pub async fn download_linked(&self, key: &str, path: &Path) -> Result<(), BucketError> {
+        let operation = Operation::Get;
+        if let Some(folder) = &self.folder {
+            let failed = |source| BucketError::store(operation, key, source);
+            let (folder, to) = (Arc::clone(folder), path.to_owned());
+            let object = self.path(operation, key)?;
+            let link = blocking(move || folder.link(&object, &to));
+            let link = async { link.await.unwrap_or_else(|e| Err(e.into())).map_err(failed) };
+            if self.measured(operation, link).await? {
+                return Ok(());
+            }
+        }
+        self.download(key, path).await
+    }
+}
+
+/// Copies a file, as the system does it best.
+async fn copy(mut from: fs::File, to: &Path) -> io::Result<u64> {
+    let to = to.to_owned();
+    let copy = move || io::copy(&mut from, &mut create_anew(&to)?);
+    blocking(copy)
+        .await
+        .unwrap_or_else(|error| Err(error.into()))
+}
+
+async fn create(path: &Path) -> io::Result<File> {
+    let path = path.to_owned();
+    let created = blocking(move || create_anew(&path)).await;
+    Ok(File::from_std(created??))
+}

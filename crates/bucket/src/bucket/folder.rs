@@ -1,0 +1,114 @@
+//! Whole files into a bucket that is a folder, and out of it, as the system does it best.
+//!
+//! ```text
+//! file ── linked, or copied ──▶ <object>#1 ── flushed ──▶ renamed to <object> ──▶ folder flushed
+//! object ── linked ──▶ file
+//! ```
+//! The store shows no names that end so, and uses them for what it writes itself.
+//!
+//! What is linked is not copied: object and file are one then, so neither is ever written to. The store does not do
+//! it, as it replaces objects by renaming. A copy between files of one disk need not take the bytes through this
+//! process, and some file systems copy nothing at all.
+
+mod left;
+mod staged;
+
+use std::{
+    fmt,
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+};
+
+use model::Timestamp;
+use object_store::{Error, Result, local::LocalFileSystem, path::Path as StorePath};
+
+pub(crate) use self::staged::Staged;
+
+/// What is done with whole files where a bucket is a folder. It waits for the disk.
+pub(crate) trait Folder: fmt::Debug + Send + Sync {
+    /// Puts the rest of the file `from` beside where the object will be; makes the folder for it.
+    fn stage(&self, object: &StorePath, from: File, means: Means<'_>) -> Result<Staged>;
+
+    /// Gives an object the name `to` as well, in place of a file of that name; tells whether that could be done.
+    fn link(&self, object: &StorePath, to: &Path) -> Result<bool>;
+
+    /// Removes what uploads that were cut off left below `prefix` before that time; tells how many files.
+    fn remove_left(&self, prefix: &StorePath, before: Timestamp) -> Result<usize>;
+
+    /// Whether the object is the file at `path`.
+    fn is_file(&self, object: &StorePath, path: &Path) -> Result<bool>;
+}
+
+/// How a file comes into the folder.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Means<'a> {
+    /// It is copied.
+    Copy,
+    /// It, which is at this path, gets a second name; or else it is copied.
+    Link(&'a Path),
+}
+
+impl Folder for LocalFileSystem {
+    fn stage(&self, object: &StorePath, from: File, means: Means<'_>) -> Result<Staged> {
+        let object = self.path_to_filesystem(object)?;
+        Staged::new(from, means, &object).map_err(failed)
+    }
+
+    fn link(&self, object: &StorePath, to: &Path) -> Result<bool> {
+        let object = self.path_to_filesystem(object)?;
+        // Whatever is in the way, such as another file system: who copies then is told what is wrong, if that is.
+        Ok(link(&object, to).unwrap_or(false))
+    }
+
+    fn remove_left(&self, prefix: &StorePath, before: Timestamp) -> Result<usize> {
+        let folder = self.path_to_filesystem(prefix)?;
+        left::remove(&folder, before).map_err(failed)
+    }
+
+    fn is_file(&self, object: &StorePath, path: &Path) -> Result<bool> {
+        let object = self.path_to_filesystem(object)?;
+        let same = || is_same(&File::open(object)?, &File::open(path)?.metadata()?);
+        same().map_err(failed)
+    }
+}
+
+/// The error of a folder.
+pub(super) fn failed(error: io::Error) -> Error {
+    Error::Generic {
+        store: "folder",
+        source: error.into(),
+    }
+}
+
+/// Creates a file. One of that name that is there is left to those who have it under another name.
+pub(super) fn create_anew(path: &Path) -> io::Result<File> {
+    remove(path)?;
+    File::create_new(path)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn link(object: &Path, to: &Path) -> io::Result<bool> {
+    // Of a symbolic link the link itself would get another name.
+    if !fs::symlink_metadata(object)?.is_file() {
+        return Ok(false);
+    }
+    remove(to)?;
+    fs::hard_link(object, to)?;
+    Ok(true)
+}
+
+fn is_same(file: &File, other: &fs::Metadata) -> io::Result<bool> {
+    let file = file.metadata()?;
+    Ok((file.dev(), file.ino()) == (other.dev(), other.ino()))
+}
+
+#[cfg(test)]
+mod tests;

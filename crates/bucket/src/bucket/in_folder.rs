@@ -1,0 +1,86 @@
+//! What a bucket can do that is a folder.
+
+use std::{path::Path, sync::Arc};
+
+use model::Timestamp;
+use object_store::local::LocalFileSystem;
+
+use super::{Bucket, Folder, Settings, blocking};
+use crate::{BucketError, Operation};
+
+impl Bucket {
+    /// A folder.
+    pub(crate) fn in_folder(folder: LocalFileSystem, settings: Settings) -> Self {
+        let folder = Arc::new(folder);
+        let store = Arc::clone(&folder);
+        Self {
+            folder: Some(folder),
+            ..Self::new(store, settings)
+        }
+    }
+
+    /// The same bucket behind another folder, if `of` is one.
+    pub(crate) fn in_folder_of(
+        self,
+        of: &Self,
+        wrap: impl FnOnce(Arc<dyn Folder>) -> Arc<dyn Folder>,
+    ) -> Self {
+        Self {
+            folder: of.folder.clone().map(wrap),
+            ..self
+        }
+    }
+
+    /// The folders right below `folder` that a disk has, empty ones too; of a store without folders none.
+    ///
+    /// # Errors
+    /// As the store says.
+    pub(crate) async fn folders(&self, folder: &str) -> Result<Vec<String>, BucketError> {
+        if !self.settings.has_folders {
+            return Ok(Vec::new());
+        }
+        let operation = Operation::Iter;
+        let list = async {
+            let root = self.path(operation, folder)?;
+            let listed = self.store.list_with_delimiter(Some(&root)).await;
+            let listed = listed.map_err(|source| BucketError::store(operation, folder, source))?;
+            let names = listed.common_prefixes.iter().map(|path| self.key(path));
+            Ok(names.collect())
+        };
+        self.measured(operation, list).await
+    }
+
+    /// Removes what uploads of files that were cut off left below the folder `prefix`, in a bucket that is a folder,
+    /// before that time: files that are no objects, and take room. Tells how many.
+    ///
+    /// # Errors
+    /// When one cannot be removed.
+    pub async fn remove_left(&self, prefix: &str, before: Timestamp) -> Result<usize, BucketError> {
+        let Some(folder) = &self.folder else {
+            return Ok(0);
+        };
+        let operation = Operation::Delete;
+        let (folder, path) = (Arc::clone(folder), self.path(operation, prefix)?);
+        let removed = blocking(move || folder.remove_left(&path, before)).await;
+        removed
+            .unwrap_or_else(|error| Err(error.into()))
+            .map_err(|source| BucketError::store(operation, prefix, source))
+    }
+
+    /// Whether the object is the file at `path` itself, which it can be where the bucket is a folder.
+    ///
+    /// # Errors
+    /// When one of them cannot be opened.
+    pub async fn is_file(&self, key: &str, path: &Path) -> Result<bool, BucketError> {
+        let Some(folder) = &self.folder else {
+            return Ok(false);
+        };
+        let operation = Operation::Attributes;
+        let (folder, path) = (Arc::clone(folder), path.to_owned());
+        let object = self.path(operation, key)?;
+        let asked = blocking(move || folder.is_file(&object, &path)).await;
+        asked
+            .unwrap_or_else(|error| Err(error.into()))
+            .map_err(|source| BucketError::store(operation, key, source))
+    }
+}

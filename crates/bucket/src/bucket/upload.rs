@@ -1,0 +1,233 @@
+//! Files to objects, in bounded memory.
+//!
+//! ```text
+//! file ── parts of 8 MiB, hashed, four in flight ──▶ object      visible once the last is there
+//!      ── linked or copied, see `folder.rs` ──▶ object           where the bucket is a folder
+//! ```
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bytes::{Bytes, BytesMut};
+use futures::{TryStreamExt as _, stream::FuturesUnordered};
+use object_store::{MultipartUpload, ObjectStore as _, PutMultipartOptions};
+use tokio::{fs::File, io::AsyncReadExt as _};
+use xxhash_rust::xxh64::Xxh64;
+
+use super::{
+    Bucket, Uploaded, blocking,
+    folder::{self, Folder, Means},
+};
+use crate::{BucketError, Operation};
+
+/// Bytes of a part of a big upload, unless configured; S3 takes none under 5 MiB.
+pub(super) const PART: u64 = 8 << 20;
+/// Parts in flight, so at most this many of them in memory.
+const PARTS_IN_FLIGHT: usize = 4;
+/// The most parts that S3 takes.
+const MAX_PARTS: u64 = 10_000;
+
+/// Whether the object may be the file itself.
+#[derive(Clone, Copy, Debug)]
+enum Kept {
+    /// The file stays the caller's own.
+    Apart,
+    /// Object and file may be one.
+    Together,
+}
+
+impl Bucket {
+    /// Writes the file at `path` as an object, over one that is there. The object is a copy.
+    ///
+    /// # Errors
+    /// When the file cannot be read or changes meanwhile; as the store says. Then the object is as it was.
+    pub async fn upload(&self, key: &str, path: &Path) -> Result<(), BucketError> {
+        self.send(key, path, Kept::Apart).await.map(drop)
+    }
+
+    /// Does as [`Self::upload`], for a file that nobody writes to any more: where the bucket is a folder that can give
+    /// the file a second name, the object is the file, and nothing is copied. Bytes written to it would change the
+    /// object; to remove it, or to rename it, does not.
+    ///
+    /// # Errors
+    /// As [`Self::upload`].
+    pub async fn upload_linked(&self, key: &str, path: &Path) -> Result<Uploaded, BucketError> {
+        let hash = self.send(key, path, Kept::Together).await?;
+        Ok(hash.map_or(Uploaded::Linked, |hash| Uploaded::Copied { hash }))
+    }
+
+    /// Gives the hash of the bytes, if they went through this process.
+    async fn send(&self, key: &str, path: &Path, kept: Kept) -> Result<Option<u64>, BucketError> {
+        let unreadable = file_error(Operation::Upload, key, path);
+        let mut file = File::open(path).await.map_err(&unreadable)?;
+        let size = file.metadata().await.map_err(&unreadable)?.len();
+        if let Some(folder) = &self.folder {
+            let file = file.into_std().await;
+            let place = self.place(Arc::clone(folder), key, path, file, kept, size);
+            let hash = self.measured(Operation::Upload, place).await?;
+            self.uploaded();
+            return Ok(hash);
+        }
+        let mut hash = Xxh64::new(0);
+        if size <= self.settings.single_put {
+            let bytes = next_part(&mut file, size.saturating_add(1), size, &mut hash)
+                .await
+                .map_err(&unreadable)?;
+            same_length(Operation::Upload, key, size, bytes.len() as u64)?;
+            self.put(key, bytes).await?;
+        } else {
+            let write = self.upload_parts(key, path, file, size, &mut hash);
+            self.measured(Operation::Upload, write).await?;
+            self.uploaded();
+        }
+        Ok(Some(hash.digest()))
+    }
+
+    /// Puts a file into the folder.
+    async fn place(
+        &self,
+        folder: Arc<dyn Folder>,
+        key: &str,
+        path: &Path,
+        file: fs::File,
+        kept: Kept,
+        size: u64,
+    ) -> Result<Option<u64>, BucketError> {
+        let operation = Operation::Upload;
+        let object = self.path(operation, key)?;
+        let (owned_key, path) = (key.to_owned(), path.to_owned());
+        let place = move || {
+            let key = &owned_key;
+            let failed = |source| BucketError::store(operation, key, source);
+            let means = match kept {
+                Kept::Apart => Means::Copy,
+                Kept::Together => Means::Link(&path),
+            };
+            let staged = folder.stage(&object, file, means).map_err(failed)?;
+            same_length(operation, key, size, staged.len)?;
+            let hash = staged.hash;
+            let published = staged.publish().map_err(folder::failed);
+            published.map_err(failed).map(|()| hash)
+        };
+        let failed =
+            |error: tokio::task::JoinError| BucketError::store(operation, key, error.into());
+        blocking(place).await.unwrap_or_else(|e| Err(failed(e)))
+    }
+
+    async fn upload_parts(
+        &self,
+        key: &str,
+        path: &Path,
+        file: File,
+        size: u64,
+        hash: &mut Xxh64,
+    ) -> Result<(), BucketError> {
+        let failed = |source| BucketError::store(Operation::Upload, key, source);
+        let options = PutMultipartOptions {
+            attributes: self.settings.attributes.clone(),
+            ..PutMultipartOptions::default()
+        };
+        let at = self.path(Operation::Upload, key)?;
+        let mut upload = self
+            .store
+            .put_multipart_opts(&at, options)
+            .await
+            .map_err(failed)?;
+        let sent = self
+            .send_parts(key, path, file, size, upload.as_mut(), hash)
+            .await;
+        let done = match sent {
+            Ok(()) => upload.complete().await.map(drop).map_err(failed),
+            Err(error) => Err(error),
+        };
+        if done.is_err()
+            && let Err(error) = upload.abort().await
+        {
+            tracing::warn!(key, %error, "parts of a failed upload stay in the bucket");
+        }
+        done
+    }
+
+    async fn send_parts(
+        &self,
+        key: &str,
+        path: &Path,
+        mut file: File,
+        size: u64,
+        upload: &mut dyn MultipartUpload,
+        hash: &mut Xxh64,
+    ) -> Result<(), BucketError> {
+        let unreadable = file_error(Operation::Upload, key, path);
+        let failed = |source| BucketError::store(Operation::Upload, key, source);
+        let part_size = self.settings.part_size.max(size.div_ceil(MAX_PARTS));
+        let mut in_flight = FuturesUnordered::new();
+        let mut sent = 0;
+        loop {
+            let part = next_part(&mut file, part_size, size.saturating_sub(sent), hash)
+                .await
+                .map_err(&unreadable)?;
+            if part.is_empty() {
+                break;
+            }
+            sent += part.len() as u64;
+            if in_flight.len() >= PARTS_IN_FLIGHT {
+                in_flight.try_next().await.map_err(failed)?;
+            }
+            in_flight.push(upload.put_part(part.into()));
+        }
+        in_flight.try_collect::<()>().await.map_err(failed)?;
+        same_length(Operation::Upload, key, size, sent)
+    }
+}
+
+/// The next `limit` bytes of a file of which `left` are said to be left, hashed; fewer at its end.
+async fn next_part(file: &mut File, limit: u64, left: u64, hash: &mut Xxh64) -> io::Result<Bytes> {
+    // Some more than fits, as a full buffer would grow before the end is seen.
+    let capacity = usize::try_from(limit.min(left))
+        .unwrap_or(0)
+        .saturating_add(64);
+    let mut part = BytesMut::with_capacity(capacity);
+    let mut limited = file.take(limit);
+    loop {
+        let before = part.len();
+        if limited.read_buf(&mut part).await? == 0 {
+            return Ok(part.freeze());
+        }
+        // Bit by bit, so that nobody waits long for this thread.
+        hash.update(part.get(before..).unwrap_or_default());
+    }
+}
+
+pub(super) fn same_length(
+    operation: Operation,
+    key: &str,
+    expected: u64,
+    found: u64,
+) -> Result<(), BucketError> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(BucketError::Length {
+        operation,
+        key: key.to_owned(),
+        expected,
+        found,
+    })
+}
+
+pub(super) fn file_error(
+    operation: Operation,
+    key: &str,
+    path: &Path,
+) -> impl Fn(io::Error) -> BucketError {
+    let (key, path): (String, PathBuf) = (key.to_owned(), path.to_owned());
+    move |source| BucketError::File {
+        operation,
+        key: key.clone(),
+        path: path.clone(),
+        source,
+    }
+}
