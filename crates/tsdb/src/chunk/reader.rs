@@ -28,12 +28,8 @@ impl<'a> BitReader<'a> {
     /// The next bits, highest first: at least [`PEEK`], with zeros behind them and behind the end.
     #[inline]
     pub(super) fn peek(&self) -> u64 {
-        let rest = self.bytes.get(self.at / 8..).unwrap_or_default();
-        let word = match rest.first_chunk() {
-            Some(word) => u64::from_be_bytes(*word),
-            None => last_bytes(rest),
-        };
-        word << (self.at % 8)
+        self.peek_whole()
+            .unwrap_or_else(|| last_bytes(self.bytes, self.at / 8) << (self.at % 8))
     }
 
     /// As [`BitReader::peek`] where eight bytes are left from that of the next bit on, so that none of the bits
@@ -147,8 +143,13 @@ fn top(word: u64, n: u32) -> u64 {
     word.checked_shr(64 - n).unwrap_or(0)
 }
 
-/// Fewer than eight bytes, and zeros.
-fn last_bytes(rest: &[u8]) -> u64 {
+/// The bytes from `first` on, fewer than eight, and zeros.
+#[cold]
+fn last_bytes(bytes: &[u8], first: usize) -> u64 {
+    let rest = bytes.get(first..).unwrap_or_default();
+    if let (Some(word), 1..8) = (bytes.last_chunk(), rest.len()) {
+        return u64::from_be_bytes(*word) << (64 - 8 * rest.len());
+    }
     rest.iter()
         .fold((0, 64), |(word, shift), byte| {
             (word | u64::from(*byte) << (shift - 8), shift - 8)

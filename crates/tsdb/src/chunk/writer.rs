@@ -79,20 +79,6 @@ impl<'a> BitWriter<'a> {
         }
     }
 
-    /// Writes an uvarint.
-    pub(super) fn uvarint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.bits(value & 0x7f | 0x80, 8);
-            value >>= 7;
-        }
-        self.bits(value, 8);
-    }
-
-    /// Writes a varint.
-    pub(super) fn varint(&mut self, value: i64) {
-        self.uvarint(((value << 1) ^ (value >> 63)).cast_unsigned());
-    }
-
     /// Ends the bytes behind the last bit; the last is filled up with zeros.
     pub(super) fn finish(self) {
         let len = self.at + self.used.div_ceil(8) as usize;

@@ -9,6 +9,7 @@ use super::{
         window::Window,
     },
     Floats,
+    stretch::{progress, repeat},
 };
 
 const SAMPLE: &str = "a float and its time";
@@ -142,15 +143,14 @@ impl Last {
         if run == 0 {
             self.read_one(word, input)?;
             out.put(self.time, self.bits);
+            return Ok(());
         }
-        for _ in 0..run {
-            if out.filled == out.values.len() {
-                break;
-            }
-            self.time = self.time.wrapping_add(self.delta);
-            out.put(self.time, self.bits);
-            input.skip(2);
-        }
+        let start = out.filled;
+        let len = (run as usize).min(out.values.len() - start);
+        out.filled += len;
+        repeat(out.values, start, len, f64::from_bits(self.bits));
+        self.time = progress(out.times, start, out.filled, self.time, self.delta);
+        input.skip_bits(2 * len);
         Ok(())
     }
 

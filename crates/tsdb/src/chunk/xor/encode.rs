@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::super::{varbit::fits, window::Window, writer::BitWriter};
+use crate::codec::{put_uvarint, put_varint};
 
 /// Writes floats as a chunk. Times ascend.
 ///
@@ -10,7 +11,7 @@ use super::super::{varbit::fits, window::Window, writer::BitWriter};
 /// When there are more than 65,535, the most that a chunk can count.
 #[must_use]
 pub fn encode_xor(timestamps: &[i64], values: &[f64]) -> Bytes {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(bytes_for(timestamps.len()) + 32);
     encode_xor_onto(timestamps, values, &mut out);
     // Kept for long, and so without the room that was left.
     Bytes::copy_from_slice(&out)
@@ -24,19 +25,17 @@ pub fn encode_xor_onto(timestamps: &[i64], values: &[f64], out: &mut Vec<u8>) {
     let count = u16::try_from(timestamps.len().min(values.len()));
     assert!(count.is_ok(), "more than 65,535 samples in a chunk");
     let count = count.unwrap_or(u16::MAX);
-    let mut out = BitWriter::new(out);
-    out.reserve(24 + usize::from(count) * 9);
-    out.bits(u64::from(count), 16);
+    out.extend_from_slice(&count.to_be_bytes());
     let count = usize::from(count);
     let times = timestamps.get(..count).unwrap_or_default();
     let values = values.get(..count).unwrap_or_default();
     let ([first, times @ ..], [first_value, values @ ..]) = (times, values) else {
-        return out.finish();
+        return;
     };
-    out.varint(*first);
-    out.bits(first_value.to_bits(), 64);
+    put_varint(out, *first);
+    out.extend_from_slice(&first_value.to_bits().to_be_bytes());
     let ([second, times @ ..], [second_value, values @ ..]) = (times, values) else {
-        return out.finish();
+        return;
     };
     let mut last = Last {
         time: *second,
@@ -44,7 +43,9 @@ pub fn encode_xor_onto(timestamps: &[i64], values: &[f64], out: &mut Vec<u8>) {
         bits: first_value.to_bits(),
         window: Window::WRITE,
     };
-    out.uvarint(last.delta.cast_unsigned());
+    put_uvarint(out, last.delta.cast_unsigned());
+    let mut out = BitWriter::new(out);
+    out.reserve(bytes_for(count));
     last.write_float(&mut out, *second_value);
 
     let (mut times, mut values) = (times, values);
@@ -63,6 +64,11 @@ pub fn encode_xor_onto(timestamps: &[i64], values: &[f64], out: &mut Vec<u8>) {
         }
     }
     last.write(out, times, values).finish();
+}
+
+/// Room for so many samples. Few need more, and for these it grows.
+fn bytes_for(count: usize) -> usize {
+    count * 9
 }
 
 /// Steady times that are worth a loop of their own.

@@ -231,7 +231,7 @@ fn short_difference(word: u64) -> i64 {
 
 /// Writes `len` floats from the place `start` on.
 #[inline]
-fn repeat(values: &mut [f64], start: usize, len: usize, value: f64) {
+pub(super) fn repeat(values: &mut [f64], start: usize, len: usize, value: f64) {
     let wide = if len <= WIDE { WIDE } else { len };
     if let Some(slots) = values.get_mut(start..start + wide) {
         slots.fill(value);
@@ -242,7 +242,7 @@ fn repeat(values: &mut [f64], start: usize, len: usize, value: f64) {
 
 /// Writes the times of the places from `start` to `end`, each so much after the one before; gives the last.
 #[inline]
-fn progress(times: &mut [i64], start: usize, end: usize, time: i64, delta: i64) -> i64 {
+pub(super) fn progress(times: &mut [i64], start: usize, end: usize, time: i64, delta: i64) -> i64 {
     let mut next = time;
     let mut write = |times: &mut [i64]| {
         for slot in times {
