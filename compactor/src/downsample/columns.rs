@@ -4,7 +4,7 @@ use model::Timestamp;
 
 use tsdb::DownsampledChunk;
 
-use super::{DownsampleError, chunk::encode};
+use super::{DownsampleError, chunk::encode_together};
 
 /// What is to become a downsampled chunk.
 #[derive(Debug, Default)]
@@ -16,6 +16,7 @@ pub(super) struct Columns {
     pub(super) max: Vec<f64>,
     pub(super) counter_times: Vec<i64>,
     pub(super) counter: Vec<f64>,
+    encoded: Vec<u8>,
 }
 
 /// The samples of one window.
@@ -34,14 +35,6 @@ impl Window {
         min: f64::INFINITY,
         max: f64::NEG_INFINITY,
     };
-
-    #[inline]
-    pub(super) fn add(&mut self, value: f64) {
-        self.count += 1.0;
-        self.sum += value;
-        self.min = lesser(self.min, value);
-        self.max = greater(self.max, value);
-    }
 }
 
 impl Columns {
@@ -59,21 +52,32 @@ impl Columns {
         }
     }
 
-    pub(super) fn encode(&self) -> Result<Option<DownsampledChunk>, DownsampleError> {
+    #[inline]
+    pub(super) fn push(&mut self, time: i64, window: &Window, counter: f64) {
+        self.times.push(time);
+        self.count.push(window.count);
+        self.sum.push(window.sum);
+        self.min.push(window.min);
+        self.max.push(window.max);
+        self.counter_times.push(time);
+        self.counter.push(counter);
+    }
+
+    pub(super) fn encode(&mut self) -> Result<Option<DownsampledChunk>, DownsampleError> {
         let (Some(min), Some(max)) = (self.times.first(), self.times.last()) else {
             return Ok(None);
         };
-        let aggregates = [
-            encode(&self.times, &self.count)?,
-            encode(&self.times, &self.sum)?,
-            encode(&self.times, &self.min)?,
-            encode(&self.times, &self.max)?,
-            encode(&self.counter_times, &self.counter)?,
+        let columns = [
+            (self.times.as_slice(), self.count.as_slice()),
+            (&self.times, &self.sum),
+            (&self.times, &self.min),
+            (&self.times, &self.max),
+            (&self.counter_times, &self.counter),
         ];
         Ok(Some(DownsampledChunk {
             min: Timestamp(*min),
             max: Timestamp(*max),
-            aggregates,
+            aggregates: encode_together(columns, &mut self.encoded)?,
         }))
     }
 }

@@ -26,20 +26,25 @@ impl Counter {
         self.last = Some(value);
     }
 
-    /// As [`Counter::add`] for each, without a branch that random values would make slow.
+    /// What [`Counter::grown`] goes on from. Before the first value it is the total that no float is changed by when
+    /// added to, and a value that no float is changed by when it is taken from.
     #[inline]
-    pub(super) fn add_all(&mut self, values: &[f64]) {
-        let Some((first, rest)) = values.split_first() else {
-            return;
-        };
-        self.add(*first);
-        let (mut total, mut last) = (self.total, *first);
-        for value in rest {
-            let before = if *value < last { 0.0 } else { last };
-            total += *value - before;
-            last = *value;
-        }
-        (self.total, self.last) = (total, Some(last));
+    pub(super) fn state(&self) -> (f64, f64) {
+        self.last.map_or((-0.0, 0.0), |last| (self.total, last))
+    }
+
+    /// The counter after values, of which the last and the total are known.
+    #[inline]
+    pub(super) fn grown((total, last): (f64, f64)) -> Self {
+        let last = Some(last);
+        Self { total, last }
+    }
+
+    /// As [`Counter::add`], of a total and the last value, without a branch that random values would make slow.
+    #[inline]
+    pub(super) fn step((total, last): (f64, f64), value: f64) -> (f64, f64) {
+        let before = if value < last { 0.0 } else { last };
+        (total + (value - before), value)
     }
 
     /// The first value and all that came after it.
@@ -97,11 +102,31 @@ mod tests {
             assert_eq!(counter.total(), total);
         }
         assert_eq!(counter.last(), Some(3.0));
-        let mut all = Counter::default();
-        all.add_all(&[]);
-        all.add_all(&[5.0, 7.0, 2.0]);
-        all.add_all(&[2.0, 3.0]);
-        assert_eq!((all.total(), all.last()), (10.0, Some(3.0)));
+    }
+
+    #[test]
+    fn a_step_is_what_adding_a_value_is_for_any_float() {
+        let values = [
+            -0.0,
+            0.0,
+            5.0,
+            5.0,
+            -3.0,
+            f64::INFINITY,
+            1e300,
+            -1e300,
+            5e-324,
+        ];
+        for start in 0..values.len() {
+            let mut counter = Counter::default();
+            let mut stepped = counter;
+            for value in values.iter().cycle().skip(start).take(20) {
+                counter.add(*value);
+                stepped = Counter::grown(Counter::step(stepped.state(), *value));
+                let bits = |counter: &Counter| (counter.total().to_bits(), counter.last());
+                assert_eq!(bits(&stepped), bits(&counter));
+            }
+        }
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Five-minute aggregates of floats.
 
 use model::{Resolution, STALE_NAN};
-use tsdb::{Chunk, DownsampledChunk, Floats, decode_xor};
+use tsdb::{Chunk, DownsampledChunk, Floats, decode_xor_at};
 
 use super::{
     DownsampleError,
-    columns::{Columns, Window},
+    columns::{Columns, Window, greater, lesser},
     counter::Counter,
-    window::{batch_size, window_end},
+    window::{batch_size, count_until, window_end},
 };
 
 const WIDTH: i64 = Resolution::FiveMinutes.millis();
@@ -17,8 +17,7 @@ const KEPT: usize = 1 << 16;
 /// Downsamples raw floats; its memory is used again.
 #[derive(Debug, Default)]
 pub(super) struct RawFloats {
-    chunk: Floats,
-    kept: Floats,
+    floats: Floats,
     columns: Columns,
 }
 
@@ -30,6 +29,8 @@ struct Open<'a> {
     taken: usize,
     /// Where the open window ends.
     end: Option<i64>,
+    /// Samples of the window before.
+    usual: usize,
     window: Window,
     counter: Counter,
     /// Time of the last sample that is not NaN.
@@ -44,6 +45,14 @@ struct Survey {
     samples: usize,
     first: i64,
     last: i64,
+    nan: Nan,
+}
+
+/// Whether some floats may be NaN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Nan {
+    None,
+    Some,
 }
 
 impl RawFloats {
@@ -58,13 +67,14 @@ impl RawFloats {
             counted += usize::from(chunk.num_samples().map_err(DownsampleError::of(chunk))?);
         }
         let keep = counted <= KEPT;
-        let Some(survey) = self.survey(chunks, keep)? else {
+        let Some(survey) = survey(chunks, keep, &mut self.floats)? else {
             return Ok(());
         };
         let mut open = Open {
             size: batch_size(survey.first, survey.last, WIDTH, survey.samples),
             taken: 0,
             end: None,
+            usual: 0,
             window: Window::EMPTY,
             counter: Counter::default(),
             last_time: i64::MIN,
@@ -73,46 +83,57 @@ impl RawFloats {
         };
         open.columns.clear();
         if keep {
-            open.add(&self.kept.timestamps, &self.kept.values)?;
+            let (times, values) = part(&self.floats, 0, survey.samples);
+            open.add(times, values, survey.nan)?;
         } else {
             let mut last = i64::MIN;
             for chunk in chunks {
-                decode_xor(&chunk.data, &mut self.chunk).map_err(DownsampleError::of(chunk))?;
-                keep_forward(&mut self.chunk, &mut last);
-                open.add(&self.chunk.timestamps, &self.chunk.values)?;
+                let (count, nan) = read(chunk, 0, &mut last, &mut self.floats)?;
+                let (times, values) = part(&self.floats, 0, count);
+                open.add(times, values, nan)?;
             }
         }
-        open.end_window()?;
-        open.end_batch()
+        open.finish()
     }
+}
 
-    /// Counts the samples, and keeps them where there is room.
-    fn survey(&mut self, chunks: &[Chunk], keep: bool) -> Result<Option<Survey>, DownsampleError> {
-        self.kept.timestamps.clear();
-        self.kept.values.clear();
-        let mut survey: Option<Survey> = None;
-        let mut last = i64::MIN;
-        for chunk in chunks {
-            decode_xor(&chunk.data, &mut self.chunk).map_err(DownsampleError::of(chunk))?;
-            keep_forward(&mut self.chunk, &mut last);
-            let times = &self.chunk.timestamps;
-            let (Some(first), Some(last)) = (times.first(), times.last()) else {
-                continue;
-            };
-            let survey = survey.get_or_insert(Survey {
-                samples: 0,
-                first: *first,
-                last: *last,
-            });
-            survey.samples += times.len();
-            survey.last = *last;
-            if keep {
-                self.kept.timestamps.extend_from_slice(times);
-                self.kept.values.extend_from_slice(&self.chunk.values);
-            }
+/// Counts the samples; with `keep` all of them are in `floats` then.
+fn survey(
+    chunks: &[Chunk],
+    keep: bool,
+    floats: &mut Floats,
+) -> Result<Option<Survey>, DownsampleError> {
+    let mut survey: Option<Survey> = None;
+    let mut last = i64::MIN;
+    for chunk in chunks {
+        let start = survey.filter(|_| keep).map_or(0, |survey| survey.samples);
+        let (count, nan) = read(chunk, start, &mut last, floats)?;
+        let (times, _) = part(floats, start, count);
+        let (Some(first), Some(last)) = (times.first(), times.last()) else {
+            continue;
+        };
+        let survey = survey.get_or_insert(Survey {
+            samples: 0,
+            first: *first,
+            last: *last,
+            nan: Nan::None,
+        });
+        survey.samples += count;
+        survey.last = *last;
+        if nan == Nan::Some {
+            survey.nan = nan;
         }
-        Ok(survey)
     }
+    Ok(survey)
+}
+
+/// Some of the samples.
+fn part(floats: &Floats, start: usize, count: usize) -> (&[i64], &[f64]) {
+    let range = start..start + count;
+    (
+        floats.timestamps.get(range.clone()).unwrap_or_default(),
+        floats.values.get(range).unwrap_or_default(),
+    )
 }
 
 /// All samples.
@@ -135,32 +156,56 @@ pub(super) fn forward<'a>(
     })
 }
 
-/// Leaves out what [`forward`] leaves out. Most chunks have nothing of it, which is seen fast.
-fn keep_forward(floats: &mut Floats, last: &mut i64) {
-    let any_stale = |any, value: &f64| any | (value.to_bits() == STALE_NAN);
-    let stale = floats.values.iter().fold(false, any_stale);
-    let times = &floats.timestamps;
+/// Reads a chunk to the place `start` of `floats`, but for what [`forward`] leaves out; says how many samples these
+/// are. Most chunks have nothing of it, which is seen fast.
+fn read(
+    chunk: &Chunk,
+    start: usize,
+    last: &mut i64,
+    floats: &mut Floats,
+) -> Result<(usize, Nan), DownsampleError> {
+    let count = decode_xor_at(&chunk.data, start, floats).map_err(DownsampleError::of(chunk))?;
+    let (times, values) = part(floats, start, count);
+    let any_nan = values.iter().fold(false, |any, v| any | v.is_nan());
     let starts_late = times.first().is_some_and(|first| first < last);
-    if !stale && !starts_late && times.is_sorted() {
+    if !any_nan && !starts_late && times.is_sorted() {
         *last = times.last().copied().unwrap_or(*last);
-        return;
+        return Ok((count, Nan::None));
     }
-    let kept: (Vec<i64>, Vec<f64>) = forward(floats, last).unzip();
-    (floats.timestamps, floats.values) = kept;
+    let read = Floats {
+        timestamps: times.to_vec(),
+        values: values.to_vec(),
+    };
+    let slots = floats.timestamps.iter_mut().zip(&mut floats.values);
+    let mut kept = 0;
+    for ((t, v), (time, value)) in slots.skip(start).zip(forward(&read, last)) {
+        (*t, *v) = (time, value);
+        kept += 1;
+    }
+    Ok((kept, Nan::Some))
 }
 
 impl Open<'_> {
-    fn add(&mut self, mut times: &[i64], mut values: &[f64]) -> Result<(), DownsampleError> {
+    /// Takes in samples whose times do not go back.
+    fn add(
+        &mut self,
+        mut times: &[i64],
+        mut values: &[f64],
+        nan: Nan,
+    ) -> Result<(), DownsampleError> {
+        // Not in memory meanwhile, where one is written by parts and read as a whole, which takes long.
+        let (mut window, mut counter) = (self.window, self.counter);
         while let Some(first) = times.first() {
             let end = match self.end {
                 Some(end) if *first <= end => end,
                 _ => {
-                    self.end_window()?;
+                    self.end_window(&window, &mut counter)?;
+                    window = Window::EMPTY;
                     *self.end.insert(window_end(*first, WIDTH))
                 }
             };
-            let len = times.iter().position(|time| *time > end);
-            let len = len.unwrap_or(times.len());
+            let len = count_until(times, end, self.usual);
+            self.usual = len;
             let Some((times_in, times_after)) = times.split_at_checked(len) else {
                 break;
             };
@@ -168,60 +213,64 @@ impl Open<'_> {
                 break;
             };
             self.taken += len;
-            if values_in.iter().fold(false, |any, v| any | v.is_nan()) {
+            if nan == Nan::Some {
                 // A NaN counts for where a batch ends, and for nothing else.
                 for (time, value) in times_in.iter().zip(values_in) {
                     if !value.is_nan() {
-                        self.add_in_window(*time, *time, &[*value]);
+                        self.begin(*time, *value);
+                        add_all(&mut window, &mut counter, &[*value]);
+                        self.last_time = *time;
                     }
                 }
-            } else if let Some(last) = times_in.last() {
-                self.add_in_window(*first, *last, values_in);
+            } else if let (Some(last), Some(value)) = (times_in.last(), values_in.first()) {
+                self.begin(*first, *value);
+                add_all(&mut window, &mut counter, values_in);
+                self.last_time = *last;
             }
             (times, values) = (times_after, values_after);
         }
+        (self.window, self.counter) = (window, counter);
         Ok(())
     }
 
+    /// A counter begins with its first value as it was.
     #[inline]
-    fn add_in_window(&mut self, first: i64, last: i64, values: &[f64]) {
+    fn begin(&mut self, time: i64, value: f64) {
         if self.columns.counter.is_empty() {
-            self.columns.counter_times.push(first);
-            self.columns.counter.extend(values.first());
+            self.columns.counter_times.push(time);
+            self.columns.counter.push(value);
         }
-        let mut window = self.window;
-        for value in values {
-            window.add(*value);
-        }
-        self.window = window;
-        self.counter.add_all(values);
-        self.last_time = last;
     }
 
-    fn end_window(&mut self) -> Result<(), DownsampleError> {
+    #[inline(always)]
+    fn end_window(
+        &mut self,
+        window: &Window,
+        counter: &mut Counter,
+    ) -> Result<(), DownsampleError> {
         let Some(time) = self.end.take() else {
             return Ok(());
         };
-        let window = std::mem::replace(&mut self.window, Window::EMPTY);
         if window.count > 0.0 {
-            let columns = &mut *self.columns;
-            columns.times.push(time);
-            columns.count.push(window.count);
-            columns.sum.push(window.sum);
-            columns.min.push(window.min);
-            columns.max.push(window.max);
-            columns.counter_times.push(time);
-            columns.counter.push(self.counter.total());
+            self.columns.push(time, window, counter.total());
         }
         if self.taken >= self.size {
-            self.end_batch()?;
+            self.end_batch(counter.last())?;
+            *counter = Counter::default();
         }
         Ok(())
     }
 
-    fn end_batch(&mut self) -> Result<(), DownsampleError> {
+    /// Ends the open window and the batch.
+    fn finish(mut self) -> Result<(), DownsampleError> {
+        let (window, mut counter) = (self.window, self.counter);
+        self.end_window(&window, &mut counter)?;
+        self.end_batch(counter.last())
+    }
+
+    /// `last` is the counter's last value as it was.
+    fn end_batch(&mut self, last: Option<f64>) -> Result<(), DownsampleError> {
         self.taken = 0;
-        let counter = std::mem::take(&mut self.counter);
         let columns = &mut *self.columns;
         // The time of the last window is no later than the last sample.
         for times in [&mut columns.times, &mut columns.counter_times] {
@@ -230,9 +279,22 @@ impl Open<'_> {
             }
         }
         columns.counter_times.extend(columns.times.last());
-        columns.counter.extend(counter.last());
+        columns.counter.extend(last);
         self.out.extend(columns.encode()?);
         columns.clear();
         Ok(())
     }
+}
+
+#[inline]
+fn add_all(window: &mut Window, counter: &mut Counter, values: &[f64]) {
+    let mut state = counter.state();
+    for value in values {
+        window.sum += value;
+        window.min = lesser(window.min, *value);
+        window.max = greater(window.max, *value);
+        state = Counter::step(state, *value);
+    }
+    window.count += values.len() as f64;
+    *counter = Counter::grown(state);
 }

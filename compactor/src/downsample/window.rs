@@ -33,6 +33,19 @@ pub(super) fn batch_size(first: i64, last: i64, width: i64, samples: usize) -> u
     (samples / chunks + 1).min(LONGEST_BATCH)
 }
 
+/// How many of `times`, which do not go back, are up to `end`. It is fast where they are about as many as are
+/// `usual`.
+pub(super) fn count_until(times: &[i64], end: i64, usual: usize) -> usize {
+    let mut count = usual.min(times.len());
+    while count > 0 && times.get(count - 1).is_some_and(|time| *time > end) {
+        count -= 1;
+    }
+    while times.get(count).is_some_and(|time| *time <= end) {
+        count += 1;
+    }
+    count
+}
+
 /// The window that is open.
 #[derive(Debug)]
 pub(super) struct Windows {
@@ -138,6 +151,18 @@ mod tests {
             let found = chunk_count(windows * 5 * MINUTE, MINUTE, 5 * MINUTE, samples);
             assert_eq!(found, chunks, "{samples} samples in {windows} windows");
         }
+    }
+
+    #[test]
+    fn times_up_to_the_end_of_a_window_are_counted_whatever_was_usual() {
+        let times = [1, 1, 2, 5, 5, 5, 9];
+        for usual in 0..10 {
+            for end in 0..11 {
+                let expected = times.iter().filter(|time| **time <= end).count();
+                assert_eq!(count_until(&times, end, usual), expected, "{end}, {usual}");
+            }
+        }
+        assert_eq!(count_until(&[], 5, 3), 0);
     }
 
     #[test]

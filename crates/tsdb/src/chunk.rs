@@ -22,7 +22,7 @@ pub use self::{
     error::{ChunkError, UnknownEncoding},
     histogram::{decode_histograms, encode_histograms, encode_long_histograms},
     reencode::reencode,
-    xor::{Floats, decode_xor, encode_xor},
+    xor::{Floats, decode_xor, decode_xor_at, encode_xor, encode_xor_onto},
 };
 
 /// Samples after which a chunk is followed by another, as in Prometheus.

@@ -20,8 +20,9 @@ pub use crate::{
     block::{Block, BlockWriter, ChunkCursor, SeriesCursor},
     chunk::{
         AGGREGATES, AggregateChunk, Aggregates, Chunk, ChunkError, DownsampledChunk, Encoding,
-        Floats, UnknownEncoding, decode_aggregates, decode_histograms, decode_xor,
-        encode_aggregates, encode_histograms, encode_long_histograms, encode_xor, reencode,
+        Floats, UnknownEncoding, decode_aggregates, decode_histograms, decode_xor, decode_xor_at,
+        encode_aggregates, encode_histograms, encode_long_histograms, encode_xor, encode_xor_onto,
+        reencode,
     },
     error::{Error, Result},
     index::{HeaderRanges, IndexHeader, LabelValues, PostingsPlan, Symbols, Toc},

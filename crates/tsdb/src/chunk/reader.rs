@@ -28,18 +28,29 @@ impl<'a> BitReader<'a> {
     /// The next bits, highest first: at least [`PEEK`], with zeros behind them and behind the end.
     #[inline]
     pub(super) fn peek(&self) -> u64 {
-        let rest = self.bytes.get(self.at / 8..).unwrap_or_default();
-        let word = match rest.first_chunk() {
-            Some(word) => u64::from_be_bytes(*word),
-            None => last_bytes(rest),
-        };
-        word << (self.at % 8)
+        self.peek_whole()
+            .unwrap_or_else(|| last_bytes(self.bytes, self.at / 8) << (self.at % 8))
+    }
+
+    /// As [`BitReader::peek`] where eight bytes are left from that of the next bit on, so that none of the bits
+    /// is behind the end.
+    #[inline]
+    pub(super) fn peek_whole(&self) -> Option<u64> {
+        let first = self.at / 8;
+        let word = self.bytes.get(first..first + 8)?.first_chunk()?;
+        Some(u64::from_be_bytes(*word) << (self.at % 8))
     }
 
     /// Goes on by `bits`.
     #[inline]
     pub(super) fn skip(&mut self, bits: u32) {
         self.at += bits as usize;
+    }
+
+    /// Goes on by `bits`.
+    #[inline]
+    pub(super) fn skip_bits(&mut self, bits: usize) {
+        self.at += bits;
     }
 
     /// Where the next bit is, counted from the start of the data.
@@ -84,6 +95,22 @@ impl<'a> BitReader<'a> {
 
     /// An uvarint of up to 64 bits.
     pub(super) fn uvarint(&mut self, expected: &'static str) -> Result<u64, ChunkError> {
+        // Most end in the bytes of one word.
+        let mut word = self.peek();
+        let mut value = 0;
+        for place in 0..PEEK / 8 {
+            value |= (word >> 56 & 0x7f) << (7 * place);
+            if word >> 63 == 0 {
+                self.skip(8 * (place + 1));
+                self.check_end(expected)?;
+                return Ok(value);
+            }
+            word <<= 8;
+        }
+        self.long_uvarint(expected)
+    }
+
+    fn long_uvarint(&mut self, expected: &'static str) -> Result<u64, ChunkError> {
         let start = self.at;
         let mut value = 0;
         for shift in (0..70).step_by(7) {
@@ -116,8 +143,13 @@ fn top(word: u64, n: u32) -> u64 {
     word.checked_shr(64 - n).unwrap_or(0)
 }
 
-/// Fewer than eight bytes, and zeros.
-fn last_bytes(rest: &[u8]) -> u64 {
+/// The bytes from `first` on, fewer than eight, and zeros.
+#[cold]
+fn last_bytes(bytes: &[u8], first: usize) -> u64 {
+    let rest = bytes.get(first..).unwrap_or_default();
+    if let (Some(word), 1..8) = (bytes.last_chunk(), rest.len()) {
+        return u64::from_be_bytes(*word) << (64 - 8 * rest.len());
+    }
     rest.iter()
         .fold((0, 64), |(word, shift), byte| {
             (word | u64::from(*byte) << (shift - 8), shift - 8)

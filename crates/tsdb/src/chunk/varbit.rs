@@ -60,7 +60,7 @@ fn read(input: &mut BitReader<'_>, what: &'static str) -> Result<(u64, u32), Chu
 
 /// Writes a signed integer.
 #[inline]
-pub(super) fn write_int(out: &mut BitWriter, value: i64) {
+pub(super) fn write_int(out: &mut BitWriter<'_>, value: i64) {
     let fits = |width: u32| match width {
         0 => value == 0,
         64 => true,
@@ -71,13 +71,13 @@ pub(super) fn write_int(out: &mut BitWriter, value: i64) {
 
 /// Writes an integer without sign.
 #[inline]
-pub(super) fn write_uint(out: &mut BitWriter, value: u64) {
+pub(super) fn write_uint(out: &mut BitWriter<'_>, value: u64) {
     let needed = 64 - value.leading_zeros();
     write(out, |width| needed <= width, value);
 }
 
 #[inline]
-fn write(out: &mut BitWriter, fits: impl Fn(u32) -> bool, value: u64) {
+fn write(out: &mut BitWriter<'_>, fits: impl Fn(u32) -> bool, value: u64) {
     for (ones, width) in (0..).zip(WIDTHS) {
         if fits(width) {
             if width == 0 {
@@ -113,14 +113,15 @@ mod tests {
         fn integers_are_read_back_wherever_they_start(
             integers in prop::collection::vec(integer(), 1..40), offset in 0..8_u32,
         ) {
-            let mut out = BitWriter::new(Vec::new());
+            let mut bytes = Vec::new();
+            let mut out = BitWriter::new(&mut bytes);
             out.bits(0, offset);
             for integer in &integers {
                 write_uint(&mut out, *integer);
                 write_int(&mut out, integer.cast_signed());
                 write_int(&mut out, -(integer >> 1).cast_signed());
             }
-            let bytes = out.finish();
+            out.finish();
             let mut input = BitReader::new(&bytes, 0);
             input.skip(offset);
             for integer in integers {
@@ -135,11 +136,12 @@ mod tests {
     #[test]
     fn an_integer_takes_the_least_width_that_holds_it() {
         let length = |value: i64| {
-            let mut out = BitWriter::new(Vec::new());
+            let mut bytes = Vec::new();
+            let mut out = BitWriter::new(&mut bytes);
             write_int(&mut out, value);
             // A one behind it tells where it ends.
             out.bits(1, 1);
-            let bytes = out.finish();
+            out.finish();
             let zeros = bytes.last().unwrap().trailing_zeros() as usize;
             bytes.len() * 8 - zeros - 1
         };

@@ -83,8 +83,8 @@ impl Window {
     }
 
     /// Writes the float `bits` that follows the float `before`.
-    #[inline]
-    pub(super) fn write(&mut self, out: &mut BitWriter, before: u64, bits: u64) {
+    #[inline(always)]
+    pub(super) fn write(&mut self, out: &mut BitWriter<'_>, before: u64, bits: u64) {
         let xor = before ^ bits;
         if xor == 0 {
             out.zeros(1);

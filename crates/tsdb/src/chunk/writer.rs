@@ -4,10 +4,12 @@
 const STORE: u32 = 56;
 
 /// Collects bits in a word, and stores the word with each write, so that no branch asks whether it is full.
+///
+/// It only borrows the bytes, so that a loop can hold the rest of it in registers.
 #[derive(Debug)]
-pub(super) struct BitWriter {
+pub(super) struct BitWriter<'a> {
     /// Whole bytes up to `at`, then those of `word`, then zeros.
-    out: Vec<u8>,
+    out: &'a mut Vec<u8>,
     /// Where `word` begins.
     at: usize,
     /// The last bits, from the highest on; zeros behind them.
@@ -16,9 +18,9 @@ pub(super) struct BitWriter {
     used: u32,
 }
 
-impl BitWriter {
+impl<'a> BitWriter<'a> {
     /// Goes on behind whole bytes.
-    pub(super) fn new(out: Vec<u8>) -> Self {
+    pub(super) fn new(out: &'a mut Vec<u8>) -> Self {
         Self {
             at: out.len(),
             out,
@@ -33,7 +35,7 @@ impl BitWriter {
     }
 
     /// Writes the low `n` bits of `value`, at most 64; those above them may be anything.
-    #[inline]
+    #[inline(always)]
     pub(super) fn bits(&mut self, value: u64, n: u32) {
         if n > STORE {
             self.store(value >> 32, n - 32);
@@ -44,7 +46,7 @@ impl BitWriter {
     }
 
     /// Writes `header` bits and then `value`, which has none but its low `n` bits.
-    #[inline]
+    #[inline(always)]
     pub(super) fn bits_behind(&mut self, header: (u64, u32), value: u64, n: u32) {
         let (bits, width) = header;
         if width + n <= STORE {
@@ -61,7 +63,7 @@ impl BitWriter {
         self.used += n;
     }
 
-    #[inline]
+    #[inline(always)]
     fn store(&mut self, value: u64, n: u32) {
         let whole = self.used / 8;
         self.at += whole as usize;
@@ -70,45 +72,30 @@ impl BitWriter {
 
         self.word |= value.unbounded_shl(64 - n) >> self.used;
         self.used += n;
-        let word = self.word;
-        match self.place() {
-            Some(place) => *place = word.to_be_bytes(),
-            None => self.grow(),
+        let word = self.word.to_be_bytes();
+        match place(self.out, self.at) {
+            Some(place) => *place = word,
+            None => grow(self.out, self.at, word),
         }
     }
 
-    #[inline]
-    fn place(&mut self) -> Option<&mut [u8; 8]> {
-        self.out.get_mut(self.at..)?.first_chunk_mut()
-    }
-
-    #[cold]
-    fn grow(&mut self) {
-        self.reserve(self.at.max(32));
-        let word = self.word;
-        if let Some(place) = self.place() {
-            *place = word.to_be_bytes();
-        }
-    }
-
-    /// Writes an uvarint.
-    pub(super) fn uvarint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.bits(value & 0x7f | 0x80, 8);
-            value >>= 7;
-        }
-        self.bits(value, 8);
-    }
-
-    /// Writes a varint.
-    pub(super) fn varint(&mut self, value: i64) {
-        self.uvarint(((value << 1) ^ (value >> 63)).cast_unsigned());
-    }
-
-    /// All bytes; the last is filled up with zeros.
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    /// Ends the bytes behind the last bit; the last is filled up with zeros.
+    pub(super) fn finish(self) {
         let len = self.at + self.used.div_ceil(8) as usize;
         self.out.resize(len, 0);
-        self.out
+    }
+}
+
+#[inline]
+fn place(out: &mut [u8], at: usize) -> Option<&mut [u8; 8]> {
+    out.get_mut(at..at + 8)?.first_chunk_mut()
+}
+
+/// Makes room, and stores a word there. It takes no writer, which then need not be in memory.
+#[cold]
+fn grow(out: &mut Vec<u8>, at: usize, word: [u8; 8]) {
+    out.resize(at + at.max(32) + size_of::<u64>(), 0);
+    if let Some(place) = place(out, at) {
+        *place = word;
     }
 }

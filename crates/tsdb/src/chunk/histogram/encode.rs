@@ -50,10 +50,10 @@ pub(super) fn encode_run<T: Track>(mut run: &[Sample], longest: usize, out: &mut
 fn encode_chunk<T: Track>(header: Header, layout: &Layout, samples: &[Sample]) -> Option<Chunk> {
     let (min, max) = (samples.first()?.0, samples.last()?.0);
     let count = u16::try_from(samples.len()).ok()?;
-    let mut out = Vec::with_capacity(256);
-    out.extend_from_slice(&count.to_be_bytes());
-    out.push(header as u8);
-    let mut out = BitWriter::new(out);
+    let mut data = Vec::with_capacity(256);
+    data.extend_from_slice(&count.to_be_bytes());
+    data.push(header as u8);
+    let mut out = BitWriter::new(&mut data);
     layout.write(&mut out);
 
     let empty = Counts::default();
@@ -77,16 +77,17 @@ fn encode_chunk<T: Track>(header: Header, layout: &Layout, samples: &[Sample]) -
             Some(last) => last.next(time.0, sum, &aligned, &mut out),
         }
     }
+    out.finish();
     Some(Chunk {
         encoding: T::ENCODING,
         min,
         max,
-        data: out.finish().into(),
+        data: data.into(),
     })
 }
 
 impl<T: Track> Last<T> {
-    fn first(time: i64, sum: u64, counts: &Counts<T::Number>, out: &mut BitWriter) -> Self {
+    fn first(time: i64, sum: u64, counts: &Counts<T::Number>, out: &mut BitWriter<'_>) -> Self {
         write_int(out, time);
         let count = T::write_total(counts.count, out);
         let zero = T::write_total(counts.zero, out);
@@ -112,7 +113,7 @@ impl<T: Track> Last<T> {
         }
     }
 
-    fn next(&mut self, time: i64, sum: u64, counts: &Counts<T::Number>, out: &mut BitWriter) {
+    fn next(&mut self, time: i64, sum: u64, counts: &Counts<T::Number>, out: &mut BitWriter<'_>) {
         let delta = time.wrapping_sub(self.time);
         write_int(out, delta.wrapping_sub(self.delta));
         (self.time, self.delta) = (time, delta);

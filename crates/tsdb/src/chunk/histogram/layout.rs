@@ -81,7 +81,7 @@ impl Layout {
         })
     }
 
-    pub(super) fn write(&self, out: &mut BitWriter) {
+    pub(super) fn write(&self, out: &mut BitWriter<'_>) {
         write_zero_threshold(out, self.zero_threshold);
         write_int(out, self.schema.into());
         for spans in [&self.positive, &self.negative] {
@@ -142,7 +142,7 @@ fn read_bounds(input: &mut BitReader<'_>) -> Result<Arc<[f64]>, ChunkError> {
     Ok(bounds.into())
 }
 
-fn write_bound(out: &mut BitWriter, bound: f64) {
+fn write_bound(out: &mut BitWriter<'_>, bound: f64) {
     let thousandths = bound * 1000.0;
     let rounded = thousandths.round();
     if !(0.0..=MAX_WHOLE).contains(&thousandths) || rounded / 1000.0 != bound {
@@ -167,7 +167,7 @@ fn read_zero_threshold(input: &mut BitReader<'_>) -> Result<f64, ChunkError> {
     })
 }
 
-fn write_zero_threshold(out: &mut BitWriter, threshold: f64) {
+fn write_zero_threshold(out: &mut BitWriter<'_>, threshold: f64) {
     if threshold == 0.0 {
         out.bits(0, 8);
         return;

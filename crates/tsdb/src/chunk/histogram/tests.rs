@@ -323,13 +323,14 @@ fn a_long_chunk_has_more_than_120_samples_and_ends_where_others_do() {
 
 #[test]
 fn no_memory_is_taken_for_buckets_that_the_data_cannot_hold() {
-    let mut out = super::super::writer::BitWriter::new(vec![0, 1, 0]);
+    let mut data = vec![0, 1, 0];
+    let mut out = super::super::writer::BitWriter::new(&mut data);
     layout::Layout {
         positive: spans(&[(0, 1 << 29)]),
         ..layout::Layout::empty()
     }
     .write(&mut out);
-    let data = out.finish();
+    out.finish();
     let error = decode_histograms(Encoding::Histogram, &data).unwrap_err();
     assert!(
         error.to_string().contains("a number of buckets that fit"),
@@ -345,9 +346,10 @@ fn zero_thresholds_are_read_back() {
             zero_threshold: threshold,
             ..layout::Layout::empty()
         };
-        let mut out = super::super::writer::BitWriter::new(Vec::new());
+        let mut data = Vec::new();
+        let mut out = super::super::writer::BitWriter::new(&mut data);
         layout.write(&mut out);
-        let data = out.finish();
+        out.finish();
         let short = threshold == 0.0 || (2.0_f64.powi(-243)..=1024.0).contains(&threshold);
         let is_power = threshold.to_bits() << 12 == 0;
         assert_eq!(data.len() < 9, short && is_power, "{threshold:e}");
@@ -366,7 +368,8 @@ fn a_schema_that_is_not_known_is_an_error() {
         (52, true),
         (53, false),
     ] {
-        let mut out = super::super::writer::BitWriter::new(vec![0, 1, 0]);
+        let mut data = vec![0, 1, 0];
+        let mut out = super::super::writer::BitWriter::new(&mut data);
         let layout = layout::Layout {
             schema,
             ..layout::Layout::empty()
@@ -374,7 +377,8 @@ fn a_schema_that_is_not_known_is_an_error() {
         layout.write(&mut out);
         out.bits(0, 3);
         out.bits(0, 64);
-        let read = decode_histograms(Encoding::Histogram, &out.finish());
+        out.finish();
+        let read = decode_histograms(Encoding::Histogram, &data);
         assert_eq!(read.is_ok(), known, "{schema}: {read:?}");
     }
 }

@@ -37,13 +37,13 @@ pub(super) trait Track: Sized {
     fn number(&self, before: Self::Number) -> Self::Number;
 
     /// Writes the count of all, or of zeros, of the first sample.
-    fn write_total(number: Self::Number, out: &mut BitWriter) -> Self;
+    fn write_total(number: Self::Number, out: &mut BitWriter<'_>) -> Self;
     /// Writes a bucket of the first sample, `before` being the bucket before, or zero.
-    fn write_bucket(number: Self::Number, before: Self::Number, out: &mut BitWriter) -> Self;
+    fn write_bucket(number: Self::Number, before: Self::Number, out: &mut BitWriter<'_>) -> Self;
     /// Writes the number of the next sample.
-    fn write_next(&mut self, number: Self::Number, before: Self::Number, out: &mut BitWriter);
+    fn write_next(&mut self, number: Self::Number, before: Self::Number, out: &mut BitWriter<'_>);
     /// Writes the total of a sample that marks the end of the series.
-    fn write_stale(&mut self, out: &mut BitWriter);
+    fn write_stale(&mut self, out: &mut BitWriter<'_>);
 }
 
 /// Why a counter cannot go on in the chunk of the histogram before it.
@@ -123,26 +123,26 @@ impl Track for Integer {
         before.wrapping_add_signed(self.value)
     }
 
-    fn write_total(number: u64, out: &mut BitWriter) -> Self {
+    fn write_total(number: u64, out: &mut BitWriter<'_>) -> Self {
         write_uint(out, number);
         Self::new(number.cast_signed())
     }
 
-    fn write_bucket(number: u64, before: u64, out: &mut BitWriter) -> Self {
+    fn write_bucket(number: u64, before: u64, out: &mut BitWriter<'_>) -> Self {
         let value = number.wrapping_sub(before).cast_signed();
         write_int(out, value);
         Self::new(value)
     }
 
     #[inline]
-    fn write_next(&mut self, number: u64, before: u64, out: &mut BitWriter) {
+    fn write_next(&mut self, number: u64, before: u64, out: &mut BitWriter<'_>) {
         let value = number.wrapping_sub(before).cast_signed();
         let delta = value.wrapping_sub(self.value);
         write_int(out, delta.wrapping_sub(self.delta));
         *self = Self { value, delta };
     }
 
-    fn write_stale(&mut self, out: &mut BitWriter) {
+    fn write_stale(&mut self, out: &mut BitWriter<'_>) {
         write_int(out, 0);
     }
 }
@@ -192,7 +192,7 @@ impl Track for Fraction {
         f64::from_bits(self.bits)
     }
 
-    fn write_total(number: f64, out: &mut BitWriter) -> Self {
+    fn write_total(number: f64, out: &mut BitWriter<'_>) -> Self {
         out.bits(number.to_bits(), 64);
         Self {
             bits: number.to_bits(),
@@ -200,17 +200,17 @@ impl Track for Fraction {
         }
     }
 
-    fn write_bucket(number: f64, _: f64, out: &mut BitWriter) -> Self {
+    fn write_bucket(number: f64, _: f64, out: &mut BitWriter<'_>) -> Self {
         Self::write_total(number, out)
     }
 
     #[inline]
-    fn write_next(&mut self, number: f64, _: f64, out: &mut BitWriter) {
+    fn write_next(&mut self, number: f64, _: f64, out: &mut BitWriter<'_>) {
         self.window.write(out, self.bits, number.to_bits());
         self.bits = number.to_bits();
     }
 
-    fn write_stale(&mut self, out: &mut BitWriter) {
+    fn write_stale(&mut self, out: &mut BitWriter<'_>) {
         self.write_next(0.0, 0.0, out);
     }
 }

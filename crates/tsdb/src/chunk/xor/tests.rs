@@ -1,8 +1,14 @@
 //! Floats written and read back; damaged chunks.
 
+mod bitwise;
+
 use proptest::prelude::*;
 
-use super::{super::samples, *};
+use super::{
+    super::{ChunkError, samples, writer::BitWriter},
+    encode::write_difference,
+    *,
+};
 
 fn floats(len: std::ops::Range<usize>) -> impl Strategy<Value = Floats> {
     samples::times(len).prop_flat_map(|timestamps| {
@@ -102,11 +108,11 @@ fn steps_in_time_of_every_width_and_special_floats_are_written_as_prometheus_doe
 #[test]
 fn a_step_in_time_takes_the_least_width_that_holds_it() {
     let length = |difference: i64| {
-        let mut out = BitWriter::new(Vec::new());
-        write_difference(&mut out, difference);
+        let mut bytes = Vec::new();
+        let mut out = write_difference(BitWriter::new(&mut bytes), difference);
         // A one behind it tells where it ends.
         out.bits(1, 1);
-        let bytes = out.finish();
+        out.finish();
         bytes.len() * 8 - bytes.last().unwrap().trailing_zeros() as usize - 1
     };
     assert_eq!(length(0), 1);
