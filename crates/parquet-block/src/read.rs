@@ -14,9 +14,11 @@ mod chunks;
 mod codec;
 mod column;
 mod data_columns;
+mod data_cursor;
 pub(crate) mod delta;
 mod fault;
 mod footer;
+mod handover;
 pub(crate) mod hybrid;
 mod ids;
 mod label_values;
@@ -32,6 +34,7 @@ mod rows;
 mod scan;
 pub(crate) mod search;
 mod shard;
+mod shared;
 mod thrift;
 mod values;
 
@@ -47,5 +50,6 @@ pub use self::{
     scan::Scan,
     search::Search,
     shard::{Selection, Shard},
+    shared::SharedGroup,
     values::Dictionary,
 };
