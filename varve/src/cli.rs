@@ -15,7 +15,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, error::Erro
 use model::TimeBound;
 use service::{LogFormat, LogLevel};
 
-pub(crate) use self::compact::{BlockFormat, CompactArgs, CompactCommand};
+pub(crate) use self::compact::{Aim, BlockFormat, CompactArgs, CompactCommand};
 use crate::values::{self, LabelFlag, ListenAddress};
 
 /// Long-term storage for Prometheus: a sidecar, a compactor to Parquet and a store gateway that
