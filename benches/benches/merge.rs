@@ -8,6 +8,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::Context;
@@ -18,45 +19,87 @@ use model::{BlockMeta, ParquetMeta, Resolution, TimeRange};
 /// Two-hour blocks of an eight-hour one.
 const EIGHT_HOURS: usize = 4;
 
+/// What is measured: the source blocks, and what is made of them.
+#[derive(Clone, Copy)]
+struct Case {
+    name: &'static str,
+    sources: Sources,
+    resolutions: &'static [Resolution],
+}
+
+#[derive(Clone, Copy)]
+enum Sources {
+    TwoHours,
+    EightHours,
+}
+
+const CASES: [Case; 3] = [
+    Case {
+        name: "two-hour blocks",
+        sources: Sources::TwoHours,
+        resolutions: &[Resolution::Raw],
+    },
+    Case {
+        name: "two-hour blocks, downsampled too",
+        sources: Sources::TwoHours,
+        resolutions: &[Resolution::Raw, Resolution::FiveMinutes],
+    },
+    Case {
+        name: "eight-hour blocks in Parquet",
+        sources: Sources::EightHours,
+        resolutions: &[Resolution::Raw],
+    },
+];
+
+/// Tells a process of its own for a case, so that no memory is left from another, which case that is.
+const CASE: &str = "VARVE_BENCH_CASE";
+
 fn main() -> anyhow::Result<()> {
     let series = setting("VARVE_BENCH_SERIES", 100_000);
     let blocks = setting("VARVE_BENCH_MERGED", 12);
     let folder = folder(env!("CARGO_TARGET_TMPDIR"), series);
+    let eight_hours = folder.join("eight-hours");
+    if let Some(case) = CASES.get(setting(CASE, CASES.len())) {
+        let dirs = match case.sources {
+            Sources::TwoHours => make_blocks(&folder, blocks, series)?,
+            Sources::EightHours => (0..blocks.div_ceil(EIGHT_HOURS))
+                .map(|place| eight_hours.join(place.to_string()))
+                .collect(),
+        };
+        return measure(case, &folder, &dirs, range(blocks));
+    }
     let dirs = make_blocks(&folder, blocks, series)?;
-    let raw = &[Resolution::Raw][..];
-    measure("two-hour blocks", &folder, &dirs, range(blocks), raw)?;
-    let both = &[Resolution::Raw, Resolution::FiveMinutes];
-    let what = "two-hour blocks, downsampled too";
-    measure(what, &folder, &dirs, range(blocks), both)?;
-
-    let mut made = Vec::new();
     for (place, dirs) in dirs.chunks(EIGHT_HOURS).enumerate() {
         let start = START + BLOCK * i64::try_from(place * EIGHT_HOURS)?;
         let end = start + BLOCK * i64::try_from(dirs.len())?;
-        let out = tempfile::tempdir_in(&folder)?;
-        let output = run(dirs, TimeRange::new(start, end - 1), out.path(), raw)?;
-        write_meta(dirs.first().context("a block")?, out.path(), output)?;
-        made.push(out);
+        let out = eight_hours.join(place.to_string());
+        let output = run(
+            dirs,
+            TimeRange::new(start, end - 1),
+            &out,
+            &[Resolution::Raw],
+        )?;
+        write_meta(dirs.first().context("a block")?, &out, output)?;
     }
-    let dirs: Vec<PathBuf> = made.iter().map(|dir| dir.path().to_path_buf()).collect();
-    let what = "eight-hour blocks in Parquet";
-    measure(what, &folder, &dirs, range(blocks), raw)
+    for case in 0..CASES.len() {
+        let own = Command::new(std::env::current_exe()?)
+            .env(CASE, case.to_string())
+            .status()?;
+        anyhow::ensure!(own.success(), "case {case}: {own}");
+    }
+    fs::remove_dir_all(eight_hours)?;
+    Ok(())
 }
 
-fn measure(
-    what: &str,
-    folder: &Path,
-    dirs: &[PathBuf],
-    range: TimeRange,
-    resolutions: &[Resolution],
-) -> anyhow::Result<()> {
+fn measure(case: &Case, folder: &Path, dirs: &[PathBuf], range: TimeRange) -> anyhow::Result<()> {
     let read: u64 = dirs.iter().map(|dir| size(dir)).sum();
     let out = tempfile::tempdir_in(folder)?;
     let usage = Usage::begin();
-    let merged = run(dirs, range, out.path(), resolutions)?;
+    let merged = run(dirs, range, out.path(), case.resolutions)?;
     println!(
-        "merge of {} {what}: {}, {} threads, {} MiB read, {} MiB written, {} series, {} samples, {} row groups",
+        "merge of {} {}: {}, {} threads, {} MiB read, {} MiB written, {} series, {} samples, {} row groups",
         dirs.len(),
+        case.name,
         usage.end(),
         rayon::current_num_threads(),
         read >> 20,
