@@ -8,6 +8,7 @@
 //! ```text
 //! thrift → metadata, page_index → footer → shard
 //! thrift → page (codec) → hybrid, delta → values, ids → column → search, labels, data_columns and row_chunks → chunks, label_values, scan
+//! handover → shared, data_cursor → rows, scan
 //! ```
 
 mod chunks;
