@@ -1,6 +1,7 @@
-//! Sizes of pages and levels of zstd, tried on a random two-hour block and on the scraped sample.
+//! Sizes of pages and levels of zstd, tried on random blocks and on the scraped sample, and on both downsampled.
 //!
-//! For each: the size of the file, what writing the block has cost, and what reading one metric.
+//! For each: the size of the file, what writing the block has cost, and what reading it. `VARVE_BENCH_SERIES`
+//! sets the series of a two-hour block; two days of a tenth as many are downsampled.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -9,8 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use benches::{Usage, cost, folder, make_blocks, range, sample_blocks, setting, size};
 use compactor::{Dedup, MergeInput, MergeOptions, MergeTarget, OutputFormat, merge};
-use model::{MatchOp, Matcher, Resolution, TimeRange};
-use parquet_block::{LocalShard, PageOptions, Projection, WriteOptions, chunks_file, labels_file};
+use model::{AggregateSet, MatchOp, Matcher, Resolution, TimeRange};
+use parquet_block::{Contents, LocalShard, PageOptions, Projection, WriteOptions, labels_file};
 use tsdb::Block;
 
 /// Blocks to try on, and a metric of theirs.
@@ -19,28 +20,66 @@ struct Source {
     blocks: Vec<PathBuf>,
     range: TimeRange,
     metric: &'static str,
+    resolution: Resolution,
 }
+
+/// Blocks of two days.
+const TWO_DAYS: usize = 24;
 
 fn main() -> anyhow::Result<()> {
     let series = setting("VARVE_BENCH_SERIES", 100_000);
     let folder = folder(env!("CARGO_TARGET_TMPDIR"), series);
     let sample = sample_blocks()?;
+    let few = benches::folder(env!("CARGO_TARGET_TMPDIR"), series / 10);
+    let (gauge, histogram) = (
+        "container_gauge_07",
+        "prometheus_http_request_duration_seconds_bucket",
+    );
     let sources = [
         Source {
             name: "random",
             blocks: make_blocks(&folder, 1, series)?,
             range: range(1),
-            metric: "container_gauge_07",
+            metric: gauge,
+            resolution: Resolution::Raw,
         },
         Source {
             name: "scraped",
             range: times(&sample)?,
+            blocks: sample.clone(),
+            metric: histogram,
+            resolution: Resolution::Raw,
+        },
+        Source {
+            name: "random, 5 m",
+            blocks: make_blocks(&few, TWO_DAYS, series / 10)?,
+            range: range(TWO_DAYS),
+            metric: gauge,
+            resolution: Resolution::FiveMinutes,
+        },
+        Source {
+            name: "scraped, 5 m",
+            range: times(&sample)?,
             blocks: sample,
-            metric: "prometheus_http_request_duration_seconds_bucket",
+            metric: histogram,
+            resolution: Resolution::FiveMinutes,
         },
     ];
     let default = WriteOptions::default();
     for source in &sources {
+        for zstd_level in [1, 3, 6] {
+            for least_saving in [0, 5, 10] {
+                let chunks = PageOptions {
+                    zstd_level,
+                    least_saving,
+                    ..default.chunks
+                };
+                attempt(&folder, source, &WriteOptions { chunks, ..default })?;
+            }
+        }
+        if source.resolution != Resolution::Raw {
+            continue;
+        }
         for kib in [16, 64, 256, 1024] {
             let bytes = kib << 10;
             let labels = PageOptions {
@@ -60,14 +99,6 @@ fn main() -> anyhow::Result<()> {
                 ..default.labels
             };
             attempt(&folder, source, &WriteOptions { labels, ..default })?;
-            for least_saving in [0, 10] {
-                let chunks = PageOptions {
-                    zstd_level,
-                    least_saving,
-                    ..default.chunks
-                };
-                attempt(&folder, source, &WriteOptions { chunks, ..default })?;
-            }
         }
     }
     Ok(())
@@ -95,7 +126,7 @@ fn attempt(folder: &Path, source: &Source, write: &WriteOptions) -> anyhow::Resu
             blocks: source.blocks.clone(),
             range: source.range,
             outputs: vec![MergeTarget {
-                resolution: Resolution::Raw,
+                resolution: source.resolution,
                 dir: out.path().to_path_buf(),
             }],
             dedup: Dedup::Exact,
@@ -108,7 +139,8 @@ fn attempt(folder: &Path, source: &Source, write: &WriteOptions) -> anyhow::Resu
         &|_| {},
     )?;
     let usage = usage.end();
-    let [labels, chunks] = [labels_file(0), chunks_file(0)].map(|name| out.path().join(name));
+    let data = Contents::of(source.resolution).file(0);
+    let [labels, chunks] = [labels_file(0), data].map(|name| out.path().join(name));
     let shard = LocalShard::open(&labels, &chunks)?;
     let matchers = [Matcher::new(
         MatchOp::Equal,
@@ -123,16 +155,21 @@ fn attempt(folder: &Path, source: &Source, write: &WriteOptions) -> anyhow::Resu
         }
         Ok(rows)
     })?;
-    let found = shard.answer(shard.shard().search(&matchers))?;
     let ((), of_chunks) = cost(|| {
-        for (group, rows) in found.clone() {
-            shard.answer(shard.shard().chunks(group, rows, source.range))?;
+        for (group, rows) in shard.shard().everything() {
+            let of = shard.shard();
+            if source.resolution == Resolution::Raw {
+                shard.answer(of.chunks(group, rows, source.range))?;
+            } else {
+                let all = AggregateSet::ALL;
+                shard.answer(of.aggregates(group, rows, source.range, all))?;
+            }
         }
         Ok(())
     })?;
     println!(
-        "{}: labels {}, chunks {}: {} and {} bytes; written in {usage}; {rows} series: labels {of_labels}, \
-         chunks {of_chunks}",
+        "{}: labels {}, chunks {}: {} and {} bytes; written in {usage}; labels of {rows} series: {of_labels}, \
+         all chunks {of_chunks}",
         source.name,
         named(write.labels),
         named(write.chunks),

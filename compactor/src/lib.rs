@@ -33,7 +33,7 @@ pub use crate::{
         MergeError, MergeInput, MergeOptions, MergeOutput, MergeTarget, merge,
         penalty as deduplicate,
     },
-    output::{Dedup, OutputFormat},
+    output::{Compression, Dedup, OutputFormat},
     plan::{
         Candidate, Covered, CoveredBy, Downsampling, Expired, GoDuration, Left, LeftReason, Plan,
         PlanOptions, Retention, RetentionError, Task, Todo, Unusable, WINDOWS, Window, plan, todo,

@@ -132,7 +132,11 @@ pub fn merge(
     input: &MergeInput,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Vec<MergeOutput>, MergeError> {
-    let mut inputs = Inputs::open(&input.blocks, Order::of(input.format))?;
+    let mut inputs = Inputs::open(
+        &input.blocks,
+        Order::of(input.format),
+        input.options.memory_budget,
+    )?;
     let finer = |target: &&MergeTarget| target.resolution < inputs.resolution;
     if let Some(target) = input.outputs.iter().find(finer) {
         return Err(MergeError::Finer {

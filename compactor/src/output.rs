@@ -1,5 +1,6 @@
-//! What a merge makes of blocks that overlap, and the format that it writes.
+//! What a merge makes of blocks that overlap, and how it writes them.
 
+use parquet_block::WriteOptions;
 use serde::Serialize;
 
 /// What is made of samples of one series that several blocks hold for the same time.
@@ -23,4 +24,25 @@ pub enum OutputFormat {
     Parquet,
     /// TSDB, which Thanos's own components read.
     Tsdb,
+}
+
+/// What counts more of the Parquet blocks that are made: bytes, or the CPU time that they cost writers and readers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// What compression makes little smaller is stored as it is.
+    #[default]
+    Fast,
+    /// All is compressed that gets smaller at all.
+    Small,
+}
+
+impl Compression {
+    /// How files are written.
+    #[must_use]
+    pub fn write_options(self) -> WriteOptions {
+        match self {
+            Self::Fast => WriteOptions::default(),
+            Self::Small => WriteOptions::small(),
+        }
+    }
 }

@@ -17,7 +17,7 @@ use std::{
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
 pub(crate) use self::{
-    compact::{BlockFormat, CompactArgs, CompactCommand},
+    compact::{Aim, BlockFormat, CompactArgs, CompactCommand},
     shared::{GrpcArgs, HttpArgs, LogArgs, ObjstoreArgs, TimeArgs},
     sidecar::SidecarArgs,
     store::StoreArgs,

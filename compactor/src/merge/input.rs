@@ -22,6 +22,7 @@ use self::{
 use super::{
     MergeError,
     key::{Key, Keys, Order},
+    limits,
     symbols::SymbolTable,
 };
 
@@ -68,11 +69,15 @@ enum Opened {
 type Table<'a> = Box<dyn Iterator<Item = &'a str> + 'a>;
 
 impl Inputs {
-    /// Opens the blocks and makes one symbol table of theirs.
+    /// Opens the blocks and makes one symbol table of theirs. `memory_budget` is that of the merge.
     ///
     /// # Errors
     /// When a block cannot be read, or is of another resolution than the first; the error names it.
-    pub(crate) fn open(dirs: &[PathBuf], order: Order) -> Result<Self, MergeError> {
+    pub(crate) fn open(
+        dirs: &[PathBuf],
+        order: Order,
+        memory_budget: u64,
+    ) -> Result<Self, MergeError> {
         let mut resolution = None;
         let mut opened = Vec::with_capacity(dirs.len());
         for dir in dirs {
@@ -102,6 +107,7 @@ impl Inputs {
         for (opened, count) in opened.into_iter().zip(counts) {
             with_ids.push((opened, ids.by_ref().take(count).collect::<Vec<_>>()));
         }
+        let shared_pages = limits::shared_pages(memory_budget, dirs.len());
         let all = with_ids
             .into_par_iter()
             .map(|(opened, ids)| match opened {
@@ -111,6 +117,7 @@ impl Inputs {
                     keys,
                     metric_name,
                     order,
+                    shared_pages,
                 )?)),
             })
             .collect::<Result<_, MergeError>>()?;

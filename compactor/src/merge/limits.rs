@@ -16,8 +16,9 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// An eighth of the budget for a row group of each output (three exist at once: filling, being
-    /// encoded, encoded), a sixteenth for the spans that are merged at once.
+    /// Three sixteenths of the budget for a row group of each output, since the texts of labels are in the file once
+    /// for each; a thirty-second for the spans that are merged at once. One row group is encoded and written while the
+    /// next fills, so two are seldom full; rows of spans are there twice while it takes them.
     pub(crate) fn of(
         options: &MergeOptions,
         inputs: &[Input],
@@ -29,8 +30,8 @@ impl Limits {
         let bytes: u64 = inputs.iter().map(Input::chunk_bytes).sum();
         let per_series = usize::try_from(bytes).unwrap_or(usize::MAX) / series.max(1) + 64;
         Self {
-            span_series: (budget / 16 / (threads * 2) / per_series).clamp(256, 32 << 10),
-            row_groups: budget / 8,
+            span_series: (budget / 32 / (threads * 2) / per_series).clamp(256, 32 << 10),
+            row_groups: budget / 16 * 3,
             weights: outputs.iter().map(|output| weight(*output)).sum(),
         }
     }
@@ -39,6 +40,12 @@ impl Limits {
     pub(crate) fn row_group_bytes(&self, output: Resolution) -> usize {
         self.row_groups / self.weights.max(1) * weight(output)
     }
+}
+
+/// Bytes of pages that the readers of one row group of an input may leave to one another. Those of two row groups are
+/// there at most, where one ends and the next begins.
+pub(crate) fn shared_pages(memory_budget: u64, inputs: usize) -> usize {
+    usize::try_from(memory_budget).unwrap_or(usize::MAX) / 32 / inputs.max(1)
 }
 
 const fn weight(output: Resolution) -> usize {

@@ -36,7 +36,7 @@ pub use crate::{
     read::{
         Dictionary, Footer, FooterRead, LabelIds, LocalShard, Lookup, Projection, ReadChunks,
         ReadLabelNames, ReadLabelValues, ReadLabels, RowRanges, RowReader, Scan, Search, Selection,
-        Shard, ShardFile, Step,
+        Shard, ShardFile, SharedGroup, Step,
     },
     schema::{Slices, aggregates_file, chunks_file, labels_file},
     write::{

@@ -8,15 +8,18 @@
 //! ```text
 //! thrift → metadata, page_index → footer → shard
 //! thrift → page (codec) → hybrid, delta → values, ids → column → search, labels, data_columns and row_chunks → chunks, label_values, scan
+//! handover → shared, data_cursor → rows, scan
 //! ```
 
 mod chunks;
 mod codec;
 mod column;
 mod data_columns;
+mod data_cursor;
 pub(crate) mod delta;
 mod fault;
 mod footer;
+mod handover;
 pub(crate) mod hybrid;
 mod ids;
 mod label_values;
@@ -32,6 +35,7 @@ mod rows;
 mod scan;
 pub(crate) mod search;
 mod shard;
+mod shared;
 mod thrift;
 mod values;
 
@@ -47,5 +51,6 @@ pub use self::{
     scan::Scan,
     search::Search,
     shard::{Selection, Shard},
+    shared::SharedGroup,
     values::Dictionary,
 };

@@ -5,10 +5,11 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use model::Labels;
-use parquet_block::{LabelIds, LocalShard};
+use parquet_block::{LabelIds, LocalShard, RowReader, SharedGroup};
 use tsdb::Chunk;
 
 fn golden() -> PathBuf {
@@ -58,6 +59,11 @@ fn ids(shard: &LocalShard, group: usize, symbols: &[String]) -> Vec<LabelIds> {
     translated.collect()
 }
 
+/// What a reader has that shares with none.
+fn alone() -> Arc<SharedGroup> {
+    Arc::new(SharedGroup::new(usize::MAX, 0))
+}
+
 #[test]
 fn rows_have_the_same_labels_and_chunks_as_ids_and_as_text() {
     let mut compared = 0;
@@ -73,21 +79,63 @@ fn rows_have_the_same_labels_and_chunks_as_ids_and_as_text() {
             let expected: Vec<(Labels, Vec<Chunk>)> = scan.map(Result::unwrap).collect();
             let ids = ids(&shard, group, &symbols);
             for (start, step) in [(0, 1), (1, 3), (rows / 2, 7), (rows, 1)] {
-                let mut reader = shard.read_rows(group, start..rows, &ids);
+                let mut reader = shard.read_rows(group, start..rows, &ids, alone());
                 for row in (start..rows).step_by(step) {
                     let (labels, chunks) = &expected[row as usize];
                     assert_eq!(text(reader.labels(row).unwrap()), *labels);
                     // Chunks of a row may be left unread.
                     if row % 2 == 0 {
-                        assert_eq!(reader.chunks(row).unwrap(), *chunks);
+                        assert!(reader.chunks(row).unwrap().eq(chunks.iter().cloned()));
                     }
                     compared += 1;
                 }
-                assert!(reader.chunks(rows).unwrap().is_empty());
+                assert_eq!(reader.chunks(rows).unwrap().count(), 0);
             }
         }
     }
     assert!(compared > 100, "{compared} rows");
+}
+
+#[test]
+fn readers_of_parts_of_a_row_group_give_what_one_of_the_whole_does() {
+    let mut borders = 0;
+    for shard in shards() {
+        let symbols = symbols(&shard);
+        for group in 0..shard.shard().row_groups() {
+            let rows = shard.shard().rows(group);
+            let ids = ids(&shard, group, &symbols);
+            let read = |reader: &mut RowReader<'_>, row: u32| {
+                let labels = reader.labels(row).unwrap().to_vec();
+                (labels, reader.chunks(row).unwrap().collect::<Vec<_>>())
+            };
+            let mut whole = shard.read_rows(group, 0..rows, &ids, alone());
+            let expected: Vec<_> = (0..rows).map(|row| read(&mut whole, row)).collect();
+            for (part, limit) in [(1, 1 << 20), (7, 1 << 20), (40, 3000), (40, 0)] {
+                let shared = Arc::new(SharedGroup::new(rows as usize, limit));
+                let starts = (0..rows).step_by(part);
+                let mut readers: Vec<_> = starts
+                    .map(|start| {
+                        let end = rows.min(start + u32::try_from(part).unwrap());
+                        let reader = shard.read_rows(group, start..end, &ids, Arc::clone(&shared));
+                        (start..end, reader)
+                    })
+                    .collect();
+                borders += readers.len() - 1;
+                // All at once, one row of each at a time, the last one first.
+                readers.reverse();
+                while !readers.is_empty() {
+                    readers.retain_mut(|(left, reader)| {
+                        let row = left.next();
+                        if let Some(row) = row {
+                            assert!(read(reader, row) == expected[row as usize], "row {row}");
+                        }
+                        row.is_some()
+                    });
+                }
+            }
+        }
+    }
+    assert!(borders > 100, "{borders} borders");
 }
 
 #[test]
@@ -99,7 +147,7 @@ fn a_value_that_stands_for_none_is_left_out() {
     let name = &mut ids[name.unwrap()];
     let id = name.name;
     name.values.fill(LabelIds::NONE);
-    let mut reader = shard.read_rows(0, 0..1, &ids);
+    let mut reader = shard.read_rows(0, 0..1, &ids, alone());
     let labels = reader.labels(0).unwrap();
     assert!(!labels.is_empty() && labels.iter().all(|(n, _)| *n != id));
 }
@@ -107,7 +155,7 @@ fn a_value_that_stands_for_none_is_left_out() {
 #[test]
 fn ids_of_other_labels_are_refused() {
     let shard = shards().remove(0);
-    let mut reader = shard.read_rows(0, 0..1, &[]);
+    let mut reader = shard.read_rows(0, 0..1, &[], alone());
     let error = reader.labels(0).unwrap_err().to_string();
     assert!(error.contains("ids of 0"), "{error}");
 }

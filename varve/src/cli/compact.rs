@@ -74,6 +74,16 @@ pub(crate) struct CompactArgs {
         value_enum
     )]
     pub(crate) block_format: BlockFormat,
+    /// What counts more in Parquet blocks: CPU time, so that chunks are compressed where it makes them at least a tenth
+    /// smaller, or bytes, so that all are.
+    #[arg(
+        long = "compact.compression",
+        global = true,
+        value_name = "AIM",
+        default_value = "fast",
+        value_enum
+    )]
+    pub(crate) compression: Aim,
     /// How many meta.json are fetched at once.
     #[arg(
         long = "block-meta-fetch-concurrency",
@@ -144,6 +154,15 @@ pub(crate) enum BlockFormat {
     Parquet,
     /// TSDB.
     Tsdb,
+}
+
+/// What Parquet blocks are to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Aim {
+    /// Written and read in little CPU time.
+    Fast,
+    /// Small.
+    Small,
 }
 
 /// What `varve compact` can do other than all that there is to do.

@@ -10,15 +10,15 @@ use std::{
 use anyhow::Context as _;
 use bucket::{BlockFilter, Bucket};
 use compactor::{
-    Config, Dedup, Deps, Downsampling, MergeOptions, Outcome, OutputFormat, Plan, ProgressStyle,
-    Repeat, Replicas, Retention, Shard, Sharing, Summary, WINDOWS,
+    Compression, Config, Dedup, Deps, Downsampling, MergeOptions, Outcome, OutputFormat, Plan,
+    ProgressStyle, Repeat, Replicas, Retention, Shard, Sharing, Summary, WINDOWS,
 };
 use service::{CpuPool, Metrics, Probe, SystemClock, shutdown_signal};
 use tokio_util::sync::CancellationToken;
 
 use super::daemon;
 use crate::{
-    cli::{self, BlockFormat, CompactArgs, CompactCommand, Output},
+    cli::{self, Aim, BlockFormat, CompactArgs, CompactCommand, Output},
     memory,
     values::ShardFlag,
 };
@@ -139,6 +139,11 @@ fn config(args: &CompactArgs, variable: impl Fn(&str) -> Option<String>) -> anyh
             BlockFormat::Tsdb => OutputFormat::Tsdb,
         },
         merge: MergeOptions {
+            write: match args.compression {
+                Aim::Fast => Compression::Fast,
+                Aim::Small => Compression::Small,
+            }
+            .write_options(),
             memory_budget: args.memory_budget.unwrap_or_else(memory::merge_budget),
             ..MergeOptions::default()
         },
@@ -286,6 +291,17 @@ mod tests {
             error,
             "penalty based deduplication needs at least one replica label specified"
         );
+    }
+
+    #[test]
+    fn pages_are_compressed_where_it_pays_unless_bytes_count_more() {
+        let chunks = |args: &[&str]| config_of(args).merge.write.chunks;
+        let fast = chunks(&["--compact.compression=fast"]);
+        assert_eq!(fast, chunks(&[]));
+        assert!(fast.least_saving > 0);
+        let small = chunks(&["--compact.compression=small"]);
+        assert_eq!(small.least_saving, 0);
+        assert!(small.zstd_level > fast.zstd_level);
     }
 
     #[test]

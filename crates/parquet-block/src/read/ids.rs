@@ -69,6 +69,15 @@ impl IdPage {
         })
     }
 
+    /// Bytes that it takes.
+    pub(crate) fn memory_size(&self) -> usize {
+        let ids = match &self.ids {
+            Ids::Stored { data, .. } => data.len(),
+            Ids::Given(ids) => size_of_val(ids.as_slice()),
+        };
+        self.levels.as_ref().map_or(0, Bytes::len) + ids
+    }
+
     /// Appends the id of each of `rows`, counted within the page.
     pub(crate) fn read(&self, rows: &RowRanges, out: &mut Vec<u32>) -> Result<(), Fault> {
         let mut cursor = self.cursor()?;

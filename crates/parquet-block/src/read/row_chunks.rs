@@ -3,6 +3,8 @@
 //! Raw chunks come one after the other. Of a downsampled chunk each column holds an aggregate, and what belongs
 //! together has the same times.
 
+use std::vec;
+
 use bytes::Bytes;
 use model::{Aggregate, TimeRange};
 use tsdb::{AggregateChunk, Aggregates, Chunk, DownsampledChunk, Encoding};
@@ -65,12 +67,24 @@ impl<'a> RowChunks<'a> {
 
     /// The chunks: of raw samples as they are stored, of aggregates in order of time.
     pub(crate) fn finish(mut self) -> Result<Vec<Chunk>, Error> {
+        self.join_all()?;
+        Ok(self.chunks)
+    }
+
+    /// As [`Self::finish`], to begin with the next row.
+    pub(crate) fn take(&mut self) -> Result<vec::Drain<'_, Chunk>, Error> {
+        self.join_all()?;
+        Ok(self.chunks.drain(..))
+    }
+
+    fn join_all(&mut self) -> Result<(), Error> {
         let key = |part: &Part| (part.chunk.min, part.chunk.max);
         self.parts.sort_by_key(|part| (key(part), part.aggregate));
         for parts in self.parts.chunk_by(|a, b| key(a) == key(b)) {
             self.chunks.push(self.join(parts)?);
         }
-        Ok(self.chunks)
+        self.parts.clear();
+        Ok(())
     }
 
     /// Joins the aggregates of one chunk, of which there is one at least.

@@ -3,23 +3,25 @@
 //! ```text
 //! s_… and l_… pages ─▶ ids of the row group's dictionaries ─▶ LabelIds ─▶ pairs of the merge's ids
 //! ```
-//! Rows are asked for in ascending order; then each page is decoded once. A page of each column is held.
+//! Rows are asked for in ascending order; then each page is decoded once, also if it has rows of several readers that
+//! share what they know of the row group. A page of each column is held.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc, vec};
 
 use model::TimeRange;
 use tsdb::Chunk;
 
 use super::{
     column::{ColumnPages, rows_of_page},
+    data_cursor::{DataColumn, DataCursor, dictionary_of},
     footer::Footer,
+    handover::{Handover, Share},
     ids::{IdPage, NULL},
-    labels::pages_with_values,
     local::{LocalFile, LocalShard},
     lookup::ShardFile,
+    page_index::PageLocation,
     row_chunks::RowChunks,
-    row_ranges::RowRanges,
-    scan::{DataCursor, data_cursors, dictionary_of},
+    shared::{LabelPages, SharedGroup},
     values::Dictionary,
 };
 use crate::error::Error;
@@ -49,22 +51,28 @@ pub struct RowReader<'a> {
     /// The rows that may be asked for.
     rows: Range<u32>,
     ids: &'a [LabelIds],
-    /// The columns that have values in these rows; none before labels are asked for.
-    labels: Option<Vec<LabelCursor>>,
+    shared: Arc<SharedGroup>,
+    /// None before labels are asked for.
+    labels: Option<LabelCursors>,
     /// None before chunks are asked for.
-    data: Option<Vec<DataCursor>>,
+    data: Option<(Arc<[DataColumn]>, Vec<DataCursor>)>,
     /// The rows whose labels are here.
     batch: Range<u32>,
     labels_of_row: Vec<Vec<(u32, u32)>>,
+    chunks: RowChunks<'a>,
 }
 
+/// The columns of labels, and where the reader is in each.
 #[derive(Debug)]
+struct LabelCursors {
+    columns: Arc<[LabelPages]>,
+    cursors: Vec<LabelCursor>,
+}
+
+#[derive(Debug, Default)]
 struct LabelCursor {
-    /// Where the label is among the shard's.
-    place: usize,
-    pages: ColumnPages,
     /// The page that is being read, by its place.
-    page: Option<(usize, IdPage)>,
+    page: Option<(usize, Arc<IdPage>)>,
     ids: Vec<u32>,
 }
 
@@ -91,19 +99,22 @@ impl LocalShard {
     }
 
     /// A reader of some rows of a row group; `ids` has an entry for each label, with an id for each value that
-    /// [`Self::dictionaries`] gives.
+    /// [`Self::dictionaries`] gives. `shared` is what it shares with the readers of other rows of the row group.
     #[must_use]
     pub fn read_rows<'a>(
         &'a self,
         group: usize,
         rows: Range<u32>,
         ids: &'a [LabelIds],
+        shared: Arc<SharedGroup>,
     ) -> RowReader<'a> {
         RowReader {
             rows: rows.start..rows.end.min(self.shard().rows(group)),
+            chunks: RowChunks::new(self.shard().chunks_file(), TimeRange::ALL),
             local: self,
             group,
             ids,
+            shared,
             labels: None,
             data: None,
             batch: 0..0,
@@ -131,38 +142,47 @@ impl RowReader<'_> {
     ///
     /// # Errors
     /// When the file cannot be read or is damaged.
-    pub fn chunks(&mut self, row: u32) -> Result<Vec<Chunk>, Error> {
-        let file = self.local.file(ShardFile::Chunks);
-        let footer = self.local.shard().chunks_file();
-        let mut chunks = RowChunks::new(footer, TimeRange::ALL);
+    pub fn chunks(&mut self, row: u32) -> Result<vec::Drain<'_, Chunk>, Error> {
         if self.rows.contains(&row) {
-            let data = match &mut self.data {
+            let file = self.local.file(ShardFile::Chunks);
+            let footer = self.local.shard().chunks_file();
+            let (columns, cursors) = match &mut self.data {
                 Some(data) => data,
                 none => {
-                    let rows = RowRanges::from(self.rows.clone());
-                    none.insert(data_cursors(self.local, self.group, &rows)?)
+                    let columns = self.shared.data(self.local, self.group)?;
+                    let cursors = columns.iter().map(|_| DataCursor::default()).collect();
+                    none.insert((columns, cursors))
                 }
             };
-            for column in data {
-                column.read(file, footer, row, &mut chunks)?;
+            let shared = Some((&self.shared.values, &self.rows));
+            for (column, cursor) in columns.iter().zip(cursors) {
+                cursor.read(column, (file, footer), row, shared, &mut self.chunks)?;
             }
         }
-        chunks.finish()
+        self.chunks.take()
     }
 
     fn read_batch(&mut self, start: u32) -> Result<(), Error> {
         let rows = start..self.rows.end.min(start.saturating_add(BATCH));
-        let shard = self.local.shard();
-        let columns = match &mut self.labels {
-            Some(columns) => columns,
-            none => none.insert(LabelCursor::open_all(self.local, self.group, &self.rows)?),
+        let labels = match &mut self.labels {
+            Some(labels) => labels,
+            none => {
+                let columns = self.shared.labels(self.local, self.group)?;
+                let cursors = columns.iter().map(|_| LabelCursor::default()).collect();
+                none.insert(LabelCursors { columns, cursors })
+            }
         };
         self.labels_of_row.resize_with(rows.len(), Vec::new);
         for labels in &mut self.labels_of_row {
             labels.clear();
         }
-        let (file, footer) = (self.local.file(ShardFile::Labels), shard.labels_file());
-        for column in columns {
+        let source = Source {
+            file: self.local.file(ShardFile::Labels),
+            footer: self.local.shard().labels_file(),
+            shared: &self.shared.ids,
+            rows: &self.rows,
+        };
+        for (column, cursor) in labels.columns.iter().zip(&mut labels.cursors) {
             let Some(ids) = self.ids.get(column.place) else {
                 let reason = format!(
                     "label {} has no ids, ids of {} were given",
@@ -171,8 +191,8 @@ impl RowReader<'_> {
                 );
                 return Err(Error::layout(reason));
             };
-            column.read(file, footer, rows.clone(), ids.values.len())?;
-            for (labels, id) in self.labels_of_row.iter_mut().zip(&column.ids) {
+            cursor.read(&column.pages, &source, &rows, ids.values.len())?;
+            for (labels, id) in self.labels_of_row.iter_mut().zip(&cursor.ids) {
                 match ids.values.get(*id as usize) {
                     Some(value) if *value != LabelIds::NONE => labels.push((ids.name, *value)),
                     _ => {}
@@ -184,39 +204,36 @@ impl RowReader<'_> {
     }
 }
 
-impl LabelCursor {
-    /// The columns that have values in `rows`.
-    fn open_all(local: &LocalShard, group: usize, rows: &Range<u32>) -> Result<Vec<Self>, Error> {
-        let shard = local.shard();
-        let rows = RowRanges::from(rows.clone());
-        let mut columns = Vec::new();
-        for (place, label) in shard.label_columns().iter().enumerate() {
-            let pages = pages_with_values(shard, group, label.column, &rows)?;
-            if !pages.pages.is_empty() {
-                columns.push(Self {
-                    place,
-                    pages,
-                    page: None,
-                    ids: Vec::new(),
-                });
-            }
-        }
-        Ok(columns)
+impl Drop for RowReader<'_> {
+    fn drop(&mut self) {
+        self.shared.leave(self.rows.len());
     }
+}
 
+/// Where the pages of labels come from.
+struct Source<'a> {
+    file: &'a LocalFile,
+    footer: &'a Footer,
+    shared: &'a Handover<IdPage>,
+    /// The rows of the reader.
+    rows: &'a Range<u32>,
+}
+
+impl LabelCursor {
     /// Reads the ids of `rows`, which are not before those read last.
     fn read(
         &mut self,
-        file: &LocalFile,
-        footer: &Footer,
-        rows: Range<u32>,
+        column: &ColumnPages,
+        source: &Source<'_>,
+        rows: &Range<u32>,
         stored: usize,
     ) -> Result<(), Error> {
         self.ids.clear();
         let mut done = rows.start;
-        let pages = &self.pages.pages;
-        let from = pages.partition_point(|page| page.rows.end <= rows.start);
-        for (place, location) in pages.iter().enumerate().skip(from) {
+        let from = column
+            .pages
+            .partition_point(|page| page.rows.end <= rows.start);
+        for (place, location) in column.pages.iter().enumerate().skip(from) {
             if location.rows.start >= rows.end {
                 break;
             }
@@ -226,28 +243,43 @@ impl LabelCursor {
             done = location.rows.end;
             let page = match self.page.take() {
                 Some((at, page)) if at == place => page,
-                _ => {
-                    let bytes = file.read_one(&location.bytes)?;
-                    let mut given = Dictionary::default();
-                    let page = self
-                        .pages
-                        .id_page(footer, location, &bytes, &mut given, stored)?;
-                    if !given.is_empty() {
-                        let offset = location.bytes.start;
-                        let reason = "page of values where ids of the dictionary are expected";
-                        return Err(Error::corrupt(footer.file(), offset, reason));
-                    }
-                    page
-                }
+                _ => source.page(column, place, location, stored)?,
             };
-            page.read(
-                &rows_of_page(&rows.clone().into(), &location.rows),
-                &mut self.ids,
-            )
-            .map_err(|fault| footer.damaged(location.bytes.start, fault))?;
+            let of_page = rows_of_page(&rows.clone().into(), &location.rows);
+            page.read(&of_page, &mut self.ids)
+                .map_err(|fault| source.footer.damaged(location.bytes.start, fault))?;
             self.page = Some((place, page));
         }
         self.ids.resize(rows.len(), NULL);
         Ok(())
+    }
+}
+
+impl Source<'_> {
+    fn page(
+        &self,
+        column: &ColumnPages,
+        place: usize,
+        location: &PageLocation,
+        stored: usize,
+    ) -> Result<Arc<IdPage>, Error> {
+        let share = Share {
+            column: column.column,
+            place,
+            page: &location.rows,
+            rows: self.rows,
+        };
+        self.shared.page(share, || {
+            let bytes = self.file.read_one(&location.bytes)?;
+            let mut given = Dictionary::default();
+            let page = column.id_page(self.footer, location, &bytes, &mut given, stored)?;
+            if !given.is_empty() {
+                let offset = location.bytes.start;
+                let reason = "page of values where ids of the dictionary are expected";
+                return Err(Error::corrupt(self.footer.file(), offset, reason));
+            }
+            let size = page.memory_size();
+            Ok((page, size))
+        })
     }
 }

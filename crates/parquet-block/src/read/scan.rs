@@ -2,21 +2,19 @@
 
 use std::{ops::Range, vec};
 
-use bytes::Bytes;
 use model::{Labels, TimeRange};
 use tsdb::Chunk;
 
 use super::{
     column::{ColumnPages, rows_of_page},
-    data_columns::{DataPages, Wanted},
+    data_cursor::{DataColumn, DataCursor, dictionary_of, open_data},
     footer::Footer,
     ids::{IdPage, NULL},
     labels::{LabelValues, labels_of, pages_with_values},
     local::{LocalFile, LocalShard},
-    lookup::{ShardFile, Supply},
+    lookup::ShardFile,
     row_chunks::RowChunks,
     row_ranges::RowRanges,
-    values::{ByteArrays, Dictionary},
 };
 use crate::error::Error;
 
@@ -38,7 +36,7 @@ pub struct Scan<'a> {
 struct Group<'a> {
     rows: Range<u32>,
     labels: Vec<LabelCursor<'a>>,
-    data: Vec<DataCursor>,
+    data: Vec<(DataColumn, DataCursor)>,
 }
 
 #[derive(Debug)]
@@ -49,14 +47,6 @@ struct LabelCursor<'a> {
     stored: usize,
     /// The page that is being read, by its place.
     page: Option<(usize, IdPage)>,
-}
-
-/// Reads the values of a column of chunks, row after row.
-#[derive(Debug)]
-pub(super) struct DataCursor {
-    column: DataPages,
-    dictionary: ByteArrays,
-    page: Option<(usize, ByteArrays)>,
 }
 
 impl<'a> Scan<'a> {
@@ -102,8 +92,8 @@ impl<'a> Scan<'a> {
             let mut batch = Vec::with_capacity(BATCH as usize);
             for (i, row) in (start..end).enumerate() {
                 let mut of_row = RowChunks::new(chunks_footer, TimeRange::ALL);
-                for column in &mut group.data {
-                    column.read(chunks, chunks_footer, row, &mut of_row)?;
+                for (column, cursor) in &mut group.data {
+                    cursor.read(column, (chunks, chunks_footer), row, None, &mut of_row)?;
                 }
                 batch.push((labels_of(&columns, i), of_row.finish()?));
             }
@@ -152,44 +142,13 @@ impl<'a> Group<'a> {
                 page: None,
             });
         }
-        let data = data_cursors(local, group, &wanted)?;
-        Ok(Self { rows, labels, data })
+        let data = open_data(local, group, &wanted)?.into_iter();
+        Ok(Self {
+            rows,
+            labels,
+            data: data.map(|column| (column, DataCursor::default())).collect(),
+        })
     }
-}
-
-/// The dictionary of a label's column.
-pub(super) fn dictionary_of(local: &LocalShard, pages: &ColumnPages) -> Result<Dictionary, Error> {
-    let supply = fetch_dictionary(local.file(ShardFile::Labels), pages)?;
-    pages.dictionary(local.shard().labels_file(), &supply)
-}
-
-/// Readers of all columns of chunks, for the rows that are wanted.
-pub(super) fn data_cursors(
-    local: &LocalShard,
-    group: usize,
-    wanted: &RowRanges,
-) -> Result<Vec<DataCursor>, Error> {
-    let shard = local.shard();
-    let mut cursors = Vec::new();
-    for column in shard.data_columns(Wanted::all_of(shard.contents()), TimeRange::ALL) {
-        let mut column = column.pages(shard.chunks_file(), group)?;
-        column.pages.retain(wanted);
-        let supply = fetch_dictionary(local.file(ShardFile::Chunks), &column.pages)?;
-        cursors.push(DataCursor {
-            dictionary: column.pages.byte_dictionary(shard.chunks_file(), &supply)?,
-            column,
-            page: None,
-        });
-    }
-    Ok(cursors)
-}
-
-fn fetch_dictionary(file: &LocalFile, pages: &ColumnPages) -> Result<Supply, Error> {
-    let mut supply = Supply::default();
-    supply.ask(pages.dictionary.clone());
-    let bytes = file.read(supply.asked())?;
-    supply.supply(&mut bytes.into_iter())?;
-    Ok(supply)
 }
 
 impl LabelCursor<'_> {
@@ -229,41 +188,4 @@ impl LabelCursor<'_> {
 
 fn gap(from: u32, to: u32) -> usize {
     (from..to).len()
-}
-
-impl DataCursor {
-    /// Appends the chunks of `row`, which is not before the row read before.
-    pub(super) fn read(
-        &mut self,
-        file: &LocalFile,
-        footer: &Footer,
-        row: u32,
-        out: &mut RowChunks<'_>,
-    ) -> Result<(), Error> {
-        let mut place = self.page.as_ref().map_or(0, |(place, _)| *place);
-        let pages = &self.column.pages;
-        while pages
-            .pages
-            .get(place)
-            .is_some_and(|page| page.rows.end <= row)
-        {
-            place += 1;
-        }
-        let Some(location) = pages.pages.get(place) else {
-            return Ok(());
-        };
-        let values = match self.page.take() {
-            Some((at, values)) if at == place => values,
-            _ => {
-                let bytes = file.read_one(&location.bytes)?;
-                pages.byte_page(footer, location, &bytes, &self.dictionary)?
-            }
-        };
-        let value: Bytes = values
-            .slice(gap(location.rows.start, row))
-            .unwrap_or_default();
-        out.push(self.column.aggregate, location, &value)?;
-        self.page = Some((place, values));
-        Ok(())
-    }
 }

@@ -48,6 +48,11 @@ impl ByteArrays {
         self.spans.len()
     }
 
+    /// Bytes that they take, those of the page included.
+    pub(crate) fn memory_size(&self) -> usize {
+        self.data.len() + size_of_val(self.spans.as_slice())
+    }
+
     /// The value at `i`, if there is one.
     pub(crate) fn get(&self, i: usize) -> Option<&[u8]> {
         self.data.get(place(self.spans.get(i)?))

@@ -17,9 +17,10 @@ const SLOW_LEVEL: i32 = 14;
 pub(super) enum Kind {
     /// The values of a data page.
     Values,
-    /// The sorted texts of a dictionary. Random parts such as those of pods' names make short matches that take
-    /// more bytes than they spare: searching harder, and for long ones only, makes dictionaries of a cluster's
-    /// labels a quarter smaller than level 3 does in about the same time.
+    /// The sorted texts of a dictionary. Random parts such as those of pods' names make short matches that take more
+    /// bytes than they spare. What looks for the cheapest of all ways makes dictionaries of a cluster's labels up to
+    /// half as large as level 3 does, and as small as level 19 does; with short searches it takes a fifth of the time
+    /// of that level.
     Texts,
 }
 
@@ -101,8 +102,10 @@ fn compress_into(
 fn tune(zstd: &mut zstd::bulk::Compressor<'_>, kind: Kind, level: i32) -> io::Result<()> {
     zstd.set_compression_level(level)?;
     if kind == Kind::Texts && level < SLOW_LEVEL {
-        zstd.set_parameter(CParameter::MinMatch(6))?;
-        zstd.set_parameter(CParameter::Strategy(Strategy::ZSTD_lazy2))?;
+        zstd.set_parameter(CParameter::Strategy(Strategy::ZSTD_btopt))?;
+        zstd.set_parameter(CParameter::MinMatch(5))?;
+        zstd.set_parameter(CParameter::SearchLog(2))?;
+        zstd.set_parameter(CParameter::TargetLength(32))?;
     }
     Ok(())
 }

