@@ -19,6 +19,9 @@ use super::{
     share,
 };
 
+/// What is read at once of a series that is looked at alone, in bytes.
+const SAMPLED_BYTES: usize = 1 << 10;
+
 /// An open block.
 #[derive(Debug)]
 pub(crate) struct TsdbInput {
@@ -101,7 +104,8 @@ impl TsdbInput {
     }
 
     pub(super) fn sample(&self) -> Result<Vec<Key>, MergeError> {
-        let mut cursor = self.block.series_cursor();
+        // One series in so many: each by itself, not all that lies between.
+        let mut cursor = self.block.series_cursor().expecting(SAMPLED_BYTES);
         let mut entry = SeriesEntry::default();
         let mut keys = Vec::with_capacity(self.refs.len() / SAMPLE_STEP);
         for series in self.refs.sample() {
