@@ -24,7 +24,10 @@ pub use crate::{
         encode_aggregates, encode_histograms, encode_long_histograms, encode_xor, reencode,
     },
     error::{Error, Result},
-    index::{HeaderRanges, IndexHeader, LabelValues, PostingsPlan, Symbols, Toc},
+    index::{
+        HeaderFile, HeaderIdentity, HeaderPages, HeaderRanges, HeaderRoot, HeaderWriter,
+        IndexHeader, PostingsPlan, SymbolReader, Symbols, Toc,
+    },
     intervals::{Coverage, Intervals},
     read_at::ReadAt,
     refs::{ChunkMeta, ChunkRef, Fetched, SeriesEntry, SeriesRef, SymbolRef},

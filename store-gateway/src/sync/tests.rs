@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::testing::Drawn;
+use crate::{metrics::HeaderMetrics, testing::Drawn};
 
 /// A syncer under way.
 struct World {
@@ -47,7 +47,8 @@ impl World {
             ..Config::default()
         };
         let failing = FailingBucket::new(&bucket);
-        let (syncer, handle) = Syncer::new(&config, failing.bucket(), &deps);
+        let headers = HeaderFiles::new(Some(dir.path()), HeaderMetrics::new(&deps.metrics));
+        let (syncer, handle) = Syncer::new(&config, failing.bucket(), &deps, headers.into());
         let served = syncer.served();
         let mut task = JoinSet::new();
         task.spawn(syncer.run());
