@@ -151,7 +151,9 @@ impl Syncer {
         self.metrics.state("no-meta-json", without_meta.len());
         self.count(&catalog, now);
         let advertised = Advertised::new(&catalog);
-        let kept = catalog.blocks().filter(|block| block.format == Format::Tsdb);
+        let kept = catalog
+            .blocks()
+            .filter(|block| block.format == Format::Tsdb);
         let kept: BTreeSet<BlockId> = kept.map(|block| block.id).collect();
         self.served.send_replace(Some(Arc::new(Served {
             catalog,

@@ -177,23 +177,24 @@ impl TsdbBlock {
         placed.sort_by_key(|(i, _)| *i);
         let bytes: Vec<_> = placed.into_iter().map(|(_, bytes)| bytes).collect();
         let refs = self.source.pool.run(move || plan.evaluate(&bytes)).await;
-        refs.map_err(|source| self.damaged(source))
+        refs.map_err(|source| damaged(&self.block, source))
     }
 
     /// Whether each series of the block has a chunk in the range.
     fn within(&self, range: TimeRange) -> bool {
         range.covers(self.block.meta.time_range())
     }
+}
 
-    fn damaged(&self, source: tsdb::Error) -> BlockError {
-        match source {
-            // It is no file of the block.
-            tsdb::Error::Header(_) => BlockError::Header(source),
-            source => BlockError::Tsdb {
-                root: self.block.root.clone(),
-                source,
-            },
-        }
+/// The error for what is wrong with a block's index or one of its chunks, or with the header of the index.
+fn damaged(block: &CatalogBlock, source: tsdb::Error) -> BlockError {
+    match source {
+        // It is no file of the block.
+        tsdb::Error::Header(_) => BlockError::Header(source),
+        source => BlockError::Tsdb {
+            root: block.root.clone(),
+            source,
+        },
     }
 }
 

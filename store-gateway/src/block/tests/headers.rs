@@ -92,7 +92,10 @@ async fn a_second_start_reads_neither_symbols_nor_the_table_from_the_bucket() {
     // Postings and series.
     let index = tsdb::Toc::range(world.block.files["index"]).start;
     let read = world.failing.ranges_read(&world.block.key("index"));
-    assert!(read.iter().all(|range| range.start > 5 && range.end < index));
+    assert!(
+        read.iter()
+            .all(|range| range.start > 5 && range.end < index)
+    );
 }
 
 #[tokio::test]
@@ -226,14 +229,21 @@ async fn headers_of_blocks_that_are_gone_are_removed_and_others_left() {
     let source = world.start();
     let reader = world.open(&source).await;
     let gone = BlockId::new(Timestamp(0), 7);
-    for name in [gone.to_string(), format!("{gone}.3.part"), "notes".to_owned()] {
+    for name in [
+        gone.to_string(),
+        format!("{gone}.3.part"),
+        "notes".to_owned(),
+    ] {
         fs::write(world.headers().join(name), "x").unwrap();
     }
     let part = format!("{}.3.part", world.block.id);
     fs::write(world.headers().join(&part), "x").unwrap();
     source.headers.retain(&[world.block.id].into());
     let own = world.block.id.to_string();
-    assert_eq!(files(&world.headers()), [own.clone(), part, "notes".to_owned()]);
+    assert_eq!(
+        files(&world.headers()),
+        [own.clone(), part, "notes".to_owned()]
+    );
     source.headers.remove_parts();
     assert_eq!(files(&world.headers()), [own, "notes".to_owned()]);
     source.headers.retain(&[].into());

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tsdb::{HeaderIdentity, HeaderRoot, HeaderWriter, IndexHeader, Toc};
 
-use super::{BlockError, BlockSource, CatalogBlock, INDEX_GAP, TsdbBlock};
+use super::{BlockError, BlockSource, CatalogBlock, INDEX_GAP, TsdbBlock, damaged};
 use crate::fetch::Wanted;
 
 /// How much of the end of an index is read at first: of a small block that is the whole postings offset table.
@@ -46,7 +46,9 @@ pub(super) async fn open(
         Err(error) => Err(error),
     };
     match &opened {
-        Ok(_) => metrics.lazy_load_duration.observe(started.elapsed().as_secs_f64()),
+        Ok(_) => metrics
+            .lazy_load_duration
+            .observe(started.elapsed().as_secs_f64()),
         Err(_) => {
             metrics.lazy_load_failures.inc();
         }
@@ -139,9 +141,11 @@ impl TsdbBlock {
         match run(&header).await {
             Err(error @ tsdb::Error::Header(_)) => {
                 let header = self.made_anew(&header, &error).await?;
-                run(&header).await.map_err(|source| self.damaged(source))
+                run(&header)
+                    .await
+                    .map_err(|source| damaged(&self.block, source))
             }
-            done => done.map_err(|source| self.damaged(source)),
+            done => done.map_err(|source| damaged(&self.block, source)),
         }
     }
 
@@ -174,10 +178,9 @@ impl<'a> Source<'a> {
     ) -> Result<Self, BlockError> {
         let size = identity(block, index)?.index_size;
         let start = size.saturating_sub(TAIL);
-        let bytes = fetch(source, index, &[start..size]).await?;
         let tail = Tail {
             start,
-            bytes: bytes.into_iter().next().unwrap_or_default(),
+            bytes: fetch_one(source, index, start..size).await?,
         };
         let end = tail.get(&Toc::range(size)).unwrap_or_default();
         let toc = Toc::decode(&end, size).map_err(|source| damaged(block, source))?;
@@ -238,8 +241,7 @@ impl<'a> Source<'a> {
         if let Some(bytes) = self.tail.get(&range) {
             return Ok(bytes);
         }
-        let bytes = fetch(self.source, self.index, &[range]).await?;
-        Ok(bytes.into_iter().next().unwrap_or_default())
+        fetch_one(self.source, self.index, range).await
     }
 }
 
@@ -266,6 +268,15 @@ async fn fetch(
     source.fetcher.fetch(wanted).await
 }
 
+async fn fetch_one(
+    source: &BlockSource,
+    index: &Arc<str>,
+    range: Range<u64>,
+) -> Result<Bytes, BlockError> {
+    let bytes = fetch(source, index, std::slice::from_ref(&range)).await?;
+    Ok(bytes.into_iter().next().unwrap_or_default())
+}
+
 /// A range in pieces.
 fn pieces(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
     let mut left = range;
@@ -275,13 +286,6 @@ fn pieces(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
         left.start = end;
         (!piece.is_empty()).then_some(piece)
     })
-}
-
-fn damaged(block: &CatalogBlock, source: tsdb::Error) -> BlockError {
-    BlockError::Tsdb {
-        root: block.root.clone(),
-        source,
-    }
 }
 
 #[cfg(test)]
@@ -296,7 +300,11 @@ mod tests {
         assert_eq!(all(0..PIECE), vec![0..PIECE]);
         assert_eq!(
             all(5..2 * PIECE + 6),
-            [5..PIECE + 5, PIECE + 5..2 * PIECE + 5, 2 * PIECE + 5..2 * PIECE + 6]
+            [
+                5..PIECE + 5,
+                PIECE + 5..2 * PIECE + 5,
+                2 * PIECE + 5..2 * PIECE + 6
+            ]
         );
     }
 }
