@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Pages that a reader has at hand before it begins anew.
-const AT_HAND: usize = 256;
+const AT_HAND: usize = 512;
 
 /// All symbols of an index, in order.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct Symbols {
     count: usize,
 }
 
-/// Reads the symbols of a header, and has at hand the pages that it has read: 4 MiB of them, or what one series needs.
+/// Reads the symbols of a header, and has at hand the pages that it has read: 8 MiB of them, or what one series needs.
 #[derive(Debug)]
 pub struct SymbolReader<'a> {
     header: &'a IndexHeader,
