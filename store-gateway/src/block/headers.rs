@@ -136,11 +136,13 @@ impl HeaderFiles {
         }
     }
 
-    /// Removes the header of a block, which is damaged or of another index.
+    /// Removes the header of a block, which is damaged or of another index; not where it only cannot be read.
     pub(super) fn discard(&self, id: BlockId, error: &tsdb::Error) {
         if let Some(path) = self.path(id) {
             tracing::warn!(block = %id, %error, "an index header is of no use, it is made anew");
-            remove(&path);
+            if !is_io(error) {
+                remove(&path);
+            }
         }
     }
 
@@ -204,6 +206,13 @@ impl HeaderPages for CachedFile {
 
     fn heap_size(&self) -> usize {
         self.file.heap_size() + size_of::<Self>() + self.key.len()
+    }
+}
+
+fn is_io(error: &tsdb::Error) -> bool {
+    match error {
+        tsdb::Error::Header(error) => is_io(error),
+        error => matches!(error, tsdb::Error::Io { .. }),
     }
 }
 

@@ -199,6 +199,23 @@ fn a_file_made_of_another_index_is_not_opened() {
     assert!(matches!(missing, Error::Io { .. }), "{missing}");
 }
 
+#[test]
+fn a_file_that_takes_the_place_of_an_open_one_is_not_read() {
+    let drawn = several_pages();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("header");
+    let bytes = drawn.file(1000).unwrap();
+    fs::write(&path, &bytes).unwrap();
+    let header = drawn.open(&path).unwrap();
+    let other = dir.path().join("other");
+    fs::write(&other, &bytes).unwrap();
+    fs::rename(other, &path).unwrap();
+    let error = header.label_names().unwrap_err();
+    assert!(matches!(error, Error::Header(_)), "{error:?}");
+    fs::remove_file(path).unwrap();
+    assert!(header.label_names().is_err());
+}
+
 /// What becomes of sections of which one byte is another, with checksums as they were.
 #[test]
 fn a_flipped_bit_in_a_section_makes_no_header() {

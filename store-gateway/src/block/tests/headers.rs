@@ -248,6 +248,6 @@ async fn headers_of_blocks_that_are_gone_are_removed_and_others_left() {
     assert_eq!(files(&world.headers()), [own, "notes".to_owned()]);
     source.headers.retain(&[].into());
     assert_eq!(files(&world.headers()), ["notes"]);
-    // Who has it open reads on.
+    // Who still asks it gets answers.
     assert!(all(&reader).await.len() > 100);
 }

@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io,
     ops::Range,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -32,17 +33,22 @@ pub trait HeaderPages: fmt::Debug + Send + Sync {
     fn heap_size(&self) -> usize;
 }
 
-/// A header file on the disk.
+/// A header file on the disk. It is opened for each page that is read: a gateway has more blocks than a process may have
+/// open files.
 #[derive(Debug)]
 pub struct HeaderFile {
-    file: File,
     path: PathBuf,
+    version: Version,
     /// The path as text.
     name: String,
     root: HeaderRoot,
     /// Where the pages end.
     end: u64,
 }
+
+/// Tells a file from another one of the same name: inode, size, and time of the last change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Version(u64, u64, i64, i64);
 
 impl HeaderFile {
     /// Opens the header of an index. Reads the tail only.
@@ -51,8 +57,8 @@ impl HeaderFile {
     /// When it cannot be read, is damaged, or was made of another index.
     pub fn open(path: &Path, made_of: HeaderIdentity) -> Result<Self> {
         let name = path.display().to_string();
-        let file = File::open(path).map_err(Error::io(path))?;
-        let size = file.size().map_err(Error::io(path))?;
+        let (file, version) = open(path).map_err(Error::io(path))?;
+        let size = version.1;
         let start = size.saturating_sub(TAIL_LEN);
         let tail = read(&file, start..size).map_err(Error::io(path))?;
         let root = HeaderRoot::decode(&tail, size, &name)?;
@@ -63,8 +69,8 @@ impl HeaderFile {
             return Err(Error::corrupt(&name, start, expected, found));
         }
         Ok(Self {
-            file,
             path: path.to_owned(),
+            version,
             name,
             root,
             end: start,
@@ -84,7 +90,17 @@ impl HeaderPages for HeaderFile {
         if range.start > range.end || range.end > self.end {
             return Err(outside(&self.name, &range, self.end));
         }
-        let bytes = read(&self.file, range.clone()).map_err(Error::io(&self.path))?;
+        let (file, version) = open(&self.path).map_err(Error::io(&self.path))?;
+        if version != self.version {
+            let found = "another in its place";
+            return Err(Error::corrupt(
+                &self.name,
+                0,
+                "the file that was opened",
+                found,
+            ));
+        }
+        let bytes = read(&file, range.clone()).map_err(Error::io(&self.path))?;
         if let Some((summed, stored)) = bytes.split_last_chunk::<CRC_LEN>() {
             let at = range.start + summed.len() as u64;
             let stored = u32::from_be_bytes(*stored);
@@ -120,6 +136,13 @@ impl HeaderPages for Bytes {
     fn heap_size(&self) -> usize {
         self.len()
     }
+}
+
+fn open(path: &Path) -> io::Result<(File, Version)> {
+    let file = File::open(path)?;
+    let meta = file.metadata()?;
+    let version = Version(meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec());
+    Ok((file, version))
 }
 
 fn read(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
