@@ -177,7 +177,7 @@ fn postings(dir: &Path) -> anyhow::Result<()> {
             Matcher::new(op, model::METRIC_NAME, metric)?,
         ];
         let (found, cost) = cost(|| {
-            let plan = block.header().select(&matchers);
+            let plan = block.header().select(&matchers)?;
             let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
             let ranges = plan.ranges().into_iter();
             let bytes: Vec<Bytes> = ranges

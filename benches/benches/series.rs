@@ -74,7 +74,10 @@ async fn main() -> anyhow::Result<()> {
         dirs.len(),
         size(&root) / 1_000_000
     );
-    ask(&bucket, &clock, &work.path().join("before"), &questions).await?;
+    let data_dir = work.path().join("before");
+    ask(&bucket, &clock, &data_dir, &questions).await?;
+    println!("started again, with its data directory");
+    ask(&bucket, &clock, &data_dir, &questions).await?;
     compact(&bucket, &clock, &work.path().join("compact")).await?;
     remove_marked(&root)?;
     println!("after: {} MB", size(&root) / 1_000_000);
@@ -130,7 +133,7 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
 }
 
-/// Starts a gateway with an empty data directory, and asks it everything.
+/// Starts a gateway, and asks it everything.
 async fn ask(
     bucket: &Bucket,
     clock: &ManualClock,

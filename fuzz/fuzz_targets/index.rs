@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, ops::Range};
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use model::{MatchOp, Matcher};
-use tsdb::{Fetched, IndexHeader, SeriesRef, SymbolRef, Toc};
+use tsdb::{Error, Fetched, IndexHeader, SeriesRef, SymbolRef, Toc};
 use varve_fuzz::{bounded, seal_section, seal_series, seal_toc};
 
 /// So much of an index is looked into, for the sake of speed.
@@ -22,13 +22,13 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(header.toc(), &toc);
     look_up_symbols(&header);
     for (name, value) in names_and_values(&header) {
-        if let Some(range) = header.postings_range(&name, &value) {
+        if let Some(range) = made(header.postings_range(&name, &value)) {
             seal_section(&mut file[place(&range)]);
         }
     }
     let mut found = BTreeSet::new();
     for matchers in selections(&header) {
-        let plan = header.select(&matchers);
+        let plan = made(header.select(&matchers));
         let ranges = plan.ranges();
         let read: Vec<Bytes> = ranges.iter().map(|range| slice(&file, range)).collect();
         assert!(!plan.is_empty() || plan.evaluate(&read).is_ok_and(|s| s.is_empty()));
@@ -53,49 +53,51 @@ fn header(file: &mut [u8]) -> Option<(Toc, IndexHeader)> {
     let sealed = |range: &Range<u64>| {
         let mut section = file[place(range)].to_vec();
         seal_section(&mut section);
-        Bytes::from(section)
+        section
     };
     let (symbols, table) = (sealed(&ranges.symbols), sealed(&ranges.postings_table));
     let head = &file[place(&ranges.head)];
     let header = bounded(file.len(), 64, || {
-        IndexHeader::decode(toc, head, symbols, table)
+        IndexHeader::decode(toc, head, &symbols, &table)
     });
     Some((toc, header.ok()?))
 }
 
+/// What a header that was just made says.
+fn made<T>(said: Result<T, Error>) -> T {
+    said.expect("it was made of sections that were whole")
+}
+
 fn look_up_symbols(header: &IndexHeader) {
-    let symbols = header.symbols();
-    assert_eq!(symbols.iter().count(), symbols.len());
-    for (i, text) in symbols.iter().enumerate() {
-        let symbol = SymbolRef(u32::try_from(i).expect("counted by 32 bits"));
-        assert_eq!(symbols.lookup(symbol), Some(text));
-        assert_eq!(symbols.find(text), Some(symbol));
+    let mut symbols = header.symbols();
+    let number = |n: usize| SymbolRef(u32::try_from(n).expect("counted by 32 bits"));
+    let mut last: Option<String> = None;
+    for n in 0..header.symbol_count() {
+        let text = made(symbols.text(number(n)));
+        assert!(last.is_none_or(|last| last.as_str() < text));
+        last = Some(text.to_owned());
     }
-    let past = SymbolRef(u32::try_from(symbols.len()).expect("counted by 32 bits"));
-    assert!(header.symbol(past).is_err());
+    assert!(symbols.text(number(header.symbol_count())).is_err());
 }
 
 fn names_and_values(header: &IndexHeader) -> Vec<(String, String)> {
     let mut pairs = vec![(String::new(), String::new())];
-    for name in header.label_names() {
-        let values: Vec<&str> = header.label_values(name).collect();
-        assert_eq!(values.len(), header.label_value_count(name));
+    let names = made(header.label_names());
+    assert!(names.is_sorted_by(|a, b| a < b));
+    for name in names {
+        let values = made(header.label_values(&name));
+        assert_eq!(values.len() as u64, made(header.label_value_count(&name)));
         assert!(values.is_sorted_by(|a, b| a < b));
-        pairs.extend(
-            values
-                .iter()
-                .map(|value| (name.to_owned(), (*value).to_owned())),
-        );
+        pairs.extend(values.into_iter().map(|value| (name.clone(), value)));
     }
-    assert!(header.label_names().is_sorted_by(|a, b| a < b));
     pairs
 }
 
 fn selections(header: &IndexHeader) -> Vec<Vec<Matcher>> {
     let matcher = |op, name: &str, value: &str| Matcher::new(op, name, value).expect("a matcher");
     let mut all = vec![Vec::new()];
-    for name in header.label_names().take(LOOKED_INTO) {
-        let value = header.label_values(name).last().unwrap_or_default();
+    for name in made(header.label_names()).iter().take(LOOKED_INTO) {
+        let value = &made(header.label_values(name)).pop().unwrap_or_default();
         all.push(vec![matcher(MatchOp::Equal, name, value)]);
         all.push(vec![
             matcher(MatchOp::NotEqual, name, value),
@@ -124,9 +126,7 @@ fn read_series(header: &IndexHeader, file: &mut [u8], reference: SeriesRef) {
                 guess = needed;
             }
             Ok(Fetched::Done(entry)) => {
-                for (name, value) in entry.labels {
-                    assert!(header.symbol(name).is_ok() && header.symbol(value).is_ok());
-                }
+                made(header.symbols().labels(&entry));
                 assert!(entry.chunks.iter().all(|chunk| chunk.min <= chunk.max));
                 return;
             }

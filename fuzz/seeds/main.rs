@@ -1,5 +1,6 @@
 //! Writes the first inputs of each fuzz target: `seeds FIXTURES CORPUS`.
 
+mod header_file;
 mod index_v1;
 mod shards;
 mod texts;
@@ -46,6 +47,9 @@ fn main() {
         }
     }
     corpus.add("index", "v1", &index_v1::small());
+    for (name, header) in header_file::some() {
+        corpus.add("header_file", name, &header);
+    }
     tombstones(&corpus);
     chunks(&corpus, &blocks);
     parquet(&corpus, &fixtures.join("golden/parquet-common"));

@@ -14,6 +14,7 @@ mod ahead;
 mod budget;
 mod cache;
 mod error;
+mod headers;
 mod parquet;
 #[cfg(test)]
 mod tests;
@@ -27,14 +28,16 @@ use futures::Stream;
 use model::{AggregateSet, Labels, Matcher, TimeRange};
 use service::CpuPool;
 
-pub(crate) use self::{budget::RequestBudget, cache::BlockCache, error::BlockError};
+pub(crate) use self::{
+    budget::RequestBudget, cache::BlockCache, error::BlockError, headers::HeaderFiles,
+};
 use self::{parquet::ParquetBlock, tsdb::TsdbBlock};
 use crate::{
     catalog::{CatalogBlock, Format},
     fetch::{Fetcher, PageCache},
 };
 
-/// Postings, dictionaries and pages of label columns that are kept in memory, over all blocks.
+/// Postings, dictionaries, pages of label columns and of index headers that are kept in memory, over all blocks.
 const PAGE_CACHE_BYTES: u64 = 256 << 20;
 
 /// What is asked of one block. External labels have been dealt with: the matchers concern the series' own labels.
@@ -69,6 +72,7 @@ pub(crate) struct BlockSource {
     pool: CpuPool,
     fetcher: Fetcher,
     pages: Arc<PageCache>,
+    headers: Arc<HeaderFiles>,
 }
 
 /// An opened block. Cheap to clone; holds what is needed to find series, and no connection.
@@ -82,20 +86,21 @@ enum Opened {
 }
 
 impl BlockSource {
-    /// `bucket` is where blocks are, `pool` does what loops over series and pages. One for all blocks, since it
-    /// bounds what is in flight and in memory.
-    pub(crate) fn new(bucket: Bucket, pool: CpuPool) -> Self {
+    /// `bucket` is where blocks are, `pool` does what loops over series and pages, `headers` is what there is of blocks
+    /// on the disk. One for all blocks, since it bounds what is in flight and in memory.
+    pub(crate) fn new(bucket: Bucket, pool: CpuPool, headers: Arc<HeaderFiles>) -> Self {
         Self {
             pool,
             fetcher: Fetcher::new(bucket),
             pages: Arc::new(PageCache::new(PAGE_CACHE_BYTES)),
+            headers,
         }
     }
 }
 
 impl BlockReader {
-    /// Opens a block: reads the symbols and the postings offset table of a TSDB block's index, the footers of a
-    /// Parquet block's files.
+    /// Opens a block: the header of a TSDB block's index, which is made of its symbols and its postings offset table
+    /// if there is none on the disk; the footers of a Parquet block's files.
     ///
     /// # Errors
     /// When a file is missing or damaged, or the bucket refuses.

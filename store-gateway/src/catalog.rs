@@ -4,8 +4,9 @@ mod filter;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bucket::{BlockView, Snapshot};
+use bucket::{BlockView, Object, Snapshot};
 use model::{BlockId, BlockMeta, Labels, Resolution, TimeRange, Timestamp};
+use xxhash_rust::xxh64::xxh64;
 
 pub(crate) use self::filter::{Rules, State};
 
@@ -39,6 +40,8 @@ pub(crate) struct CatalogBlock {
     pub(crate) labels: Labels,
     /// Size in bytes of each file, by its path below `root`.
     pub(crate) files: BTreeMap<String, u64>,
+    /// Changes with the index of a TSDB block, as far as a listing tells.
+    pub(crate) index_stamp: u64,
 }
 
 /// How a block is stored.
@@ -139,6 +142,7 @@ impl CatalogBlock {
             format: Format::of(&view.meta),
             labels: view.meta.external_labels(),
             files: files.map(|(name, o)| (name.clone(), o.size)).collect(),
+            index_stamp: view.objects.files.get("index").map_or(0, stamp),
         }
     }
 
@@ -165,6 +169,12 @@ impl Extent {
             max: self.max.max(other.max),
         }
     }
+}
+
+/// Stands for this version of an object.
+fn stamp(object: &Object) -> u64 {
+    let etag = object.etag.as_deref().unwrap_or_default();
+    xxh64(format!("{} {etag}", object.last_modified).as_bytes(), 0)
 }
 
 #[cfg(test)]

@@ -8,8 +8,10 @@ use service::{Clock, CpuPool, GrpcOptions, Metrics, Probe};
 /// Settings of a store gateway.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Where metadata of blocks are cached (`--data-dir`). Default: `./data`.
+    /// Where metadata of blocks and index headers are cached (`--data-dir`). Default: `./data`.
     pub data_dir: PathBuf,
+    /// Where index headers are kept (`--no-cache-index-header`). Default: on the disk.
+    pub index_headers: IndexHeaders,
     /// Time between two looks at the bucket (`--sync-block-duration`). Default: 15 m.
     pub sync_interval: Duration,
     /// Objects fetched at once while looking at the bucket (`--block-meta-fetch-concurrency`). Default: 32.
@@ -29,11 +31,21 @@ pub struct Config {
     pub series_concurrency: usize,
     /// What one request may cost.
     pub limits: Limits,
-    /// Bytes of index headers and Parquet footers kept in memory, whatever blocks there are; those in use
+    /// Bytes of opened blocks (Parquet footers, index headers that are in memory), whatever blocks there are; those in use
     /// by requests are kept beyond it. Default: 1 GiB.
     pub block_cache_bytes: u64,
     /// How it is served (`--grpc-grace-period`, `--grpc-server-max-connection-age`); it brings its own descriptors.
     pub grpc: GrpcOptions,
+}
+
+/// Where index headers of TSDB blocks are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IndexHeaders {
+    /// On the disk, with pages in memory that were used lately.
+    #[default]
+    OnDisk,
+    /// In memory only.
+    InMemory,
 }
 
 /// What one request may cost; 0 stands for no limit.
@@ -64,6 +76,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::from("./data"),
+            index_headers: IndexHeaders::default(),
             sync_interval: Duration::from_mins(15),
             meta_fetch_concurrency: 32,
             block_concurrency: 20,

@@ -24,7 +24,7 @@ mod sync;
 mod testing;
 
 pub use crate::{
-    config::{Config, Deps, Limits},
+    config::{Config, Deps, IndexHeaders, Limits},
     error::GatewayError,
     run::{Gateway, run},
     sync::SyncHandle,

@@ -35,6 +35,18 @@ pub(crate) struct CatalogMetrics {
     synced: ByState,
 }
 
+/// What opening and making index headers counts.
+#[derive(Clone, Debug)]
+pub(crate) struct HeaderMetrics {
+    pub(crate) lazy_loads: Counter,
+    pub(crate) lazy_load_failures: Counter,
+    pub(crate) lazy_load_duration: Histogram,
+    /// Of those that are on the disk.
+    pub(crate) load_duration: Histogram,
+    /// Of those that are not.
+    pub(crate) download_duration: Histogram,
+}
+
 /// What the gate counts.
 #[derive(Clone, Debug)]
 pub(crate) struct GateMetrics {
@@ -142,6 +154,44 @@ impl CatalogMetrics {
     pub(crate) fn state(&self, name: &'static str, count: usize) {
         let gauge = self.synced.get_or_create(&[("state", name)]);
         gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+}
+
+impl HeaderMetrics {
+    /// Registers them.
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        let loading = [
+            0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 30.0, 60.0, 90.0, 120.0, 300.0,
+        ];
+        Self {
+            lazy_loads: metrics.register(
+                "thanos_bucket_store_indexheader_lazy_load_total",
+                "Total number of index headers opened or made when a block was first asked",
+                Counter::default(),
+            ),
+            lazy_load_failures: metrics.register(
+                "thanos_bucket_store_indexheader_lazy_load_failed_total",
+                "Total number of index headers that could be neither opened nor made",
+                Counter::default(),
+            ),
+            lazy_load_duration: metrics.register(
+                "thanos_bucket_store_indexheader_lazy_load_duration_seconds",
+                "Duration of opening an index header or making it",
+                Histogram::new(loading),
+            ),
+            load_duration: metrics.register(
+                "thanos_bucket_store_indexheader_load_duration_seconds",
+                "Duration of opening an index header that is on the disk",
+                Histogram::new(loading),
+            ),
+            download_duration: metrics.register(
+                "thanos_bucket_store_indexheader_download_duration_seconds",
+                "Duration of making an index header of what the bucket has",
+                Histogram::new([
+                    0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 30.0, 60.0, 90.0, 120.0, 300.0,
+                ]),
+            ),
+        }
     }
 }
 

@@ -1,12 +1,18 @@
 //! The daemon: looks at the bucket and serves.
 
+use std::sync::Arc;
+
 use bucket::Bucket;
 use service::{GrpcOptions, serve_grpc};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Config, Deps, GatewayError, SyncHandle, api, metrics::StoreMetrics, store::Store, sync::Syncer,
+    Config, Deps, GatewayError, IndexHeaders, SyncHandle, api,
+    block::{BlockSource, HeaderFiles},
+    metrics::{HeaderMetrics, StoreMetrics},
+    store::Store,
+    sync::Syncer,
 };
 
 /// A store gateway that does not run yet.
@@ -38,9 +44,16 @@ impl Gateway {
     /// A gateway to the blocks of `bucket`.
     #[must_use]
     pub fn new(config: &Config, bucket: Bucket, deps: Deps) -> Self {
-        let (syncer, handle) = Syncer::new(config, bucket.clone(), &deps);
+        let data_dir = match config.index_headers {
+            IndexHeaders::OnDisk => Some(config.data_dir.as_path()),
+            IndexHeaders::InMemory => None,
+        };
+        let headers = HeaderFiles::new(data_dir, HeaderMetrics::new(&deps.metrics));
+        let headers = Arc::new(headers);
+        let (syncer, handle) = Syncer::new(config, bucket.clone(), &deps, Arc::clone(&headers));
+        let source = BlockSource::new(bucket, deps.pool.clone(), headers);
         let metrics = StoreMetrics::new(&deps.metrics);
-        let store = Store::new(config, bucket, &deps, metrics, syncer.served());
+        let store = Store::new(config, source, &deps, metrics, syncer.served());
         Self {
             store,
             syncer,

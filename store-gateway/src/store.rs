@@ -7,7 +7,6 @@ mod labels;
 
 use std::sync::Arc;
 
-use bucket::Bucket;
 use futures::Stream;
 use model::Resolution;
 use service::CpuPool;
@@ -53,12 +52,11 @@ pub(crate) struct Reach {
 impl Store {
     pub(crate) fn new(
         config: &Config,
-        bucket: Bucket,
+        source: BlockSource,
         deps: &Deps,
         metrics: StoreMetrics,
         served: watch::Receiver<Option<Arc<Served>>>,
     ) -> Self {
-        let source = BlockSource::new(bucket, deps.pool.clone());
         let gate = GateMetrics::new(&deps.metrics);
         Self {
             served,

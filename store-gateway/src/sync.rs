@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bucket::{Bucket, BucketError, MetaFetcher};
-use model::{Labels, Timestamp};
+use model::{BlockId, Labels, Timestamp};
 use service::{Clock, Probe};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -12,7 +12,8 @@ use tokio::{
 
 use crate::{
     Config, Deps, GatewayError,
-    catalog::{Catalog, Extent, Rules},
+    block::HeaderFiles,
+    catalog::{Catalog, Extent, Format, Rules},
     metrics::CatalogMetrics,
 };
 
@@ -50,6 +51,7 @@ type Asked = oneshot::Sender<Result<(), String>>;
 pub(crate) struct Syncer {
     fetcher: MetaFetcher,
     rules: Rules,
+    headers: Arc<HeaderFiles>,
     interval: Duration,
     clock: Arc<dyn Clock>,
     probe: Probe,
@@ -72,7 +74,12 @@ impl SyncHandle {
 }
 
 impl Syncer {
-    pub(crate) fn new(config: &Config, bucket: Bucket, deps: &Deps) -> (Self, SyncHandle) {
+    pub(crate) fn new(
+        config: &Config,
+        bucket: Bucket,
+        deps: &Deps,
+        headers: Arc<HeaderFiles>,
+    ) -> (Self, SyncHandle) {
         let fetcher = MetaFetcher::new(
             bucket,
             Some(config.data_dir.join(CACHE_DIR)),
@@ -83,6 +90,7 @@ impl Syncer {
         let syncer = Self {
             fetcher,
             rules: Rules::from(config),
+            headers,
             interval: config.sync_interval,
             clock: Arc::clone(&deps.clock),
             probe: deps.probe.clone(),
@@ -101,6 +109,7 @@ impl Syncer {
     /// Looks again and again, and whenever it is asked to.
     pub(crate) async fn run(mut self) {
         let mut waiting: Vec<Asked> = Vec::new();
+        self.clear(|headers| headers.remove_parts()).await;
         loop {
             let looked = self.sync().await.map_err(|error| error.to_string());
             if let Err(error) = &looked {
@@ -142,12 +151,24 @@ impl Syncer {
         self.metrics.state("no-meta-json", without_meta.len());
         self.count(&catalog, now);
         let advertised = Advertised::new(&catalog);
+        let kept = catalog
+            .blocks()
+            .filter(|block| block.format == Format::Tsdb);
+        let kept: BTreeSet<BlockId> = kept.map(|block| block.id).collect();
         self.served.send_replace(Some(Arc::new(Served {
             catalog,
             advertised,
         })));
         self.probe.ready();
+        self.clear(move |headers| headers.retain(&kept)).await;
         Ok(())
+    }
+
+    /// Removes index headers from the disk.
+    async fn clear(&self, clear: impl FnOnce(&HeaderFiles) + Send + 'static) {
+        let headers = Arc::clone(&self.headers);
+        // Not done when the program ends.
+        let _ = tokio::task::spawn_blocking(move || clear(&headers)).await;
     }
 
     fn count(&self, catalog: &Catalog, now: Timestamp) {

@@ -38,7 +38,7 @@ use crate::{
 
 /// A block in a directory. A clone shares the open files and what is in memory.
 ///
-/// In memory are the symbols and the postings offset table; all else is read when asked for.
+/// In memory are the symbols and where postings are; all else is read when asked for.
 #[derive(Clone, Debug)]
 pub struct Block(Arc<Inner>);
 
@@ -49,6 +49,8 @@ struct Inner {
     index: File,
     index_path: PathBuf,
     header: IndexHeader,
+    symbols: Symbols,
+    label_names: Vec<String>,
     segments: Vec<Segment>,
     tombstones: Tombstones,
 }
@@ -83,21 +85,21 @@ impl Block {
         &self.0.meta
     }
 
-    /// The symbols and the postings offset table of the index.
+    /// The header of the index, which is in memory.
     #[must_use]
     pub fn header(&self) -> &IndexHeader {
         &self.0.header
     }
 
-    /// The symbols in order, each found in constant time.
+    /// The symbols in order.
     #[must_use]
     pub fn symbols(&self) -> &Symbols {
-        self.0.header.symbols()
+        &self.0.symbols
     }
 
     /// The label names in order.
     pub fn label_names(&self) -> impl Iterator<Item = &str> {
-        self.0.header.label_names()
+        self.0.label_names.iter().map(String::as_str)
     }
 
     /// What has been deleted from the block without rewriting it.
@@ -127,7 +129,7 @@ impl Block {
     /// # Errors
     /// When the postings cannot be read or are damaged.
     pub fn select(&self, matchers: &[Matcher]) -> Result<Vec<SeriesRef>> {
-        let plan = self.0.header.select(matchers);
+        let plan = self.0.header.select(matchers)?;
         let read = |range: Range<u64>| read_range(&self.0.index, &self.0.index_path, range);
         let bytes: Vec<Bytes> = plan.ranges().into_iter().map(read).collect::<Result<_>>()?;
         plan.evaluate(&bytes)
@@ -162,6 +164,8 @@ impl Inner {
             meta,
             index,
             index_path,
+            symbols: Symbols::new(&header)?,
+            label_names: header.label_names()?,
             header,
             segments: open_segments(dir)?,
             tombstones: Tombstones::read(dir)?,
@@ -171,11 +175,11 @@ impl Inner {
 
     fn refs_by_name(&self) -> Result<Vec<SeriesRef>> {
         let mut all: Vec<SeriesRef> = Vec::new();
-        if let Some(range) = self.header.postings_range("", "") {
+        if let Some(range) = self.header.postings_range("", "")? {
             self.read_postings(range, &mut all)?;
         }
         let mut named = Vec::with_capacity(all.len());
-        for range in self.header.postings_ranges(METRIC_NAME) {
+        for range in self.header.postings_ranges(METRIC_NAME)? {
             self.read_postings(range, &mut named)?;
         }
         if named.len() < all.len() {
@@ -205,7 +209,7 @@ fn read_header(index: &File, path: &Path) -> Result<IndexHeader> {
     let head = read_range(index, path, ranges.head)?;
     let symbols = read_range(index, path, ranges.symbols)?;
     let table = read_range(index, path, ranges.postings_table)?;
-    IndexHeader::decode_sampled(toc, &head, &symbols, &table, 0)
+    IndexHeader::decode(toc, &head, &symbols, &table)
 }
 
 /// Reads a range that lies within the file.

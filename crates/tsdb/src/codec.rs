@@ -34,6 +34,15 @@ pub(crate) enum Fault {
     Bad { expected: &'static str, found: u64 },
 }
 
+/// Why a decoder that needs more than its input cannot go on.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// The input is at fault.
+    Fault(Fault),
+    /// Something else is.
+    Error(Error),
+}
+
 impl<'a> Input<'a> {
     /// Bytes that start at `offset` of their file.
     pub(crate) fn new(bytes: &'a [u8], offset: u64) -> Self {
@@ -181,9 +190,30 @@ impl<'a> Input<'a> {
         };
         Error::corrupt(file, self.offset, expected, found)
     }
+
+    /// The error for what stopped a decoder at this place of `file`.
+    #[cold]
+    pub(crate) fn stopped(&self, file: &str, what: &str, stop: Stop) -> Error {
+        match stop {
+            Stop::Fault(fault) => self.error(file, what, fault),
+            Stop::Error(error) => error,
+        }
+    }
 }
 
-/// Checks a checksum over `parts`, stored at `offset` of `file`.
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Checks the checksum of `bytes`, stored at `offset` of `file`.
 pub(crate) fn check_crc(
     file: &str,
     offset: u64,
@@ -191,7 +221,17 @@ pub(crate) fn check_crc(
     bytes: &[u8],
     stored: u32,
 ) -> Result<(), Error> {
-    let computed = crc32c::crc32c(bytes);
+    check_sum(file, offset, what, crc32c::crc32c(bytes), stored)
+}
+
+/// Compares a checksum with the one stored at `offset` of `file`.
+pub(crate) fn check_sum(
+    file: &str,
+    offset: u64,
+    what: &str,
+    computed: u32,
+    stored: u32,
+) -> Result<(), Error> {
     if computed == stored {
         return Ok(());
     }

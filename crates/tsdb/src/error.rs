@@ -56,6 +56,9 @@ pub enum Error {
         /// What is wrong.
         source: MetaError,
     },
+    /// A header made of the index cannot be used. It is to be made anew; the index itself may be fine.
+    #[error("{0}")]
+    Header(Box<Self>),
     /// The operating system refused.
     #[error("{}: {source}", path.display())]
     Io {
@@ -126,6 +129,11 @@ impl Error {
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, source }
+    }
+
+    /// The same error, as one of a header.
+    pub(crate) fn of_header(self) -> Self {
+        Self::Header(Box::new(self))
     }
 
     /// The same error, with the file's name below `dir`.

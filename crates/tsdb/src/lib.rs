@@ -25,7 +25,10 @@ pub use crate::{
         reencode,
     },
     error::{Error, Result},
-    index::{HeaderRanges, IndexHeader, LabelValues, PostingsPlan, Symbols, Toc},
+    index::{
+        HeaderFile, HeaderIdentity, HeaderPages, HeaderRanges, HeaderRoot, HeaderWriter,
+        IndexHeader, PostingsPlan, SymbolReader, Symbols, Toc,
+    },
     intervals::{Coverage, Intervals},
     read_at::ReadAt,
     refs::{ChunkMeta, ChunkRef, Fetched, SeriesEntry, SeriesRef, SymbolRef},

@@ -165,8 +165,9 @@ proptest! {
         prop_assert!(block.label_names().eq(expected.keys().copied()));
         for name in NAMES {
             let values = expected.remove(name).unwrap_or_default();
-            prop_assert_eq!(block.header().label_value_count(name), values.len());
-            prop_assert!(block.header().label_values(name).eq(values));
+            let header = block.header();
+            prop_assert_eq!(header.label_value_count(name).unwrap(), values.len() as u64);
+            prop_assert!(header.label_values(name).unwrap().iter().eq(values));
         }
     }
 

@@ -23,6 +23,9 @@ pub(crate) enum BlockError {
         /// What is wrong.
         source: tsdb::Error,
     },
+    /// The header of a TSDB block's index is damaged, though it has just been made; the error names the file.
+    #[error("{0}")]
+    Header(tsdb::Error),
     /// A file of a Parquet block is damaged; the error names the object.
     #[error(transparent)]
     Parquet(#[from] parquet_block::Error),

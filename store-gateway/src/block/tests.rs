@@ -6,3 +6,4 @@ mod cached;
 mod cost;
 mod damaged;
 pub(super) mod fixture;
+mod headers;

@@ -3,6 +3,7 @@
 
 mod chunks;
 mod entries;
+mod header;
 mod open;
 mod series;
 
@@ -10,6 +11,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use futures::StreamExt as _;
 use model::{AggregateSet, Labels, MatchOp, Matcher, TimeRange};
+use parking_lot::RwLock;
+use tokio::sync::Semaphore;
 use tsdb::{ChunkMeta, IndexHeader, SeriesRef};
 
 use super::{BlockError, BlockQuery, BlockSeries, BlockSource, RequestBudget, ahead::Ahead};
@@ -18,11 +21,14 @@ use crate::{catalog::CatalogBlock, fetch::Wanted};
 /// Bytes of the index that are fetched in vain to save a request.
 const INDEX_GAP: u64 = 256 << 10;
 
-/// A TSDB block whose index header has been read.
+/// A TSDB block whose index header has been opened.
 pub(super) struct TsdbBlock {
     block: Arc<CatalogBlock>,
     source: BlockSource,
-    header: Arc<IndexHeader>,
+    /// Another takes its place if it turns out to be damaged.
+    header: RwLock<Arc<IndexHeader>>,
+    /// Whoever makes another.
+    making: Semaphore,
     /// The index.
     index: Arc<str>,
     /// The segments, as chunk references count them.
@@ -54,7 +60,7 @@ struct Head {
 
 impl TsdbBlock {
     pub(super) fn memory_size(&self) -> usize {
-        self.header.heap_size()
+        self.header().heap_size()
     }
 
     /// The series that match, with their chunks.
@@ -82,9 +88,7 @@ impl TsdbBlock {
         budget: Arc<RequestBudget>,
     ) -> Result<Vec<String>, BlockError> {
         if matchers.is_empty() {
-            let header = Arc::clone(&self.header);
-            let names = move || header.label_names().map(str::to_owned).collect();
-            return Ok(self.source.pool.run(names).await);
+            return self.with_header(IndexHeader::label_names).await;
         }
         let heads = self.heads(labels_only(matchers, range), budget);
         self.collect(heads, |labels, names| {
@@ -104,9 +108,8 @@ impl TsdbBlock {
     ) -> Result<Vec<String>, BlockError> {
         let name = name.to_owned();
         if matchers.is_empty() {
-            let header = Arc::clone(&self.header);
-            let values = move || header.label_values(&name).map(str::to_owned).collect();
-            return Ok(self.source.pool.run(values).await);
+            let values = move |header: &IndexHeader| header.label_values(&name);
+            return self.with_header(values).await;
         }
         let having = Matcher::new(MatchOp::NotEqual, name.as_str(), "");
         let matchers = matchers.iter().cloned().chain(having.ok()).collect();
@@ -147,8 +150,9 @@ impl TsdbBlock {
         matchers: &Arc<[Matcher]>,
         budget: &RequestBudget,
     ) -> Result<Vec<SeriesRef>, BlockError> {
-        let (header, matchers) = (Arc::clone(&self.header), Arc::clone(matchers));
-        let plan = self.source.pool.run(move || header.select(&matchers)).await;
+        let matchers = Arc::clone(matchers);
+        let select = move |header: &IndexHeader| header.select(&matchers);
+        let plan = self.with_header(select).await?;
         if plan.is_empty() {
             return Ok(Vec::new());
         }
@@ -173,19 +177,24 @@ impl TsdbBlock {
         placed.sort_by_key(|(i, _)| *i);
         let bytes: Vec<_> = placed.into_iter().map(|(_, bytes)| bytes).collect();
         let refs = self.source.pool.run(move || plan.evaluate(&bytes)).await;
-        refs.map_err(|source| self.damaged(source))
+        refs.map_err(|source| damaged(&self.block, source))
     }
 
     /// Whether each series of the block has a chunk in the range.
     fn within(&self, range: TimeRange) -> bool {
         range.covers(self.block.meta.time_range())
     }
+}
 
-    fn damaged(&self, source: tsdb::Error) -> BlockError {
-        BlockError::Tsdb {
-            root: self.block.root.clone(),
+/// The error for what is wrong with a block's index or one of its chunks, or with the header of the index.
+fn damaged(block: &CatalogBlock, source: tsdb::Error) -> BlockError {
+    match source {
+        // It is no file of the block.
+        tsdb::Error::Header(_) => BlockError::Header(source),
+        source => BlockError::Tsdb {
+            root: block.root.clone(),
             source,
-        }
+        },
     }
 }
 

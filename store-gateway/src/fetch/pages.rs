@@ -32,13 +32,14 @@ impl PageCache {
         }
     }
 
-    pub(super) fn get(&self, key: &Arc<str>, range: &Range<u64>) -> Option<Bytes> {
+    /// The page, if it is here.
+    pub(crate) fn get(&self, key: &Arc<str>, range: &Range<u64>) -> Option<Bytes> {
         let key = (Arc::clone(key), range.start, range.end);
         self.pages.lock().get(&key)
     }
 
     /// Keeps a copy, since `bytes` may be a slice of much more.
-    pub(super) fn put(&self, key: &Arc<str>, range: &Range<u64>, bytes: &Bytes) {
+    pub(crate) fn put(&self, key: &Arc<str>, range: &Range<u64>, bytes: &Bytes) {
         let size = bytes.len() as u64 + OVERHEAD;
         if size > self.largest {
             return;

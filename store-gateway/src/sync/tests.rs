@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::testing::Drawn;
+use crate::{metrics::HeaderMetrics, testing::Drawn};
 
 /// A syncer under way.
 struct World {
@@ -16,7 +16,7 @@ struct World {
     handle: SyncHandle,
     served: watch::Receiver<Option<Arc<Served>>>,
     deps: Deps,
-    _dir: TempDir,
+    dir: TempDir,
     _task: JoinSet<()>,
 }
 
@@ -47,7 +47,8 @@ impl World {
             ..Config::default()
         };
         let failing = FailingBucket::new(&bucket);
-        let (syncer, handle) = Syncer::new(&config, failing.bucket(), &deps);
+        let headers = HeaderFiles::new(Some(dir.path()), HeaderMetrics::new(&deps.metrics));
+        let (syncer, handle) = Syncer::new(&config, failing.bucket(), &deps, headers.into());
         let served = syncer.served();
         let mut task = JoinSet::new();
         task.spawn(syncer.run());
@@ -57,7 +58,7 @@ impl World {
             handle,
             served,
             deps,
-            _dir: dir,
+            dir,
             _task: task,
         }
     }
@@ -183,6 +184,25 @@ async fn marked_blocks_go_when_their_time_is_over() {
     world.bucket.put(&key, mark.into()).await.unwrap();
     world.handle.sync().await.unwrap();
     assert_eq!(world.served(), "");
+}
+
+#[tokio::test]
+async fn the_index_header_of_a_block_goes_when_it_is_served_no_more() {
+    let world = World::new(&[Drawn::raw('A', 0, 10), Drawn::raw('B', 10, 20)]).await;
+    world.handle.sync().await.unwrap();
+    let headers = world.dir.path().join("index-headers");
+    std::fs::create_dir(&headers).unwrap();
+    let header = |letter| headers.join(Drawn::id(letter).to_string());
+    for letter in ['A', 'B'] {
+        std::fs::write(header(letter), "a header").unwrap();
+    }
+    world.handle.sync().await.unwrap();
+    assert!(header('A').is_file() && header('B').is_file());
+    let key = format!("{}/{}", Drawn::id('A'), BlockMeta::FILE);
+    world.bucket.delete(&key).await.unwrap();
+    world.handle.sync().await.unwrap();
+    assert_eq!(world.served(), "B");
+    assert!(!header('A').is_file() && header('B').is_file());
 }
 
 #[tokio::test]

@@ -171,6 +171,7 @@ pub(crate) async fn put_parquet(
         labels: meta.external_labels(),
         meta: Arc::new(meta),
         files: sizes,
+        index_stamp: 0,
     }
 }
 

@@ -160,7 +160,7 @@ mod tests {
             "--chunk-pool-size",
             "2GB",
             "--index-cache-size=250MB",
-            "--no-cache-index-header",
+            "--no-store.enable-index-header-lazy-reader",
             "--data-dir",
             "/data",
         ]);

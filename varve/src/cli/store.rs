@@ -13,6 +13,16 @@ pub(crate) struct StoreArgs {
     /// Folder for what is cached of the bucket.
     #[arg(long = "data-dir", default_value = "./data", value_name = "PATH")]
     pub(crate) data_dir: PathBuf,
+    /// Keep index headers in memory, not on the disk.
+    #[arg(long = "no-cache-index-header", overrides_with = "cache_index_header")]
+    pub(crate) no_cache_index_header: bool,
+    /// Keep index headers on the disk, as is done anyway.
+    #[arg(
+        long = "cache-index-header",
+        overrides_with = "no_cache_index_header",
+        hide = true
+    )]
+    pub(crate) cache_index_header: bool,
     /// Time between two looks at the bucket.
     #[arg(long = "sync-block-duration", default_value = "15m", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) sync_block_duration: Duration,

@@ -3,7 +3,7 @@
 use std::{process::ExitCode, sync::Arc};
 
 use service::{CpuPool, GrpcOptions, Metrics, Probe, ServiceError, SystemClock, shutdown_signal};
-use store_gateway::{Config, Deps, GatewayError, Limits};
+use store_gateway::{Config, Deps, GatewayError, IndexHeaders, Limits};
 
 use super::daemon;
 use crate::cli::{GrpcArgs, StoreArgs};
@@ -33,6 +33,11 @@ pub(super) async fn run(args: StoreArgs) -> anyhow::Result<ExitCode> {
 fn config(args: &StoreArgs) -> Config {
     Config {
         data_dir: args.data_dir.clone(),
+        index_headers: if args.no_cache_index_header {
+            IndexHeaders::InMemory
+        } else {
+            IndexHeaders::OnDisk
+        },
         sync_interval: args.sync_block_duration,
         meta_fetch_concurrency: args.meta_fetch_concurrency,
         block_concurrency: args.block_concurrency,
@@ -86,6 +91,16 @@ mod tests {
     #[test]
     fn without_flags_the_settings_are_the_gateway_s_own() {
         assert_eq!(config_of(&[]), Config::default());
+    }
+
+    #[test]
+    fn of_the_flags_for_index_headers_the_last_counts() {
+        let of = |args: &[&str]| config_of(args).index_headers;
+        let (on, off) = ("--cache-index-header", "--no-cache-index-header");
+        assert_eq!(of(&[on]), IndexHeaders::OnDisk);
+        assert_eq!(of(&[off]), IndexHeaders::InMemory);
+        assert_eq!(of(&[on, off]), IndexHeaders::InMemory);
+        assert_eq!(of(&[off, on]), IndexHeaders::OnDisk);
     }
 
     #[test]

@@ -1,134 +1,165 @@
-//! What is kept of an index to answer which series match: symbols and the postings offset table.
+//! What is kept of an index to answer which series match: a header file ([`super::header_file`]), or the like in memory.
 
-use std::ops::Range;
+use std::{
+    ops::{ControlFlow, Range},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use model::Matcher;
 
 use super::{
     FILE, MAGIC, SERIES_ALIGN,
+    header_file::{HeaderPages, HeaderRoot, HeaderWriter, Page, PageReader, Tree},
+    label_table::LabelTable,
     plan::PostingsPlan,
-    postings_table::{LabelValues, PostingsTable},
-    series::{self, SymbolNames},
-    symbols::Symbols,
+    series,
+    symbols::SymbolReader,
     toc::Toc,
 };
 use crate::{
-    codec::Input,
+    codec::{Fault, Input, Stop},
     error::{Error, Result},
     refs::{Fetched, SeriesEntry, SeriesRef, SymbolRef},
 };
 
-/// One symbol in so many (a power of two) has its place remembered.
-const SAMPLE_SHIFT: u32 = 3;
-
-/// The parts of an index that are needed before any series is read.
+/// The parts of an index that are needed before any series is read: symbols, and where postings are.
 ///
-/// It is the bytes of the two sections, checked, with the places of some of their entries. For an
-/// index in a bucket: fetch [`Toc::range`], decode it, fetch [`Toc::header_ranges`], decode those.
+/// Its pages are read when they are needed. For an index in a bucket: fetch [`Toc::range`], decode it, and either open
+/// the header file that there is ([`crate::HeaderFile`]), or fetch [`Toc::header_ranges`] and make one
+/// ([`HeaderWriter`]).
 #[derive(Clone, Debug)]
 pub struct IndexHeader {
-    toc: Toc,
-    version: u8,
-    symbols: Symbols,
-    table: PostingsTable,
+    pages: Arc<dyn HeaderPages>,
+    root: HeaderRoot,
 }
 
 impl IndexHeader {
-    /// Reads the header from the bytes of [`Toc::header_ranges`].
+    /// The header whose pages are `pages`. Nothing is read yet.
+    #[must_use]
+    pub fn new(root: HeaderRoot, pages: Arc<dyn HeaderPages>) -> Self {
+        Self { pages, root }
+    }
+
+    /// Makes a header in memory from the bytes of [`Toc::header_ranges`].
     ///
     /// # Errors
     /// When a section is damaged, or the version is none of 1, 2 and 3.
-    pub fn decode(toc: Toc, head: &[u8], symbols: Bytes, postings_table: Bytes) -> Result<Self> {
-        Self::decode_sampled(toc, head, &symbols, &postings_table, SAMPLE_SHIFT)
-    }
-
-    /// As [`IndexHeader::decode`], with the place of one symbol in `1 << shift` remembered.
-    pub(crate) fn decode_sampled(
-        toc: Toc,
-        head: &[u8],
-        symbols: &Bytes,
-        postings_table: &Bytes,
-        shift: u32,
-    ) -> Result<Self> {
-        let version = decode_head(head)?;
-        Ok(Self {
-            symbols: Symbols::decode(symbols, toc.symbols, shift)?,
-            table: PostingsTable::decode(postings_table, &toc)?,
-            toc,
-            version,
-        })
+    pub fn decode(toc: Toc, head: &[u8], symbols: &[u8], postings_table: &[u8]) -> Result<Self> {
+        let room = (symbols.len() + postings_table.len()) / 8 * 9;
+        let out = Vec::with_capacity(room);
+        let mut writer = HeaderWriter::new(out, FILE.as_ref(), toc, 0, head)?;
+        writer.push(symbols)?;
+        writer.push(postings_table)?;
+        let (bytes, root) = writer.finish()?;
+        Ok(Self::new(root, Arc::new(Bytes::from(bytes))))
     }
 
     /// The version of the index: 1, 2 or 3.
     #[must_use]
     pub fn version(&self) -> u8 {
-        self.version
+        self.root.version
     }
 
     /// The table of contents.
     #[must_use]
     pub fn toc(&self) -> &Toc {
-        &self.toc
+        &self.root.toc
     }
 
-    /// The symbols.
+    /// How many symbols there are.
     #[must_use]
-    pub fn symbols(&self) -> &Symbols {
-        &self.symbols
+    pub fn symbol_count(&self) -> usize {
+        self.root.symbols as usize
     }
 
-    /// The text of a symbol.
-    ///
-    /// # Errors
-    /// When the index has no such symbol.
-    pub fn symbol(&self, symbol: SymbolRef) -> Result<&str> {
-        self.symbols.lookup(symbol).ok_or_else(|| {
-            let expected = format!("one of {} symbols", self.symbols.len());
-            Error::corrupt(FILE, self.toc.symbols, expected, symbol.0.to_string())
-        })
+    /// A reader of symbols, which has the pages at hand that it has read.
+    #[must_use]
+    pub fn symbols(&self) -> SymbolReader<'_> {
+        SymbolReader::new(self)
     }
 
     /// The label names in order.
-    pub fn label_names(&self) -> impl Iterator<Item = &str> {
-        self.table.names()
+    ///
+    /// # Errors
+    /// When a page cannot be read, or is damaged.
+    pub fn label_names(&self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        self.table().each_name(&mut |name| {
+            if !name.is_empty() {
+                names.push(name.to_owned());
+            }
+        })?;
+        Ok(names)
     }
 
     /// The values of one label, in order; none for a name that no series has.
-    #[must_use]
-    pub fn label_values(&self, name: &str) -> LabelValues<'_> {
-        LabelValues::new(self.table.entries(name, ""))
+    ///
+    /// # Errors
+    /// When a page cannot be read, or is damaged.
+    pub fn label_values(&self, name: &str) -> Result<Vec<String>> {
+        let mut table = self.table();
+        let mut values = Vec::new();
+        if let Some(name) = table.name(name)? {
+            table.each_value(name, "", &mut |value, _| {
+                values.push(value.to_owned());
+                ControlFlow::Continue(())
+            })?;
+        }
+        Ok(values)
     }
 
     /// How many values a label has.
-    #[must_use]
-    pub fn label_value_count(&self, name: &str) -> usize {
-        self.table.count(name)
+    ///
+    /// # Errors
+    /// When a page cannot be read, or is damaged.
+    pub fn label_value_count(&self, name: &str) -> Result<u64> {
+        let found = self.table().name(name)?;
+        Ok(found.map_or(0, |name| name.values))
     }
 
     /// Where in the index the postings of a label value are. Both empty: those of all series.
-    #[must_use]
-    pub fn postings_range(&self, name: &str, value: &str) -> Option<Range<u64>> {
-        self.table.postings(name, value)
+    ///
+    /// # Errors
+    /// When a page cannot be read, or is damaged.
+    pub fn postings_range(&self, name: &str, value: &str) -> Result<Option<Range<u64>>> {
+        let mut table = self.table();
+        match table.name(name)? {
+            Some(name) => table.postings(name, value),
+            None => Ok(None),
+        }
     }
 
     /// Where in the index the postings of each value of a label are, in the order of the values.
-    pub(crate) fn postings_ranges(&self, name: &str) -> impl Iterator<Item = Range<u64>> {
-        self.table.entries(name, "").map(|(_, range)| range)
+    ///
+    /// # Errors
+    /// When a page cannot be read, or is damaged.
+    pub fn postings_ranges(&self, name: &str) -> Result<Vec<Range<u64>>> {
+        let mut table = self.table();
+        let mut ranges = Vec::new();
+        if let Some(name) = table.name(name)? {
+            table.each_value(name, "", &mut |_, range| {
+                ranges.push(range);
+                ControlFlow::Continue(())
+            })?;
+        }
+        Ok(ranges)
     }
 
     /// What to read for the series that all matchers match; without any, all series.
     ///
     /// A series without a label has the empty value for it, as everywhere in Prometheus.
-    #[must_use]
-    pub fn select(&self, matchers: &[Matcher]) -> PostingsPlan {
-        PostingsPlan::new(&self.table, matchers)
+    ///
+    /// # Errors
+    /// When a page cannot be read, or is damaged.
+    pub fn select(&self, matchers: &[Matcher]) -> Result<PostingsPlan> {
+        PostingsPlan::new(&mut self.table(), matchers)
     }
 
     /// What to read for one series that is guessed to take up to `max_size` bytes.
     #[must_use]
     pub fn series_range(&self, series: SeriesRef, max_size: u64) -> Range<u64> {
-        let section = self.toc.series_range();
+        let section = self.toc().series_range();
         let start = self.series_offset(series).min(section.end);
         start..start.saturating_add(max_size).min(section.end)
     }
@@ -157,7 +188,7 @@ impl IndexHeader {
         series: SeriesRef,
         entry: &mut SeriesEntry,
     ) -> Result<Fetched<()>> {
-        let section = self.toc.series_range();
+        let section = self.toc().series_range();
         let offset = self.series_offset(series);
         if !section.contains(&offset) {
             let expected = format!(
@@ -168,32 +199,95 @@ impl IndexHeader {
             let found = format!("reference {}", series.0);
             return Err(Error::corrupt(FILE, offset, expected, found));
         }
-        let names = if self.version == 1 {
-            SymbolNames::Offset
-        } else {
-            SymbolNames::Position
-        };
-        series::decode(bytes, offset, section.end, (&self.symbols, names), entry)
+        if self.version() == 1 {
+            let mut pages = self.reader();
+            let symbol = |stored| self.symbol_at(&mut pages, stored);
+            return series::decode(bytes, offset, section.end, symbol, entry);
+        }
+        let symbol = |stored| self.symbol_numbered(stored);
+        series::decode(bytes, offset, section.end, symbol, entry)
     }
 
     /// Where a series starts in the index.
     #[must_use]
     pub fn series_offset(&self, series: SeriesRef) -> u64 {
-        if self.version == 1 {
+        if self.version() == 1 {
             u64::from(series.0)
         } else {
             u64::from(series.0) * SERIES_ALIGN
         }
     }
 
-    /// Bytes held on the heap.
+    /// Bytes held on the heap, without pages that a cache holds.
     #[must_use]
     pub fn heap_size(&self) -> usize {
-        self.symbols.heap_size() + self.table.heap_size()
+        self.pages.heap_size()
+    }
+
+    pub(super) fn reader(&self) -> PageReader<'_> {
+        PageReader::new(&*self.pages)
+    }
+
+    fn table(&self) -> LabelTable<'_> {
+        LabelTable::new(self.reader(), self.root.name_root)
+    }
+
+    /// The leaf that has the symbol of this number, or would have it.
+    pub(super) fn symbol_page(&self, pages: &mut PageReader<'_>, number: u32) -> Result<Page> {
+        self.symbol_leaf(pages, |first, _| first <= u64::from(number))
+    }
+
+    /// All leaves of symbols, in order.
+    pub(super) fn symbol_pages(&self) -> Result<Vec<Page>> {
+        match self.root.symbol_root {
+            Some(root) => self.reader().leaves(root, Tree::Symbols),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn symbol_leaf(
+        &self,
+        pages: &mut PageReader<'_>,
+        before: impl Fn(u64, u64) -> bool,
+    ) -> Result<Page> {
+        let root = self.root.symbol_root.ok_or_else(|| {
+            let found = "a header without";
+            Error::corrupt(self.pages.name(), 0, "symbols", found).of_header()
+        })?;
+        let begins = |entry: &mut Input<'_>| Ok(before(entry.uvarint()?, entry.uvarint()?));
+        pages.leaf(root, Tree::Symbols, begins)
+    }
+
+    fn symbol_numbered(&self, stored: u32) -> Result<SymbolRef, Stop> {
+        if stored < self.root.symbols {
+            return Ok(SymbolRef(stored));
+        }
+        Err(Stop::Fault(Fault::Bad {
+            expected: "a symbol of the index",
+            found: u64::from(stored),
+        }))
+    }
+
+    /// The symbol that an index of version 1 names by its offset in the file.
+    fn symbol_at(&self, pages: &mut PageReader<'_>, offset: u32) -> Result<SymbolRef, Stop> {
+        let bad = Fault::Bad {
+            expected: "the offset of a symbol",
+            found: u64::from(offset),
+        };
+        if self.root.symbols == 0 {
+            return Err(bad.into());
+        }
+        let leaf = self.symbol_leaf(pages, |_, first| first <= u64::from(offset))?;
+        let first = leaf.first_symbol();
+        let (number, start) = first.map_err(|fault| pages.fault(&leaf, fault))?;
+        let behind = u64::from(offset).checked_sub(start).ok_or(bad)?;
+        let at = leaf.symbol_behind(behind).ok_or(bad)?;
+        let at = u32::try_from(at).ok().and_then(|at| number.checked_add(at));
+        Ok(SymbolRef(at.ok_or(bad)?))
     }
 }
 
-fn decode_head(head: &[u8]) -> Result<u8> {
+pub(super) fn decode_head(head: &[u8]) -> Result<u8> {
     let mut input = Input::new(head, 0);
     let read = |input: &mut Input<'_>| Ok((input.be32()?, input.byte()?));
     let (magic, version) =

@@ -5,16 +5,15 @@
 //! the values that do: a group to intersect with. If it does, they are all but those of the values
 //! that do not: a group to subtract.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::BTreeMap,
+    ops::{ControlFlow, Range},
+};
 
 use bytes::Bytes;
 use model::{MatchOp, Matcher};
 
-use super::{
-    FILE,
-    postings::Postings,
-    postings_table::{Entries, PostingsTable},
-};
+use super::{FILE, label_table::LabelTable, postings::Postings};
 use crate::{
     error::{Error, Result},
     refs::SeriesRef,
@@ -51,7 +50,7 @@ struct List {
 }
 
 impl PostingsPlan {
-    pub(super) fn new(table: &PostingsTable, matchers: &[Matcher]) -> Self {
+    pub(super) fn new(table: &mut LabelTable<'_>, matchers: &[Matcher]) -> Result<Self> {
         let mut plan = Self {
             include: Vec::new(),
             exclude: Vec::new(),
@@ -63,28 +62,32 @@ impl PostingsPlan {
         }
         for (name, condition) in conditions {
             if condition.iter().all(|matcher| matcher.matches_empty()) {
-                let group = plan.group(subtracted(table, name, &condition));
+                let group = plan.group(subtracted(table, name, &condition)?);
                 if !group.lists.is_empty() {
                     plan.exclude.push(group);
                 }
             } else {
-                let group = plan.group(selected(table, name, &condition));
+                let group = plan.group(selected(table, name, &condition)?);
                 if group.lists.is_empty() {
-                    return Self {
+                    return Ok(Self {
                         include: Vec::new(),
                         exclude: Vec::new(),
                         ranges: Vec::new(),
-                    };
+                    });
                 }
                 plan.include.push(group);
             }
         }
         if plan.include.is_empty() {
-            let all = plan.group(table.postings("", "").into_iter().collect());
+            let all = match table.name("")? {
+                Some(name) => table.postings(name, "")?,
+                None => None,
+            };
+            let all = plan.group(all.into_iter().collect());
             plan.include.push(all);
         }
         plan.include.sort_by_key(|group| group.size);
-        plan
+        Ok(plan)
     }
 
     /// Whether it is known without reading that no series is selected.
@@ -184,47 +187,73 @@ impl PostingsPlan {
 }
 
 /// The postings of all values that meet a condition which the empty value does not meet.
-fn selected(table: &PostingsTable, name: &str, condition: &[&Matcher]) -> Vec<Range<u64>> {
+fn selected(
+    table: &mut LabelTable<'_>,
+    name: &str,
+    condition: &[&Matcher],
+) -> Result<Vec<Range<u64>>> {
     let meets = |value: &str| condition.iter().all(|matcher| matcher.matches(value));
     if let Some(set) = condition.iter().find_map(|matcher| matcher.set_matches()) {
-        return set
-            .iter()
-            .filter(|value| meets(value))
-            .filter_map(|value| table.postings(name, value))
-            .collect();
+        let values = set.iter().map(String::as_str);
+        return these(table, name, values.filter(|value| meets(value)));
     }
     let prefix = condition
         .iter()
         .filter_map(|matcher| matcher.prefix())
         .max_by_key(|prefix| prefix.len())
         .unwrap_or_default();
-    places(
-        table
-            .entries(name, prefix)
-            .skip_while(|(value, _)| *value < prefix)
-            .take_while(|(value, _)| value.starts_with(prefix)),
-        meets,
-    )
+    places(table, name, prefix, meets)
 }
 
 /// The postings of all values that do not meet a condition which the empty value meets.
-fn subtracted(table: &PostingsTable, name: &str, condition: &[&Matcher]) -> Vec<Range<u64>> {
+fn subtracted(
+    table: &mut LabelTable<'_>,
+    name: &str,
+    condition: &[&Matcher],
+) -> Result<Vec<Range<u64>>> {
     let fails = |value: &str| !condition.iter().all(|matcher| matcher.matches(value));
     if condition.iter().all(|m| m.op == MatchOp::NotEqual) {
         let values = condition.iter().map(|matcher| matcher.value.as_str());
-        return values
-            .filter_map(|value| table.postings(name, value))
-            .collect();
+        return these(table, name, values);
     }
-    places(table.entries(name, ""), fails)
+    places(table, name, "", fails)
 }
 
-fn places<'a>(
-    entries: impl Iterator<Item = <Entries<'a> as Iterator>::Item>,
+/// The postings of those of `values` that there are.
+fn these<'a>(
+    table: &mut LabelTable<'_>,
+    name: &str,
+    values: impl Iterator<Item = &'a str>,
+) -> Result<Vec<Range<u64>>> {
+    let Some(name) = table.name(name)? else {
+        return Ok(Vec::new());
+    };
+    let found = values.map(|value| table.postings(name, value));
+    found.filter_map(Result::transpose).collect()
+}
+
+/// The postings of the values that begin with `prefix` and are wanted.
+fn places(
+    table: &mut LabelTable<'_>,
+    name: &str,
+    prefix: &str,
     wanted: impl Fn(&str) -> bool,
-) -> Vec<Range<u64>> {
-    entries
-        .filter(|(value, _)| wanted(value))
-        .map(|(_, place)| place)
-        .collect()
+) -> Result<Vec<Range<u64>>> {
+    let mut places = Vec::new();
+    let Some(name) = table.name(name)? else {
+        return Ok(places);
+    };
+    table.each_value(name, prefix, &mut |value, place| {
+        if value < prefix {
+            return ControlFlow::Continue(());
+        }
+        if !value.starts_with(prefix) {
+            return ControlFlow::Break(());
+        }
+        if wanted(value) {
+            places.push(place);
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(places)
 }

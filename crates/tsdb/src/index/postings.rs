@@ -21,17 +21,8 @@ pub(crate) struct Postings<'a>(&'a [[u8; 4]]);
 impl<'a> Postings<'a> {
     /// Reads the list that starts at `offset` of the index.
     pub(crate) fn decode(bytes: &'a [u8], offset: u64) -> Result<Self> {
-        let what = "postings";
-        let mut input = Input::new(bytes, offset);
-        let fail = |input: &Input<'_>, fault| input.error(FILE, what, fault);
-        let len = input.be32().map_err(|fault| fail(&input, fault))?;
-        let body = input
-            .take(u64::from(len))
-            .map_err(|fault| fail(&input, fault))?;
-        let stored = input.be32().map_err(|fault| fail(&input, fault))?;
-        check_crc(FILE, offset + 4 + u64::from(len), what, body, stored)?;
-
-        let mut input = Input::new(body, offset + 4);
+        let fail = |input: &Input<'_>, fault| input.error(FILE, "postings", fault);
+        let mut input = section(bytes, offset)?;
         let count = input.be32().map_err(|fault| fail(&input, fault))?;
         let (refs, rest) = input.rest().as_chunks();
         if !rest.is_empty() || refs.len() as u64 != u64::from(count) {
@@ -73,6 +64,20 @@ impl<'a> Postings<'a> {
             }
         }
     }
+}
+
+/// The body of a section or of a list in one: a length, so many bytes, and their checksum.
+fn section(bytes: &[u8], offset: u64) -> Result<Input<'_>> {
+    let what = "postings";
+    let mut input = Input::new(bytes, offset);
+    let fail = |input: &Input<'_>, fault| input.error(FILE, what, fault);
+    let len = input.be32().map_err(|fault| fail(&input, fault))?;
+    let body = input
+        .take(u64::from(len))
+        .map_err(|fault| fail(&input, fault))?;
+    let stored = input.be32().map_err(|fault| fail(&input, fault))?;
+    check_crc(FILE, offset + 4 + u64::from(len), what, body, stored)?;
+    Ok(Input::new(body, offset + 4))
 }
 
 /// The first index after `from` for which `before` does not hold, in steps that double.

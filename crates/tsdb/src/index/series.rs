@@ -12,31 +12,23 @@
 
 use model::Timestamp;
 
-use super::{FILE, symbols::Symbols};
+use super::FILE;
 use crate::{
-    codec::{CRC_LEN, Fault, Input, check_crc, put_uvarint, put_varint},
+    codec::{CRC_LEN, Fault, Input, Stop, check_crc, put_uvarint, put_varint},
     error::{Error, Result},
     refs::{ChunkMeta, ChunkRef, Fetched, SeriesEntry, SymbolRef},
 };
 
-/// How the index names symbols in its series.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SymbolNames {
-    /// By position in the table.
-    Position,
-    /// By offset in the file, as in version 1.
-    Offset,
-}
-
 /// More bytes that are asked for when not even the length of a record is there.
 const LENGTH_GUESS: u64 = 64;
 
-/// Reads the series at `offset` of the index into `entry`; the series section ends at `end`.
+/// Reads the series at `offset` of the index into `entry`; the series section ends at `end`. `symbol` tells which symbol
+/// is meant by what is stored for it.
 pub(super) fn decode(
     bytes: &[u8],
     offset: u64,
     end: u64,
-    symbols: (&Symbols, SymbolNames),
+    symbol: impl FnMut(u32) -> Result<SymbolRef, Stop>,
     entry: &mut SeriesEntry,
 ) -> Result<Fetched<()>> {
     let what = "a series";
@@ -62,7 +54,7 @@ pub(super) fn decode(
     check_crc(FILE, start + body_len, what, body, stored)?;
 
     let mut input = Input::new(body, start);
-    read(&mut input, symbols, entry).map_err(|fault| fail(&input, fault))?;
+    read(&mut input, symbol, entry).map_err(|stop| input.stopped(FILE, what, stop))?;
     if !input.is_empty() {
         let found = format!("{} bytes more", input.len());
         return Err(Error::corrupt(
@@ -80,8 +72,8 @@ pub(super) fn decode(
             .windows(2)
             .find(|w| w.first().map(|l| l.0) == w.last().map(|l| l.0))
         {
-            let name = twice.first().map_or("", |label| symbols.0.get(label.0));
-            let found = format!("{name:?} twice");
+            let name = twice.first().map_or(0, |label| label.0.0);
+            let found = format!("the one of symbol {name} twice");
             return Err(Error::corrupt(FILE, start, "each label name once", found));
         }
     }
@@ -90,21 +82,13 @@ pub(super) fn decode(
 
 fn read(
     input: &mut Input<'_>,
-    (symbols, names): (&Symbols, SymbolNames),
+    mut symbol: impl FnMut(u32) -> Result<SymbolRef, Stop>,
     entry: &mut SeriesEntry,
-) -> Result<(), Fault> {
-    let symbol = |input: &mut Input<'_>| {
+) -> Result<(), Stop> {
+    let mut symbol = |input: &mut Input<'_>| {
         let before = input.clone();
         let stored = input.uvarint32()?;
-        let found = match names {
-            SymbolNames::Position if (stored as usize) < symbols.len() => Ok(SymbolRef(stored)),
-            SymbolNames::Position => Err(Fault::Bad {
-                expected: "a symbol of the index",
-                found: u64::from(stored),
-            }),
-            SymbolNames::Offset => symbols.at_offset(stored),
-        };
-        found.inspect_err(|_| *input = before)
+        symbol(stored).inspect_err(|_| *input = before)
     };
     entry.labels.clear();
     entry.chunks.clear();

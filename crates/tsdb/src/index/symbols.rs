@@ -1,100 +1,61 @@
-//! The symbols: each label name and value of the block, once, sorted.
-//!
-//! ```text
-//! be32   length of what follows, without the checksum
-//! be32   how many
-//! string the symbols, in byte order
-//! be32   crc32 of the count and the symbols
-//! ```
+//! Symbols by their numbers, from the pages of a header.
 
-use bytes::Bytes;
+use model::Labels;
 
-use super::FILE;
+use super::{
+    header::IndexHeader,
+    header_file::{Page, PageReader},
+};
 use crate::{
-    codec::{CRC_LEN, Fault, Input, check_crc},
+    codec::Fault,
     error::{Error, Result},
-    refs::SymbolRef,
+    refs::{SeriesEntry, SymbolRef},
 };
 
-/// The sorted symbols of an index.
-///
-/// They stay as the bytes of the file, with the offset of every `1 << shift`th beside them.
+/// Pages that a reader has at hand before it begins anew.
+const AT_HAND: usize = 512;
+
+/// All symbols of an index, in order.
 #[derive(Clone, Debug)]
 pub struct Symbols {
-    /// The symbols, one behind the other, without the head of the section.
-    bytes: Bytes,
-    /// Offset in the file of `bytes`.
-    base: u64,
-    count: u32,
-    /// Offset in `bytes` of every `1 << shift`th symbol.
-    samples: Vec<u32>,
-    shift: u32,
+    pages: Leaves,
+    count: usize,
 }
 
-/// Length and count.
-const HEAD: u64 = 8;
+/// Reads the symbols of a header, and has at hand the pages that it has read: 8 MiB of them, or what one series needs.
+#[derive(Debug)]
+pub struct SymbolReader<'a> {
+    header: &'a IndexHeader,
+    reader: PageReader<'a>,
+    pages: Leaves,
+}
+
+/// Leaves of symbols, in order.
+#[derive(Clone, Debug, Default)]
+struct Leaves {
+    /// Number of the first symbol of each.
+    firsts: Vec<u32>,
+    leaves: Vec<Page>,
+}
 
 impl Symbols {
-    /// Reads the section that starts at `offset` of the index. All is checked here, once: the
-    /// checksum, the order, that each is UTF-8.
-    pub(super) fn decode(section: &Bytes, offset: u64, shift: u32) -> Result<Self> {
-        let mut input = Input::new(section, offset);
-        let fail = |input: &Input<'_>, fault| input.error(FILE, "the symbols", fault);
-        let len = input.be32().map_err(|fault| fail(&input, fault))?;
-        let body = input
-            .take(u64::from(len))
-            .map_err(|fault| fail(&input, fault))?;
-        let stored = input.be32().map_err(|fault| fail(&input, fault))?;
-        check_crc(
-            FILE,
-            offset + 4 + u64::from(len),
-            "the symbols",
-            body,
-            stored,
-        )?;
-
-        let mut input = Input::new(body, offset + 4);
-        let count = input.be32().map_err(|fault| fail(&input, fault))?;
-        if u64::from(count) > input.len() as u64 {
-            let expected = format!("at most {} symbols", input.len());
-            return Err(Error::corrupt(
-                FILE,
-                offset + 4,
-                expected,
-                count.to_string(),
-            ));
+    /// Takes all at hand.
+    pub(crate) fn new(header: &IndexHeader) -> Result<Self> {
+        let mut pages = Leaves::default();
+        let reader = header.reader();
+        for leaf in header.symbol_pages()? {
+            pages
+                .insert(leaf.clone())
+                .map_err(|fault| reader.fault(&leaf, fault))?;
         }
-        let base = input.offset();
-        let mut samples = Vec::with_capacity((count as usize >> shift) + 1);
-        let mut previous: Option<&str> = None;
-        for i in 0..count {
-            let at = input.offset();
-            if i & ((1 << shift) - 1) == 0 {
-                // The section's length is a be32, so an offset in it fits.
-                samples.push(u32::try_from(at - base).unwrap_or(u32::MAX));
-            }
-            let symbol = input.string().map_err(|fault| fail(&input, fault))?;
-            if previous.is_some_and(|previous| previous >= symbol) {
-                let expected = format!("a symbol after {:?}", previous.unwrap_or_default());
-                return Err(Error::corrupt(FILE, at, expected, format!("{symbol:?}")));
-            }
-            previous = Some(symbol);
-        }
-        let start = usize::try_from(HEAD).unwrap_or_default();
-        let end = section.len().min(start - CRC_LEN + body.len());
-        Ok(Self {
-            bytes: section.slice(start..end),
-            base,
-            count,
-            samples,
-            shift,
-        })
+        let count = header.symbol_count();
+        Ok(Self { pages, count })
     }
 
     /// How many symbols there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.count as usize
+        self.count
     }
 
     /// Whether there are none.
@@ -104,86 +65,118 @@ impl Symbols {
     }
 
     /// The text of a symbol; empty for a reference that is not of this index. The references in a
-    /// [`crate::SeriesEntry`] are checked when it is read.
+    /// [`SeriesEntry`] are checked when it is read.
     #[must_use]
     pub fn get(&self, symbol: SymbolRef) -> &str {
-        self.lookup(symbol).unwrap_or_default()
-    }
-
-    /// The text of a symbol, if the index has it.
-    #[must_use]
-    pub fn lookup(&self, symbol: SymbolRef) -> Option<&str> {
-        let skipped = symbol.0 & ((1 << self.shift) - 1);
-        let mut input = (symbol.0 < self.count).then(|| self.sampled(symbol.0))??;
-        for _ in 0..skipped {
-            input.string_bytes().ok()?;
-        }
-        input.string().ok()
-    }
-
-    /// The reference of a text, if the index has it.
-    #[must_use]
-    pub fn find(&self, text: &str) -> Option<SymbolRef> {
-        let at = |sample: u32| self.get(SymbolRef(sample << self.shift));
-        let (mut low, mut high) = (0, u32::try_from(self.samples.len()).unwrap_or(u32::MAX));
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if at(middle) <= text {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        let first = low.checked_sub(1)? << self.shift;
-        let mut input = self.sampled(first)?;
-        for i in first..self.count {
-            match input.string_bytes().ok()?.cmp(text.as_bytes()) {
-                std::cmp::Ordering::Less => {}
-                std::cmp::Ordering::Equal => return Some(SymbolRef(i)),
-                std::cmp::Ordering::Greater => break,
-            }
-        }
-        None
+        let text = self.pages.text(symbol.0).ok().flatten();
+        text.unwrap_or_default()
     }
 
     /// The symbols in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        let mut input = Input::new(&self.bytes, self.base);
-        (0..self.count).map_while(move |_| input.string().ok())
+        let leaves = self.pages.leaves.iter();
+        leaves.flat_map(|leaf| {
+            (0..leaf.count()).filter_map(|at| leaf.entry(at).and_then(|mut e| e.string()).ok())
+        })
+    }
+}
+
+impl<'a> SymbolReader<'a> {
+    pub(super) fn new(header: &'a IndexHeader) -> Self {
+        Self {
+            header,
+            reader: header.reader(),
+            pages: Leaves::default(),
+        }
     }
 
-    /// Bytes held on the heap.
-    #[must_use]
-    pub fn heap_size(&self) -> usize {
-        self.bytes.len() + self.samples.capacity() * size_of::<u32>()
+    /// The text of a symbol.
+    ///
+    /// # Errors
+    /// When the index has no such symbol, or a page cannot be read or is damaged.
+    pub fn text(&mut self, symbol: SymbolRef) -> Result<&str> {
+        self.make_room();
+        if self.pages.text(symbol.0).ok().flatten().is_none() {
+            self.load(symbol)?;
+        }
+        let text = self.pages.text(symbol.0).ok().flatten();
+        Ok(text.unwrap_or_default())
     }
 
-    /// The symbol that an index of version 1 names by its offset in the file.
-    pub(super) fn at_offset(&self, offset: u32) -> Result<SymbolRef, Fault> {
-        let bad = Fault::Bad {
-            expected: "the offset of a symbol",
-            found: u64::from(offset),
-        };
-        let wanted = u64::from(offset).checked_sub(self.base).ok_or(bad)?;
-        let sample = self.samples.partition_point(|s| u64::from(*s) <= wanted);
-        let first = u32::try_from(sample).ok().and_then(|s| s.checked_sub(1));
-        let first = first.ok_or(bad)? << self.shift;
-        let mut input = self.sampled(first).ok_or(bad)?;
-        for i in first..self.count {
-            if input.offset() - self.base == wanted {
-                return Ok(SymbolRef(i));
-            }
-            if input.offset() - self.base > wanted || input.string_bytes().is_err() {
-                break;
+    /// The labels of a series. One with an empty value is left out, which means the same.
+    ///
+    /// # Errors
+    /// As [`SymbolReader::text`].
+    pub fn labels(&mut self, entry: &SeriesEntry) -> Result<Labels> {
+        self.make_room();
+        loop {
+            let mut missing = None;
+            let mut text = |symbol: SymbolRef| match self.pages.text(symbol.0) {
+                Ok(Some(text)) => Some(text),
+                Ok(None) | Err(_) => {
+                    missing = Some(symbol);
+                    None
+                }
+            };
+            let labels = entry.labels.iter();
+            let labels = labels.map_while(|(name, value)| Some((text(*name)?, text(*value)?)));
+            let labels = Labels::from_sorted(labels.filter(|(_, value)| !value.is_empty()));
+            match missing {
+                None => return Ok(labels),
+                Some(symbol) => self.load(symbol)?,
             }
         }
-        Err(bad)
     }
 
-    /// Stands at the last sampled symbol that is not after `symbol`.
-    fn sampled(&self, symbol: u32) -> Option<Input<'_>> {
-        let start = *self.samples.get((symbol >> self.shift) as usize)?;
-        let bytes = self.bytes.get(start as usize..)?;
-        Some(Input::new(bytes, self.base + u64::from(start)))
+    fn make_room(&mut self) {
+        if self.pages.leaves.len() >= AT_HAND {
+            self.pages = Leaves::default();
+        }
+    }
+
+    /// Takes the page of a symbol at hand, which has it from then on.
+    fn load(&mut self, symbol: SymbolRef) -> Result<()> {
+        let count = self.header.symbol_count();
+        if symbol.0 as usize >= count {
+            let expected = format!("one of {count} symbols");
+            let at = self.header.toc().symbols;
+            let found = symbol.0.to_string();
+            return Err(Error::corrupt(super::FILE, at, expected, found));
+        }
+        let leaf = self.header.symbol_page(&mut self.reader, symbol.0)?;
+        let missing = Fault::Bad {
+            expected: "a symbol",
+            found: symbol.0.into(),
+        };
+        let inserted = self.pages.insert(leaf.clone());
+        let found = inserted.and_then(|()| self.pages.text(symbol.0)?.ok_or(missing).map(|_| ()));
+        found.map_err(|fault| self.reader.fault(&leaf, fault))
+    }
+}
+
+impl Leaves {
+    fn insert(&mut self, leaf: Page) -> Result<(), Fault> {
+        let (first, _) = leaf.first_symbol()?;
+        let at = self.firsts.partition_point(|other| *other < first);
+        if self.firsts.get(at) == Some(&first) {
+            return Ok(());
+        }
+        self.firsts.insert(at, first);
+        self.leaves.insert(at, leaf);
+        Ok(())
+    }
+
+    /// The text of a symbol, if its page is here.
+    #[inline]
+    fn text(&self, number: u32) -> Result<Option<&str>, Fault> {
+        let after = self.firsts.partition_point(|first| *first <= number);
+        let found = after.checked_sub(1).and_then(|at| {
+            let (first, leaf) = self.firsts.get(at).zip(self.leaves.get(at))?;
+            Some(((number - first) as usize, leaf))
+        });
+        match found {
+            Some((at, leaf)) if at < leaf.count() => leaf.entry(at)?.string().map(Some),
+            _ => Ok(None),
+        }
     }
 }

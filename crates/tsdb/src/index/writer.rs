@@ -7,14 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bytes::Bytes;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
-use super::{
-    FILE, HEAD_LEN, SERIES_ALIGN, header::encode_head, series, symbols::Symbols, toc::Toc,
-};
+use super::{FILE, SERIES_ALIGN, header::encode_head, series, toc::Toc};
 use crate::{
-    codec::{CRC_LEN, put_string, put_uvarint},
+    codec::{CRC_LEN, Input, put_string, put_uvarint},
     error::{Error, Result},
     refs::{ChunkMeta, SymbolRef},
 };
@@ -43,10 +40,13 @@ pub(crate) struct IndexWriter {
     record: Vec<u8>,
 }
 
-/// The symbols, found by their text.
+/// The symbols, found by their numbers and by their text.
 struct SymbolTable {
-    symbols: Symbols,
-    positions: HashTable<u32>,
+    /// The section of the index.
+    section: Vec<u8>,
+    /// Where each is in the section.
+    starts: Vec<u32>,
+    numbers: HashTable<u32>,
     hasher: DefaultHashBuilder,
 }
 
@@ -56,14 +56,14 @@ impl IndexWriter {
         path: PathBuf,
         symbols: impl IntoIterator<Item = S>,
     ) -> Result<Self> {
-        let section = encode_symbols(symbols)?;
+        let symbols = SymbolTable::new(symbols)?;
         let file = File::create(&path).map_err(Error::io(&path))?;
         let mut writer = Self {
             path,
             out: BufWriter::with_capacity(1 << 18, file),
             at: 0,
             toc: Toc::default(),
-            symbols: SymbolTable::new(Symbols::decode(&section, HEAD_LEN, 0)?),
+            symbols,
             postings: HashMap::new(),
             all: Vec::new(),
             last: Vec::new(),
@@ -73,14 +73,11 @@ impl IndexWriter {
         };
         writer.write(&encode_head())?;
         writer.toc.symbols = writer.at;
+        let section = std::mem::take(&mut writer.symbols.section);
         writer.write(&section)?;
+        writer.symbols.section = section;
         writer.toc.series = writer.at;
         Ok(writer)
-    }
-
-    /// The symbols.
-    pub(crate) fn symbols(&self) -> &Symbols {
-        &self.symbols.symbols
     }
 
     /// The symbol of a text.
@@ -92,7 +89,7 @@ impl IndexWriter {
 
     /// Whether a series with these labels may follow the last one.
     pub(crate) fn check_order(&self, labels: &[Label]) -> Result<()> {
-        let count = self.symbols().len();
+        let count = self.symbols.starts.len();
         if let Some(unknown) = labels
             .iter()
             .flat_map(|(name, value)| [name, value])
@@ -164,12 +161,10 @@ impl IndexWriter {
         let count = checked_u32("number of label values", labels.len() as u64 + 1)?;
         table.extend_from_slice(&count.to_be_bytes());
         let all = std::mem::take(&mut self.all);
-        self.write_postings(("", ""), &all, &mut table)?;
+        self.write_postings(None, &all, &mut table)?;
         for label in labels {
             let refs = self.postings.remove(&label).unwrap_or_default();
-            let symbols = self.symbols.symbols.clone();
-            let texts = (symbols.get(label.0), symbols.get(label.1));
-            self.write_postings(texts, &refs, &mut table)?;
+            self.write_postings(Some(label), &refs, &mut table)?;
         }
 
         self.toc.label_index_table = self.at;
@@ -185,12 +180,15 @@ impl IndexWriter {
         file.sync_all().map_err(Error::io(&self.path))
     }
 
+    /// Writes the series that have a label, or all, and where they are.
     fn write_postings(
         &mut self,
-        (name, value): (&str, &str),
+        label: Option<Label>,
         refs: &[u32],
         table: &mut Vec<u8>,
     ) -> Result<()> {
+        let text = |symbol| self.symbols.get(symbol);
+        let (name, value) = label.map_or(("", ""), |(n, v)| (text(n), text(v)));
         put_uvarint(table, 2);
         put_string(table, name);
         put_string(table, value);
@@ -221,39 +219,51 @@ impl IndexWriter {
     }
 
     fn text(&self, labels: &[Label]) -> String {
-        let symbols = self.symbols();
-        let pairs = labels
-            .iter()
-            .map(|(n, v)| (symbols.get(*n), symbols.get(*v)));
+        let text = |symbol| self.symbols.get(symbol);
+        let pairs = labels.iter().map(|(n, v)| (text(*n), text(*v)));
         model::Labels::from_sorted(pairs).to_string()
     }
 }
 
 impl SymbolTable {
-    fn new(symbols: Symbols) -> Self {
-        let hasher = DefaultHashBuilder::default();
-        let mut positions = HashTable::with_capacity(symbols.len());
-        for (position, text) in (0..).zip(symbols.iter()) {
-            let rehash = |p: &u32| hasher.hash_one(symbols.get(SymbolRef(*p)));
-            positions.insert_unique(hasher.hash_one(text), position, rehash);
+    fn new<S: AsRef<str>>(symbols: impl IntoIterator<Item = S>) -> Result<Self> {
+        let (section, starts) = encode_symbols(symbols)?;
+        let mut table = Self {
+            section,
+            starts,
+            numbers: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+        };
+        let mut numbers = HashTable::with_capacity(table.starts.len());
+        for number in (0..).take(table.starts.len()) {
+            let hash = |number: &u32| table.hasher.hash_one(table.get(SymbolRef(*number)));
+            numbers.insert_unique(hash(&number), number, hash);
         }
-        Self {
-            symbols,
-            positions,
-            hasher,
-        }
+        table.numbers = numbers;
+        Ok(table)
+    }
+
+    /// The text of a symbol; empty if there is no such.
+    fn get(&self, symbol: SymbolRef) -> &str {
+        let start = self.starts.get(symbol.0 as usize);
+        let bytes = start.and_then(|start| self.section.get(*start as usize..));
+        let mut input = Input::new(bytes.unwrap_or_default(), 0);
+        input.string().unwrap_or_default()
     }
 
     fn find(&self, text: &str) -> Option<SymbolRef> {
-        let same = |p: &u32| self.symbols.get(SymbolRef(*p)) == text;
-        let found = self.positions.find(self.hasher.hash_one(text), same)?;
+        let same = |number: &u32| self.get(SymbolRef(*number)) == text;
+        let found = self.numbers.find(self.hasher.hash_one(text), same)?;
         Some(SymbolRef(*found))
     }
 }
 
-fn encode_symbols<S: AsRef<str>>(symbols: impl IntoIterator<Item = S>) -> Result<Bytes> {
+/// The section of the symbols, and where in it each is.
+fn encode_symbols<S: AsRef<str>>(
+    symbols: impl IntoIterator<Item = S>,
+) -> Result<(Vec<u8>, Vec<u32>)> {
     let mut section = vec![0; 8];
-    let mut count = 0_u64;
+    let mut starts = Vec::new();
     let mut previous: Option<S> = None;
     for symbol in symbols {
         let text = symbol.as_ref();
@@ -266,16 +276,17 @@ fn encode_symbols<S: AsRef<str>>(symbols: impl IntoIterator<Item = S>) -> Result
                 found: format!("{text:?}"),
             });
         }
+        // A longer section is refused below.
+        starts.push(u32::try_from(section.len()).unwrap_or(u32::MAX));
         put_string(&mut section, text);
-        count += 1;
         previous = Some(symbol);
     }
-    let count = checked_u32("number of symbols", count)?;
+    let count = checked_u32("number of symbols", starts.len() as u64)?;
     if let Some(place) = section.get_mut(4..8) {
         place.copy_from_slice(&count.to_be_bytes());
     }
     seal(&mut section, "symbols")?;
-    Ok(section.into())
+    Ok((section, starts))
 }
 
 /// Fills in the length at the start of a section and appends its checksum.

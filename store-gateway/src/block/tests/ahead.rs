@@ -9,11 +9,10 @@ use bucket::{
 use futures::{StreamExt as _, TryStreamExt as _};
 use model::{Aggregate, BlockId, TimeRange, Timestamp};
 use parquet_block::aggregates_file;
-use service::CpuPool;
 
-use super::fixture::{free, labels, query};
+use super::fixture::{free, labels, query, source};
 use crate::{
-    block::{BlockQuery, BlockReader, BlockSeries, BlockSource},
+    block::{BlockQuery, BlockReader, BlockSeries},
     testing::downsampled::{put_parquet, rows},
 };
 
@@ -28,7 +27,7 @@ async fn held() -> (FailingBucket, BlockReader, HeldReads, String) {
     let block = put_parquet(&memory, id, &[], &rows(0..PODS), 12).await;
     let key = block.key(&aggregates_file(0));
     let failing = FailingBucket::new(&memory);
-    let source = BlockSource::new(failing.bucket(), CpuPool::new("test", 2).unwrap());
+    let source = source(failing.bucket(), None);
     let reader = BlockReader::open(Arc::new(block), source).await.unwrap();
     failing.clear_log();
     let held = failing.hold_reads(&key);

@@ -15,13 +15,16 @@ use model::{
 };
 use parquet_block::LocalShard;
 use prometheus_client::{encoding::text, registry::Registry};
-use service::CpuPool;
+use service::{CpuPool, Metrics};
 use tsdb::{Chunk, Encoding, Floats, decode_histograms, decode_xor};
 
 use crate::{
-    block::{BlockError, BlockQuery, BlockReader, BlockSeries, BlockSource, RequestBudget},
+    block::{
+        BlockError, BlockQuery, BlockReader, BlockSeries, BlockSource, HeaderFiles, RequestBudget,
+    },
     catalog::{CatalogBlock, Format},
     config::Limits,
+    metrics::HeaderMetrics,
 };
 
 /// The four blocks of floats.
@@ -51,9 +54,8 @@ impl Fixture {
     pub(in crate::block) fn new() -> Self {
         let mut registry = Registry::default();
         let bucket = Bucket::in_memory().metered(&mut registry, || Timestamp(0));
-        let pool = CpuPool::new("test", 2).unwrap();
         Self {
-            source: BlockSource::new(bucket.clone(), pool),
+            source: source(bucket.clone(), None),
             bucket,
             registry,
         }
@@ -141,6 +143,7 @@ impl Fixture {
             labels: meta.external_labels(),
             meta: Arc::new(meta),
             files,
+            index_stamp: 1,
         }
     }
 
@@ -150,6 +153,13 @@ impl Fixture {
     ) -> Result<BlockReader, BlockError> {
         BlockReader::open(Arc::new(block), self.source.clone()).await
     }
+}
+
+/// A source of blocks in `bucket`, with index headers below a folder or in memory.
+pub(in crate::block) fn source(bucket: Bucket, data_dir: Option<&Path>) -> BlockSource {
+    let headers = HeaderFiles::new(data_dir, HeaderMetrics::new(&Metrics::new()));
+    let pool = CpuPool::new("test", 2).unwrap();
+    BlockSource::new(bucket, pool, Arc::new(headers))
 }
 
 fn golden() -> PathBuf {

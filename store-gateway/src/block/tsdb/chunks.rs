@@ -7,7 +7,7 @@ use futures::future::try_join_all;
 use tsdb::{Chunk, ChunkMeta, Fetched, decode_chunk_record, segment_file_name};
 
 use super::{
-    BlockError, BlockSeries, Head, RequestBudget, Segment, TsdbBlock,
+    BlockError, BlockSeries, Head, RequestBudget, Segment, TsdbBlock, damaged,
     series::{Batch, CHUNK_GAP},
 };
 use crate::fetch::{Wanted, size};
@@ -54,7 +54,7 @@ impl TsdbBlock {
             let bytes = self.bytes(&asked, budget).await?;
             let decode = move || decode(asked, &bytes, found);
             let decoded = self.source.pool.run(decode).await;
-            (found, asked) = decoded.map_err(|source| self.damaged(source))?;
+            (found, asked) = decoded.map_err(|source| damaged(&self.block, source))?;
         }
         Ok(hand_out(heads, found))
     }
@@ -102,7 +102,7 @@ impl TsdbBlock {
                 let file = segment_file_name(number);
                 let needed = needed.max(1);
                 let source = tsdb::Error::truncated(&file, offset, needed, segment.size);
-                return Err(self.damaged(source));
+                return Err(damaged(&self.block, source));
             }
             if available > MAX_CHUNK {
                 return Err(BlockError::TooLarge {

@@ -3,9 +3,9 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use model::{Labels, TimeRange};
+use model::TimeRange;
 use tokio::sync::mpsc::Sender;
-use tsdb::{Fetched, IndexHeader, SeriesEntry, SeriesRef};
+use tsdb::{Fetched, IndexHeader, SeriesEntry, SeriesRef, SymbolReader};
 
 use super::{Ahead, BlockError, BlockQuery, Head, INDEX_GAP, RequestBudget, TsdbBlock};
 use crate::fetch::{Wanted, leading, size};
@@ -25,6 +25,14 @@ struct Asked {
     place: usize,
     series: SeriesRef,
     range: Range<u64>,
+}
+
+/// What has become of entries.
+struct Decoded {
+    /// Those with chunks in the range, and where they belong.
+    heads: Vec<(usize, Head)>,
+    /// Those that need more bytes.
+    short: Vec<Asked>,
 }
 
 impl TsdbBlock {
@@ -72,11 +80,12 @@ impl TsdbBlock {
 
     /// How many of `refs` to read now, and what of the index for each.
     fn group<'a>(&self, refs: &'a [SeriesRef], most: usize) -> (&'a [SeriesRef], Vec<Range<u64>>) {
+        let header = self.header();
         let range = |i: usize, series: SeriesRef| {
-            let mut range = self.header.series_range(series, self.guesses.entry);
+            let mut range = header.series_range(series, self.guesses.entry);
             // No entry goes on into the next one.
             if let Some(next) = refs.get(i + 1) {
-                let next = self.header.series_offset(*next);
+                let next = header.series_offset(*next);
                 range.end = range.end.min(next.max(range.start));
             }
             range
@@ -113,10 +122,14 @@ impl TsdbBlock {
                 budget: Some(budget),
             };
             let bytes = self.source.fetcher.fetch(wanted).await?;
-            let header = Arc::clone(&self.header);
-            let decode = move || decode(&header, asked, &bytes, range, found);
-            let decoded = self.source.pool.run(decode).await;
-            (found, asked) = decoded.map_err(|source| self.damaged(source))?;
+            let decode = move |header: &IndexHeader| decode(header, &asked, &bytes, range);
+            let decoded = self.with_header(decode).await?;
+            for (place, head) in decoded.heads {
+                if let Some(slot) = found.get_mut(place) {
+                    *slot = Some(head);
+                }
+            }
+            asked = decoded.short;
             self.refuse_long(&asked)?;
         }
         Ok(found.into_iter().flatten().collect())
@@ -136,42 +149,45 @@ impl TsdbBlock {
     }
 }
 
-/// Decodes entries into their places, and tells which need more bytes.
+/// Decodes entries.
 fn decode(
     header: &IndexHeader,
-    asked: Vec<Asked>,
+    asked: &[Asked],
     bytes: &[Bytes],
     range: TimeRange,
-    mut found: Vec<Option<Head>>,
-) -> tsdb::Result<(Vec<Option<Head>>, Vec<Asked>)> {
+) -> tsdb::Result<Decoded> {
+    let mut symbols = header.symbols();
     let mut entry = SeriesEntry::default();
-    let mut short = Vec::new();
-    for (asked, bytes) in asked.into_iter().zip(bytes) {
+    let mut decoded = Decoded {
+        heads: Vec::with_capacity(asked.len()),
+        short: Vec::new(),
+    };
+    for (asked, bytes) in asked.iter().zip(bytes) {
         match header.decode_series_into(bytes, asked.series, &mut entry)? {
             Fetched::Done(()) => {
-                if let Some(place) = found.get_mut(asked.place) {
-                    *place = head(header, &entry, range);
+                if let Some(head) = head(&mut symbols, &entry, range)? {
+                    decoded.heads.push((asked.place, head));
                 }
             }
-            Fetched::Short { needed } => short.push(Asked {
+            Fetched::Short { needed } => decoded.short.push(Asked {
                 range: header.series_range(asked.series, needed),
-                ..asked
+                ..*asked
             }),
         }
     }
-    Ok((found, short))
+    Ok(decoded)
 }
 
-fn head(header: &IndexHeader, entry: &SeriesEntry, range: TimeRange) -> Option<Head> {
+fn head(
+    symbols: &mut SymbolReader<'_>,
+    entry: &SeriesEntry,
+    range: TimeRange,
+) -> tsdb::Result<Option<Head>> {
     let chunks = entry.chunks.iter().filter(|c| c.range().overlaps(range));
     let chunks: Vec<_> = chunks.copied().collect();
     if chunks.is_empty() {
-        return None;
+        return Ok(None);
     }
-    let symbols = header.symbols();
-    let labels = entry.labels.iter();
-    let labels = labels.map(|(name, value)| (symbols.get(*name), symbols.get(*value)));
-    // An empty value means the same as no label.
-    let labels = Labels::from_sorted(labels.filter(|(_, value)| !value.is_empty()));
-    Some(Head { labels, chunks })
+    let labels = symbols.labels(entry)?;
+    Ok(Some(Head { labels, chunks }))
 }

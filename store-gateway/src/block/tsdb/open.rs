@@ -1,99 +1,31 @@
-//! Opening a TSDB block: the table of contents, then the sections it leads to.
+//! Opening a TSDB block: the header of its index, and what is known of its files.
 
 use std::{ops::Range, sync::Arc};
 
-use bytes::Bytes;
-use tsdb::{IndexHeader, Toc};
+use parking_lot::RwLock;
+use tokio::sync::Semaphore;
+use tsdb::IndexHeader;
 
-use super::{BlockError, BlockSource, CatalogBlock, Guesses, INDEX_GAP, Segment, TsdbBlock};
-use crate::fetch::Wanted;
-
-/// How much of the end of an index is read at first: of a small block that is the whole postings offset table.
-const TAIL: u64 = 64 << 10;
+use super::{BlockError, BlockSource, CatalogBlock, Guesses, Segment, TsdbBlock, header};
 
 impl TsdbBlock {
-    /// Reads the index header.
+    /// Opens the header of the index, which may have to be made.
     pub(in crate::block) async fn open(
         block: Arc<CatalogBlock>,
         source: BlockSource,
     ) -> Result<Self, BlockError> {
         let index: Arc<str> = block.key("index").into();
-        let Some(&size) = block.files.get("index") else {
-            return Err(BlockError::Missing {
-                key: index.to_string(),
-            });
-        };
-        let damaged = |source| BlockError::Tsdb {
-            root: block.root.clone(),
-            source,
-        };
-        let fetch = async |range: Range<u64>| {
-            let wanted = Wanted {
-                key: &index,
-                ranges: &[range],
-                gap: 0,
-                budget: None,
-            };
-            let bytes = source.fetcher.fetch(wanted).await?;
-            Ok::<_, BlockError>(bytes.into_iter().next().unwrap_or_default())
-        };
-        let tail = Tail {
-            start: size.saturating_sub(TAIL),
-            bytes: fetch(size.saturating_sub(TAIL)..size).await?,
-        };
-        let end = tail.get(&Toc::range(size)).unwrap_or_default();
-        let toc = Toc::decode(&end, size).map_err(damaged)?;
-        let ranges = toc.header_ranges();
-        // Both lie at the start of the index, one behind the other.
-        let both = [ranges.head, ranges.symbols];
-        let first = async {
-            if let [Some(head), Some(symbols)] = both.clone().map(|range| tail.get(&range)) {
-                return Ok(vec![head, symbols]);
-            }
-            let wanted = Wanted {
-                key: &index,
-                ranges: &both,
-                gap: INDEX_GAP,
-                budget: None,
-            };
-            source.fetcher.fetch(wanted).await
-        };
-        let second = async {
-            match tail.get(&ranges.postings_table) {
-                Some(bytes) => Ok(bytes),
-                None => fetch(ranges.postings_table.clone()).await,
-            }
-        };
-        let (first, table) = futures::try_join!(first, second)?;
-        let mut first = first.into_iter();
-        let head = first.next().unwrap_or_default();
-        let symbols = first.next().unwrap_or_default();
-        let decode = move || IndexHeader::decode(toc, &head, symbols, table);
-        let header = source.pool.run(decode).await.map_err(damaged)?;
+        let header = header::open(&block, &source, &index).await?;
         let segments = segments(&block);
         Ok(Self {
             guesses: Guesses::new(&block, &header, &segments),
-            header: Arc::new(header),
+            header: RwLock::new(Arc::new(header)),
+            making: Semaphore::new(1),
             segments,
             index,
             block,
             source,
         })
-    }
-}
-
-/// The end of the index.
-struct Tail {
-    start: u64,
-    bytes: Bytes,
-}
-
-impl Tail {
-    /// A range of the index, if it is here.
-    fn get(&self, range: &Range<u64>) -> Option<Bytes> {
-        let from = usize::try_from(range.start.checked_sub(self.start)?).ok()?;
-        let to = usize::try_from(range.end.checked_sub(self.start)?).ok()?;
-        (from <= to && to <= self.bytes.len()).then(|| self.bytes.slice(from..to))
     }
 }
 

@@ -201,11 +201,6 @@ pub(super) const COMPACT: &[Accepted] = &[
 /// Of `thanos store`.
 pub(super) const STORE: &[Accepted] = &[
     Accepted {
-        names: &["cache-index-header"],
-        takes: Takes::Nothing,
-        why: "what is cached is bounded by itself",
-    },
-    Accepted {
         names: &[
             "index-cache-size",
             "index-cache.config",

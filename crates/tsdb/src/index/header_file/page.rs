@@ -1,0 +1,258 @@
+//! A page: some entries in order, and where each starts.
+//!
+//! ```text
+//! 0      1    kind: 2 a leaf of symbols, 4 of names, 6 of values; one more for a directory of such
+//! 1      12   in a leaf of symbols only: be32 number of the first, be64 its offset in the index
+//!        …    entries
+//!        n×2  be16 where each starts in the page; be32 in a page of more than 65,535 bytes
+//!        4    be32 n, how many
+//! end−4  4    be32 crc32 of all before it
+//!
+//! entries
+//! symbol     string, as in the index: the bytes of a leaf are those of the index from the offset on
+//! name       string name, uvarint how many values, uvarint offset and length of the root page of the values
+//! value      string value, uvarint offset of its postings in the index, uvarint their length
+//! directory  uvarint offset and length of a page, then what it begins with:
+//!            of symbols uvarint number of the first, uvarint its offset in the index;
+//!            of names and values a string that is after all in the page before, and not after any in this one
+//! ```
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::codec::{CRC_LEN, Fault, Input};
+
+/// A page is closed before it grows past this.
+pub(super) const FULL: usize = 16 << 10;
+/// Count and checksum.
+const END: usize = 4 + CRC_LEN;
+/// The largest page whose places are be16.
+const NARROW: usize = u16::MAX as usize;
+
+/// What is in the leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(in super::super) enum Tree {
+    Symbols = 2,
+    Names = 4,
+    Values = 6,
+}
+
+/// Where a page is in the header file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Place {
+    pub(super) start: u64,
+    pub(super) end: u64,
+}
+
+/// A page that was read.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Page {
+    bytes: Bytes,
+    place: Place,
+    /// Where the places of the entries are, in the page.
+    slots: usize,
+    count: usize,
+}
+
+/// A page being written.
+#[derive(Debug, Default)]
+pub(super) struct PageBuilder {
+    body: Vec<u8>,
+    starts: Vec<u32>,
+}
+
+impl Tree {
+    pub(super) const fn leaf(self) -> u8 {
+        self as u8
+    }
+
+    pub(super) const fn directory(self) -> u8 {
+        self as u8 + 1
+    }
+}
+
+impl Place {
+    /// A page that ends at or before `limit`.
+    pub(super) fn new(start: u64, len: u64, limit: u64) -> Result<Self, Fault> {
+        match start.checked_add(len) {
+            Some(end) if end <= limit => Ok(Self { start, end }),
+            _ => Err(Fault::Bad {
+                expected: "a page before those that name it",
+                found: start,
+            }),
+        }
+    }
+
+    pub(super) const fn len(self) -> u64 {
+        self.end - self.start
+    }
+
+    pub(super) const fn range(self) -> Range<u64> {
+        self.start..self.end
+    }
+}
+
+impl Page {
+    /// Takes bytes for those of the page at `place`.
+    pub(super) fn new(bytes: Bytes, place: Place) -> Result<Self, Fault> {
+        let too_small = Fault::End {
+            missing: (1 + END).saturating_sub(bytes.len()) as u64,
+        };
+        let end = bytes.len().checked_sub(END).ok_or(too_small)?;
+        let count = bytes.get(end..).and_then(|end| end.first_chunk());
+        let count = u32::from_be_bytes(*count.ok_or(too_small)?);
+        let slots = usize::try_from(count)
+            .ok()
+            .and_then(|count| Some((count, count.checked_mul(width(bytes.len()))?)))
+            .and_then(|(count, taken)| Some((count, end.checked_sub(taken)?)));
+        let (count, slots) = slots.filter(|(_, slots)| *slots > 0).ok_or(Fault::Bad {
+            expected: "a number of entries that fits",
+            found: count.into(),
+        })?;
+        Ok(Self {
+            bytes,
+            place,
+            slots,
+            count,
+        })
+    }
+
+    pub(super) fn kind(&self) -> u8 {
+        self.bytes.first().copied().unwrap_or_default()
+    }
+
+    pub(super) const fn place(&self) -> Place {
+        self.place
+    }
+
+    /// How many entries.
+    pub(in super::super) const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Reads the place of another page in an entry of this one.
+    pub(in super::super) fn place_in(&self, entry: &mut Input<'_>) -> Result<Place, Fault> {
+        Place::new(entry.uvarint()?, entry.uvarint()?, self.place.start)
+    }
+
+    /// An entry.
+    #[inline]
+    pub(in super::super) fn entry(&self, at: usize) -> Result<Input<'_>, Fault> {
+        let bad = Fault::Bad {
+            expected: "the place of an entry",
+            found: at as u64,
+        };
+        let start = self.slot(at).ok_or(bad)?;
+        let end = if at + 1 < self.count {
+            self.slot(at + 1).ok_or(bad)?
+        } else {
+            self.slots
+        };
+        let entry = self.bytes.get(start..end).ok_or(bad)?;
+        Ok(Input::new(entry, self.place.start + start as u64))
+    }
+
+    /// How many entries come before the first one for which `before` does not hold.
+    pub(in super::super) fn partition(
+        &self,
+        before: impl Fn(&mut Input<'_>) -> Result<bool, Fault>,
+    ) -> Result<usize, Fault> {
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if before(&mut self.entry(middle)?)? {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
+    }
+
+    /// Of a leaf of symbols: the number of the first, and its offset in the index.
+    pub(in super::super) fn first_symbol(&self) -> Result<(u32, u64), Fault> {
+        let mut input = Input::new(self.bytes.get(1..self.slots).unwrap_or_default(), 0);
+        Ok((input.be32()?, input.be64()?))
+    }
+
+    /// Of a leaf of symbols: which of them starts so many bytes behind the first.
+    pub(in super::super) fn symbol_behind(&self, bytes: u64) -> Option<usize> {
+        let wanted = usize::try_from(bytes).ok()?.checked_add(self.slot(0)?)?;
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.slot(middle)?.cmp(&wanted) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Equal => return Some(middle),
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
+
+    /// Where an entry starts in the page.
+    #[inline]
+    fn slot(&self, at: usize) -> Option<usize> {
+        if at >= self.count {
+            return None;
+        }
+        if width(self.bytes.len()) == 2 {
+            let slot = self.bytes.get(self.slots + 2 * at..)?.first_chunk()?;
+            Some(usize::from(u16::from_be_bytes(*slot)))
+        } else {
+            let slot = self.bytes.get(self.slots + 4 * at..)?.first_chunk()?;
+            usize::try_from(u32::from_be_bytes(*slot)).ok()
+        }
+    }
+}
+
+impl PageBuilder {
+    /// Starts a page of this kind, with what comes before its entries.
+    pub(super) fn begin(&mut self, kind: u8, prefix: &[u8]) {
+        self.starts.clear();
+        self.body.clear();
+        self.body.push(kind);
+        self.body.extend_from_slice(prefix);
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Whether an entry can be added without the page growing past its size.
+    pub(super) fn has_room(&self, len: usize) -> bool {
+        self.body.len() + len + 2 * (self.starts.len() + 1) + END <= FULL
+    }
+
+    /// Adds an entry.
+    pub(super) fn push(&mut self, entry: &[u8]) {
+        // What is in a page comes from one section, whose length is a be32.
+        let start = u32::try_from(self.body.len()).unwrap_or(u32::MAX);
+        self.starts.push(start);
+        self.body.extend_from_slice(entry);
+    }
+
+    /// The bytes of the page. It is empty from then on.
+    pub(super) fn finish(&mut self) -> Vec<u8> {
+        let mut page = std::mem::take(&mut self.body);
+        let wide = page.len() + 2 * self.starts.len() + END > NARROW;
+        for start in &self.starts {
+            match u16::try_from(*start) {
+                Ok(start) if !wide => page.extend(start.to_be_bytes()),
+                _ => page.extend(start.to_be_bytes()),
+            }
+        }
+        let count = u32::try_from(self.starts.len()).unwrap_or(u32::MAX);
+        page.extend(count.to_be_bytes());
+        page.extend(crc32c::crc32c(&page).to_be_bytes());
+        self.starts.clear();
+        page
+    }
+}
+
+/// How many bytes the place of an entry takes.
+const fn width(page: usize) -> usize {
+    if page > NARROW { 4 } else { 2 }
+}

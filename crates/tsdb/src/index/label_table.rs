@@ -1,0 +1,81 @@
+//! The label names and values of a header, with the places of their postings.
+
+use std::ops::{ControlFlow, Range};
+
+use super::header_file::{PageReader, Place, Tree};
+use crate::{
+    codec::{Fault, Input},
+    error::Result,
+};
+
+/// Looks up names and values; pages that it has just read are at hand.
+#[derive(Debug)]
+pub(super) struct LabelTable<'a> {
+    pages: PageReader<'a>,
+    root: Option<Place>,
+}
+
+/// A label name.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Name {
+    /// How many values it has.
+    pub(super) values: u64,
+    /// The root page of its values.
+    root: Place,
+}
+
+impl<'a> LabelTable<'a> {
+    /// `root` is that of the names.
+    pub(super) const fn new(pages: PageReader<'a>, root: Option<Place>) -> Self {
+        Self { pages, root }
+    }
+
+    /// A name, if any series has it. The empty name is that of all series.
+    pub(super) fn name(&mut self, name: &str) -> Result<Option<Name>> {
+        let Some(root) = self.root else {
+            return Ok(None);
+        };
+        self.pages.find(root, Tree::Names, name, |entry, leaf| {
+            Ok(Name {
+                values: entry.uvarint()?,
+                root: leaf.place_in(entry)?,
+            })
+        })
+    }
+
+    /// Where the postings of one value are.
+    pub(super) fn postings(&mut self, name: Name, value: &str) -> Result<Option<Range<u64>>> {
+        let decode = |entry: &mut Input<'_>, _: &_| postings(entry);
+        self.pages.find(name.root, Tree::Values, value, decode)
+    }
+
+    /// All names in order, the empty one included.
+    pub(super) fn each_name(&mut self, each: &mut dyn FnMut(&str)) -> Result<()> {
+        let Some(root) = self.root else {
+            return Ok(());
+        };
+        self.pages.walk(root, Tree::Names, "", &mut |name, _| {
+            each(name);
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    /// The values of a name in order, with the places of their postings, from the last one on that is not after `from`.
+    pub(super) fn each_value(
+        &mut self,
+        name: Name,
+        from: &str,
+        each: &mut dyn FnMut(&str, Range<u64>) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let pages = &mut self.pages;
+        pages.walk(name.root, Tree::Values, from, &mut |value, entry| {
+            Ok(each(value, postings(entry)?))
+        })
+    }
+}
+
+fn postings(entry: &mut Input<'_>) -> Result<Range<u64>, Fault> {
+    let (start, len) = (entry.uvarint()?, entry.uvarint()?);
+    let end = start.checked_add(len).ok_or(Fault::Overlong)?;
+    Ok(start..end)
+}

@@ -1,0 +1,225 @@
+//! Index headers on the disk: made when a block is first asked, kept until it is served no more.
+//!
+//! ```text
+//! <data-dir>/index-headers/<ULID>          a header, as `tsdb` writes it
+//! <data-dir>/index-headers/<ULID>.N.part   one being made
+//! ```
+//! A cache that cannot be written is done without: headers are then in memory, where they count as their block's size.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::{self, BufWriter},
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use model::BlockId;
+use tsdb::{HeaderFile, HeaderIdentity, HeaderPages, IndexHeader};
+
+use crate::{fetch::PageCache, metrics::HeaderMetrics};
+
+/// Below the data folder.
+const DIR: &str = "index-headers";
+/// How the name of a file ends that is being written.
+const PART: &str = ".part";
+/// What is written at once.
+const BUFFER: usize = 256 << 10;
+
+/// The headers on the disk.
+#[derive(Debug)]
+pub(crate) struct HeaderFiles {
+    /// None: headers are in memory.
+    dir: Option<PathBuf>,
+    pub(super) metrics: HeaderMetrics,
+    /// Whether the last header could not be written.
+    refused: AtomicBool,
+    /// Tells files apart that are being written.
+    written: AtomicU64,
+}
+
+/// A header being written.
+#[derive(Debug)]
+pub(super) struct NewHeader {
+    pub(super) path: PathBuf,
+    /// What it is called when it is whole.
+    target: PathBuf,
+}
+
+/// A header file whose pages are kept in memory for a while.
+#[derive(Debug)]
+struct CachedFile {
+    file: HeaderFile,
+    /// Of the pages. The header of another index under the same name has another.
+    key: Arc<str>,
+    pages: Arc<PageCache>,
+}
+
+impl HeaderFiles {
+    /// Headers below `data_dir`; without, in memory.
+    pub(crate) fn new(data_dir: Option<&Path>, metrics: HeaderMetrics) -> Self {
+        Self {
+            dir: data_dir.map(|dir| dir.join(DIR)),
+            metrics,
+            refused: AtomicBool::new(false),
+            written: AtomicU64::new(0),
+        }
+    }
+
+    /// The header that there is of an index. One that is of no use is removed.
+    pub(super) fn open(
+        &self,
+        id: BlockId,
+        made_of: HeaderIdentity,
+        pages: &Arc<PageCache>,
+    ) -> Option<IndexHeader> {
+        let path = self.path(id)?;
+        match HeaderFile::open(&path, made_of) {
+            Ok(file) => {
+                let key = format!("{id} {:016x} {}", made_of.stamp, made_of.index_size);
+                let root = file.root().clone();
+                let pages = CachedFile {
+                    file,
+                    key: key.into(),
+                    pages: Arc::clone(pages),
+                };
+                Some(IndexHeader::new(root, Arc::new(pages)))
+            }
+            Err(tsdb::Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                self.discard(id, &error);
+                None
+            }
+        }
+    }
+
+    /// Starts a header; none where that is not possible, or not wanted.
+    pub(super) fn create(&self, id: BlockId) -> Option<(NewHeader, BufWriter<File>)> {
+        let target = self.path(id)?;
+        let number = self.written.fetch_add(1, Ordering::Relaxed);
+        let path = target.with_extension(format!("{number}{PART}"));
+        let file = fs::create_dir_all(target.parent().unwrap_or(&target));
+        match file.and_then(|()| File::create(&path)) {
+            Ok(file) => {
+                let header = NewHeader { path, target };
+                Some((header, BufWriter::with_capacity(BUFFER, file)))
+            }
+            Err(error) => {
+                self.refused(&path, &error);
+                None
+            }
+        }
+    }
+
+    /// Gives a header that is whole its name.
+    pub(super) fn keep(&self, header: &NewHeader) {
+        // Not made durable: what a crash spoils is found by its checksums.
+        match fs::rename(&header.path, &header.target) {
+            Ok(()) => self.refused.store(false, Ordering::Relaxed),
+            Err(error) => self.refused(&header.path, &error),
+        }
+    }
+
+    /// Tells, once in a row, that a header cannot be written.
+    pub(super) fn refused(&self, path: &Path, error: &impl std::fmt::Display) {
+        if !self.refused.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                path = %path.display(),
+                %error,
+                "index headers cannot be written to the disk, they are kept in memory"
+            );
+        }
+    }
+
+    /// Removes the header of a block, which is damaged or of another index; not where it only cannot be read.
+    pub(super) fn discard(&self, id: BlockId, error: &tsdb::Error) {
+        if let Some(path) = self.path(id) {
+            tracing::warn!(block = %id, %error, "an index header is of no use, it is made anew");
+            if !is_io(error) {
+                remove(&path);
+            }
+        }
+    }
+
+    /// Removes what a program that was stopped has not finished.
+    pub(crate) fn remove_parts(&self) {
+        self.remove_unless(|name| !name.ends_with(PART));
+    }
+
+    /// Removes the headers of all blocks but these.
+    pub(crate) fn retain(&self, blocks: &BTreeSet<BlockId>) {
+        self.remove_unless(|name| {
+            let block = name.split('.').next().unwrap_or_default().parse();
+            // What is no block's is not ours.
+            block.map_or(true, |block| blocks.contains(&block))
+        });
+    }
+
+    fn remove_unless(&self, wanted: impl Fn(&str) -> bool) {
+        let Some(dir) = &self.dir else { return };
+        let entries = match fs::read_dir(dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => {
+                tracing::warn!(dir = %dir.display(), %error, "index headers not cleared");
+                return;
+            }
+        };
+        for entry in entries.flatten() {
+            if entry.file_name().to_str().is_some_and(|name| !wanted(name)) {
+                remove(&entry.path());
+            }
+        }
+    }
+
+    fn path(&self, id: BlockId) -> Option<PathBuf> {
+        Some(self.dir.as_ref()?.join(id.to_string()))
+    }
+}
+
+impl Drop for NewHeader {
+    /// If it was not kept, it goes.
+    fn drop(&mut self) {
+        // Usually it has another name by now.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+impl HeaderPages for CachedFile {
+    fn page(&self, range: Range<u64>) -> tsdb::Result<Bytes> {
+        if let Some(bytes) = self.pages.get(&self.key, &range) {
+            return Ok(bytes);
+        }
+        let bytes = self.file.page(range.clone())?;
+        self.pages.put(&self.key, &range, &bytes);
+        Ok(bytes)
+    }
+
+    fn name(&self) -> &str {
+        self.file.name()
+    }
+
+    fn heap_size(&self) -> usize {
+        self.file.heap_size() + size_of::<Self>() + self.key.len()
+    }
+}
+
+fn is_io(error: &tsdb::Error) -> bool {
+    match error {
+        tsdb::Error::Header(error) => is_io(error),
+        error => matches!(error, tsdb::Error::Io { .. }),
+    }
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = fs::remove_file(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %path.display(), %error, "not removed");
+    }
+}

@@ -1,0 +1,310 @@
+//! The header of a block's index: opened where there is one on the disk, else made of what the bucket has.
+
+use std::{io::Write, ops::Range, path::Path, sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use tsdb::{HeaderIdentity, HeaderRoot, HeaderWriter, IndexHeader, Toc};
+
+use super::{BlockError, BlockSource, CatalogBlock, INDEX_GAP, TsdbBlock, damaged};
+use crate::fetch::Wanted;
+
+/// How much of the end of an index is read at first: of a small block that is the whole postings offset table.
+const TAIL: u64 = 64 << 10;
+/// What is fetched of a section at once.
+const PIECE: u64 = 4 << 20;
+/// Pieces that are fetched while another one is read.
+const AHEAD: usize = 2;
+
+/// An index in the bucket of which a header is made.
+struct Source<'a> {
+    block: &'a CatalogBlock,
+    source: &'a BlockSource,
+    index: &'a Arc<str>,
+    toc: Toc,
+    tail: Tail,
+}
+
+/// The end of the index.
+struct Tail {
+    start: u64,
+    bytes: Bytes,
+}
+
+/// The header of a block's index.
+pub(super) async fn open(
+    block: &CatalogBlock,
+    source: &BlockSource,
+    index: &Arc<str>,
+) -> Result<IndexHeader, BlockError> {
+    let metrics = &source.headers.metrics;
+    let started = Instant::now();
+    metrics.lazy_loads.inc();
+    let opened = match kept(block, source, index).await {
+        Ok(Some(header)) => Ok(header),
+        Ok(None) => make(block, source, index).await,
+        Err(error) => Err(error),
+    };
+    match &opened {
+        Ok(_) => metrics
+            .lazy_load_duration
+            .observe(started.elapsed().as_secs_f64()),
+        Err(_) => {
+            metrics.lazy_load_failures.inc();
+        }
+    }
+    opened
+}
+
+/// The header on the disk, if there is one.
+async fn kept(
+    block: &CatalogBlock,
+    source: &BlockSource,
+    index: &Arc<str>,
+) -> Result<Option<IndexHeader>, BlockError> {
+    let made_of = identity(block, index)?;
+    let (headers, pages) = (Arc::clone(&source.headers), Arc::clone(&source.pages));
+    let id = block.id;
+    let started = Instant::now();
+    let open = move || headers.open(id, made_of, &pages);
+    let header = source.pool.run(open).await;
+    if header.is_some() {
+        let took = started.elapsed().as_secs_f64();
+        source.headers.metrics.load_duration.observe(took);
+    }
+    Ok(header)
+}
+
+/// Makes the header anew: on the disk if that is possible, else in memory.
+async fn make(
+    block: &CatalogBlock,
+    source: &BlockSource,
+    index: &Arc<str>,
+) -> Result<IndexHeader, BlockError> {
+    let started = Instant::now();
+    let from = Source::new(block, source, index).await?;
+    let headers = Arc::clone(&source.headers);
+    let id = block.id;
+    let created = source.pool.run(move || headers.create(id)).await;
+    if let Some((new, out)) = created {
+        match from.write(out, &new.path).await {
+            Ok(_) => {
+                let headers = Arc::clone(&source.headers);
+                source.pool.run(move || headers.keep(&new)).await;
+                let took = started.elapsed().as_secs_f64();
+                source.headers.metrics.download_duration.observe(took);
+                if let Some(header) = kept(block, source, index).await? {
+                    return Ok(header);
+                }
+            }
+            Err(BlockError::Tsdb {
+                source: error @ tsdb::Error::Io { .. },
+                ..
+            }) => source.headers.refused(&new.path, &error),
+            Err(error) => return Err(error),
+        }
+    }
+    let (bytes, root) = from.write(Vec::new(), index.as_ref().as_ref()).await?;
+    let took = started.elapsed().as_secs_f64();
+    source.headers.metrics.download_duration.observe(took);
+    Ok(IndexHeader::new(root, Arc::new(Bytes::from(bytes))))
+}
+
+fn identity(block: &CatalogBlock, index: &Arc<str>) -> Result<HeaderIdentity, BlockError> {
+    let size = block.files.get("index").copied();
+    Ok(HeaderIdentity {
+        index_size: size.ok_or_else(|| BlockError::Missing {
+            key: index.to_string(),
+        })?,
+        stamp: block.index_stamp,
+    })
+}
+
+impl TsdbBlock {
+    /// The header as it is now.
+    pub(super) fn header(&self) -> Arc<IndexHeader> {
+        Arc::clone(&self.header.read())
+    }
+
+    /// Does `work` with the header, on the CPU pool. If the header turns out to be damaged, it is made anew and the
+    /// work done again.
+    pub(super) async fn with_header<T: Send + 'static>(
+        &self,
+        work: impl Fn(&IndexHeader) -> tsdb::Result<T> + Send + Sync + 'static,
+    ) -> Result<T, BlockError> {
+        let work = Arc::new(work);
+        let run = async |header: &Arc<IndexHeader>| {
+            let (work, header) = (Arc::clone(&work), Arc::clone(header));
+            self.source.pool.run(move || work(&header)).await
+        };
+        let header = self.header();
+        match run(&header).await {
+            Err(error @ tsdb::Error::Header(_)) => {
+                let header = self.made_anew(&header, &error).await?;
+                run(&header)
+                    .await
+                    .map_err(|source| damaged(&self.block, source))
+            }
+            done => done.map_err(|source| damaged(&self.block, source)),
+        }
+    }
+
+    /// The header in place of one that is damaged.
+    async fn made_anew(
+        &self,
+        old: &Arc<IndexHeader>,
+        error: &tsdb::Error,
+    ) -> Result<Arc<IndexHeader>, BlockError> {
+        // Whoever else finds it damaged waits for the same one.
+        let permit = self.making.acquire().await;
+        debug_assert!(permit.is_ok(), "the semaphore is never closed");
+        let current = self.header();
+        if !Arc::ptr_eq(&current, old) {
+            return Ok(current);
+        }
+        self.source.headers.discard(self.block.id, error);
+        let header = Arc::new(make(&self.block, &self.source, &self.index).await?);
+        *self.header.write() = Arc::clone(&header);
+        drop(permit);
+        Ok(header)
+    }
+}
+
+impl<'a> Source<'a> {
+    async fn new(
+        block: &'a CatalogBlock,
+        source: &'a BlockSource,
+        index: &'a Arc<str>,
+    ) -> Result<Self, BlockError> {
+        let size = identity(block, index)?.index_size;
+        let start = size.saturating_sub(TAIL);
+        let tail = Tail {
+            start,
+            bytes: fetch_one(source, index, start..size).await?,
+        };
+        let end = tail.get(&Toc::range(size)).unwrap_or_default();
+        let toc = Toc::decode(&end, size).map_err(|source| damaged(block, source))?;
+        Ok(Self {
+            block,
+            source,
+            index,
+            toc,
+            tail,
+        })
+    }
+
+    /// Writes a header to `out`, which is `path`.
+    async fn write<W: Write + Send + 'static>(
+        &self,
+        out: W,
+        path: &Path,
+    ) -> Result<(W, HeaderRoot), BlockError> {
+        let ranges = self.toc.header_ranges();
+        let mut symbols = pieces(ranges.symbols.clone());
+        // It lies at the start of the index, and the symbols behind it.
+        let begin = [ranges.head, symbols.next().unwrap_or(0..0)];
+        let (head, first) = self.both(&begin).await?;
+        let (toc, stamp, path) = (self.toc, self.block.index_stamp, path.to_owned());
+        let start = move || {
+            let mut writer = HeaderWriter::new(out, &path, toc, stamp, &head)?;
+            writer.push(&first)?;
+            Ok(writer)
+        };
+        let mut writer = self.on_pool(start).await?;
+        let rest = symbols.chain(pieces(ranges.postings_table));
+        let mut rest = stream::iter(rest.map(|range| self.piece(range))).buffered(AHEAD);
+        while let Some(bytes) = rest.try_next().await? {
+            let push = move || writer.push(&bytes).map(|()| writer);
+            writer = self.on_pool(push).await?;
+        }
+        self.on_pool(move || writer.finish()).await
+    }
+
+    async fn on_pool<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> tsdb::Result<T> + Send + 'static,
+    ) -> Result<T, BlockError> {
+        let done = self.source.pool.run(work).await;
+        done.map_err(|source| damaged(self.block, source))
+    }
+
+    async fn both(&self, ranges: &[Range<u64>; 2]) -> Result<(Bytes, Bytes), BlockError> {
+        if let [Some(a), Some(b)] = ranges.each_ref().map(|range| self.tail.get(range)) {
+            return Ok((a, b));
+        }
+        let mut bytes = fetch(self.source, self.index, ranges).await?.into_iter();
+        let mut next = || bytes.next().unwrap_or_default();
+        Ok((next(), next()))
+    }
+
+    async fn piece(&self, range: Range<u64>) -> Result<Bytes, BlockError> {
+        if let Some(bytes) = self.tail.get(&range) {
+            return Ok(bytes);
+        }
+        fetch_one(self.source, self.index, range).await
+    }
+}
+
+impl Tail {
+    /// A range of the index, if it is here.
+    fn get(&self, range: &Range<u64>) -> Option<Bytes> {
+        let from = usize::try_from(range.start.checked_sub(self.start)?).ok()?;
+        let to = usize::try_from(range.end.checked_sub(self.start)?).ok()?;
+        (from <= to && to <= self.bytes.len()).then(|| self.bytes.slice(from..to))
+    }
+}
+
+async fn fetch(
+    source: &BlockSource,
+    index: &Arc<str>,
+    ranges: &[Range<u64>],
+) -> Result<Vec<Bytes>, BlockError> {
+    let wanted = Wanted {
+        key: index,
+        ranges,
+        gap: INDEX_GAP,
+        budget: None,
+    };
+    source.fetcher.fetch(wanted).await
+}
+
+async fn fetch_one(
+    source: &BlockSource,
+    index: &Arc<str>,
+    range: Range<u64>,
+) -> Result<Bytes, BlockError> {
+    let bytes = fetch(source, index, std::slice::from_ref(&range)).await?;
+    Ok(bytes.into_iter().next().unwrap_or_default())
+}
+
+/// A range in pieces.
+fn pieces(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+    let mut left = range;
+    std::iter::from_fn(move || {
+        let end = left.end.min(left.start.saturating_add(PIECE));
+        let piece = left.start..end;
+        left.start = end;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_is_fetched_in_pieces_that_leave_nothing_out() {
+        let all = |range| pieces(range).collect::<Vec<_>>();
+        assert_eq!(all(7..7), []);
+        assert_eq!(all(7..8), vec![7..8]);
+        assert_eq!(all(0..PIECE), vec![0..PIECE]);
+        assert_eq!(
+            all(5..2 * PIECE + 6),
+            [
+                5..PIECE + 5,
+                PIECE + 5..2 * PIECE + 5,
+                2 * PIECE + 5..2 * PIECE + 6
+            ]
+        );
+    }
+}
