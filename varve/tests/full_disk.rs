@@ -160,7 +160,7 @@ fn every_limit(output: &str, outputs: usize) -> anyhow::Result<usize> {
             return Ok(failed);
         }
         failed += 1;
-        limit += limit + 1;
+        limit = 2 * limit + 1;
     }
 }
 
