@@ -135,7 +135,7 @@ pub fn merge(
     let mut inputs = Inputs::open(
         &input.blocks,
         Order::of(input.format),
-        input.options.memory_budget,
+        limits::shared_pages(input.options.memory_budget, input.blocks.len()),
     )?;
     let finer = |target: &&MergeTarget| target.resolution < inputs.resolution;
     if let Some(target) = input.outputs.iter().find(finer) {

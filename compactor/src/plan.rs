@@ -16,6 +16,7 @@ mod duplicates;
 mod group;
 mod known;
 mod left;
+mod moment;
 mod retention;
 mod run;
 mod show;

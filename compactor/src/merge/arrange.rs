@@ -4,11 +4,8 @@ use model::{TimeRange, Timestamp};
 use parquet_block::Slices;
 use tsdb::{Chunk, ChunkError, reencode};
 
-use super::penalty;
+use super::{input::Sourced, penalty};
 use crate::Dedup;
-
-/// A chunk and the input that it comes from; of equal timestamps the lower input's sample counts.
-pub(crate) type Sourced = (usize, Chunk);
 
 /// Why chunks cannot be arranged.
 #[derive(Debug)]

@@ -22,7 +22,6 @@ use self::{
 use super::{
     MergeError,
     key::{Key, Keys, Order},
-    limits,
     symbols::SymbolTable,
 };
 
@@ -59,6 +58,9 @@ pub(crate) struct Inputs {
     pub(crate) metric_name: Option<u32>,
 }
 
+/// A chunk and the input that it comes from; of equal timestamps the lower input's sample counts.
+pub(crate) type Sourced = (usize, Chunk);
+
 /// A block whose symbols are not translated yet.
 enum Opened {
     Tsdb(OpenedTsdb),
@@ -69,14 +71,15 @@ enum Opened {
 type Table<'a> = Box<dyn Iterator<Item = &'a str> + 'a>;
 
 impl Inputs {
-    /// Opens the blocks and makes one symbol table of theirs. `memory_budget` is that of the merge.
+    /// Opens the blocks and makes one symbol table of theirs. `shared_pages` is how many
+    /// bytes of pages the readers of one row group may leave to one another.
     ///
     /// # Errors
     /// When a block cannot be read, or is of another resolution than the first; the error names it.
     pub(crate) fn open(
         dirs: &[PathBuf],
         order: Order,
-        memory_budget: u64,
+        shared_pages: usize,
     ) -> Result<Self, MergeError> {
         let mut resolution = None;
         let mut opened = Vec::with_capacity(dirs.len());
@@ -107,7 +110,6 @@ impl Inputs {
         for (opened, count) in opened.into_iter().zip(counts) {
             with_ids.push((opened, ids.by_ref().take(count).collect::<Vec<_>>()));
         }
-        let shared_pages = limits::shared_pages(memory_budget, dirs.len());
         let all = with_ids
             .into_par_iter()
             .map(|(opened, ids)| match opened {

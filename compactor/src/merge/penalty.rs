@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use tsdb::{Chunk, ChunkError, reencode};
 
 use self::{encoder::Encoder, fold::Fold, heads::Heads};
-use super::arrange::Sourced;
+use super::input::Sourced;
 
 /// Merges the chunks of one series, each of which comes with the number of its replica: `chunks` is
 /// emptied, and `out` gets chunks in order of time that do not overlap.

@@ -9,8 +9,8 @@ use tsdb::{Chunk, ChunkError, DownsampledChunk, Encoding, Floats, decode_histogr
 
 use super::{
     MergeError,
-    arrange::{ArrangeError, Sourced, arrange_aggregates, arrange_raw},
-    input::{Input, Inputs, SAMPLE_STEP, Stretch},
+    arrange::{ArrangeError, arrange_aggregates, arrange_raw},
+    input::{Input, Inputs, SAMPLE_STEP, Sourced, Stretch},
     key::Key,
     rows::{Layout, Rows},
     shards::Part,

@@ -5,7 +5,7 @@ use std::fmt;
 use model::{BlockId, BlockMeta, NoCompactReason, Timestamp};
 use serde::Serialize;
 
-use super::{Candidate, Known, PlanOptions, Window, show::Moment};
+use super::{Candidate, Known, PlanOptions, Window, moment::Moment};
 use crate::group::GroupKey;
 
 /// A block that stays as it is.

@@ -7,7 +7,7 @@ use model::{
 use serde::Serialize;
 
 use super::{
-    Candidate, Known, PlanOptions, Window, known::merged_sources, retention, show::Moment,
+    Candidate, Known, PlanOptions, Window, known::merged_sources, moment::Moment, retention,
 };
 use crate::{Dedup, OutputFormat, group::GroupKey};
 

@@ -126,7 +126,7 @@ impl Drawing {
 
     fn uploaded(self, name: char, at: Timestamp) -> Self {
         self.edit(name, |m| {
-            m.thanos.as_mut().unwrap().upload_time = show::Moment(at).to_string();
+            m.thanos.as_mut().unwrap().upload_time = moment::Moment(at).to_string();
         })
     }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use model::Timestamp;
 use serde::Serialize;
 
-use super::{Run, show::Moment};
+use super::{Run, moment::Moment};
 
 /// A span of time; its end is **excluded**.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, mem};
 use model::Timestamp;
 use tsdb::Chunk;
 
-use super::super::arrange::Sourced;
+use super::super::input::Sourced;
 
 /// The chunks of each replica in order of time, the replicas in a heap by their next chunk's first
 /// and last time.

@@ -88,7 +88,7 @@ fn blocks(drawn: &[Drawn]) -> (Vec<Candidate>, Timestamp) {
             }
             Kind::Fresh => {
                 let meta = Arc::make_mut(&mut raw.meta);
-                let now = show::Moment(Timestamp(at + LETTER)).to_string();
+                let now = moment::Moment(Timestamp(at + LETTER)).to_string();
                 meta.thanos.as_mut().unwrap().upload_time = now;
             }
             Kind::Tsdb | Kind::Parquet => {}
