@@ -14,7 +14,7 @@ mod damage;
 mod fetch;
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -156,12 +156,7 @@ impl Compaction<'_> {
         let (dir, targets, needed) = (dir.to_owned(), targets.to_vec(), task.disk_bytes);
         blocking(move || {
             let out = dir.join(OUT);
-            match fs::remove_dir_all(&out) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(CompactError::io(&out)(error));
-                }
-                _ => {}
-            }
+            disk::removed(&out, fs::remove_dir_all(&out))?;
             for target in &targets {
                 fs::create_dir_all(&target.dir).map_err(CompactError::io(&target.dir))?;
             }
@@ -316,9 +311,5 @@ fn target(dir: &Path, resolution: Resolution) -> MergeTarget {
 }
 
 async fn remove_dir(dir: PathBuf) -> Result<(), CompactError> {
-    blocking(move || match fs::remove_dir_all(&dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CompactError::io(&dir)(error)),
-        _ => Ok(()),
-    })
-    .await
+    blocking(move || disk::removed(&dir, fs::remove_dir_all(&dir))).await
 }

@@ -3,12 +3,15 @@
 use std::path::Path;
 
 use tsdb::{HeaderWriter, Toc};
+use varve_fuzz::{put_uvarint, seal_section};
 
 /// Header files.
 pub fn some() -> Vec<(&'static str, Vec<u8>)> {
     let few: Vec<String> = ["a", "b", "c"].map(str::to_owned).into();
     // More than a page of symbols and of values.
-    let long: Vec<String> = (0..4).map(|i| format!("{i}{}", "x".repeat(6 << 10))).collect();
+    let long: Vec<String> = (0..4)
+        .map(|i| format!("{i}{}", "x".repeat(6 << 10)))
+        .collect();
     vec![
         ("few", header(2, &few)),
         ("long", header(2, &long)),
@@ -32,7 +35,7 @@ fn header(version: u8, values: &[String]) -> Vec<u8> {
         body.push(2);
         string(&mut body, name);
         string(&mut body, value);
-        uvarint(&mut body, at);
+        put_uvarint(&mut body, at);
         at += 12;
     }
     let table = section(values.len() + 1, &body);
@@ -54,20 +57,15 @@ fn header(version: u8, values: &[String]) -> Vec<u8> {
 
 fn section(count: usize, entries: &[u8]) -> Vec<u8> {
     let count = u32::try_from(count).expect("few").to_be_bytes();
-    let body = [&count, entries].concat();
-    let len = u32::try_from(body.len()).expect("small").to_be_bytes();
-    [&len, &body[..], &crc32c::crc32c(&body).to_be_bytes()].concat()
+    let len = u32::try_from(count.len() + entries.len())
+        .expect("small")
+        .to_be_bytes();
+    let mut out = [&len, &count, entries, &[0; 4]].concat();
+    seal_section(&mut out);
+    out
 }
 
 fn string(out: &mut Vec<u8>, text: &str) {
-    uvarint(out, text.len() as u64);
+    put_uvarint(out, text.len() as u64);
     out.extend(text.bytes());
-}
-
-fn uvarint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }

@@ -11,6 +11,6 @@ mod shard;
 pub use crate::{
     histograms::{Meaning, meaning},
     memory::bounded,
-    seal::{seal_section, seal_series, seal_toc, seal_tombstones, sealed_record},
+    seal::{put_uvarint, seal_section, seal_series, seal_toc, seal_tombstones, sealed_record},
     shard::{Files, answer, open, split_files},
 };

@@ -33,15 +33,19 @@ pub fn seal_tombstones(file: &mut [u8]) {
 /// The record of a chunk, as in a segment, whose encoding and data are `body`.
 pub fn sealed_record(body: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut len = body.len().saturating_sub(1);
-    while len >= 0x80 {
-        out.push((len & 0x7f) as u8 | 0x80);
-        len >>= 7;
-    }
-    out.push(len as u8);
+    put_uvarint(&mut out, body.len().saturating_sub(1) as u64);
     out.extend_from_slice(body);
     out.extend_from_slice(&crc32c::crc32c(body).to_be_bytes());
     out
+}
+
+/// Appends an uvarint.
+pub fn put_uvarint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
 }
 
 fn seal_body(len: usize, rest: &mut [u8]) {

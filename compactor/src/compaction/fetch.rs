@@ -4,7 +4,7 @@
 //! of sources are read, removed and renamed, and never written to; whatever is written here is a new file.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -14,7 +14,7 @@ use model::BlockMeta;
 use parquet_block::{Contents, labels_file};
 use service::blocking;
 
-use crate::{CompactError, Config, Task, snapshot::Blocks};
+use crate::{CompactError, Config, Task, disk, snapshot::Blocks};
 
 /// A file of a source.
 #[derive(Debug)]
@@ -69,10 +69,7 @@ fn prepare(dir: &Path, meta: &[u8]) -> Result<(), CompactError> {
 }
 
 fn remove(path: &Path) -> Result<(), CompactError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CompactError::io(path)(error)),
-        _ => Ok(()),
-    }
+    disk::removed(path, fs::remove_file(path))
 }
 
 /// The files that make up a block. Marks and what is none of its own are left.

@@ -17,6 +17,7 @@ use object_store::{
     ObjectMeta, ObjectStore, ObjectStoreExt as _, memory::InMemory, path::Path as StorePath,
 };
 use prometheus_client::registry::Registry;
+use tokio::task::JoinError;
 
 pub use self::read_back::Uploaded;
 pub(crate) use self::{
@@ -275,10 +276,11 @@ impl Bucket {
 }
 
 /// Does work that waits for the disk.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, tokio::task::JoinError> {
-    tokio::task::spawn_blocking(work).await
+async fn blocking<T: Send + 'static, E: From<JoinError> + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(error.into()))
 }
 
 impl fmt::Debug for Bucket {

@@ -12,7 +12,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use futures::StreamExt as _;
 use model::{AggregateSet, Labels, MatchOp, Matcher, TimeRange};
 use parking_lot::RwLock;
-use tokio::sync::Semaphore;
+use tokio::sync::Mutex;
 use tsdb::{ChunkMeta, IndexHeader, SeriesRef};
 
 use super::{BlockError, BlockQuery, BlockSeries, BlockSource, RequestBudget, ahead::Ahead};
@@ -28,7 +28,7 @@ pub(super) struct TsdbBlock {
     /// Another takes its place if it turns out to be damaged.
     header: RwLock<Arc<IndexHeader>>,
     /// Whoever makes another.
-    making: Semaphore,
+    making: Mutex<()>,
     /// The index.
     index: Arc<str>,
     /// The segments, as chunk references count them.

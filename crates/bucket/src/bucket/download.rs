@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path, sync::Arc};
 
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryFutureExt as _};
 use object_store::{GetResultPayload, ObjectStoreExt as _};
 use tokio::{
     fs::File,
@@ -75,8 +75,7 @@ impl Bucket {
             let failed = |source| BucketError::store(operation, key, source);
             let (folder, to) = (Arc::clone(folder), path.to_owned());
             let object = self.path(operation, key)?;
-            let link = blocking(move || folder.link(&object, &to));
-            let link = async { link.await.unwrap_or_else(|e| Err(e.into())).map_err(failed) };
+            let link = blocking(move || folder.link(&object, &to)).map_err(failed);
             if self.measured(operation, link).await? {
                 return Ok(());
             }
@@ -88,14 +87,11 @@ impl Bucket {
 /// Copies a file, as the system does it best.
 async fn copy(mut from: fs::File, to: &Path) -> io::Result<u64> {
     let to = to.to_owned();
-    let copy = move || io::copy(&mut from, &mut create_anew(&to)?);
-    blocking(copy)
-        .await
-        .unwrap_or_else(|error| Err(error.into()))
+    blocking(move || io::copy(&mut from, &mut create_anew(&to)?)).await
 }
 
 async fn create(path: &Path) -> io::Result<File> {
     let path = path.to_owned();
     let created = blocking(move || create_anew(&path)).await;
-    Ok(File::from_std(created??))
+    created.map(File::from_std)
 }

@@ -28,8 +28,8 @@ pub(crate) use self::staged::Staged;
 
 /// What is done with whole files where a bucket is a folder. It waits for the disk.
 pub(crate) trait Folder: fmt::Debug + Send + Sync {
-    /// Puts the rest of the file `from` beside where the object will be; makes the folder for it.
-    fn stage(&self, object: &StorePath, from: File, means: Means<'_>) -> Result<Staged>;
+    /// Puts the rest of the file `from`, which is at `path`, beside where the object will be; makes the folder for it.
+    fn stage(&self, object: &StorePath, from: File, path: &Path, means: Means) -> Result<Staged>;
 
     /// Gives an object the name `to` as well, in place of a file of that name; tells whether that could be done.
     fn link(&self, object: &StorePath, to: &Path) -> Result<bool>;
@@ -43,17 +43,17 @@ pub(crate) trait Folder: fmt::Debug + Send + Sync {
 
 /// How a file comes into the folder.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Means<'a> {
+pub(crate) enum Means {
     /// It is copied.
     Copy,
-    /// It, which is at this path, gets a second name; or else it is copied.
-    Link(&'a Path),
+    /// It gets a second name; or else it is copied.
+    Link,
 }
 
 impl Folder for LocalFileSystem {
-    fn stage(&self, object: &StorePath, from: File, means: Means<'_>) -> Result<Staged> {
+    fn stage(&self, object: &StorePath, from: File, path: &Path, means: Means) -> Result<Staged> {
         let object = self.path_to_filesystem(object)?;
-        Staged::new(from, means, &object).map_err(failed)
+        Staged::new(from, path, means, &object).map_err(failed)
     }
 
     fn link(&self, object: &StorePath, to: &Path) -> Result<bool> {

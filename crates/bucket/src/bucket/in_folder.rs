@@ -62,9 +62,7 @@ impl Bucket {
         let operation = Operation::Delete;
         let (folder, path) = (Arc::clone(folder), self.path(operation, prefix)?);
         let removed = blocking(move || folder.remove_left(&path, before)).await;
-        removed
-            .unwrap_or_else(|error| Err(error.into()))
-            .map_err(|source| BucketError::store(operation, prefix, source))
+        removed.map_err(|source| BucketError::store(operation, prefix, source))
     }
 
     /// Whether the object is the file at `path` itself, which it can be where the bucket is a folder.
@@ -79,8 +77,6 @@ impl Bucket {
         let (folder, path) = (Arc::clone(folder), path.to_owned());
         let object = self.path(operation, key)?;
         let asked = blocking(move || folder.is_file(&object, &path)).await;
-        asked
-            .unwrap_or_else(|error| Err(error.into()))
-            .map_err(|source| BucketError::store(operation, key, source))
+        asked.map_err(|source| BucketError::store(operation, key, source))
     }
 }

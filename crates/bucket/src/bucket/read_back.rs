@@ -62,14 +62,12 @@ impl Bucket {
     ) -> Result<Option<u64>, BucketError> {
         let unreadable = &file_error(Operation::GetRange, key, path);
         let path = path.to_owned();
-        let opened = blocking(move || File::open(path)).await;
-        let file = opened.unwrap_or_else(|error| Err(error.into()));
+        let file = blocking(move || File::open(path)).await;
         let file = &Arc::new(file.map_err(unreadable)?);
         let compare = async |range: Range<u64>| {
             let there = self.get_range(key, range.clone()).await?;
             let file = Arc::clone(file);
             let compared = blocking(move || differ(&file, range, &there)).await;
-            let compared = compared.unwrap_or_else(|error| Err(error.into()));
             compared.map_err(unreadable)
         };
         let mut places = stream::iter(parts(size)).map(compare).buffered(PARTS);

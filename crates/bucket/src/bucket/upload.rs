@@ -30,22 +30,13 @@ const PARTS_IN_FLIGHT: usize = 4;
 /// The most parts that S3 takes.
 const MAX_PARTS: u64 = 10_000;
 
-/// Whether the object may be the file itself.
-#[derive(Clone, Copy, Debug)]
-enum Kept {
-    /// The file stays the caller's own.
-    Apart,
-    /// Object and file may be one.
-    Together,
-}
-
 impl Bucket {
     /// Writes the file at `path` as an object, over one that is there. The object is a copy.
     ///
     /// # Errors
     /// When the file cannot be read or changes meanwhile; as the store says. Then the object is as it was.
     pub async fn upload(&self, key: &str, path: &Path) -> Result<(), BucketError> {
-        self.send(key, path, Kept::Apart).await.map(drop)
+        self.send(key, path, Means::Copy).await.map(drop)
     }
 
     /// Does as [`Self::upload`], for a file that nobody writes to any more: where the bucket is a folder that can give
@@ -55,18 +46,18 @@ impl Bucket {
     /// # Errors
     /// As [`Self::upload`].
     pub async fn upload_linked(&self, key: &str, path: &Path) -> Result<Uploaded, BucketError> {
-        let hash = self.send(key, path, Kept::Together).await?;
+        let hash = self.send(key, path, Means::Link).await?;
         Ok(hash.map_or(Uploaded::Linked, |hash| Uploaded::Copied { hash }))
     }
 
     /// Gives the hash of the bytes, if they went through this process.
-    async fn send(&self, key: &str, path: &Path, kept: Kept) -> Result<Option<u64>, BucketError> {
+    async fn send(&self, key: &str, path: &Path, means: Means) -> Result<Option<u64>, BucketError> {
         let unreadable = file_error(Operation::Upload, key, path);
         let mut file = File::open(path).await.map_err(&unreadable)?;
         let size = file.metadata().await.map_err(&unreadable)?.len();
         if let Some(folder) = &self.folder {
             let file = file.into_std().await;
-            let place = self.place(Arc::clone(folder), key, path, file, kept, size);
+            let place = self.place(Arc::clone(folder), key, path, file, means, size);
             let hash = self.measured(Operation::Upload, place).await?;
             self.uploaded();
             return Ok(hash);
@@ -93,7 +84,7 @@ impl Bucket {
         key: &str,
         path: &Path,
         file: fs::File,
-        kept: Kept,
+        means: Means,
         size: u64,
     ) -> Result<Option<u64>, BucketError> {
         let operation = Operation::Upload;
@@ -102,19 +93,14 @@ impl Bucket {
         let place = move || {
             let key = &owned_key;
             let failed = |source| BucketError::store(operation, key, source);
-            let means = match kept {
-                Kept::Apart => Means::Copy,
-                Kept::Together => Means::Link(&path),
-            };
-            let staged = folder.stage(&object, file, means).map_err(failed)?;
+            let staged = folder.stage(&object, file, &path, means).map_err(failed)?;
             same_length(operation, key, size, staged.len)?;
             let hash = staged.hash;
             let published = staged.publish().map_err(folder::failed);
             published.map_err(failed).map(|()| hash)
         };
-        let failed =
-            |error: tokio::task::JoinError| BucketError::store(operation, key, error.into());
-        blocking(place).await.unwrap_or_else(|e| Err(failed(e)))
+        let placed = blocking(move || Ok(place())).await;
+        placed.map_err(|source| BucketError::store(operation, key, source))?
     }
 
     async fn upload_parts(

@@ -25,12 +25,12 @@ impl FailingFolder {
 }
 
 impl Folder for FailingFolder {
-    fn stage(&self, object: &StorePath, from: File, means: Means<'_>) -> Result<Staged> {
+    fn stage(&self, object: &StorePath, from: File, path: &Path, means: Means) -> Result<Staged> {
         let fault = self.faults.write("upload", object.as_ref());
         if fault == Some(WriteFault::Refused) {
             return Err(injected());
         }
-        let staged = self.inner.stage(object, from, means)?;
+        let staged = self.inner.stage(object, from, path, means)?;
         match fault {
             // As one leaves it that is killed.
             Some(WriteFault::Cut) => mem::forget(staged),

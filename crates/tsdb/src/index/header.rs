@@ -98,14 +98,8 @@ impl IndexHeader {
     /// # Errors
     /// When a page cannot be read, or is damaged.
     pub fn label_values(&self, name: &str) -> Result<Vec<String>> {
-        let mut table = self.table();
         let mut values = Vec::new();
-        if let Some(name) = table.name(name)? {
-            table.each_value(name, "", &mut |value, _| {
-                values.push(value.to_owned());
-                ControlFlow::Continue(())
-            })?;
-        }
+        self.each_value(name, |value, _| values.push(value.to_owned()))?;
         Ok(values)
     }
 
@@ -135,14 +129,8 @@ impl IndexHeader {
     /// # Errors
     /// When a page cannot be read, or is damaged.
     pub fn postings_ranges(&self, name: &str) -> Result<Vec<Range<u64>>> {
-        let mut table = self.table();
         let mut ranges = Vec::new();
-        if let Some(name) = table.name(name)? {
-            table.each_value(name, "", &mut |_, range| {
-                ranges.push(range);
-                ControlFlow::Continue(())
-            })?;
-        }
+        self.each_value(name, |_, range| ranges.push(range))?;
         Ok(ranges)
     }
 
@@ -226,6 +214,18 @@ impl IndexHeader {
 
     pub(super) fn reader(&self) -> PageReader<'_> {
         PageReader::new(&*self.pages)
+    }
+
+    /// Shows the values of a label in order, and where the postings of each are.
+    fn each_value(&self, name: &str, mut each: impl FnMut(&str, Range<u64>)) -> Result<()> {
+        let mut table = self.table();
+        let Some(name) = table.name(name)? else {
+            return Ok(());
+        };
+        table.each_value(name, "", &mut |value, range| {
+            each(value, range);
+            ControlFlow::Continue(())
+        })
     }
 
     fn table(&self) -> LabelTable<'_> {

@@ -7,6 +7,7 @@
 
 use std::{
     collections::BTreeMap,
+    iter,
     ops::{ControlFlow, Range},
 };
 
@@ -79,11 +80,7 @@ impl PostingsPlan {
             }
         }
         if plan.include.is_empty() {
-            let all = match table.name("")? {
-                Some(name) => table.postings(name, "")?,
-                None => None,
-            };
-            let all = plan.group(all.into_iter().collect());
+            let all = plan.group(these(table, "", iter::once(""))?);
             plan.include.push(all);
         }
         plan.include.sort_by_key(|group| group.size);

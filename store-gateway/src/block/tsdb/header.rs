@@ -156,8 +156,7 @@ impl TsdbBlock {
         error: &tsdb::Error,
     ) -> Result<Arc<IndexHeader>, BlockError> {
         // Whoever else finds it damaged waits for the same one.
-        let permit = self.making.acquire().await;
-        debug_assert!(permit.is_ok(), "the semaphore is never closed");
+        let _making = self.making.lock().await;
         let current = self.header();
         if !Arc::ptr_eq(&current, old) {
             return Ok(current);
@@ -165,7 +164,6 @@ impl TsdbBlock {
         self.source.headers.discard(self.block.id, error);
         let header = Arc::new(make(&self.block, &self.source, &self.index).await?);
         *self.header.write() = Arc::clone(&header);
-        drop(permit);
         Ok(header)
     }
 }

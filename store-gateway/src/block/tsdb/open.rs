@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use parking_lot::RwLock;
-use tokio::sync::Semaphore;
+use tokio::sync::Mutex;
 use tsdb::IndexHeader;
 
 use super::{BlockError, BlockSource, CatalogBlock, Guesses, Segment, TsdbBlock, header};
@@ -20,7 +20,7 @@ impl TsdbBlock {
         Ok(Self {
             guesses: Guesses::new(&block, &header, &segments),
             header: RwLock::new(Arc::new(header)),
-            making: Semaphore::new(1),
+            making: Mutex::default(),
             segments,
             index,
             block,

@@ -27,16 +27,13 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
-    /// Puts what is left of `from` beside where the object will be; makes the folder for it.
-    pub(super) fn new(from: File, means: Means<'_>, object: &Path) -> io::Result<Self> {
-        let path = match means {
-            Means::Copy => return Self::copy(from, object),
-            Means::Link(path) => path,
-        };
-        // Whatever is in the way, such as another file system: a copy is made, or else says what is wrong.
-        match Self::link(from.try_clone()?, path, object) {
-            Ok(staged) => Ok(staged),
-            Err(_) => Self::copy_hashed(from, object),
+    /// Puts what is left of `from`, which is at `path`, beside where the object will be; makes the folder for it.
+    pub(super) fn new(from: File, path: &Path, means: Means, object: &Path) -> io::Result<Self> {
+        match means {
+            Means::Copy => Self::copy(from, object),
+            // Whatever is in the way, such as another file system: a copy is made, or else says what is wrong.
+            Means::Link => Self::link(from.try_clone()?, path, object)
+                .or_else(|_| Self::copy_hashed(from, object)),
         }
     }
 

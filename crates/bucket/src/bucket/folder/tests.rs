@@ -9,8 +9,8 @@ fn names(folder: &Path) -> Vec<String> {
     names.map(|name| name.into_string().unwrap()).collect()
 }
 
-fn stage(from: &Path, means: Means<'_>, object: &Path) -> Staged {
-    Staged::new(File::open(from).unwrap(), means, object).unwrap()
+fn stage(from: &Path, means: Means, object: &Path) -> Staged {
+    Staged::new(File::open(from).unwrap(), from, means, object).unwrap()
 }
 
 fn are_one(a: &Path, b: &Path) -> bool {
@@ -22,7 +22,7 @@ fn a_file_is_an_object_once_it_is_published_and_else_nothing_is_left() {
     let dir = tempfile::tempdir().unwrap();
     let from = dir.path().join("from");
     fs::write(&from, "new").unwrap();
-    for means in [Means::Copy, Means::Link(&from)] {
+    for means in [Means::Copy, Means::Link] {
         let folder = tempfile::tempdir_in(dir.path()).unwrap();
         let (folder, object) = (folder.path().join("a/b"), folder.path().join("a/b/object"));
         let staged = stage(&from, means, &object);
@@ -41,7 +41,7 @@ fn a_file_is_an_object_once_it_is_published_and_else_nothing_is_left() {
         assert_eq!(fs::read_to_string(&object).unwrap(), "new");
         other.publish().unwrap();
         assert_eq!(names(&folder), ["object"]);
-        assert_eq!(are_one(&from, &object), matches!(means, Means::Link(_)));
+        assert_eq!(are_one(&from, &object), matches!(means, Means::Link));
     }
     assert_eq!(fs::read_to_string(&from).unwrap(), "new");
 }
@@ -55,7 +55,7 @@ fn what_cannot_be_linked_is_copied_and_hashed() {
     // Its name is that of a symbolic link, which is another file.
     std::os::unix::fs::symlink(&file, &name).unwrap();
     let object = dir.path().join("a/object");
-    let staged = stage(&name, Means::Link(&name), &object);
+    let staged = stage(&name, Means::Link, &object);
     assert_eq!(staged.len, bytes.len() as u64);
     assert_eq!(
         staged.hash,
