@@ -20,7 +20,8 @@
 //!
 //! A listing of files in a folder is no snapshot: the object that was last at its beginning may be deleted, as others
 //! went on, before the listing comes to it. But old objects are deleted in their order, so then the one that was just
-//! created went before it. Therefore a third rule: after the listing its own object must still be there.
+//! created went before it. Therefore a third rule: after the listing its own object must still be there, and be its own:
+//! another who has slept may have created the number anew.
 
 mod held;
 mod record;

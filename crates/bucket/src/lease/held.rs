@@ -150,7 +150,13 @@ impl Lease {
             }
             return Ok(false);
         }
-        if !bucket.exists(&own).await? {
+        // Not only one of its name: another that had slept may have created the same number after ours was deleted.
+        let still_there = match bucket.get(&own).await {
+            Ok(found) => Record::decode(&found).is_ok_and(|found| found.token == self.token),
+            Err(BucketError::NotFound { .. }) => false,
+            Err(error) => return Err(error),
+        };
+        if !still_there {
             return Ok(false);
         }
         let oldest_kept = self.generation.saturating_sub(KEPT);

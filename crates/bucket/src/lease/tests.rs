@@ -166,6 +166,19 @@ async fn who_slept_between_looking_and_creating_does_not_get_it() {
     assert_eq!(chain(&bucket).await, [6, 7]);
 }
 
+/// What the third rule is for, with two who slept: the later one's object has the name of the other's, which is gone.
+#[tokio::test]
+async fn an_object_of_the_same_number_that_another_created_is_not_ones_own() {
+    let bucket = Bucket::in_memory();
+    let lease = acquire(&leases(&bucket, "a"), 0).await.unwrap();
+    assert!(lease.is_last().await.unwrap());
+    bucket.delete(&record::key(NAME, 1)).await.unwrap();
+    assert!(!lease.is_last().await.unwrap());
+    acquire(&leases(&bucket, "b"), 0).await.unwrap();
+    assert!(!lease.is_last().await.unwrap());
+    assert_eq!(chain(&bucket).await, [1]);
+}
+
 #[tokio::test]
 async fn foreign_objects_among_the_leases_do_not_disturb() {
     let bucket = Bucket::in_memory();
