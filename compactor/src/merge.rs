@@ -29,6 +29,7 @@ mod span;
 mod symbols;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use std::{path::PathBuf, sync::Arc};
 

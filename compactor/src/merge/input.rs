@@ -11,6 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bytes::Bytes;
 use model::{BlockMeta, METRIC_NAME, Resolution, TimeRange, Timestamp};
 use rayon::prelude::*;
 use tsdb::Chunk;
@@ -240,6 +241,18 @@ impl Stretch<'_> {
         match self {
             Self::Tsdb(stretch) => stretch.advance(),
             Self::Parquet(stretch) => stretch.advance(),
+        }
+    }
+
+    /// The values of raw chunks of the series that the stretch stands at, as a Parquet block stores them; false where
+    /// only [`Self::chunks`] can tell.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub(crate) fn values(&mut self, each: impl FnMut(Bytes)) -> Result<bool, MergeError> {
+        match self {
+            Self::Tsdb(_) => Ok(false),
+            Self::Parquet(stretch) => stretch.values(each),
         }
     }
 

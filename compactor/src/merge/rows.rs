@@ -4,6 +4,8 @@ use model::{Aggregate, BlockStats, Resolution};
 use parquet_block::{Contents, Slices, envelope};
 use tsdb::{AGGREGATES, Chunk, ChunkError, DownsampledChunk, Encoding};
 
+use super::whole::Value;
+
 /// How the chunks of a series are put down.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Layout {
@@ -100,6 +102,28 @@ impl Rows {
         Ok(())
     }
 
+    /// As [`Rows::push`], of values for slices, which are in order of time.
+    pub(crate) fn push_values(&mut self, labels: &[(u32, u32)], values: &[Value]) {
+        if values.is_empty() {
+            return;
+        }
+        let mut rest = values;
+        for slice in 0..self.layout.columns() {
+            let in_slice = rest.partition_point(|value| value.slice <= slice);
+            let (mine, others) = rest.split_at(in_slice);
+            for value in mine {
+                self.payload.extend_from_slice(&value.bytes);
+            }
+            self.payload_ends.push(self.payload.len());
+            rest = others;
+        }
+        self.end_row(labels);
+        for Value { summary, .. } in values {
+            self.counts.num_chunks += summary.chunks;
+            count_samples(&mut self.counts, summary.encoding, summary.samples);
+        }
+    }
+
     /// As [`Rows::push`], of chunks that were downsampled just now.
     pub(crate) fn push_downsampled(
         &mut self,
@@ -174,13 +198,17 @@ impl Rows {
 pub(crate) fn count(stats: &mut BlockStats, chunk: &Chunk) -> Result<(), ChunkError> {
     let samples = u64::from(chunk.num_samples()?);
     stats.num_chunks += 1;
+    count_samples(stats, chunk.encoding, samples);
+    Ok(())
+}
+
+fn count_samples(stats: &mut BlockStats, encoding: Encoding, samples: u64) {
     stats.num_samples += samples;
-    match chunk.encoding {
+    match encoding {
         Encoding::Xor => stats.num_float_samples += samples,
         Encoding::Histogram | Encoding::FloatHistogram => stats.num_histogram_samples += samples,
         Encoding::Aggr => {}
     }
-    Ok(())
 }
 
 /// Adds counts of other series.

@@ -14,6 +14,7 @@ use super::{
     key::Key,
     rows::{Layout, Rows},
     shards::Part,
+    whole::WholeValues,
 };
 use crate::{Dedup, DownsampleError, Downsampler};
 
@@ -114,26 +115,49 @@ pub(crate) fn merge(
         .map(|(_, layout)| Rows::new(*layout, bytes))
         .collect();
     let (mut key, mut sourced, mut chunks) = (Key::default(), Vec::new(), Vec::new());
-    // Kept to tell which input is to blame.
-    let mut of_row: Vec<Sourced> = Vec::new();
+    let mut whole = WholeValues::of(recipe);
     while let Some(least) = stretches.iter().filter_map(Stretch::key).min() {
         key.copy(least);
-        // Before more is read, as memory that nobody holds is used again.
-        of_row.clear();
-        for (source, stretch) in stretches.iter_mut().enumerate() {
-            if stretch.key() == Some(&key) {
-                stretch.chunks(recipe.range, |chunk| sourced.push((source, chunk)))?;
-                stretch.advance()?;
+        let is_here = |stretch: &Stretch<'_>| stretch.key() == Some(&key);
+        let values = match &mut whole {
+            Some(whole) => whole.read(stretches.iter_mut().filter(|s| is_here(s)))?,
+            None => None,
+        };
+        if let (Some(values), [rows]) = (values, out.as_mut_slice()) {
+            rows.push_values(&key.labels, values);
+        } else {
+            read(recipe, &mut stretches, &key, &mut sourced)?;
+            let made = recipe
+                .arrange(&mut sourced, &mut chunks)
+                .and_then(|()| recipe.make(&key, &mut chunks, downsampler, &mut out));
+            if let Err(fault) = made {
+                sourced.clear();
+                read(recipe, &mut stretches, &key, &mut sourced)?;
+                return Err(fault.blamed(inputs, &sourced));
             }
+            // Before more is read, as memory that nobody holds is used again.
+            chunks.clear();
         }
-        of_row.extend(sourced.iter().cloned());
-        recipe
-            .arrange(&mut sourced, &mut chunks)
-            .and_then(|()| recipe.make(&key, &mut chunks, downsampler, &mut out))
-            .map_err(|fault| fault.blamed(inputs, &of_row))?;
-        chunks.clear();
+        for stretch in stretches.iter_mut().filter(|s| is_here(s)) {
+            stretch.advance()?;
+        }
     }
     Ok(out)
+}
+
+/// Reads the chunks of the series with this key from those of `stretches` that stand at it.
+fn read(
+    recipe: &Recipe<'_>,
+    stretches: &mut [Stretch<'_>],
+    key: &Key,
+    out: &mut Vec<Sourced>,
+) -> Result<(), MergeError> {
+    for (source, stretch) in stretches.iter_mut().enumerate() {
+        if stretch.key() == Some(key) {
+            stretch.chunks(recipe.range, |chunk| out.push((source, chunk)))?;
+        }
+    }
+    Ok(())
 }
 
 /// What is wrong with a row.

@@ -6,3 +6,4 @@ mod formats;
 mod model_of_samples;
 mod resolutions;
 mod shard_cuts;
+mod whole_values;

@@ -15,7 +15,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use model::Timestamp;
+use model::{TimeRange, Timestamp};
 use tsdb::{AGGREGATES, Chunk, DownsampledChunk, Encoding};
 
 use crate::{schema::Slices, varint};
@@ -129,6 +129,50 @@ impl Head {
             data: start..end,
         })
     }
+}
+
+/// What a value of raw chunks holds that can be handed on as it is, and joined to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// From the beginning of the first chunk to the end of the last, both included.
+    pub range: TimeRange,
+    /// That of all chunks.
+    pub encoding: Encoding,
+    /// How many there are.
+    pub chunks: u64,
+    /// The samples of all of them, as they say.
+    pub samples: u64,
+}
+
+/// Looks through the heads of a value's records, none of whose chunks is decoded. None if there is no record, or one is
+/// damaged, of another encoding than the first, or does not begin after the one before ends.
+#[must_use]
+pub fn summary(value: &[u8]) -> Option<Summary> {
+    let mut summary: Option<Summary> = None;
+    let mut at = 0;
+    while at < value.len() {
+        let head = Head::decode(value, at).ok()?;
+        if head.encoding == Encoding::Aggr {
+            return None;
+        }
+        let samples = value.get(head.data.clone())?.first_chunk::<2>()?;
+        let (min, max) = (head.min, head.max);
+        let so_far = summary.get_or_insert(Summary {
+            range: TimeRange { min, max },
+            encoding: head.encoding,
+            chunks: 0,
+            samples: 0,
+        });
+        let follows = so_far.chunks == 0 || so_far.range.max < min;
+        if !follows || so_far.encoding != head.encoding {
+            return None;
+        }
+        so_far.range.max = max;
+        so_far.chunks += 1;
+        so_far.samples += u64::from(u16::from_be_bytes(*samples));
+        at = head.data.end;
+    }
+    summary
 }
 
 /// The chunks of a value, whose bytes they share. After an error, which tells what is wrong, there are no more.
@@ -247,7 +291,45 @@ mod tests {
             let records: Vec<_> = decode(&bytes).collect();
             let good = records.iter().take_while(|record| record.is_ok()).count();
             prop_assert!(good + 1 >= records.len());
+            if let Some(summary) = summary(&bytes) {
+                prop_assert_eq!((summary.chunks, good), (records.len() as u64, records.len()));
+            }
         }
+    }
+
+    #[test]
+    fn a_summary_is_of_chunks_of_one_encoding_that_follow_one_another() {
+        let of = |chunks: &[(Encoding, i64, i64)]| {
+            let chunks: Vec<Chunk> = chunks
+                .iter()
+                .map(|(encoding, min, max)| Chunk {
+                    encoding: *encoding,
+                    min: Timestamp(*min),
+                    max: Timestamp(*max),
+                    data: Bytes::from_static(&[1, 4, 0]),
+                })
+                .collect();
+            let mut value = Vec::new();
+            chunks.iter().for_each(|chunk| record(chunk, &mut value));
+            assert_eq!(summary(&value[..value.len() - 1]), None, "cut short");
+            summary(&value)
+        };
+        let (xor, histogram) = (Encoding::Xor, Encoding::Histogram);
+        for (encoding, chunks) in [(xor, 1), (xor, 3), (histogram, 2)] {
+            let all = [(encoding, -5, 5), (encoding, 6, 6), (encoding, 7, 20)];
+            let expected = Summary {
+                range: TimeRange::new(-5, all[chunks - 1].2),
+                encoding,
+                chunks: chunks as u64,
+                samples: 260 * chunks as u64,
+            };
+            assert_eq!(of(&all[..chunks]), Some(expected));
+        }
+        assert_eq!(of(&[(xor, 0, 5), (xor, 5, 9)]), None, "overlap");
+        assert_eq!(of(&[(xor, 6, 9), (xor, 0, 5)]), None, "order");
+        assert_eq!(of(&[(xor, 0, 5), (histogram, 6, 9)]), None, "encodings");
+        assert_eq!(of(&[(Encoding::Aggr, 0, 5)]), None, "aggregates");
+        assert_eq!(summary(&[]), None);
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub(super) struct Permutation {
 pub(super) struct Gathered {
     start: usize,
     chunks: Vec<Vec<Chunk>>,
+    /// The series that was asked for last.
+    taken: (Option<usize>, Vec<Chunk>),
 }
 
 impl Permutation {
@@ -114,15 +116,22 @@ impl Permutation {
                 chunks.push(Chunk { data, ..chunk });
             })?;
         }
-        Ok(Gathered { start, chunks })
+        Ok(Gathered {
+            start,
+            chunks,
+            taken: (None, Vec::new()),
+        })
     }
 }
 
 impl Gathered {
-    /// The chunks of the series at `place`, once.
-    pub(super) fn take(&mut self, place: usize) -> Vec<Chunk> {
-        let at = place.checked_sub(self.start);
-        let chunks = at.and_then(|at| self.chunks.get_mut(at));
-        chunks.map(std::mem::take).unwrap_or_default()
+    /// The chunks of the series at `place`, until another is asked for.
+    pub(super) fn take(&mut self, place: usize) -> &[Chunk] {
+        if self.taken.0 != Some(place) {
+            let at = place.checked_sub(self.start);
+            let chunks = at.and_then(|at| self.chunks.get_mut(at));
+            self.taken = (Some(place), chunks.map(std::mem::take).unwrap_or_default());
+        }
+        &self.taken.1
     }
 }

@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use model::TimeRange;
+use model::{Aggregate, TimeRange};
 
 use super::{
     column::ColumnPages,
@@ -12,7 +12,7 @@ use super::{
     handover::{Handover, Share},
     local::{LocalFile, LocalShard},
     lookup::{ShardFile, Supply},
-    row_chunks::RowChunks,
+    page_index::PageLocation,
     row_ranges::RowRanges,
     values::{ByteArrays, Dictionary},
 };
@@ -29,6 +29,13 @@ pub(super) struct DataColumn {
 #[derive(Debug, Default)]
 pub(super) struct DataCursor {
     page: Option<(usize, Arc<ByteArrays>)>,
+}
+
+impl DataColumn {
+    /// Which aggregate it holds, if any.
+    pub(super) fn aggregate(&self) -> Option<Aggregate> {
+        self.data.aggregate
+    }
 }
 
 /// The columns of all chunks, with the pages that have some of `rows`.
@@ -66,15 +73,14 @@ fn fetch_dictionary(file: &LocalFile, pages: &ColumnPages) -> Result<Supply, Err
 }
 
 impl DataCursor {
-    /// Appends the chunks of `row` of `column`, which is not before the row read before.
-    pub(super) fn read(
+    /// The value of `row` of `column`, which is not before the row read before, and its page.
+    pub(super) fn value<'a>(
         &mut self,
-        column: &DataColumn,
+        column: &'a DataColumn,
         (file, footer): (&LocalFile, &Footer),
         row: u32,
         shared: Option<(&Handover<ByteArrays>, &Range<u32>)>,
-        out: &mut RowChunks<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<(&'a PageLocation, Bytes)>, Error> {
         let (pages, known) = (&column.data.pages, self.page.take());
         let mut place = known.as_ref().map_or_else(
             || pages.pages.partition_point(|page| page.rows.end <= row),
@@ -88,7 +94,7 @@ impl DataCursor {
             place += 1;
         }
         let Some(location) = pages.pages.get(place) else {
-            return Ok(());
+            return Ok(None);
         };
         let decode = || {
             let bytes = file.read_one(&location.bytes)?;
@@ -112,8 +118,7 @@ impl DataCursor {
         let value: Bytes = values
             .slice((location.rows.start..row).len())
             .unwrap_or_default();
-        out.push(column.data.aggregate, location, &value)?;
         self.page = Some((place, values));
-        Ok(())
+        Ok(Some((location, value)))
     }
 }

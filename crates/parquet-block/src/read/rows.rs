@@ -8,7 +8,8 @@
 
 use std::{ops::Range, sync::Arc, vec};
 
-use model::TimeRange;
+use bytes::Bytes;
+use model::{Aggregate, TimeRange};
 use tsdb::Chunk;
 
 use super::{
@@ -143,23 +144,56 @@ impl RowReader<'_> {
     /// # Errors
     /// When the file cannot be read or is damaged.
     pub fn chunks(&mut self, row: u32) -> Result<vec::Drain<'_, Chunk>, Error> {
-        if self.rows.contains(&row) {
-            let file = self.local.file(ShardFile::Chunks);
-            let footer = self.local.shard().chunks_file();
-            let (columns, cursors) = match &mut self.data {
-                Some(data) => data,
-                none => {
-                    let columns = self.shared.data(self.local, self.group)?;
-                    let cursors = columns.iter().map(|_| DataCursor::default()).collect();
-                    none.insert((columns, cursors))
-                }
-            };
-            let shared = Some((&self.shared.values, &self.rows));
-            for (column, cursor) in columns.iter().zip(cursors) {
-                cursor.read(column, (file, footer), row, shared, &mut self.chunks)?;
+        self.each_value(row, |chunks, aggregate, page, value| {
+            chunks.push(aggregate, page, &value)
+        })?;
+        self.chunks.take()
+    }
+
+    /// The values of a row of raw chunks, slice by slice, of which [`crate::envelope::decode`] makes the chunks. Rows
+    /// ascend from call to call; of the same row [`Self::chunks`] may be asked for, too.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is damaged.
+    pub fn values(&mut self, row: u32, mut each: impl FnMut(Bytes)) -> Result<(), Error> {
+        self.each_value(row, |_, _, _, value| {
+            each(value);
+            Ok(())
+        })
+    }
+
+    fn each_value(
+        &mut self,
+        row: u32,
+        mut each: impl FnMut(
+            &mut RowChunks<'_>,
+            Option<Aggregate>,
+            &PageLocation,
+            Bytes,
+        ) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if !self.rows.contains(&row) {
+            return Ok(());
+        }
+        let source = (
+            self.local.file(ShardFile::Chunks),
+            self.local.shard().chunks_file(),
+        );
+        let (columns, cursors) = match &mut self.data {
+            Some(data) => data,
+            none => {
+                let columns = self.shared.data(self.local, self.group)?;
+                let cursors = columns.iter().map(|_| DataCursor::default()).collect();
+                none.insert((columns, cursors))
+            }
+        };
+        let shared = Some((&self.shared.values, &self.rows));
+        for (column, cursor) in columns.iter().zip(cursors) {
+            if let Some((page, value)) = cursor.value(column, source, row, shared)? {
+                each(&mut self.chunks, column.aggregate(), page, value)?;
             }
         }
-        self.chunks.take()
+        Ok(())
     }
 
     fn read_batch(&mut self, start: u32) -> Result<(), Error> {

@@ -93,7 +93,10 @@ impl<'a> Scan<'a> {
             for (i, row) in (start..end).enumerate() {
                 let mut of_row = RowChunks::new(chunks_footer, TimeRange::ALL);
                 for (column, cursor) in &mut group.data {
-                    cursor.read(column, (chunks, chunks_footer), row, None, &mut of_row)?;
+                    let value = cursor.value(column, (chunks, chunks_footer), row, None)?;
+                    if let Some((page, value)) = value {
+                        of_row.push(column.aggregate(), page, &value)?;
+                    }
                 }
                 batch.push((labels_of(&columns, i), of_row.finish()?));
             }

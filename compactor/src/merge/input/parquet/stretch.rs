@@ -2,6 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
+use bytes::Bytes;
 use model::TimeRange;
 use parquet_block::{RowReader, SharedGroup};
 use tsdb::Chunk;
@@ -98,6 +99,16 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// The values of a row of raw chunks.
+    fn values(&mut self, row: usize, each: impl FnMut(Bytes)) -> Result<(), MergeError> {
+        let input = self.input;
+        if let Some((reader, row)) = self.at(row) {
+            let values = reader.values(row, each);
+            values.map_err(MergeError::parquet(&input.dir))?;
+        }
+        Ok(())
+    }
+
     /// The chunks of a row.
     pub(crate) fn chunks(&mut self, row: usize, each: impl FnMut(Chunk)) -> Result<(), MergeError> {
         let input = self.input;
@@ -156,6 +167,17 @@ impl ParquetStretch<'_> {
         Ok(())
     }
 
+    /// The values of the series, as they are stored; false where they are not to be had so.
+    pub(crate) fn values(&mut self, each: impl FnMut(Bytes)) -> Result<bool, MergeError> {
+        match self.at {
+            Some(at) if self.gathered.is_none() => {
+                self.reader.values(at, each)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
     pub(crate) fn chunks(
         &mut self,
         range: TimeRange,
@@ -173,7 +195,7 @@ impl ParquetStretch<'_> {
             }
         };
         match &mut self.gathered {
-            Some(gathered) => gathered.take(at).into_iter().for_each(check),
+            Some(gathered) => gathered.take(at).iter().cloned().for_each(check),
             None => self.reader.chunks(at, check)?,
         }
         outside

@@ -1,0 +1,89 @@
+//! Values of a row that are handed on whole: what a Parquet block has of a series in a slice, where nothing else has
+//! samples of that time. None of their chunks is taken out, put in order and put together again.
+
+use bytes::Bytes;
+use model::{Resolution, TimeRange};
+use parquet_block::{Slices, envelope};
+
+use super::{MergeError, input::Stretch, rows::Layout, span::Recipe};
+
+/// The values of a row, from all inputs.
+#[derive(Debug)]
+pub(super) struct WholeValues {
+    slices: Slices,
+    /// The times that all samples lie in.
+    range: TimeRange,
+    values: Vec<Value>,
+}
+
+/// The chunks of a series in a slice of an input.
+#[derive(Debug)]
+pub(super) struct Value {
+    /// The slice of the output that all of them lie in.
+    pub(super) slice: usize,
+    pub(super) summary: envelope::Summary,
+    pub(super) bytes: Bytes,
+}
+
+impl WholeValues {
+    /// None if more is made of chunks than to put them into slices.
+    pub(super) fn of(recipe: &Recipe<'_>) -> Option<Self> {
+        let [(Resolution::Raw, Layout::Raw(slices))] = recipe.outputs.as_slice() else {
+            return None;
+        };
+        Some(Self {
+            slices: *slices,
+            range: recipe.range,
+            values: Vec::new(),
+        })
+    }
+
+    /// The values of the series that `stretches` stand at, in order of time; none where its chunks have to be looked at
+    /// one by one, since they overlap, or straddle the border of two slices, or one of them is damaged.
+    ///
+    /// # Errors
+    /// When an input cannot be read.
+    pub(super) fn read<'a, 'b: 'a>(
+        &mut self,
+        stretches: impl Iterator<Item = &'a mut Stretch<'b>>,
+    ) -> Result<Option<&[Value]>, MergeError> {
+        self.values.clear();
+        for stretch in stretches {
+            let mut all = true;
+            let found = stretch.values(|bytes| all = all && self.push(bytes))?;
+            if !(found && all) {
+                return Ok(None);
+            }
+        }
+        self.values.sort_by_key(|value| value.summary.range.min);
+        let follow = self.values.array_windows().all(|[a, b]| {
+            let (a, b) = ((a.slice, a.summary), (b.slice, b.summary));
+            // Chunks of several encodings have an order of their own in a slice.
+            a.1.range.max < b.1.range.min && (a.0 != b.0 || a.1.encoding == b.1.encoding)
+        });
+        Ok(follow.then_some(&self.values))
+    }
+
+    /// Whether what is in a value is known to be fit to be handed on.
+    fn push(&mut self, bytes: Bytes) -> bool {
+        if bytes.is_empty() {
+            return true;
+        }
+        let Some(summary) = envelope::summary(&bytes) else {
+            return false;
+        };
+        let slices = &self.slices;
+        let slice = slices
+            .index_of(summary.range.min)
+            .filter(|slice| slices.index_of(summary.range.max) == Some(*slice));
+        let Some(slice) = slice.filter(|_| self.range.covers(summary.range)) else {
+            return false;
+        };
+        self.values.push(Value {
+            slice,
+            summary,
+            bytes,
+        });
+        true
+    }
+}
