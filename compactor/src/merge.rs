@@ -7,7 +7,7 @@
 //!                     k-way merge of each span, chunks arranged, downsampled
 //!                                            │ in order, for each output
 //!                                            ▼
-//!                     row group, until it holds enough ─▶ encoded while the next window merges
+//!                     row group, until it holds enough ─▶ encoded; all this while the next window merges
 //!                                            │ in order
 //!                                            ▼
 //!                                  0.labels.parquet, 0.chunks.parquet; or index, chunks/000001
@@ -45,7 +45,7 @@ use self::{
     rows::{Layout, Rows},
     shards::Part,
     sink::{Format, ParquetSink, Sink, TsdbSink},
-    span::Recipe,
+    span::{Recipe, Span},
     symbols::SymbolTable,
 };
 use crate::{Dedup, Downsampler, OutputFormat};
@@ -172,6 +172,12 @@ pub fn merge(
     run(&recipe, sinks.collect(), &limits, &parts, progress)
 }
 
+/// What has been merged of some spans: for each sink rows, and the part that they belong to.
+#[derive(Default)]
+struct Window {
+    of_sinks: Vec<Vec<(usize, Rows)>>,
+}
+
 fn run(
     recipe: &Recipe<'_>,
     mut sinks: Vec<Sink>,
@@ -180,37 +186,52 @@ fn run(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Vec<MergeOutput>, MergeError> {
     let spans = span::cut(&recipe.inputs.all, limits.span_series, parts)?;
-    for window in spans.chunks(rayon::current_num_threads() * 2) {
-        // What is full of the rows before is written while the next spans are merged.
-        let (worked, merged) = rayon::join(
-            || sinks.par_iter_mut().try_for_each(Sink::work),
-            || {
-                let merged = window
-                    .par_iter()
-                    .map_init(Downsampler::default, |downsampler, span| {
-                        span::merge(recipe, span, downsampler)
-                    });
-                merged.collect::<Result<Vec<Vec<Rows>>, MergeError>>()
-            },
-        );
-        worked?;
-        let mut of_sinks: Vec<Vec<Rows>> = sinks.iter().map(|_| Vec::new()).collect();
-        for rows in merged? {
-            for (of_sink, rows) in of_sinks.iter_mut().zip(rows) {
-                of_sink.push(rows);
-            }
-        }
-        sinks
-            .par_iter_mut()
-            .zip(of_sinks)
-            .try_for_each(|(sink, rows)| {
-                let mut rows = rows.into_iter().zip(window);
-                rows.try_for_each(|(rows, span)| sink.take(rows, span.part))
-            })?;
-        let done: usize = window.iter().map(span::Span::len).sum();
+    let mut before = Window::default();
+    for spans in spans.chunks(rayon::current_num_threads() * 2) {
+        // What was merged before goes into files while the next spans are merged.
+        let (taken, merged) =
+            rayon::join(|| before.give(&mut sinks), || Window::merge(recipe, spans));
+        taken?;
+        before = merged?;
+        let done: usize = spans.iter().map(Span::len).sum();
         progress(u64::try_from(done).unwrap_or(u64::MAX));
     }
+    before.give(&mut sinks)?;
     sinks.into_par_iter().map(Sink::finish).collect()
+}
+
+impl Window {
+    /// Merges spans, in parallel.
+    fn merge(recipe: &Recipe<'_>, spans: &[Span]) -> Result<Self, MergeError> {
+        let merged = spans
+            .par_iter()
+            .map_init(Downsampler::default, |downsampler, span| {
+                let rows = span::merge(recipe, span, downsampler)?;
+                Ok((span.part, rows))
+            });
+        let mut window = Self {
+            of_sinks: recipe.outputs.iter().map(|_| Vec::new()).collect(),
+        };
+        for (part, rows) in merged.collect::<Result<Vec<_>, MergeError>>()? {
+            for (of_sink, rows) in window.of_sinks.iter_mut().zip(rows) {
+                of_sink.push((part, rows));
+            }
+        }
+        Ok(window)
+    }
+
+    /// Gives each sink its rows, and lets it write what is full of them.
+    fn give(self, sinks: &mut [Sink]) -> Result<(), MergeError> {
+        sinks
+            .par_iter_mut()
+            .zip(self.of_sinks)
+            .try_for_each(|(sink, rows)| {
+                for (part, rows) in rows {
+                    sink.take(rows, part)?;
+                }
+                sink.work()
+            })
+    }
 }
 
 fn sink(

@@ -11,10 +11,7 @@ use super::{
     rows::{self, Rows},
 };
 
-/// Takes the rows of one output.
-///
-/// [`Sink::take`] is quick; what takes long is put off until [`Sink::work`], which is called while the next spans
-/// are merged.
+/// Takes the rows of one output, while the next spans are merged.
 pub(crate) struct Sink {
     format: Format,
     counts: BlockStats,
@@ -48,7 +45,7 @@ impl Sink {
         }
     }
 
-    /// Does what was put off.
+    /// Writes what is full.
     pub(crate) fn work(&mut self) -> Result<(), MergeError> {
         match &mut self.format {
             Format::Parquet(sink) => sink.work(),

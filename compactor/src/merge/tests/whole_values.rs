@@ -61,7 +61,7 @@ proptest! {
                 let block = world.block(Resolution::Raw, &series);
                 let parquet = world.parquet(&block, hours);
                 // The same chunks, each by itself.
-                let (tsdb, _) = world.merge_one(&[parquet.clone()], &Job::new(hours, OutputFormat::Tsdb));
+                let (tsdb, _) = world.merge_one(std::slice::from_ref(&parquet), &Job::new(hours, OutputFormat::Tsdb));
                 single.push(tsdb);
                 whole.push(parquet);
             }
