@@ -5,7 +5,6 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::{
-    collections::BTreeSet,
     fs::{self, File},
     hint::black_box,
     io::BufWriter,
@@ -14,16 +13,14 @@ use std::{
 };
 
 use anyhow::Context;
-use benches::{cost, median_cpu_ms, setting};
-use model::{BlockMeta, Labels, MatchOp, Matcher};
-use tsdb::{
-    Block, BlockWriter, HeaderFile, HeaderIdentity, HeaderWriter, IndexHeader, SeriesEntry, Toc,
-};
+use benches::{cost, make_ids, median_cpu_ms, setting};
+use model::{MatchOp, Matcher};
+use tsdb::{Block, HeaderFile, HeaderIdentity, HeaderWriter, IndexHeader, SeriesEntry, Toc};
 
 fn main() -> anyhow::Result<()> {
     let series = setting("VARVE_BENCH_SERIES", 100_000);
     let dir = tempfile::tempdir()?;
-    write(dir.path(), series)?;
+    make_ids(dir.path(), series, &[])?;
     let (block, open) = cost(|| Ok(Block::open(dir.path())?))?;
     println!(
         "{series} series: the block opened in {open}, {} KiB in memory",
@@ -50,30 +47,6 @@ fn main() -> anyhow::Result<()> {
         header.heap_size()
     );
     lookups(&block, &header)
-}
-
-/// A block of series without chunks.
-fn write(dir: &Path, series: usize) -> anyhow::Result<()> {
-    let labels = |n: usize| {
-        // Spread over all values, as hashes are.
-        let id = (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let name = format!("metric_{:03}", n % 1000);
-        let (pod, id) = (
-            format!("pod-{:06}", n / 100),
-            format!("{id:016x}").repeat(4),
-        );
-        Labels::from_pairs([("__name__", name), ("id", id), ("pod", pod)])
-    };
-    let all: BTreeSet<Labels> = (0..series).map(labels).collect();
-    let texts = all.iter().flat_map(Labels::iter);
-    let symbols: BTreeSet<&str> = texts.flat_map(|(name, value)| [name, value]).collect();
-    let mut writer = BlockWriter::create(dir, symbols)?;
-    for labels in &all {
-        writer.add_series(labels, &[])?;
-    }
-    let meta = r#"{"ulid":"01HF8J5JG0RAVB4GMS32W7ZJ2B","minTime":0,"maxTime":1,"version":1}"#;
-    writer.finish(BlockMeta::decode(meta.as_bytes())?)?;
-    Ok(())
 }
 
 /// Makes a header file of an index.

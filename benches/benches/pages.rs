@@ -7,12 +7,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-use benches::{Usage, cost, folder, make_blocks, range, sample_blocks, setting, size};
+use benches::{Usage, cost, folder, make_blocks, range, sample_blocks, setting, size, times};
 use compactor::{Dedup, MergeInput, MergeOptions, MergeTarget, OutputFormat, merge};
 use model::{AggregateSet, MatchOp, Matcher, Resolution, TimeRange};
 use parquet_block::{Contents, LocalShard, PageOptions, Projection, WriteOptions, labels_file};
-use tsdb::Block;
 
 /// Blocks to try on, and a metric of theirs.
 struct Source {
@@ -102,20 +100,6 @@ fn main() -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// From the beginning of the first block to the end of the last.
-fn times(blocks: &[PathBuf]) -> anyhow::Result<TimeRange> {
-    let mut all: Option<TimeRange> = None;
-    for dir in blocks {
-        let block = Block::open(dir)?;
-        let (min, max) = (block.meta().min_time, block.meta().max_time);
-        let before = all.get_or_insert(TimeRange { min, max });
-        before.min = before.min.min(min);
-        before.max = before.max.max(max);
-    }
-    let all = all.context("a block")?;
-    Ok(TimeRange::new(all.min.0, all.max.0 - 1))
 }
 
 fn attempt(folder: &Path, source: &Source, write: &WriteOptions) -> anyhow::Result<()> {

@@ -1,10 +1,16 @@
 //! Blocks as a sidecar uploads them: two hours each, one after the other.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
-use model::{BlockId, BlockMeta, BlockStats, CompactionMeta, Labels, ThanosMeta, Timestamp};
+use anyhow::Context;
+use model::{
+    BlockId, BlockMeta, BlockStats, CompactionMeta, Labels, ThanosMeta, TimeRange, Timestamp,
+};
 use rayon::prelude::*;
-use tsdb::{BlockWriter, Chunk};
+use tsdb::{Block, BlockWriter, Chunk};
 
 /// Start of the first block: a multiple of two days, in ms.
 pub const START: i64 = 1_700_006_400_000;
@@ -26,6 +32,23 @@ pub(crate) fn block_id(index: usize, source: usize) -> BlockId {
         Timestamp(start_of(index)),
         ((source as u128) << 32) + index as u128 + 1,
     )
+}
+
+/// From the beginning of the first block to the end of the last.
+///
+/// # Errors
+/// When there is none, or one cannot be opened.
+pub fn times(blocks: &[PathBuf]) -> anyhow::Result<TimeRange> {
+    let mut all: Option<TimeRange> = None;
+    for dir in blocks {
+        let block = Block::open(dir)?;
+        let (min, max) = (block.meta().min_time, block.meta().max_time);
+        let before = all.get_or_insert(TimeRange { min, max });
+        before.min = before.min.min(min);
+        before.max = before.max.max(max);
+    }
+    let all = all.context("a block")?;
+    Ok(TimeRange::new(all.min.0, all.max.0 - 1))
 }
 
 /// Writes a block of these series, whatever their order, with the chunks that `chunks` makes of each.

@@ -40,7 +40,7 @@ pub use crate::{
     },
     schema::{Slices, aggregates_file, chunks_file, labels_file},
     write::{
-        EncodedRowGroup, PageOptions, RowGroupBuilder, ShardSchema, ShardWriter, Symbols,
-        WriteOptions,
+        BloomFilters, EncodedRowGroup, PageOptions, RowGroupBuilder, ShardSchema, ShardWriter,
+        Symbols, WriteOptions,
     },
 };

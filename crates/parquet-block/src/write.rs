@@ -28,7 +28,7 @@ mod thrift;
 
 pub use self::{
     builder::{RowGroupBuilder, Symbols},
-    options::{PageOptions, WriteOptions},
+    options::{BloomFilters, PageOptions, WriteOptions},
     row_group::EncodedRowGroup,
     schema::ShardSchema,
     shard::ShardWriter,

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use model::Matcher;
 use rayon::prelude::*;
 
+pub(crate) use self::group::EAGER_BYTES;
 use self::{
     constraint::Constraint,
     group::{Condition, GroupSearch},

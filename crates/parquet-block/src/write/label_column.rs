@@ -10,7 +10,7 @@ use super::{
     bounds::Bounds,
     builder::Symbols,
     hybrid,
-    options::PageOptions,
+    options::{PageOptions, WriteOptions},
     page::{self, DataPage, EncodedColumn, Page},
 };
 use crate::error::Error;
@@ -23,13 +23,6 @@ const MAX_DICTIONARY: usize = 1 << 30;
 pub(super) struct Cells {
     rows: Vec<u32>,
     ids: Vec<u32>,
-}
-
-/// Whether a column gets a bloom filter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BloomFilter {
-    Written,
-    LeftOut,
 }
 
 /// The distinct values of a column.
@@ -132,14 +125,16 @@ impl<'a> Dictionary<'a> {
     }
 }
 
-/// Encodes the column of a label that `rows` rows may have.
+/// Encodes the column of the label `name`, which `rows` rows may have.
 pub(super) fn encode(
+    name: &str,
     cells: &Cells,
     rows: usize,
     symbols: &dyn Symbols,
-    options: &PageOptions,
-    bloom_filter: BloomFilter,
+    options: &WriteOptions,
 ) -> Result<EncodedColumn, Error> {
+    let filters = options.bloom_filters;
+    let options = &options.labels;
     let dictionary = Dictionary::of(cells, symbols);
     let width = hybrid::width_of(dictionary.ids.len());
     // A bit for the level, and the id.
@@ -152,14 +147,13 @@ pub(super) fn encode(
         .map(|cut| encode_page(cells, cut, &dictionary, width, options))
         .collect::<Result<_, _>>()?;
     let last = dictionary.ids.len().checked_sub(1);
+    let stored = dictionary.encode(options.zstd_level)?;
+    let has_filter = filters.include(name, stored.len());
     Ok(EncodedColumn {
         pages,
         bounds: last.map(|last| Bounds::of(dictionary.get(0), dictionary.get(last))),
-        bloom_filter: match bloom_filter {
-            BloomFilter::Written => Some(bloom::filter(dictionary.values())),
-            BloomFilter::LeftOut => None,
-        },
-        dictionary: Some(dictionary.encode(options.zstd_level)?),
+        bloom_filter: has_filter.then(|| bloom::filter(dictionary.values())),
+        dictionary: Some(stored),
     })
 }
 

@@ -1,14 +1,34 @@
 //! How files are written.
 
-use super::page::Compression;
+use model::METRIC_NAME;
 
-/// Pages of both files.
+use super::page::Compression;
+use crate::read::search::EAGER_BYTES;
+
+/// Pages of both files, and filters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WriteOptions {
     /// Of the labels file.
     pub labels: PageOptions,
     /// Of the chunks file, or the aggregates file.
     pub chunks: PageOptions,
+    /// Which columns of the labels file have a bloom filter.
+    pub bloom_filters: BloomFilters,
+}
+
+/// Labels whose columns have a bloom filter, of ten bits for each distinct value of a row group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BloomFilters {
+    /// None of them.
+    None,
+    /// `__name__` alone, as with parquet-common.
+    MetricName,
+    /// `__name__`, and each label in the row groups where its dictionary takes more than 256 KiB: where a search
+    /// asks the filter before it reads the dictionary.
+    #[default]
+    Large,
+    /// All of them.
+    All,
 }
 
 /// Pages of one file.
@@ -23,6 +43,18 @@ pub struct PageOptions {
     /// How many per cent smaller compression must make a page; else it is stored as it is, and so read without
     /// being decompressed or copied. Some places of a page tell.
     pub least_saving: u8,
+}
+
+impl BloomFilters {
+    /// Whether the column of the label `name` has one, whose dictionary takes so many bytes.
+    pub(super) fn include(self, name: &str, dictionary: usize) -> bool {
+        match self {
+            Self::None => false,
+            Self::MetricName => name == METRIC_NAME,
+            Self::Large => name == METRIC_NAME || dictionary as u64 > EAGER_BYTES,
+            Self::All => true,
+        }
+    }
 }
 
 impl PageOptions {
@@ -69,6 +101,7 @@ impl Default for WriteOptions {
                 zstd_level: 1,
                 least_saving: 10,
             },
+            bloom_filters: BloomFilters::default(),
         }
     }
 }

@@ -8,7 +8,7 @@ use xxhash_rust::xxh64::xxh64;
 use super::{
     builder::{RowGroupBuilder, RowLabels, Symbols},
     byte_column::{self, ByteStrings, Frozen},
-    label_column::{self, BloomFilter, Cells},
+    label_column::{self, Cells},
     page::{Compression, EncodedColumn},
     schema::{Encoding, ShardSchema},
 };
@@ -80,26 +80,23 @@ fn encode_chunks(
 
 /// The columns of the labels file; also how many rows have a `__name__`.
 fn encode_labels(builder: &RowGroupBuilder) -> Result<(Vec<EncodedColumn>, usize), Error> {
-    let (options, symbols) = (&builder.options.labels, &*builder.symbols);
+    let (options, symbols) = (&builder.options, &*builder.symbols);
     let (cells, lists) = transpose(&builder.labels, &builder.schema, symbols)?;
     let metric_name = builder.schema.metric_name();
-    let label = |(column, cells): (usize, &Cells)| {
-        let bloom_filter = if Some(column) == metric_name {
-            BloomFilter::Written
-        } else {
-            BloomFilter::LeftOut
-        };
-        label_column::encode(cells, builder.rows(), symbols, options, bloom_filter)
+    let names = builder.schema.label_names();
+    let label = |(name, cells): (&String, &Cells)| {
+        label_column::encode(name, cells, builder.rows(), symbols, options)
     };
     let (columns, (lists, hashes)) = rayon::join(
         || {
-            cells
+            names
                 .par_iter()
-                .enumerate()
+                .zip(&cells)
                 .map(label)
                 .collect::<Result<Vec<_>, _>>()
         },
         || {
+            let options = &options.labels;
             let zstd = options.compression();
             let encode = |strings: ByteStrings, encoding, compression| {
                 byte_column::encode(&strings.freeze(), encoding, options, compression)

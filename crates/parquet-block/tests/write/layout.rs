@@ -6,7 +6,6 @@ use bytes::Bytes;
 use model::{Labels, METRIC_NAME, Timestamp};
 use parquet::{
     basic::{BoundaryOrder, Compression, Encoding, LogicalType, PageType, Repetition, Type},
-    bloom_filter::Sbbf,
     column::page::Page,
     file::{
         metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader},
@@ -57,14 +56,14 @@ fn rewritten(block: &str, group_rows: usize) -> Files {
     Files::write(&series, slices, &WriteOptions::default(), group_rows).unwrap()
 }
 
-fn metadata(file: &[u8]) -> ParquetMetaData {
+pub(crate) fn metadata(file: &[u8]) -> ParquetMetaData {
     ParquetMetaDataReader::new()
         .with_page_index_policy(PageIndexPolicy::Required)
         .parse_and_finish(&Bytes::copy_from_slice(file))
         .unwrap()
 }
 
-fn columns(
+pub(crate) fn columns(
     metadata: &ParquetMetaData,
 ) -> impl Iterator<Item = (usize, usize, &ColumnChunkMetaData)> {
     metadata
@@ -318,32 +317,6 @@ fn every_column_has_both_indexes_and_bounds_are_short() {
             );
             assert_eq!(statistics.null_count_opt(), Some(0));
         }
-    }
-}
-
-#[test]
-fn the_name_has_a_bloom_filter_of_ten_bits_a_value() {
-    let slices = Slices::new(Timestamp(START), Timestamp(START + HOUR), HOUR);
-    let series: Vec<Series> = (0..1000)
-        .map(|i| {
-            (
-                labels([("__name__", &format!("m{i:04}")), ("a", "1")]),
-                vec![vec![]],
-            )
-        })
-        .collect();
-    let files = Files::write(&series, slices, &WriteOptions::default(), 1000).unwrap();
-    let metadata = metadata(&files.labels);
-    for (_, _, column) in columns(&metadata) {
-        let file = Bytes::copy_from_slice(&files.labels);
-        let filter = Sbbf::read_from_column_chunk(column, &file).unwrap();
-        let name = column.column_descr().name();
-        assert_eq!(filter.is_some(), name == "l___name__");
-        let Some(filter) = filter else { continue };
-        assert_eq!(filter.num_blocks(), 40);
-        assert!((0..1000).all(|i| filter.check(format!("m{i:04}").as_str())));
-        let others = (0..1000).filter(|i| filter.check(format!("n{i:04}").as_str()));
-        assert!(others.count() < 50);
     }
 }
 

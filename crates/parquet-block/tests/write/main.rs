@@ -8,6 +8,7 @@
 )]
 
 mod aggregates;
+mod filters;
 mod layout;
 mod refused;
 mod round_trip;

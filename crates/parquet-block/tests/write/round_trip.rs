@@ -4,13 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use model::{Labels, METRIC_NAME, MatchOp, Matcher, TimeRange, Timestamp};
-use parquet_block::{LocalShard, PageOptions, Projection, Slices, WriteOptions, envelope};
+use parquet_block::{
+    BloomFilters, LocalShard, PageOptions, Projection, Slices, WriteOptions, envelope,
+};
 use proptest::prelude::*;
 use tsdb::{Chunk, Encoding};
 
 use super::{Files, Series, generic_rows, labels};
 
 const NAMES: [&str; 6] = ["Z", "__name__", "a", "b", "pod.name", "é"];
+
+pub(crate) const FILTERS: [BloomFilters; 4] = [
+    BloomFilters::None,
+    BloomFilters::MetricName,
+    BloomFilters::Large,
+    BloomFilters::All,
+];
 
 fn chunk(min: i64, max: i64, data: Vec<u8>) -> Chunk {
     Chunk {
@@ -35,7 +44,12 @@ fn any_options() -> impl Strategy<Value = WriteOptions> {
             zstd_level,
             least_saving: 10,
         });
-    (page.clone(), page).prop_map(|(labels, chunks)| WriteOptions { labels, chunks })
+    let bloom_filters = prop::sample::select(&FILTERS[..]);
+    (page.clone(), page, bloom_filters).prop_map(|(labels, chunks, bloom_filters)| WriteOptions {
+        labels,
+        chunks,
+        bloom_filters,
+    })
 }
 
 fn any_labels() -> impl Strategy<Value = Labels> {

@@ -17,8 +17,9 @@ use super::{
 };
 use crate::error::Error;
 
-/// Bytes that are fetched before it is known that they are needed, if that may save a round trip.
-const EAGER_BYTES: u64 = 256 << 10;
+/// Bytes that are fetched before it is known that they are needed, if that may save a round trip. A bloom filter is
+/// asked where more is at stake.
+pub(crate) const EAGER_BYTES: u64 = 256 << 10;
 
 /// A constraint and the column it is about.
 #[derive(Clone, Debug)]
