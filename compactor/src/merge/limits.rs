@@ -17,8 +17,8 @@ pub(crate) struct Limits {
 
 impl Limits {
     /// Three sixteenths of the budget for a row group of each output, since the texts of labels are in the file once
-    /// for each; a thirty-second for the spans that are merged at once. One row group is encoded and written while the
-    /// next fills, so two are seldom full; rows of spans are there twice while it takes them.
+    /// for each; a thirty-second for the spans that are merged at once, of which as many are given to the outputs
+    /// meanwhile. A row group keeps what the spans have made of it until it is written.
     pub(crate) fn of(
         options: &MergeOptions,
         inputs: &[Input],

@@ -1,7 +1,8 @@
 //! Merged series on their way from a span to an output.
 
+use bytes::Bytes;
 use model::{Aggregate, BlockStats, Resolution};
-use parquet_block::{Contents, Slices, envelope};
+use parquet_block::{Contents, SharedValue, Slices, envelope};
 use tsdb::{AGGREGATES, Chunk, ChunkError, DownsampledChunk, Encoding};
 
 use super::whole::Value;
@@ -25,14 +26,20 @@ pub(crate) struct Rows {
     labels: Vec<(u32, u32)>,
     /// Where each row's labels end.
     label_ends: Vec<usize>,
-    /// The chunks of each row and column, as the file holds them.
-    payload: Vec<u8>,
-    /// Where each row's and column's chunks end.
-    payload_ends: Vec<usize>,
-    /// The values of a row that is being put down.
+    /// The chunks of all rows, as the file holds them, for each column.
     values: Vec<Vec<u8>>,
+    /// Where those of each row end, row after row for each column.
+    ends: Vec<Vec<usize>>,
     /// Counts of what was merged.
     pub(crate) counts: BlockStats,
+}
+
+/// Merged series whose values are there to stay.
+#[derive(Debug)]
+pub(crate) struct DoneRows {
+    labels: Vec<(u32, u32)>,
+    label_ends: Vec<usize>,
+    columns: Vec<(Bytes, Vec<usize>)>,
 }
 
 impl Layout {
@@ -57,9 +64,10 @@ impl Layout {
 impl Rows {
     /// No rows, but room for chunks that take `bytes` in the sources, about.
     pub(crate) fn new(layout: Layout, bytes: usize) -> Self {
+        let columns = layout.columns();
         let room = match layout {
             // A record is a little longer here.
-            Layout::Raw(_) | Layout::Whole => bytes.saturating_add(bytes / 8),
+            Layout::Raw(_) | Layout::Whole => bytes.saturating_add(bytes / 8) / columns.max(1),
             // Nobody knows before.
             Layout::Aggregates(_) => 0,
         };
@@ -67,9 +75,8 @@ impl Rows {
             layout,
             labels: Vec::new(),
             label_ends: Vec::new(),
-            payload: Vec::with_capacity(room),
-            payload_ends: Vec::new(),
-            values: Vec::new(),
+            values: (0..columns).map(|_| Vec::with_capacity(room)).collect(),
+            ends: vec![Vec::new(); columns],
             counts: BlockStats::default(),
         }
     }
@@ -91,8 +98,9 @@ impl Rows {
                 self.put_aggregates(&chunks?, &slices);
             }
             Layout::Whole => {
-                envelope::encode(chunks, &mut self.payload);
-                self.payload_ends.push(self.payload.len());
+                if let Some(values) = self.values.first_mut() {
+                    envelope::encode(chunks, values);
+                }
             }
         }
         self.end_row(labels);
@@ -107,15 +115,10 @@ impl Rows {
         if values.is_empty() {
             return;
         }
-        let mut rest = values;
-        for slice in 0..self.layout.columns() {
-            let in_slice = rest.partition_point(|value| value.slice <= slice);
-            let (mine, others) = rest.split_at(in_slice);
-            for value in mine {
-                self.payload.extend_from_slice(&value.bytes);
+        for value in values {
+            if let Some(values) = self.values.get_mut(value.slice) {
+                values.extend_from_slice(&value.bytes);
             }
-            self.payload_ends.push(self.payload.len());
-            rest = others;
         }
         self.end_row(labels);
         for Value { summary, .. } in values {
@@ -151,43 +154,54 @@ impl Rows {
     fn end_row(&mut self, labels: &[(u32, u32)]) {
         self.labels.extend_from_slice(labels);
         self.label_ends.push(self.labels.len());
+        for (values, ends) in self.values.iter().zip(&mut self.ends) {
+            ends.push(values.len());
+        }
         self.counts.num_series += 1;
     }
 
     fn put_aggregates(&mut self, chunks: &[DownsampledChunk], slices: &Slices) {
         envelope::encode_aggregates(chunks, slices, &mut self.values);
-        for value in &self.values {
-            self.payload.extend_from_slice(value);
-            self.payload_ends.push(self.payload.len());
-        }
     }
 
     fn put_slices(&mut self, chunks: &[Chunk], slices: &Slices) {
         let mut rest = chunks;
-        for slice in 0..slices.count() {
+        for (slice, values) in self.values.iter_mut().enumerate() {
             let in_slice = rest
                 .iter()
                 .take_while(|c| slices.index_of(c.min) == Some(slice))
                 .count();
             let (mine, others) = rest.split_at(in_slice);
-            envelope::encode(mine, &mut self.payload);
-            self.payload_ends.push(self.payload.len());
+            envelope::encode(mine, values);
             rest = others;
         }
         debug_assert!(rest.is_empty(), "each chunk lies in a slice: {rest:?}");
     }
 
+    /// The same, when there will be no more.
+    pub(crate) fn done(self) -> DoneRows {
+        let values = self.values.into_iter().map(Bytes::from);
+        DoneRows {
+            labels: self.labels,
+            label_ends: self.label_ends,
+            columns: values.zip(self.ends).collect(),
+        }
+    }
+}
+
+impl DoneRows {
     /// Each row's labels and its values, column by column.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[(u32, u32)], Vec<&[u8]>)> {
-        let (mut label_start, mut start) = (0, 0);
-        let columns = self.payload_ends.chunks(self.layout.columns().max(1));
-        self.label_ends.iter().zip(columns).map(move |(end, ends)| {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[(u32, u32)], Vec<SharedValue<'_>>)> {
+        let mut label_start = 0;
+        self.label_ends.iter().enumerate().map(move |(row, end)| {
             let labels = self.labels.get(label_start..*end).unwrap_or_default();
             label_start = *end;
-            let values = ends.iter().map(|end| {
-                let value = self.payload.get(start..*end).unwrap_or_default();
-                start = *end;
-                value
+            let values = self.columns.iter().map(|(buffer, ends)| {
+                let end = |row: usize| ends.get(row).copied().unwrap_or_default();
+                SharedValue {
+                    buffer,
+                    range: row.checked_sub(1).map_or(0, end)..end(row),
+                }
             });
             (labels, values.collect())
         })

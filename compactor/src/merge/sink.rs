@@ -37,7 +37,7 @@ impl Sink {
     pub(crate) fn take(&mut self, rows: Rows, part: usize) -> Result<(), MergeError> {
         rows::add(&mut self.counts, &rows.counts);
         match &mut self.format {
-            Format::Parquet(sink) => sink.take(&rows, part),
+            Format::Parquet(sink) => sink.take(rows, part),
             Format::Tsdb(sink) => {
                 sink.take(rows);
                 Ok(())

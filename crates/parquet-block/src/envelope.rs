@@ -35,10 +35,10 @@ pub fn encode(chunks: &[Chunk], out: &mut Vec<u8>) {
     }
 }
 
-/// Makes `values` those of a row of a downsampled block, whose `chunks` are in order of time: slice after slice
-/// those of [`model::Aggregate::ALL`]. A chunk is never cut, so it is in the slice in which it begins.
+/// Appends the values of a row of a downsampled block, whose `chunks` are in order of time, to `values`, of which there
+/// will be one for each column: slice after slice those of [`model::Aggregate::ALL`]. A chunk is never cut, so it is in
+/// the slice in which it begins.
 pub fn encode_aggregates(chunks: &[DownsampledChunk], slices: &Slices, values: &mut Vec<Vec<u8>>) {
-    values.iter_mut().for_each(Vec::clear);
     values.resize_with(slices.count().saturating_mul(AGGREGATES), Vec::new);
     for encoding in ENCODINGS {
         for chunk in chunks {

@@ -41,6 +41,6 @@ pub use crate::{
     schema::{Slices, aggregates_file, chunks_file, labels_file},
     write::{
         BloomFilters, EncodedRowGroup, PageOptions, RowGroupBuilder, ShardSchema, ShardWriter,
-        Symbols, WriteOptions,
+        SharedValue, Symbols, WriteOptions,
     },
 };

@@ -28,6 +28,7 @@ mod thrift;
 
 pub use self::{
     builder::{RowGroupBuilder, Symbols},
+    byte_column::SharedValue,
     options::{BloomFilters, PageOptions, WriteOptions},
     row_group::EncodedRowGroup,
     schema::ShardSchema,

@@ -142,8 +142,8 @@ pub(crate) async fn put_parquet(
     };
     let symbols: Arc<Table> = Arc::clone(&table);
     let mut builder = RowGroupBuilder::new(&schema, symbols, &options);
-    let mut values = Vec::new();
     for (labels, chunks) in rows {
+        let mut values = Vec::new();
         envelope::encode_aggregates(chunks, &slices, &mut values);
         let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
         builder.push(&table.ids(labels), &values).unwrap();

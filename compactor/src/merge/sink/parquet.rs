@@ -108,8 +108,9 @@ impl ParquetSink {
         }
     }
 
-    pub(super) fn take(&mut self, rows: &Rows, part: usize) -> Result<(), MergeError> {
+    pub(super) fn take(&mut self, rows: Rows, part: usize) -> Result<(), MergeError> {
         let contents = self.contents();
+        let rows = rows.done();
         for (labels, values) in rows.iter() {
             let name = self.name_of(labels);
             let ends = self.filling.as_ref().is_some_and(|filling| {
@@ -130,14 +131,8 @@ impl ParquetSink {
                     let names = names.unwrap_or_default();
                     let schema = ShardSchema::of(contents, names, self.slices);
                     let symbols = Arc::clone(&self.symbols);
-                    let mut rows = RowGroupBuilder::new(&schema, symbols, &self.write);
-                    if let Some(full) = &self.full
-                        && full.shard.part == part
-                    {
-                        rows.reserve_as(&full.rows);
-                    }
                     none.insert(Filling {
-                        rows,
+                        rows: RowGroupBuilder::new(&schema, symbols, &self.write),
                         shard,
                         schema,
                         last_name: None,
@@ -145,7 +140,7 @@ impl ParquetSink {
                 }
             };
             filling.last_name = name;
-            filling.rows.push(labels, &values)?;
+            filling.rows.push_shared(labels, &values)?;
         }
         Ok(())
     }

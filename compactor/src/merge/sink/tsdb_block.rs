@@ -5,12 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
 use model::{
     BlockId, BlockMeta, BlockStats, CompactionMeta, Downsample, IndexStats, Resolution, ThanosMeta,
     TimeRange, Timestamp,
 };
-use parquet_block::envelope;
+use parquet_block::{SharedValue, envelope};
 use tsdb::{BlockWriter, Chunk, SymbolRef, segment_file_name};
 
 use super::super::{MergeError, MergeOutput, MergeTarget, rows::Rows, symbols::SymbolTable};
@@ -57,13 +56,13 @@ impl TsdbSink {
         let mut labels: Vec<(SymbolRef, SymbolRef)> = Vec::new();
         let mut chunks: Vec<Chunk> = Vec::new();
         for rows in self.pending.drain(..) {
-            for (pairs, values) in rows.iter() {
+            for (pairs, values) in rows.done().iter() {
                 labels.clear();
                 // Ids are places in the same table.
                 labels.extend(pairs.iter().map(|(n, v)| (SymbolRef(*n), SymbolRef(*v))));
                 chunks.clear();
-                for value in values {
-                    let value = Bytes::copy_from_slice(value);
+                for SharedValue { buffer, range } in values {
+                    let value = buffer.slice(range);
                     for chunk in envelope::decode(&value) {
                         chunks
                             .push(chunk.map_err(|reason| parquet_block::Error::Layout { reason })?);

@@ -2,10 +2,11 @@
 
 use std::{cmp::Ordering, fmt, sync::Arc};
 
+use bytes::Bytes;
 use model::METRIC_NAME;
 
 use super::{
-    byte_column::ByteStrings,
+    byte_column::{SharedStrings, SharedValue},
     options::WriteOptions,
     row_group::{EncodedRowGroup, encode},
     schema::ShardSchema,
@@ -33,7 +34,7 @@ pub struct RowGroupBuilder {
     pub(super) symbols: Arc<dyn Symbols>,
     pub(super) labels: RowLabels,
     /// The values of each slice, or of each aggregate of each slice.
-    pub(super) data: Vec<ByteStrings>,
+    pub(super) data: Vec<SharedStrings>,
     /// How long the longest chunk is, milliseconds; of aggregates only.
     pub(super) longest: i64,
     /// The id of `__name__`, once a row has had it.
@@ -53,7 +54,9 @@ impl RowGroupBuilder {
     #[must_use]
     pub fn new(schema: &ShardSchema, symbols: Arc<dyn Symbols>, options: &WriteOptions) -> Self {
         Self {
-            data: vec![ByteStrings::default(); schema.values()],
+            data: (0..schema.values())
+                .map(|_| SharedStrings::default())
+                .collect(),
             longest: 0,
             schema: schema.clone(),
             options: *options,
@@ -71,6 +74,29 @@ impl RowGroupBuilder {
     /// When the row is not after the one before it, or has not a value for each slice, or one that no page holds,
     /// or aggregates that no reader could put together.
     pub fn push(&mut self, labels: &[(u32, u32)], values: &[&[u8]]) -> Result<(), Error> {
+        let row = Bytes::from(values.concat());
+        let mut end = 0;
+        let values = values.iter().map(|value| {
+            let start = end;
+            end += value.len();
+            SharedValue {
+                buffer: &row,
+                range: start..end,
+            }
+        });
+        self.push_shared(labels, &values.collect::<Vec<_>>())
+    }
+
+    /// As [`Self::push`], but the values stay in the buffers in which they are. Few buffers with many rows are best:
+    /// of each column those of the rows one after the other.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn push_shared(
+        &mut self,
+        labels: &[(u32, u32)],
+        values: &[SharedValue<'_>],
+    ) -> Result<(), Error> {
         let row = self.rows();
         let wrong = |reason: String| Err(Error::layout(format!("row {row}: {reason}")));
         if values.len() != self.data.len() {
@@ -79,8 +105,8 @@ impl RowGroupBuilder {
                 "values of {expected} columns expected, found {found}"
             ));
         }
-        if let Some(long) = values.iter().find(|value| value.len() > MAX_VALUE) {
-            let len = long.len();
+        let mut lengths = values.iter().map(|value| value.as_ref().len());
+        if let Some(len) = lengths.find(|len| *len > MAX_VALUE) {
             return wrong(format!(
                 "chunks of {len} bytes, at most {MAX_VALUE} expected"
             ));
@@ -88,7 +114,7 @@ impl RowGroupBuilder {
         let longest = match self.schema.contents() {
             Contents::Chunks => Ok(0),
             Contents::Aggregates => values.iter().try_fold(self.longest, |longest, value| {
-                Ok::<_, String>(envelope::longest(value)?.max(longest))
+                Ok::<_, String>(envelope::longest(value.as_ref())?.max(longest))
             }),
         };
         let longest = match longest {
@@ -114,13 +140,6 @@ impl RowGroupBuilder {
         Ok(())
     }
 
-    /// Makes room for as much as `other` holds, whose schema is the same, so that buffers need not grow.
-    pub fn reserve_as(&mut self, other: &Self) {
-        for (column, other) in self.data.iter_mut().zip(&other.data) {
-            column.reserve_as(other);
-        }
-    }
-
     /// How many rows there are.
     #[must_use]
     pub fn rows(&self) -> usize {
@@ -130,7 +149,7 @@ impl RowGroupBuilder {
     /// Bytes that the rows take in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let data: usize = self.data.iter().map(ByteStrings::size).sum();
+        let data: usize = self.data.iter().map(SharedStrings::size).sum();
         self.labels.size() + data
     }
 

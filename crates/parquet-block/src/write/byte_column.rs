@@ -16,80 +16,138 @@ use crate::error::Error;
 /// Up to how many bytes the options may make pages: their sizes are 32-bit integers.
 const MAX_PAGE: usize = 256 << 20;
 
-/// Byte strings one after the other.
-#[derive(Clone, Debug, Default)]
+/// Byte strings that are made one after the other.
+#[derive(Debug, Default)]
 pub(super) struct ByteStrings {
     bytes: Vec<u8>,
     /// Where each ends.
     ends: Vec<usize>,
 }
 
-/// Byte strings to which none is added. Pages that are stored as they are share the bytes.
-#[derive(Debug)]
-pub(super) struct Frozen {
-    bytes: Bytes,
-    /// Where each ends.
+/// A byte string that lies in a buffer.
+#[derive(Clone, Debug)]
+pub struct SharedValue<'a> {
+    /// The buffer, which is kept for as long as something of it is wanted.
+    pub buffer: &'a Bytes,
+    /// Where the byte string is in it; if that is beyond the buffer, the byte string is empty.
+    pub range: Range<usize>,
+}
+
+/// Byte strings in the buffers in which they were made. Pages that are stored as they are share them, too.
+#[derive(Debug, Default)]
+pub(super) struct SharedStrings {
+    pieces: Vec<Bytes>,
+    /// Where each piece ends, counted over all of them.
+    piece_ends: Vec<usize>,
+    /// Where each string ends, counted likewise.
     ends: Vec<usize>,
+    /// What will be the last piece: a buffer, and what of it.
+    open: Option<(Bytes, Range<usize>)>,
 }
 
 impl ByteStrings {
-    pub(super) fn push(&mut self, value: &[u8]) {
-        // Grown by less than the double, which of a row group would be many megabytes for nothing.
-        if self.bytes.capacity() - self.bytes.len() < value.len() {
-            self.bytes
-                .reserve_exact(value.len().max(self.bytes.len() / 8).max(1 << 10));
-        }
-        self.push_with(|bytes| bytes.extend_from_slice(value));
-    }
-
     /// Adds what `write` appends.
     pub(super) fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.bytes);
         self.ends.push(self.bytes.len());
     }
 
-    /// Makes room for as many as `other` has, and some more.
-    pub(super) fn reserve_as(&mut self, other: &Self) {
-        let more = |len: usize| len.saturating_add(len / 16);
-        self.bytes.reserve_exact(more(other.bytes.len()));
-        self.ends.reserve_exact(more(other.ends.len()));
+    /// The same, to be encoded.
+    pub(super) fn freeze(self) -> SharedStrings {
+        SharedStrings {
+            piece_ends: vec![self.bytes.len()],
+            pieces: vec![self.bytes.into()],
+            ends: self.ends,
+            open: None,
+        }
+    }
+}
+
+impl AsRef<[u8]> for SharedValue<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self.buffer.get(self.range.clone()).unwrap_or_default()
+    }
+}
+
+impl SharedStrings {
+    /// Adds a string. Those that follow one another in their buffer make one piece.
+    pub(super) fn push(&mut self, value: &SharedValue<'_>) {
+        let SharedValue { buffer, range } = value;
+        let len = value.as_ref().len();
+        self.ends.push(self.size_of_values().saturating_add(len));
+        if len == 0 {
+            return;
+        }
+        match &mut self.open {
+            // As long as it is held here, no other buffer is at its place.
+            Some((open, piece))
+                if open.as_ptr() == buffer.as_ptr()
+                    && open.len() == buffer.len()
+                    && piece.end == range.start =>
+            {
+                piece.end = range.end;
+            }
+            _ => {
+                self.close();
+                self.open = Some((Bytes::clone(buffer), range.clone()));
+            }
+        }
     }
 
     /// The same, to be encoded.
-    pub(super) fn freeze(self) -> Frozen {
-        Frozen {
-            bytes: self.bytes.into(),
-            ends: self.ends,
+    pub(super) fn freeze(mut self) -> Self {
+        self.close();
+        self
+    }
+
+    fn close(&mut self) {
+        if let Some((buffer, piece)) = self.open.take() {
+            let before = self.piece_ends.last().copied().unwrap_or_default();
+            self.piece_ends.push(before + piece.len());
+            self.pieces.push(buffer.slice(piece));
         }
+    }
+
+    fn size_of_values(&self) -> usize {
+        self.ends.last().copied().unwrap_or_default()
     }
 
     /// Bytes that they take.
     pub(super) fn size(&self) -> usize {
-        self.bytes.len() + self.ends.len() * size_of::<usize>()
+        self.size_of_values() + self.ends.len() * size_of::<usize>()
     }
-}
 
-impl Frozen {
     fn start(&self, row: usize) -> usize {
         let before = row.checked_sub(1).and_then(|before| self.ends.get(before));
         before.copied().unwrap_or_default()
     }
 
-    /// The bytes of rows, together.
-    fn bytes_of(&self, rows: &Range<usize>) -> Bytes {
-        // Ends ascend, and none is beyond the bytes.
-        self.bytes
-            .slice(self.start(rows.start)..self.start(rows.end))
+    /// The bytes of rows, piece by piece.
+    fn bytes_of(&self, rows: &Range<usize>) -> Vec<Bytes> {
+        let (mut start, end) = (self.start(rows.start), self.start(rows.end));
+        let first = self.piece_ends.partition_point(|ends| *ends <= start);
+        let mut bytes = Vec::new();
+        for (piece, piece_end) in self.pieces.iter().zip(&self.piece_ends).skip(first) {
+            if start >= end {
+                break;
+            }
+            // Ends ascend, and none is beyond the last piece.
+            let from = start - (piece_end - piece.len());
+            let to = piece.len() - (piece_end - end.min(*piece_end));
+            bytes.push(piece.slice(from..to));
+            start = *piece_end;
+        }
+        bytes
     }
 
-    /// The strings of rows, one by one.
-    fn values_of(&self, rows: &Range<usize>) -> impl Iterator<Item = &[u8]> {
+    /// The lengths of rows.
+    fn lengths_of(&self, rows: &Range<usize>) -> impl Iterator<Item = usize> {
         let mut start = self.start(rows.start);
         let ends = self.ends.get(rows.clone()).unwrap_or_default();
         ends.iter().map(move |end| {
-            let value = self.bytes.get(start..*end).unwrap_or_default();
+            let len = end - start;
             start = *end;
-            value
+            len
         })
     }
 
@@ -111,9 +169,9 @@ impl Frozen {
     }
 }
 
-/// Encodes a column.
+/// Encodes a column of strings that are frozen.
 pub(super) fn encode(
-    strings: &Frozen,
+    strings: &SharedStrings,
     encoding: Encoding,
     options: &PageOptions,
     compression: Compression,
@@ -132,22 +190,29 @@ pub(super) fn encode(
 }
 
 fn encode_page(
-    strings: &Frozen,
+    strings: &SharedStrings,
     rows: &Range<usize>,
     encoding: Encoding,
     compression: Compression,
 ) -> Result<Page, Error> {
     let mut made = Vec::new();
-    let values = strings.values_of(rows);
+    let (lengths, bytes) = (strings.lengths_of(rows), strings.bytes_of(rows));
     let (encoding, rest) = match encoding {
         Encoding::DeltaLength => {
-            let lengths: Vec<u32> = values.map(|value| length(value.len())).collect();
+            let lengths: Vec<u32> = lengths.map(length).collect();
             delta::encode_lengths(&lengths, &mut made);
-            (page::DELTA_LENGTH_BYTE_ARRAY, strings.bytes_of(rows))
+            (page::DELTA_LENGTH_BYTE_ARRAY, bytes)
         }
         Encoding::DeltaByteArray => {
+            let all = bytes.concat();
+            let mut rest = all.as_slice();
+            let values = lengths.map(|len| {
+                let (value, after) = rest.split_at_checked(len).unwrap_or_default();
+                rest = after;
+                value
+            });
             delta::encode_byte_arrays(values, &mut made);
-            (page::DELTA_BYTE_ARRAY, Bytes::new())
+            (page::DELTA_BYTE_ARRAY, Vec::new())
         }
     };
     let contents = page::DataPage {
@@ -171,10 +236,10 @@ fn length(len: usize) -> u32 {
 mod tests {
     use super::*;
 
-    fn strings(lengths: &[usize]) -> Frozen {
+    fn strings(lengths: &[usize]) -> SharedStrings {
         let mut strings = ByteStrings::default();
         for len in lengths {
-            strings.push(&vec![b'x'; *len]);
+            strings.push_with(|bytes| bytes.resize(bytes.len() + len, b'x'));
         }
         strings.freeze()
     }
@@ -196,13 +261,33 @@ mod tests {
     }
 
     #[test]
-    fn values_are_those_that_were_pushed() {
-        let mut strings = ByteStrings::default();
-        for value in [&b"ab"[..], b"", b"c"] {
-            strings.push(value);
+    fn values_are_those_that_were_pushed_and_make_a_piece_where_they_follow_one_another() {
+        let buffers = [Bytes::from_static(b"abcdef"), Bytes::from_static(b"gh")];
+        let mut strings = SharedStrings::default();
+        for (buffer, range) in [
+            (0, 0..2),
+            (0, 2..2),
+            (0, 2..3),
+            // Something is left out.
+            (0, 4..6),
+            (1, 0..2),
+            (1, 2..2),
+            // Beyond the buffer.
+            (1, 2..3),
+            (0, 6..6),
+        ] {
+            let buffer = &buffers[buffer];
+            strings.push(&SharedValue { buffer, range });
         }
         let strings = strings.freeze();
-        assert!(strings.values_of(&(1..3)).eq([&b""[..], b"c"]));
-        assert_eq!(strings.bytes_of(&(0..2)), &b"ab"[..]);
+        assert_eq!(strings.pieces, ["abc", "ef", "gh"]);
+        let whole = 0..8;
+        let lengths: Vec<usize> = strings.lengths_of(&whole).collect();
+        assert_eq!(lengths, [2, 0, 1, 2, 2, 0, 0, 0]);
+        assert_eq!(strings.bytes_of(&whole), ["abc", "ef", "gh"]);
+        assert_eq!(strings.bytes_of(&(1..4)), ["c", "ef"]);
+        assert_eq!(strings.bytes_of(&(3..4)), ["ef"]);
+        assert_eq!(strings.bytes_of(&(0..2)), ["ab"]);
+        assert!(strings.bytes_of(&(5..8)).is_empty());
     }
 }

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
 use rayon::prelude::*;
 
 use super::{
@@ -192,7 +191,7 @@ fn encode_page(
         encoding: page::RLE_DICTIONARY,
         levels: &levels,
         made: &values,
-        values: Bytes::new(),
+        values: Vec::new(),
         bounds,
     };
     contents.encode(options.compression())

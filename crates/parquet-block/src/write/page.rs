@@ -56,8 +56,8 @@ pub(super) struct EncodedColumn {
 pub(super) struct Page {
     /// The header, and what else comes before the values.
     pub(super) head: Vec<u8>,
-    /// The values. Those that are not compressed are shared with the row group that they are of.
-    pub(super) body: Bytes,
+    /// The values, in pieces. Those that are not compressed are shared with the row group that they are of.
+    pub(super) body: Vec<Bytes>,
     /// How long it would be without compression.
     pub(super) uncompressed: usize,
     pub(super) rows: usize,
@@ -76,8 +76,8 @@ pub(super) struct DataPage<'a> {
     pub(super) levels: &'a [u8],
     /// The part of the values that was made for the page: the lengths of byte strings, or all of it.
     pub(super) made: &'a [u8],
-    /// The rest of the values, as the row group has them.
-    pub(super) values: Bytes,
+    /// The rest of the values, in the pieces in which the row group has them.
+    pub(super) values: Vec<Bytes>,
     pub(super) bounds: Option<Bounds>,
 }
 
@@ -105,7 +105,7 @@ impl DataPage<'_> {
                 }
                 let all = match &*self.values {
                     [] => Cow::Borrowed(self.made),
-                    rest => Cow::Owned([self.made, rest].concat()),
+                    rest => Cow::Owned(parts(self.made, rest).collect::<Vec<_>>().concat()),
                 };
                 compress(&all, Kind::Values, level, |smaller| {
                     self.stored(pays(smaller.len(), all.len()).then_some(smaller))
@@ -116,12 +116,12 @@ impl DataPage<'_> {
 
     fn stored(&self, compressed: Option<&[u8]>) -> Page {
         let (made, values) = match compressed {
-            Some(compressed) => (&[][..], Bytes::copy_from_slice(compressed)),
+            Some(compressed) => (&[][..], vec![Bytes::copy_from_slice(compressed)]),
             None => (self.made, self.values.clone()),
         };
-        let size = self.levels.len() + self.made.len() + self.values.len();
-        let parts = [self.levels, made, &values];
-        let mut head = header(DATA_PAGE_V2, size, &parts, |t| {
+        let size = self.levels.len() + self.made.len() + len(&self.values);
+        let stored = [self.levels].into_iter().chain(parts(made, &values));
+        let mut head = header(DATA_PAGE_V2, size, stored, |t| {
             t.structure(8, |t| {
                 t.size(1, self.rows);
                 t.size(2, self.nulls);
@@ -146,23 +146,44 @@ impl DataPage<'_> {
     }
 }
 
+fn parts<'a>(made: &'a [u8], values: &'a [Bytes]) -> impl Iterator<Item = &'a [u8]> {
+    let values = values.iter().map(|piece| &**piece);
+    std::iter::once(made).chain(values)
+}
+
+fn len(pieces: &[Bytes]) -> usize {
+    pieces.iter().map(Bytes::len).sum()
+}
+
 /// Parts of a page that stand for it; none of a page that is not larger.
-fn sample(values: &[u8]) -> Option<Vec<u8>> {
-    if values.len() <= SAMPLE {
+fn sample(values: &[Bytes]) -> Option<Vec<u8>> {
+    let len = len(values);
+    if len <= SAMPLE {
         return None;
     }
     let part = SAMPLE / PLACES;
     // The last part ends where the page does.
-    let step = (values.len() - part) / (PLACES - 1);
-    let parts = values.chunks(step).take(PLACES);
-    let parts: Vec<&[u8]> = parts.filter_map(|rest| rest.get(..part)).collect();
-    Some(parts.concat())
+    let step = (len - part) / (PLACES - 1);
+    let mut sample = Vec::with_capacity(SAMPLE);
+    let mut start = 0;
+    for piece in values {
+        let end = start + piece.len();
+        for place in (0..PLACES).map(|place| place * step) {
+            let range = start.max(place)..end.min(place + part);
+            if range.start < range.end {
+                let wanted = piece.get(range.start - start..range.end - start);
+                sample.extend_from_slice(wanted.unwrap_or_default());
+            }
+        }
+        start = end;
+    }
+    Some(sample)
 }
 
 /// A dictionary of `count` values.
 pub(super) fn dictionary(values: &[u8], count: usize, level: i32) -> Result<Page, Error> {
     compress(values, Kind::Texts, level, |stored| {
-        let header = header(DICTIONARY_PAGE, values.len(), &[stored], |t| {
+        let header = header(DICTIONARY_PAGE, values.len(), [stored].into_iter(), |t| {
             t.structure(7, |t| {
                 t.size(1, count);
                 t.i32(2, PLAIN);
@@ -171,7 +192,7 @@ pub(super) fn dictionary(values: &[u8], count: usize, level: i32) -> Result<Page
         Page {
             uncompressed: header.len() + values.len(),
             head: header,
-            body: Bytes::copy_from_slice(stored),
+            body: vec![Bytes::copy_from_slice(stored)],
             rows: 0,
             nulls: 0,
             bounds: None,
@@ -179,29 +200,36 @@ pub(super) fn dictionary(values: &[u8], count: usize, level: i32) -> Result<Page
     })
 }
 
-fn header(kind: i32, size: usize, stored: &[&[u8]], rest: impl FnOnce(&mut Thrift)) -> Vec<u8> {
+fn header<'a>(
+    kind: i32,
+    size: usize,
+    stored: impl Iterator<Item = &'a [u8]>,
+    rest: impl FnOnce(&mut Thrift),
+) -> Vec<u8> {
     let mut crc = crc32fast::Hasher::new();
+    let mut len = 0;
     for part in stored {
         crc.update(part);
+        len += part.len();
     }
     Thrift::of(|t| {
         t.i32(1, kind);
         t.size(2, size);
-        t.size(3, stored.iter().map(|part| part.len()).sum());
+        t.size(3, len);
         t.i32(4, crc.finalize().cast_signed());
         rest(t);
     })
 }
 
 impl Page {
-    /// Its bytes in the file, in two parts.
-    pub(super) fn parts(&self) -> [&[u8]; 2] {
-        [&self.head, &self.body]
+    /// Its bytes in the file, part by part.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        parts(&self.head, &self.body)
     }
 
     /// How many bytes it takes in the file.
     pub(super) fn len(&self) -> usize {
-        self.head.len() + self.body.len()
+        self.head.len() + len(&self.body)
     }
 }
 
@@ -245,7 +273,7 @@ mod tests {
             encoding: PLAIN,
             levels: &[],
             made: &[],
-            values: Bytes::copy_from_slice(values),
+            values: vec![Bytes::copy_from_slice(values)],
             bounds: None,
         };
         let compression = Compression::Zstd {
@@ -268,14 +296,18 @@ mod tests {
         }
         let all = [noise.as_slice(); 4].concat();
         assert!(stored(&noise) > noise.len());
-        assert_eq!(sample(&all).unwrap().len(), SAMPLE);
-        assert_eq!(sample(&noise[..SAMPLE]), None);
+        assert_eq!(sample(&[all.into()]).unwrap().len(), SAMPLE);
+        assert_eq!(sample(&[Bytes::from(noise).slice(..SAMPLE)]), None);
     }
 
     #[test]
     fn a_sample_is_of_the_beginning_and_of_the_end_and_of_between() {
-        let values: Vec<u8> = (0..4_u8).flat_map(|i| vec![i; 20 << 10]).collect();
+        let values: Bytes = (0..4_u8).flat_map(|i| vec![i; 20 << 10]).collect();
         let expected: Vec<u8> = (0..4_u8).flat_map(|i| vec![i; 4 << 10]).collect();
-        assert_eq!(sample(&values).unwrap(), expected);
+        for len in [values.len(), 20 << 10, 3000, 1] {
+            let pieces = values.chunks(len).map(Bytes::copy_from_slice);
+            let pieces: Vec<Bytes> = pieces.collect();
+            assert_eq!(sample(&pieces).unwrap(), expected, "pieces of {len}");
+        }
     }
 }

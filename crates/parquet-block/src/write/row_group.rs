@@ -7,7 +7,7 @@ use xxhash_rust::xxh64::xxh64;
 
 use super::{
     builder::{RowGroupBuilder, RowLabels, Symbols},
-    byte_column::{self, ByteStrings, Frozen},
+    byte_column::{self, ByteStrings, SharedStrings},
     label_column::{self, Cells},
     page::{Compression, EncodedColumn},
     schema::{Encoding, ShardSchema},
@@ -42,13 +42,13 @@ impl EncodedRowGroup {
 pub(super) fn encode(mut builder: RowGroupBuilder) -> Result<EncodedRowGroup, Error> {
     let rows = builder.rows();
     let metric_name = builder.schema.metric_name();
-    let data: Vec<ByteStrings> = std::mem::take(&mut builder.data);
+    let data = std::mem::take(&mut builder.data);
     let (labels, chunks) = rayon::join(
         || encode_labels(&builder),
         || {
             encode_chunks(
                 &builder,
-                data.into_iter().map(ByteStrings::freeze).collect(),
+                data.into_iter().map(SharedStrings::freeze).collect(),
             )
         },
     );
@@ -66,7 +66,7 @@ pub(super) fn encode(mut builder: RowGroupBuilder) -> Result<EncodedRowGroup, Er
 
 fn encode_chunks(
     builder: &RowGroupBuilder,
-    data: Vec<Frozen>,
+    data: Vec<SharedStrings>,
 ) -> Result<Vec<EncodedColumn>, Error> {
     let options = &builder.options.chunks;
     let compression = options.compression();
@@ -167,7 +167,7 @@ fn hashes(labels: &RowLabels, symbols: &dyn Symbols) -> ByteStrings {
         .collect();
     let mut strings = ByteStrings::default();
     for hash in hashes {
-        strings.push(&hash.to_be_bytes());
+        strings.push_with(|bytes| bytes.extend_from_slice(&hash.to_be_bytes()));
     }
     strings
 }
