@@ -17,6 +17,8 @@ const SLOW_LEVEL: i32 = 14;
 pub(super) enum Kind {
     /// The values of a data page.
     Values,
+    /// Some of them, to see whether they get smaller.
+    Sample,
     /// The sorted texts of a dictionary. Random parts such as those of pods' names make short matches that take more
     /// bytes than they spare. What looks for the cheapest of all ways makes dictionaries of a cluster's labels up to
     /// half as large as level 3 does, and as small as level 19 does; with short searches it takes a fifth of the time
@@ -30,6 +32,7 @@ thread_local! {
     static ZSTD: RefCell<Zstd> = const {
         RefCell::new(Zstd {
             values: None,
+            sample: None,
             texts: None,
             buffer: Vec::new(),
         })
@@ -38,6 +41,7 @@ thread_local! {
 
 struct Zstd {
     values: Option<Context>,
+    sample: Option<Context>,
     texts: Option<Context>,
     buffer: Vec<u8>,
 }
@@ -58,6 +62,7 @@ pub(super) fn compress<T>(
         let buffer = &mut zstd.buffer;
         let context = match kind {
             Kind::Values => &mut zstd.values,
+            Kind::Sample => &mut zstd.sample,
             Kind::Texts => &mut zstd.texts,
         };
         buffer.clear();

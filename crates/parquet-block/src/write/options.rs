@@ -38,7 +38,8 @@ pub struct PageOptions {
     pub bytes: usize,
     /// Rows that a page has at most. A page without any values may have more.
     pub rows: usize,
-    /// The level of zstd.
+    /// The level of zstd; with a least saving, that of pages that get smaller by 30 % or more: others are compressed
+    /// at level 1.
     pub zstd_level: i32,
     /// How many per cent smaller compression must make a page; else it is stored as it is, and so read without
     /// being decompressed or copied. Some places of a page tell.
@@ -67,14 +68,13 @@ impl PageOptions {
 }
 
 impl WriteOptions {
-    /// For fewer bytes: a higher level for chunks, and all pages are compressed that get smaller at all. On random
-    /// chunks that spares 6 % of the bytes for twice the CPU time; scraped ones get 4 % smaller.
+    /// For fewer bytes: all pages are compressed that get smaller at all. On random chunks that spares 6 % of the bytes
+    /// for twice the CPU time; scraped ones get smaller anyway.
     #[must_use]
     pub fn small() -> Self {
         let default = Self::default();
         Self {
             chunks: PageOptions {
-                zstd_level: 3,
                 least_saving: 0,
                 ..default.chunks
             },
@@ -85,8 +85,8 @@ impl WriteOptions {
 
 impl Default for WriteOptions {
     /// Small pages for labels, since a search reads few rows of them; large ones for chunks, since a request to
-    /// an object store costs more than the bytes. Chunks compress well or not at all, so more than level 1 is not
-    /// worth its time, and a few per cent are not worth that of all readers. `docs/performance.md` has the figures.
+    /// an object store costs more than the bytes. Chunks compress well or hardly at all, and a few per cent are not
+    /// worth the time of all readers. `docs/performance.md` has the figures.
     fn default() -> Self {
         Self {
             labels: PageOptions {
@@ -98,7 +98,7 @@ impl Default for WriteOptions {
             chunks: PageOptions {
                 bytes: 256 << 10,
                 rows: 64 << 10,
-                zstd_level: 1,
+                zstd_level: 3,
                 least_saving: 10,
             },
             bloom_filters: BloomFilters::default(),

@@ -26,6 +26,9 @@ pub(super) const DATA_PAGE_V2: i32 = 3;
 /// together, and some shrink where others do not.
 const SAMPLE: usize = 16 << 10;
 const PLACES: usize = 4;
+/// The level of zstd for it, at most; and for the page, unless it gets smaller by more than so many per cent.
+const SAMPLE_LEVEL: i32 = 1;
+const WORTH_MORE: usize = 30;
 
 /// How the values of a page are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,14 +97,19 @@ impl DataPage<'_> {
                     smaller < of
                         && smaller * 100 <= of * 100_usize.saturating_sub(least_saving.into())
                 };
-                // Most of the time is spared where it would be for nothing.
+                let mut level = level;
+                // Most of the time is spared where it would be for nothing, or for little.
                 if least_saving > 0
                     && let Some(sample) = sample(&self.values)
-                    && !compress(&sample, Kind::Values, level, |smaller| {
-                        pays(smaller.len(), sample.len())
-                    })?
                 {
-                    return Ok(self.stored(None));
+                    let quick = level.min(SAMPLE_LEVEL);
+                    let smaller = compress(&sample, Kind::Sample, quick, <[u8]>::len)?;
+                    if !pays(smaller, sample.len()) {
+                        return Ok(self.stored(None));
+                    }
+                    if smaller * 100 > sample.len() * (100 - WORTH_MORE) {
+                        level = quick;
+                    }
                 }
                 let all = match &*self.values {
                     [] => Cow::Borrowed(self.made),
@@ -267,6 +275,10 @@ mod tests {
     }
 
     fn stored(values: &[u8]) -> usize {
+        stored_at(1, values)
+    }
+
+    fn stored_at(level: i32, values: &[u8]) -> usize {
         let page = DataPage {
             rows: 1,
             nulls: 0,
@@ -277,7 +289,7 @@ mod tests {
             bounds: None,
         };
         let compression = Compression::Zstd {
-            level: 1,
+            level,
             least_saving: 10,
         };
         page.encode(compression).unwrap().len()
@@ -298,6 +310,20 @@ mod tests {
         assert!(stored(&noise) > noise.len());
         assert_eq!(sample(&[all.into()]).unwrap().len(), SAMPLE);
         assert_eq!(sample(&[Bytes::from(noise).slice(..SAMPLE)]), None);
+    }
+
+    #[test]
+    fn only_what_shrinks_much_is_worth_a_higher_level() {
+        let noise = noise(64 << 10);
+        let words: Vec<u8> = noise
+            .iter()
+            .flat_map(|byte| format!("pod-{} ", byte % 40).into_bytes())
+            .collect();
+        assert!(stored_at(3, &words) < stored_at(1, &words));
+        // An eighth less: of each byte a bit.
+        let half: Vec<u8> = noise.iter().map(|byte| byte & 0x7f).collect();
+        assert!(stored(&half) < half.len());
+        assert_eq!(stored_at(3, &half), stored_at(1, &half));
     }
 
     #[test]
