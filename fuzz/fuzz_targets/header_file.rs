@@ -36,7 +36,12 @@ fuzz_target!(|data: &[u8]| {
     for name in names.iter().take(LOOKED_INTO) {
         let _ = header.label_value_count(name);
         let ranges = bounded(data.len(), 64, || header.postings_ranges(name));
-        assert!(ranges.iter().flatten().all(|range| range.start <= range.end));
+        assert!(
+            ranges
+                .iter()
+                .flatten()
+                .all(|range| range.start <= range.end)
+        );
         let values = bounded(data.len(), 64, || header.label_values(name)).unwrap_or_default();
         for value in values.iter().take(LOOKED_INTO) {
             let _ = header.postings_range(name, value);
