@@ -4,6 +4,10 @@ use model::Resolution;
 
 use super::{MergeOptions, input::Input};
 
+/// Bytes that are held of each series of each input, about: its reference, and its share of what is known of a block.
+/// It is the same for blocks of both formats, as what is written does not depend on them.
+const HELD: usize = 4;
+
 /// What one merge takes at most.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -16,17 +20,19 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// Three sixteenths of the budget for a row group of each output, since the texts of labels are in the file once
-    /// for each; a thirty-second for the spans that are merged at once, of which as many are given to the outputs
-    /// meanwhile. A row group keeps what the spans have made of it until it is written.
+    /// What is held of the inputs comes off the budget, up to half of it. Of the rest, three sixteenths are for a row
+    /// group of each output, since the texts of labels are in the file once for each, and a thirty-second for the spans
+    /// that are merged at once, of which as many are given to the outputs meanwhile. A row group keeps what the spans
+    /// have made of it until it is written.
     pub(crate) fn of(
         options: &MergeOptions,
         inputs: &[Input],
         outputs: &[Resolution],
         threads: usize,
     ) -> Self {
-        let budget = usize::try_from(options.memory_budget).unwrap_or(usize::MAX);
         let series: usize = inputs.iter().map(Input::len).sum();
+        let budget = usize::try_from(options.memory_budget).unwrap_or(usize::MAX);
+        let budget = budget - series.saturating_mul(HELD).min(budget / 2);
         let bytes: u64 = inputs.iter().map(Input::chunk_bytes).sum();
         let per_series = usize::try_from(bytes).unwrap_or(usize::MAX) / series.max(1) + 64;
         Self {
