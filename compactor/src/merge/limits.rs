@@ -20,7 +20,7 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// What is held of the inputs comes off the budget, up to half of it. Of the rest, three sixteenths are for a row
+    /// What is held of the inputs comes off the budget, up to half of it. Of the rest, a fifth is for a row
     /// group of each output, since the texts of labels are in the file once for each, and a thirty-second for the spans
     /// that are merged at once, of which as many are given to the outputs meanwhile. A row group keeps what the spans
     /// have made of it until it is written.
@@ -37,7 +37,7 @@ impl Limits {
         let per_series = usize::try_from(bytes).unwrap_or(usize::MAX) / series.max(1) + 64;
         Self {
             span_series: (budget / 32 / (threads * 2) / per_series).clamp(256, 32 << 10),
-            row_groups: budget / 16 * 3,
+            row_groups: budget / 5,
             weights: outputs.iter().map(|output| weight(*output)).sum(),
         }
     }
