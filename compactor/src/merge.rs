@@ -220,16 +220,14 @@ impl Window {
         Ok(window)
     }
 
-    /// Gives each sink its rows, and lets it write what is full of them.
+    /// Gives each sink its rows.
     fn give(self, sinks: &mut [Sink]) -> Result<(), MergeError> {
         sinks
             .par_iter_mut()
             .zip(self.of_sinks)
             .try_for_each(|(sink, rows)| {
-                for (part, rows) in rows {
-                    sink.take(rows, part)?;
-                }
-                sink.work()
+                let mut rows = rows.into_iter();
+                rows.try_for_each(|(part, rows)| sink.take(rows, part))
             })
     }
 }

@@ -33,23 +33,12 @@ impl Sink {
         }
     }
 
-    /// Takes rows that follow those taken before, all of one part.
+    /// Takes rows that follow those taken before, all of one part, and writes what is full of them.
     pub(crate) fn take(&mut self, rows: Rows, part: usize) -> Result<(), MergeError> {
         rows::add(&mut self.counts, &rows.counts);
         match &mut self.format {
             Format::Parquet(sink) => sink.take(rows, part),
-            Format::Tsdb(sink) => {
-                sink.take(rows);
-                Ok(())
-            }
-        }
-    }
-
-    /// Writes what is full.
-    pub(crate) fn work(&mut self) -> Result<(), MergeError> {
-        match &mut self.format {
-            Format::Parquet(sink) => sink.work(),
-            Format::Tsdb(sink) => sink.work(),
+            Format::Tsdb(sink) => sink.take(rows),
         }
     }
 

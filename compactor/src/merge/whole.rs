@@ -57,9 +57,9 @@ impl WholeValues {
         }
         self.values.sort_by_key(|value| value.summary.range.min);
         let follow = self.values.array_windows().all(|[a, b]| {
-            let (a, b) = ((a.slice, a.summary), (b.slice, b.summary));
             // Chunks of several encodings have an order of their own in a slice.
-            a.1.range.max < b.1.range.min && (a.0 != b.0 || a.1.encoding == b.1.encoding)
+            let join = a.slice != b.slice || a.summary.encoding == b.summary.encoding;
+            join && a.summary.range.max < b.summary.range.min
         });
         Ok(follow.then_some(&self.values))
     }

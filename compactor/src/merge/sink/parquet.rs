@@ -30,10 +30,8 @@ pub(crate) struct ParquetSink {
     slices: Slices,
     parts: Arc<[Part]>,
     caps: Caps,
-    write: WriteOptions,
+    options: WriteOptions,
     filling: Option<Filling>,
-    /// To be encoded.
-    full: Option<Filling>,
     writer: Option<Writer>,
     done: Vec<ParquetShard>,
     files: Vec<String>,
@@ -99,9 +97,8 @@ impl ParquetSink {
                 shard_rows: options.shard_rows,
                 shard_bytes: options.shard_bytes,
             },
-            write: options.write,
+            options: options.write,
             filling: None,
-            full: None,
             writer: None,
             done: Vec::new(),
             files: Vec::new(),
@@ -109,30 +106,28 @@ impl ParquetSink {
     }
 
     pub(super) fn take(&mut self, rows: Rows, part: usize) -> Result<(), MergeError> {
-        let contents = self.contents();
+        let (contents, caps) = (self.contents(), self.caps);
         let rows = rows.done();
         for (labels, values) in rows.iter() {
             let name = self.name_of(labels);
-            let ends = self.filling.as_ref().is_some_and(|filling| {
+            let ended = self.filling.take_if(|filling| {
                 filling.shard.part != part
-                    || self.caps.is_full(filling)
-                    || (filling.last_name != name && self.caps.is_nearly_full(filling))
+                    || caps.is_full(filling)
+                    || (filling.last_name != name && caps.is_nearly_full(filling))
             });
-            if ends {
-                // Only if a span had the rows of more than one row group.
-                self.work()?;
-                self.full = self.filling.take();
+            let shard = next_place(ended.as_ref(), caps, part);
+            if let Some(full) = ended {
+                self.write(full)?;
             }
             let filling = match &mut self.filling {
                 Some(filling) => filling,
                 none => {
-                    let shard = next_place(self.full.as_ref(), self.caps, part);
                     let names = self.parts.get(part).map(|part| part.names.clone());
                     let names = names.unwrap_or_default();
                     let schema = ShardSchema::of(contents, names, self.slices);
                     let symbols = Arc::clone(&self.symbols);
                     none.insert(Filling {
-                        rows: RowGroupBuilder::new(&schema, symbols, &self.write),
+                        rows: RowGroupBuilder::new(&schema, symbols, &self.options),
                         shard,
                         schema,
                         last_name: None,
@@ -156,10 +151,8 @@ impl ParquetSink {
         name.map(|(_, value)| *value)
     }
 
-    pub(super) fn work(&mut self) -> Result<(), MergeError> {
-        let Some(full) = self.full.take() else {
-            return Ok(());
-        };
+    /// Encodes a row group that takes no more rows, and appends it.
+    fn write(&mut self, full: Filling) -> Result<(), MergeError> {
         let encoded = full.rows.encode()?;
         if self
             .writer
@@ -188,9 +181,9 @@ impl ParquetSink {
     }
 
     pub(super) fn finish(mut self, stats: BlockStats) -> Result<MergeOutput, MergeError> {
-        self.work()?;
-        self.full = self.filling.take();
-        self.work()?;
+        if let Some(last) = self.filling.take() {
+            self.write(last)?;
+        }
         self.end_shard()?;
         Ok(MergeOutput {
             resolution: self.resolution,

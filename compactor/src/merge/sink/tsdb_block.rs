@@ -20,8 +20,6 @@ pub(crate) struct TsdbSink {
     resolution: Resolution,
     range: TimeRange,
     symbols: Arc<SymbolTable>,
-    /// To be written.
-    pending: Vec<Rows>,
     /// None before there is a series.
     writer: Option<BlockWriter>,
 }
@@ -34,19 +32,12 @@ impl TsdbSink {
             resolution: target.resolution,
             range,
             symbols,
-            pending: Vec::new(),
             writer: None,
         }
     }
 
-    pub(super) fn take(&mut self, rows: Rows) {
-        if rows.counts.num_series > 0 {
-            self.pending.push(rows);
-        }
-    }
-
-    pub(super) fn work(&mut self) -> Result<(), MergeError> {
-        if self.pending.is_empty() {
+    pub(super) fn take(&mut self, rows: Rows) -> Result<(), MergeError> {
+        if rows.counts.num_series == 0 {
             return Ok(());
         }
         let writer = match &mut self.writer {
@@ -55,29 +46,26 @@ impl TsdbSink {
         };
         let mut labels: Vec<(SymbolRef, SymbolRef)> = Vec::new();
         let mut chunks: Vec<Chunk> = Vec::new();
-        for rows in self.pending.drain(..) {
-            for (pairs, values) in rows.done().iter() {
-                labels.clear();
-                // Ids are places in the same table.
-                labels.extend(pairs.iter().map(|(n, v)| (SymbolRef(*n), SymbolRef(*v))));
-                chunks.clear();
-                for SharedValue { buffer, range } in values {
-                    let value = buffer.slice(range);
-                    for chunk in envelope::decode(&value) {
-                        chunks
-                            .push(chunk.map_err(|reason| parquet_block::Error::Layout { reason })?);
-                    }
+        let rows = rows.done();
+        for (pairs, values) in rows.iter() {
+            labels.clear();
+            // Ids are places in the same table.
+            labels.extend(pairs.iter().map(|(n, v)| (SymbolRef(*n), SymbolRef(*v))));
+            chunks.clear();
+            for SharedValue { buffer, range } in values {
+                let value = buffer.slice(range);
+                for chunk in envelope::decode(&value) {
+                    chunks.push(chunk.map_err(|reason| parquet_block::Error::Layout { reason })?);
                 }
-                // There they are in the order of their encodings.
-                chunks.sort_by_key(|chunk| chunk.min);
-                writer.add_series_of(&labels, &chunks)?;
             }
+            // There they are in the order of their encodings.
+            chunks.sort_by_key(|chunk| chunk.min);
+            writer.add_series_of(&labels, &chunks)?;
         }
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> Result<MergeOutput, MergeError> {
-        self.work()?;
+    pub(super) fn finish(self) -> Result<MergeOutput, MergeError> {
         let mut output = MergeOutput {
             resolution: self.resolution,
             shards: Vec::new(),

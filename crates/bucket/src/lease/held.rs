@@ -1,5 +1,6 @@
 //! A lease that one holds, step by step.
 
+use bytes::Bytes;
 use model::Timestamp;
 
 use super::{
@@ -121,9 +122,8 @@ impl Lease {
         let bucket = &self.leases.0.bucket;
         let tried = bucket.put_if_absent(&key, bytes.clone().into()).await;
         if !matches!(tried, Ok(true)) {
-            let found = match bucket.get(&key).await {
-                Ok(found) => Some(found),
-                Err(BucketError::NotFound { .. }) => None,
+            let found = match self.find(&key).await {
+                Ok(found) => found,
                 // What went wrong first tells more.
                 Err(error) => return Err(tried.err().unwrap_or(error)),
             };
@@ -136,6 +136,14 @@ impl Lease {
         }
         self.generation = generation;
         Ok(Created::Ours)
+    }
+
+    async fn find(&self, key: &str) -> Result<Option<Bytes>, BucketError> {
+        match self.leases.0.bucket.get(key).await {
+            Ok(found) => Ok(Some(found)),
+            Err(BucketError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether the object that we created is the last of its chain; then old ones are deleted, or else that one.
@@ -151,12 +159,9 @@ impl Lease {
             return Ok(false);
         }
         // Not only one of its name: another that had slept may have created the same number after ours was deleted.
-        let still_there = match bucket.get(&own).await {
-            Ok(found) => Record::decode(&found).is_ok_and(|found| found.token == self.token),
-            Err(BucketError::NotFound { .. }) => false,
-            Err(error) => return Err(error),
-        };
-        if !still_there {
+        let found = self.find(&own).await?;
+        let found = found.and_then(|found| Record::decode(&found).ok());
+        if found.is_none_or(|found| found.token != self.token) {
             return Ok(false);
         }
         let oldest_kept = self.generation.saturating_sub(KEPT);
