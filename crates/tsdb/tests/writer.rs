@@ -188,6 +188,32 @@ fn names_and_values_may_be_of_any_characters_and_of_megabytes() {
 }
 
 #[test]
+fn names_and_values_need_not_be_utf_8() {
+    let mut series: Vec<Series> = [
+        vec![(&b"__name__"[..], &b"m"[..]), (b"pod", b"\xffA\xfe")],
+        vec![(b"__name__", b"m"), (b"pod", b"a")],
+        vec![(b"__name__", b"m\xc3"), (b"\x80\xff", "é".as_bytes())],
+    ]
+    .into_iter()
+    .map(|pairs| (Labels::from_pairs(pairs), vec![chunk(0)]))
+    .collect();
+    series.sort_by(|a, b| a.0.cmp(&b.0));
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), &series, FAR);
+    let block = Block::open(dir.path()).unwrap();
+    assert!(read(&block) == series);
+    let values = block.header().label_values("pod").unwrap();
+    assert_eq!(values, [&b"a"[..], b"\xffA\xfe"]);
+    let names: Vec<&[u8]> = block.label_names().collect();
+    assert_eq!(names, [&b"__name__"[..], b"pod", b"\x80\xff"]);
+    let equal = Matcher::new(MatchOp::Equal, "pod", *b"\xffA\xfe").unwrap();
+    let pattern = Matcher::new(MatchOp::Regex, "pod", ".A.").unwrap();
+    for matcher in [equal, pattern] {
+        assert_eq!(block.select(&[matcher]).unwrap().len(), 1);
+    }
+}
+
+#[test]
 fn a_label_with_an_empty_value_is_no_label() {
     let labels = Labels::from_pairs([("__name__", "m"), ("pod", "")]);
     assert_eq!(labels.len(), 1);

@@ -62,6 +62,40 @@ fn patterns_mean_what_they_mean_in_go() {
     assert!(rows > 400, "{rows} rows");
 }
 
+/// As Go's engine and Prometheus's shortcuts around it have it: a byte that is no UTF-8 is one character.
+#[test]
+fn values_that_are_no_utf_8_match_as_in_go() {
+    for (pattern, value, matches) in [
+        (".", &b"\xff"[..], true),
+        (".{3}", b"\xffA\xfe", true),
+        (".{2}", b"\xffA\xfe", false),
+        (".*A.*", b"\xffA\xfe", true),
+        (".+A", b"\xffA\xfe", false),
+        ("[^a]A[^b]", b"\xffA\xfe", true),
+        ("[a-z]A.", b"\xffA\xfe", false),
+        // A character cut short is as many as it has bytes; so are the bytes of a surrogate.
+        ("..", b"\xe2\x82", true),
+        ("...", b"\xed\xa0\x80", true),
+        ("é.", b"\xc3\xa9\xff", true),
+        // Texts are compared byte for byte.
+        ("\u{fffd}", b"\xff", false),
+        ("\u{fffd}|b", b"\xff", false),
+    ] {
+        let found = matcher(MatchOp::Regex, pattern).matches(value);
+        assert_eq!(found, matches, "{pattern:?} on {value:?}");
+        let negated = matcher(MatchOp::NotRegex, pattern).matches(value);
+        assert_eq!(negated, !matches, "{pattern:?} on {value:?}");
+    }
+    let bytes = Matcher::new(MatchOp::Equal, "a", *b"\xffA\xfe").unwrap();
+    assert!(bytes.matches(b"\xffA\xfe") && !bytes.matches("\u{fffd}A\u{fffd}"));
+    assert_eq!(bytes.to_string(), r#"a="\xffA\xfe""#);
+    let error = Matcher::new(MatchOp::Regex, "a", *b"a\xff").unwrap_err();
+    assert!(
+        error.to_string().ends_with("byte 1: invalid UTF-8"),
+        "{error}"
+    );
+}
+
 #[test]
 fn negated_matchers_mean_the_other_values() {
     for (op, value, yes, no) in [

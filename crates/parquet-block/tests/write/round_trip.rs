@@ -306,3 +306,39 @@ fn no_damage_to_a_page_goes_unnoticed() {
     }
     assert!(noticed > 10, "{noticed}");
 }
+
+#[test]
+fn names_and_values_need_not_be_utf_8() {
+    let long = [&[0xff; 40][..], b"x"].concat();
+    let mut series: Vec<Series> = [
+        vec![(&b"__name__"[..], &b"m"[..]), (b"pod", b"\xffA\xfe")],
+        vec![(b"__name__", b"m"), (b"pod", b"a")],
+        vec![(b"__name__", b"m"), (b"pod", &long)],
+        vec![(b"__name__", b"m\xc3"), (b"\x80\xff", "é".as_bytes())],
+    ]
+    .into_iter()
+    .map(|pairs| {
+        let value = value(&[chunk(0, 1, vec![1])]);
+        (Labels::from_pairs(pairs), vec![value, vec![], vec![]])
+    })
+    .collect();
+    series.sort_by(|a, b| a.0.cmp(&b.0));
+    let files = Files::write(&series, slices(), &WriteOptions::default(), 100).unwrap();
+    // JSON holds no such name, and none means any.
+    assert_eq!((&*files.shard.min_name, &*files.shard.max_name), ("", ""));
+    let dir = tempfile::tempdir().unwrap();
+    let local = files.open(dir.path());
+    assert!(
+        rows(&local)
+            .iter()
+            .map(|row| &row.0)
+            .eq(series.iter().map(|s| &s.0))
+    );
+    let values = local.answer(local.shard().label_values("pod", None));
+    assert_eq!(values.unwrap(), [&b"a"[..], b"\xffA\xfe", &long]);
+    for value in [&b"\xffA\xfe"[..], &long] {
+        let matcher = Matcher::new(MatchOp::Equal, "pod", value).unwrap();
+        let row = series.iter().position(|s| s.0.get("pod") == Some(value));
+        assert_eq!(found(&local, &[matcher], 100), [row.unwrap()]);
+    }
+}
