@@ -12,9 +12,19 @@ const FILES: [&str; 4] = [
     "prometheus.proto",
 ];
 
-/// The message whose strings are generated as [`bytes::Bytes`]: an answer holds millions of them,
-/// and slices of one buffer cost no allocation each. On the wire both kinds are the same.
-const LABEL: (&str, &str) = ("thanos", "Label");
+/// The strings that are generated as [`bytes::Bytes`], as package, message and field. On the wire both kinds are the same.
+/// Names and values of labels need not be UTF-8: what is written in Go sends them as they are. And an answer holds
+/// millions of them, of which slices of one buffer cost no allocation each.
+const BYTES: [(&str, &str, &str); 8] = [
+    ("thanos", "Label", "name"),
+    ("thanos", "Label", "value"),
+    ("thanos", "LabelMatcher", "value"),
+    ("thanos", "LabelNamesResponse", "names"),
+    ("thanos", "LabelValuesResponse", "values"),
+    ("prometheus", "Label", "name"),
+    ("prometheus", "Label", "value"),
+    ("prometheus", "LabelMatcher", "value"),
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=wire");
@@ -22,17 +32,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut set = protox::compile(FILES, ["wire"])?;
     // Clients that ask by reflection are told the truth: the fields are strings.
     fs::write(out.join("descriptors.bin"), set.encode_to_vec())?;
-    generate_labels_as_bytes(&mut set);
+    generate_as_bytes(&mut set);
     tonic_prost_build::configure().bytes(".").compile_fds(set)?;
     Ok(())
 }
 
-fn generate_labels_as_bytes(set: &mut FileDescriptorSet) {
-    let files = set.file.iter_mut().filter(|f| f.package() == LABEL.0);
-    let messages = files.flat_map(|f| &mut f.message_type);
-    for label in messages.filter(|m| m.name() == LABEL.1) {
-        for field in &mut label.field {
-            field.set_type(Type::Bytes);
+fn generate_as_bytes(set: &mut FileDescriptorSet) {
+    for file in &mut set.file {
+        let package = file.package().to_owned();
+        for message in &mut file.message_type {
+            let name = message.name().to_owned();
+            for field in &mut message.field {
+                if BYTES.contains(&(&package, &name, field.name())) {
+                    field.set_type(Type::Bytes);
+                }
+            }
         }
     }
 }

@@ -61,7 +61,7 @@ pub(crate) fn write_block<S: Send + Sync>(
     chunks: impl Fn(&Labels, &S) -> anyhow::Result<Vec<Chunk>> + Sync,
 ) -> anyhow::Result<()> {
     series.par_sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    let symbols: BTreeSet<&str> = series
+    let symbols: BTreeSet<&[u8]> = series
         .iter()
         .flat_map(|(labels, _)| labels.iter().flat_map(|(name, value)| [name, value]))
         .collect();

@@ -186,6 +186,8 @@ pub fn some_pod(dir: &Path) -> anyhow::Result<String> {
     block.series_cursor().read(middle, &mut entry)?;
     let symbols = block.symbols();
     let mut labels = entry.labels.iter();
-    let pod = labels.find(|(name, _)| symbols.get(*name) == "pod");
-    Ok(symbols.get(pod.context("a pod")?.1).to_owned())
+    let pod = labels.find(|(name, _)| symbols.get(*name) == b"pod");
+    Ok(String::from_utf8(
+        symbols.get(pod.context("a pod")?.1).to_vec(),
+    )?)
 }

@@ -25,7 +25,7 @@ pub fn make_ids(dir: &Path, series: usize, chunks: &[Chunk]) -> anyhow::Result<(
     };
     let all: BTreeSet<Labels> = (0..series).map(labels).collect();
     let texts = all.iter().flat_map(Labels::iter);
-    let symbols: BTreeSet<&str> = texts.flat_map(|(name, value)| [name, value]).collect();
+    let symbols: BTreeSet<&[u8]> = texts.flat_map(|(name, value)| [name, value]).collect();
     let mut writer = BlockWriter::create(dir, symbols)?;
     for labels in &all {
         writer.add_series(labels, chunks)?;

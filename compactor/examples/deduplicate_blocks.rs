@@ -24,10 +24,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         meta.min_time = meta.min_time.min(block.meta().min_time);
         meta.max_time = meta.max_time.max(block.meta().max_time);
     }
-    let symbols: BTreeSet<&str> = blocks.iter().flat_map(|b| b.symbols().iter()).collect();
+    let symbols: BTreeSet<&[u8]> = blocks.iter().flat_map(|b| b.symbols().iter()).collect();
     let mut writer = BlockWriter::create(Path::new(&to), symbols)?;
 
-    let mut all: BTreeMap<Vec<(&str, &str)>, Vec<_>> = BTreeMap::new();
+    let mut all: BTreeMap<Vec<(&[u8], &[u8])>, Vec<_>> = BTreeMap::new();
     for (source, block) in blocks.iter().enumerate() {
         let (mut series, mut chunks) = (block.series_cursor(), block.chunk_cursor());
         let mut entry = SeriesEntry::default();

@@ -41,7 +41,8 @@ impl Replicas {
     /// External labels as rules see them: without replica labels, even if none is left.
     pub(crate) fn strip(&self, external: &Labels) -> Labels {
         let kept = external.iter();
-        let kept = kept.filter(|(name, _)| !self.labels.iter().any(|label| label == name));
+        let kept =
+            kept.filter(|(name, _)| !self.labels.iter().any(|label| label.as_bytes() == *name));
         Labels::from_pairs(kept)
     }
 

@@ -61,7 +61,7 @@ fn chunks(block: usize, drawn: &[Drawn]) -> Vec<Chunk> {
 }
 
 fn write(dir: &Path, series: &Series) {
-    let symbols: BTreeSet<&str> = series
+    let symbols: BTreeSet<&[u8]> = series
         .keys()
         .flat_map(Labels::iter)
         .flat_map(|(name, value)| [name, value])

@@ -1,6 +1,6 @@
 //! Between wire types and the vocabulary of `model`.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 use model::{Labels, MatchOp, Matcher, MatcherError};
 
 use crate::{prompb, thanos};
@@ -19,14 +19,6 @@ pub enum ConvertError {
     /// A matcher's expression is invalid.
     #[error(transparent)]
     Matcher(#[from] MatcherError),
-    /// A label's name or value is no UTF-8.
-    #[error("label {label}: invalid utf-8 at byte {at}")]
-    Utf8 {
-        /// The name or value, as far as it can be shown.
-        label: String,
-        /// The first byte that is wrong.
-        at: usize,
-    },
 }
 
 /// Compiles a request's matchers.
@@ -51,7 +43,7 @@ fn matcher(wire: &thanos::LabelMatcher) -> Result<Matcher, ConvertError> {
             });
         }
     };
-    Ok(Matcher::new(op, wire.name.as_str(), wire.value.as_str())?)
+    Ok(Matcher::new(op, wire.name.as_str(), wire.value.as_ref())?)
 }
 
 impl From<&Matcher> for thanos::LabelMatcher {
@@ -66,7 +58,7 @@ impl From<&Matcher> for thanos::LabelMatcher {
         Self {
             r#type: op.into(),
             name: matcher.name.clone(),
-            value: matcher.value.clone(),
+            value: matcher.value.clone().into(),
         }
     }
 }
@@ -83,7 +75,7 @@ impl From<&Matcher> for prompb::LabelMatcher {
         Self {
             r#type: op.into(),
             name: matcher.name.clone(),
-            value: matcher.value.clone(),
+            value: matcher.value.clone().into(),
         }
     }
 }
@@ -94,8 +86,8 @@ pub fn wire_labels(labels: &Labels) -> Vec<thanos::Label> {
     let size = labels.iter().map(|(n, v)| n.len() + v.len()).sum();
     let mut text = BytesMut::with_capacity(size);
     for (name, value) in labels.iter() {
-        text.put_slice(name.as_bytes());
-        text.put_slice(value.as_bytes());
+        text.put_slice(name);
+        text.put_slice(value);
     }
     let mut text = text.freeze();
     let pairs = labels.iter().map(|(name, value)| thanos::Label {
@@ -106,26 +98,15 @@ pub fn wire_labels(labels: &Labels) -> Vec<thanos::Label> {
 }
 
 /// The labels that a peer sent, in the order of their names.
-///
-/// # Errors
-/// When a name or value is no UTF-8.
-pub fn model_labels(wire: &[thanos::Label]) -> Result<Labels, ConvertError> {
-    let pairs = wire
-        .iter()
-        .map(|label| Ok((text(&label.name)?, text(&label.value)?)));
-    let mut pairs = pairs.collect::<Result<Vec<_>, ConvertError>>()?;
+#[must_use]
+pub fn model_labels(wire: &[thanos::Label]) -> Labels {
+    let pairs = wire.iter().map(|label| (&*label.name, &*label.value));
+    let mut pairs: Vec<(&[u8], &[u8])> = pairs.collect();
     // Peers send them sorted; whoever does not is put right here.
     if !pairs.is_sorted() {
         pairs.sort_unstable();
     }
-    Ok(Labels::from_sorted(pairs))
-}
-
-fn text(bytes: &Bytes) -> Result<&str, ConvertError> {
-    str::from_utf8(bytes).map_err(|e| ConvertError::Utf8 {
-        label: String::from_utf8_lossy(bytes).into_owned(),
-        at: e.valid_up_to(),
-    })
+    Labels::from_sorted(pairs)
 }
 
 /// A set of labels on the wire.
@@ -148,7 +129,7 @@ mod tests {
         let labels = Labels::from_pairs([("__name__", "up"), ("größe", "π"), ("a", "x")]);
         let set = thanos::ZLabelSet::from(&labels);
         let decoded = thanos::ZLabelSet::decode(set.encode_to_vec().as_slice()).unwrap();
-        assert_eq!(model_labels(&decoded.labels).unwrap(), labels);
+        assert_eq!(model_labels(&decoded.labels), labels);
     }
 
     #[test]
@@ -156,19 +137,19 @@ mod tests {
         let labels = Labels::from_pairs([("a", "1"), ("b", "2")]);
         let mut wire = wire_labels(&labels);
         wire.reverse();
-        assert_eq!(model_labels(&wire).unwrap(), labels);
+        assert_eq!(model_labels(&wire), labels);
     }
 
     #[test]
-    fn a_label_that_is_no_text_is_an_error_that_shows_it() {
-        let wire = [thanos::Label {
-            name: Bytes::from_static(b"ok"),
-            value: Bytes::from_static(b"ab\xff"),
-        }];
-        assert_eq!(
-            model_labels(&wire).unwrap_err().to_string(),
-            "label ab\u{fffd}: invalid utf-8 at byte 2"
-        );
+    fn bytes_that_are_no_utf_8_survive_the_wire() {
+        let labels = Labels::from_pairs([(&b"a"[..], &b"ab\xff"[..]), (b"\xfe", b"\x80")]);
+        let set = thanos::ZLabelSet::from(&labels).encode_to_vec();
+        let decoded = thanos::ZLabelSet::decode(set.as_slice()).unwrap();
+        assert_eq!(model_labels(&decoded.labels), labels);
+        let matcher = Matcher::new(MatchOp::Equal, "a", *b"ab\xff").unwrap();
+        let wire = thanos::LabelMatcher::from(&matcher).encode_to_vec();
+        let decoded = thanos::LabelMatcher::decode(wire.as_slice()).unwrap();
+        assert!(matchers(&[decoded]).unwrap()[0].matches(b"ab\xff"));
     }
 
     #[test]
@@ -181,7 +162,7 @@ mod tests {
         ] {
             let matcher = Matcher::new(op, "n", value).unwrap();
             let back = matchers(&[thanos::LabelMatcher::from(&matcher)]).unwrap();
-            assert_eq!((back[0].op, back[0].value.as_str()), (op, value));
+            assert_eq!((back[0].op, &*back[0].value), (op, value.as_bytes()));
             let remote = prompb::LabelMatcher::from(&matcher);
             assert_eq!(remote.r#type, thanos::LabelMatcher::from(&matcher).r#type);
         }
@@ -192,7 +173,7 @@ mod tests {
         let wire = |r#type, value: &str| thanos::LabelMatcher {
             r#type,
             name: "job".into(),
-            value: value.into(),
+            value: value.to_owned().into(),
         };
         let error = matchers(&[wire(4, "x")]).unwrap_err();
         assert_eq!(

@@ -144,7 +144,7 @@ impl BlockReader {
         matchers: Arc<[Matcher]>,
         range: TimeRange,
         budget: Arc<RequestBudget>,
-    ) -> Result<Vec<String>, BlockError> {
+    ) -> Result<Vec<Vec<u8>>, BlockError> {
         match &self.0 {
             Opened::Tsdb(block) => block.label_names(matchers, range, budget).await,
             Opened::Parquet(block) => block.label_names(matchers, range, budget).await,
@@ -162,7 +162,7 @@ impl BlockReader {
         matchers: Arc<[Matcher]>,
         range: TimeRange,
         budget: Arc<RequestBudget>,
-    ) -> Result<Vec<String>, BlockError> {
+    ) -> Result<Vec<Vec<u8>>, BlockError> {
         match &self.0 {
             Opened::Tsdb(block) => block.label_values(name, matchers, range, budget).await,
             Opened::Parquet(block) => block.label_values(name, matchers, range, budget).await,

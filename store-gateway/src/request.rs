@@ -47,7 +47,7 @@ pub(crate) struct Selector {
     /// All must match a block's external labels and its `__block_id`.
     pub(crate) block_matchers: Vec<Matcher>,
     /// Labels that are removed from the answer.
-    pub(crate) without: BTreeSet<String>,
+    pub(crate) without: BTreeSet<Vec<u8>>,
     /// The most series, names or values wanted; 0 for all.
     pub(crate) limit: usize,
     /// What to do about a block that cannot be read.

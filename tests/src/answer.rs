@@ -151,7 +151,9 @@ impl Answer {
     pub fn without(&self, names: &[&str]) -> anyhow::Result<Self> {
         let mut out = Self::default();
         for (labels, samples) in &self.0 {
-            let rest = labels.iter().filter(|(name, _)| !names.contains(name));
+            let rest = labels
+                .iter()
+                .filter(|(name, _)| !names.iter().any(|n| n.as_bytes() == *name));
             let rest = Labels::from_pairs(rest);
             out.add(&rest, samples.clone())?;
         }

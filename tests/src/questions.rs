@@ -228,7 +228,7 @@ async fn refused(client: &StoreClient) -> anyhow::Result<()> {
     request.matchers.push(proto::thanos::LabelMatcher {
         r#type: proto::thanos::label_matcher::Type::Re.into(),
         name: "job".to_owned(),
-        value: "a(b".to_owned(),
+        value: "a(b".into(),
     });
     let status = client
         .series(request)

@@ -70,7 +70,6 @@ impl StoreClient {
             answer.batches.push(series.len());
             for one in series {
                 let labels = proto::model_labels(&one.labels);
-                let labels = labels.map_err(|e| Status::internal(e.to_string()))?;
                 answer.series.push((labels, one.chunks));
             }
         }

@@ -53,7 +53,7 @@ pub(crate) fn of_labels(dir: &Path) -> anyhow::Result<()> {
         let rows = RowRanges::all(shard.shard().rows(group));
         let rows = shard.answer(shard.shard().labels(group, rows, Projection::All))?;
         let names = shard.shard().label_names();
-        let column = |name: &str| Cells::of(rows.iter().map(|labels| labels.get(name)));
+        let column = |name: &[u8]| Cells::of(rows.iter().map(|labels| labels.get(name)));
         Ok(names.map(column).collect())
     };
     let groups = (0..shard.shard().row_groups()).map(group);

@@ -221,13 +221,12 @@ fn some_value(shard: &LocalShard, metric: &str, label: &str) -> anyhow::Result<S
     ];
     let mut values = Vec::new();
     for (group, rows) in shard.answer(shard.shard().search(&matchers))? {
-        let only = Projection::Only(vec![label.to_owned()]);
+        let only = Projection::Only(vec![label.into()]);
         let labels = shard.answer(shard.shard().labels(group, rows, only))?;
-        values.extend(
-            labels
-                .iter()
-                .filter_map(|l| l.get(label).map(str::to_owned)),
-        );
+        values.extend(labels.iter().filter_map(|l| {
+            l.get(label)
+                .map(|v| String::from_utf8_lossy(v).into_owned())
+        }));
     }
     let middle = values.len() / 2;
     values.into_iter().nth(middle).context("a series")

@@ -69,7 +69,7 @@ enum Opened {
 }
 
 /// Strings in byte order.
-type Table<'a> = Box<dyn Iterator<Item = &'a str> + 'a>;
+type Table<'a> = Box<dyn Iterator<Item = &'a [u8]> + 'a>;
 
 impl Inputs {
     /// Opens the blocks and makes one symbol table of theirs. `shared_pages` is how many
@@ -104,7 +104,7 @@ impl Inputs {
         let tables: Vec<Vec<Table<'_>>> = opened.iter().map(Opened::tables).collect();
         let counts: Vec<usize> = tables.iter().map(Vec::len).collect();
         let (symbols, ids) = SymbolTable::union(tables.into_iter().flatten());
-        let metric_name = symbols.find(METRIC_NAME);
+        let metric_name = symbols.find(METRIC_NAME.as_bytes());
         let keys = Keys::new(order, metric_name);
         let mut ids = ids.into_iter();
         let mut with_ids = Vec::with_capacity(opened.len());
@@ -133,8 +133,8 @@ impl Inputs {
     }
 
     /// The names of labels in any of the inputs, sorted.
-    pub(crate) fn label_names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.all.iter().flat_map(Input::label_names).collect();
+    pub(crate) fn label_names(&self) -> Vec<Vec<u8>> {
+        let mut names: Vec<Vec<u8>> = self.all.iter().flat_map(Input::label_names).collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -190,7 +190,7 @@ impl Input {
         }
     }
 
-    fn label_names(&self) -> Vec<String> {
+    fn label_names(&self) -> Vec<Vec<u8>> {
         match self {
             Self::Tsdb(block) => block.label_names(),
             Self::Parquet(block) => block.label_names(),

@@ -14,7 +14,7 @@ pub(crate) struct Part {
     /// The first of its rows; none of the first part.
     pub(crate) start: Option<Key>,
     /// The names of its rows' labels, sorted.
-    pub(crate) names: Vec<String>,
+    pub(crate) names: Vec<Vec<u8>>,
 }
 
 /// Parts of at most `columns` names each, a single row with more apart.
@@ -53,7 +53,7 @@ pub(crate) fn parts(inputs: &Inputs, columns: usize) -> Result<Vec<Part>, MergeE
     Ok(parts)
 }
 
-fn texts(inputs: &Inputs, ids: &BTreeSet<u32>) -> Vec<String> {
+fn texts(inputs: &Inputs, ids: &BTreeSet<u32>) -> Vec<Vec<u8>> {
     let text = |id: &u32| inputs.symbols.get(*id).to_owned();
     ids.iter().map(text).collect()
 }

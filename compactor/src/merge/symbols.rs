@@ -8,8 +8,8 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 /// Distinct strings in byte order; an id is a position among them.
 #[derive(Debug, Default)]
 pub(crate) struct SymbolTable {
-    text: String,
-    /// Where each symbol ends in `text`.
+    bytes: Vec<u8>,
+    /// Where each symbol ends in `bytes`.
     ends: Vec<usize>,
 }
 
@@ -19,7 +19,7 @@ impl SymbolTable {
     /// Entries of one table come in byte order; equal neighbours share an id.
     pub(crate) fn union<'a, T>(tables: impl IntoIterator<Item = T>) -> (Self, Vec<Vec<u32>>)
     where
-        T: Iterator<Item = &'a str>,
+        T: Iterator<Item = &'a [u8]>,
     {
         let mut tables: Vec<T> = tables.into_iter().collect();
         let mut ids = vec![Vec::new(); tables.len()];
@@ -39,27 +39,27 @@ impl SymbolTable {
     }
 
     /// The symbol with this id; the empty string for an id that is none.
-    pub(crate) fn get(&self, id: u32) -> &str {
+    pub(crate) fn get(&self, id: u32) -> &[u8] {
         let id = id as usize;
         let start = id.checked_sub(1).and_then(|i| self.ends.get(i));
         let end = self.ends.get(id).copied().unwrap_or_default();
-        self.text
+        self.bytes
             .get(start.copied().unwrap_or_default()..end)
             .unwrap_or_default()
     }
 
     /// The symbols in byte order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let mut start = 0;
         self.ends.iter().map(move |end| {
-            let symbol = self.text.get(start..*end).unwrap_or_default();
+            let symbol = self.bytes.get(start..*end).unwrap_or_default();
             start = *end;
             symbol
         })
     }
 
     /// The id of `symbol`.
-    pub(crate) fn find(&self, symbol: &str) -> Option<u32> {
+    pub(crate) fn find(&self, symbol: &[u8]) -> Option<u32> {
         let at = self.ends.len();
         let (mut low, mut high) = (0, at);
         while low < high {
@@ -76,18 +76,18 @@ impl SymbolTable {
     }
 
     /// The id of `symbol`, which is not before the last one.
-    fn push(&mut self, symbol: &str) -> u32 {
+    fn push(&mut self, symbol: &[u8]) -> u32 {
         let last = u32::try_from(self.ends.len().saturating_sub(1)).unwrap_or(u32::MAX);
         if self.ends.is_empty() || self.get(last) != symbol {
-            self.text.push_str(symbol);
-            self.ends.push(self.text.len());
+            self.bytes.extend_from_slice(symbol);
+            self.ends.push(self.bytes.len());
         }
         u32::try_from(self.ends.len() - 1).unwrap_or(u32::MAX)
     }
 }
 
 impl parquet_block::Symbols for SymbolTable {
-    fn get(&self, id: u32) -> &str {
+    fn get(&self, id: u32) -> &[u8] {
         self.get(id)
     }
 }
@@ -103,20 +103,20 @@ mod tests {
     proptest! {
         #[test]
         fn ids_follow_byte_order_and_each_entry_finds_its_string(
-            tables in prop::collection::vec(prop::collection::btree_set("[a-cé]{0,3}", 0..8), 0..5),
+            tables in prop::collection::vec(prop::collection::btree_set(prop_oneof!["[a-cé]{0,3}".prop_map(String::into_bytes), prop::collection::vec(any::<u8>(), 0..3)], 0..8), 0..5),
         ) {
-            let (union, ids) = SymbolTable::union(tables.iter().map(|t| t.iter().map(String::as_str)));
-            let expected: BTreeSet<&String> = tables.iter().flatten().collect();
+            let (union, ids) = SymbolTable::union(tables.iter().map(|t| t.iter().map(Vec::as_slice)));
+            let expected: BTreeSet<&Vec<u8>> = tables.iter().flatten().collect();
             prop_assert_eq!(union.ends.len(), expected.len());
             for (id, symbol) in expected.iter().enumerate() {
                 let id = u32::try_from(id).unwrap();
-                prop_assert_eq!(union.get(id), symbol.as_str());
+                prop_assert_eq!(union.get(id), symbol.as_slice());
                 prop_assert_eq!(union.find(symbol), Some(id));
             }
-            prop_assert_eq!(union.find("zz"), None);
+            prop_assert_eq!(union.find(b"not drawn"), None);
             for (table, ids) in tables.iter().zip(&ids) {
-                let found: Vec<&str> = ids.iter().map(|id| union.get(*id)).collect();
-                prop_assert_eq!(found, table.iter().map(String::as_str).collect::<Vec<_>>());
+                let found: Vec<&[u8]> = ids.iter().map(|id| union.get(*id)).collect();
+                prop_assert_eq!(found, table.iter().map(Vec::as_slice).collect::<Vec<_>>());
             }
         }
     }

@@ -159,7 +159,6 @@ impl Task {
             .iter()
             .filter_map(|f| f.rel_path.strip_prefix("chunks/"));
         let segment_files = segments.map(str::to_owned).collect();
-        let labels = self.labels.iter();
         BlockMeta {
             ulid: made.ulid,
             min_time: self.min_time,
@@ -169,7 +168,7 @@ impl Task {
             version: 1,
             thanos: Some(ThanosMeta {
                 version: 1,
-                labels: labels.map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+                labels: self.labels.to_texts(),
                 downsample: Downsample {
                     resolution: made.resolution,
                 },

@@ -1,10 +1,7 @@
 //! How much there is to do until nothing is left, where one step makes the next possible: the work is played through
 //! with blocks that are made up.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use model::{
     BlockId, BlockMeta, BlockStats, CompactionMeta, Downsample, ParquetMeta, Resolution,
@@ -91,8 +88,7 @@ impl MadeUp {
 fn made_up(task: &Task, resolution: Resolution, number: u128) -> Candidate {
     let metas = || task.inputs.iter().map(|b| &b.meta);
     let samples = metas().map(|m| m.stats.num_samples);
-    let labels = task.labels.iter();
-    let labels: BTreeMap<String, String> = labels.map(|(n, v)| (n.into(), v.into())).collect();
+    let labels = task.labels.to_texts();
     let meta = BlockMeta {
         // No block of a bucket is named so, as none is that young.
         ulid: BlockId::new(Timestamp::MAX, number),

@@ -139,7 +139,7 @@ impl Order {
     fn check(self, before: Option<&Labels>, next: &Labels) -> Result<(), CompactError> {
         let key = |labels| match self {
             Self::ByName => (name(labels), labels),
-            Self::ByLabels => ("", labels),
+            Self::ByLabels => (&[][..], labels),
         };
         match before {
             Some(before) if key(before) >= key(next) => Err(CompactError::Output {
@@ -152,7 +152,7 @@ impl Order {
     }
 }
 
-fn name(labels: &Labels) -> &str {
+fn name(labels: &Labels) -> &[u8] {
     labels.get(METRIC_NAME).unwrap_or_default()
 }
 

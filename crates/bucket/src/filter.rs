@@ -101,10 +101,7 @@ impl BlockFilter {
         if self.rules.is_empty() {
             return true;
         }
-        let mut labels: BTreeMap<String, String> = external_labels
-            .iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
+        let mut labels = external_labels.to_texts();
         labels.insert(BLOCK_ID.to_owned(), block.to_string());
         self.rules.iter().all(|rule| rule.keeps(&mut labels))
     }

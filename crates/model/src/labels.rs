@@ -1,37 +1,40 @@
 //! A series' labels: a set of name and value pairs in the order of their names.
 
-use std::{cmp::Ordering, fmt};
+use std::{cmp::Ordering, collections::BTreeMap, fmt};
 
 use xxhash_rust::xxh64::Xxh64;
+
+use crate::quote::{Quoted, shown};
 
 /// The name of the label that holds the metric's name.
 pub const METRIC_NAME: &str = "__name__";
 
 /// The labels of one series, in byte order of their names, each name once.
 ///
-/// Kept as one text and the ends of its parts, so a series costs two allocations, not two a label.
-/// A label with an empty value means the same as none, and is never held.
+/// Names and values are bytes: they are UTF-8 almost always, but stored series may have others, and those are
+/// kept as they are. Kept as one run of bytes and the ends of its parts, so a series costs two allocations,
+/// not two a label. A label with an empty value means the same as none, and is never held.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Labels {
-    text: Box<str>,
-    /// End of each name and of each value in `text`, in turn.
+    bytes: Box<[u8]>,
+    /// End of each name and of each value in `bytes`, in turn.
     ends: Box<[u32]>,
 }
 
 /// Collects labels in any order; [`LabelsBuilder::finish`] sorts them.
 #[derive(Clone, Debug, Default)]
 pub struct LabelsBuilder {
-    pairs: Vec<(String, String)>,
+    pairs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Labels {
     /// Labels from pairs in any order. An empty value removes; the last of equal names counts.
-    pub fn from_pairs<N: Into<String>, V: Into<String>>(
+    pub fn from_pairs<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         pairs: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
         let mut builder = LabelsBuilder::default();
         for (name, value) in pairs {
-            builder.set(name, value);
+            builder.set(name.as_ref(), value.as_ref());
         }
         builder.finish()
     }
@@ -39,31 +42,33 @@ impl Labels {
     /// Labels from pairs that are in order of their names already, without empty values.
     ///
     /// The caller vouches for the order; a reader of stored series checks it as it reads.
-    pub fn from_sorted<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut text = String::with_capacity(192);
+    pub fn from_sorted<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        let mut bytes = Vec::with_capacity(192);
         let mut ends = Vec::with_capacity(24);
         for (name, value) in pairs {
-            text.push_str(name);
-            ends.push(end_of(&text));
-            text.push_str(value);
-            ends.push(end_of(&text));
+            bytes.extend_from_slice(name.as_ref());
+            ends.push(end_of(&bytes));
+            bytes.extend_from_slice(value.as_ref());
+            ends.push(end_of(&bytes));
         }
         Self {
-            text: text.into_boxed_str(),
+            bytes: bytes.into_boxed_slice(),
             ends: ends.into_boxed_slice(),
         }
     }
 
     /// The pairs in order of their names.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
         let mut start = 0;
         self.ends.chunks_exact(2).map(move |pair| {
             let [name_end, value_end] = *pair else {
-                return ("", "");
+                return Default::default();
             };
             let (name_end, value_end) = (name_end as usize, value_end as usize);
-            let name = self.text.get(start..name_end).unwrap_or_default();
-            let value = self.text.get(name_end..value_end).unwrap_or_default();
+            let name = self.bytes.get(start..name_end).unwrap_or_default();
+            let value = self.bytes.get(name_end..value_end).unwrap_or_default();
             start = value_end;
             (name, value)
         })
@@ -71,8 +76,18 @@ impl Labels {
 
     /// The value of `name`, if the series has it.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub fn get(&self, name: impl AsRef<[u8]>) -> Option<&[u8]> {
+        let name = name.as_ref();
         self.iter().find(|(n, _)| *n == name).map(|(_, v)| v)
+    }
+
+    /// External labels as JSON holds them, which is where they come from: so they are UTF-8. Of other labels, what
+    /// is no UTF-8 is escaped as by [`shown`].
+    #[must_use]
+    pub fn to_texts(&self) -> BTreeMap<String, String> {
+        let text = |bytes| shown(bytes).into_owned();
+        let pairs = self.iter().map(|(n, v)| (text(n), text(v)));
+        pairs.collect()
     }
 
     /// How many labels there are.
@@ -90,7 +105,7 @@ impl Labels {
     /// Bytes held on the heap.
     #[must_use]
     pub fn heap_size(&self) -> usize {
-        self.text.len() + self.ends.len() * size_of::<u32>()
+        self.bytes.len() + self.ends.len() * size_of::<u32>()
     }
 
     /// Prometheus's `labels.StableHash`: XXH64, seed 0, of `name 0xff value 0xff` for each label.
@@ -98,9 +113,9 @@ impl Labels {
     pub fn stable_hash(&self) -> u64 {
         let mut hash = Xxh64::new(0);
         for (name, value) in self.iter() {
-            hash.update(name.as_bytes());
+            hash.update(name);
             hash.update(&[0xff]);
-            hash.update(value.as_bytes());
+            hash.update(value);
             hash.update(&[0xff]);
         }
         hash.digest()
@@ -120,7 +135,7 @@ impl PartialOrd for Labels {
     }
 }
 
-/// As in PromQL: `{a="1", b="2"}`.
+/// As in PromQL: `{a="1", b="2"}`; bytes that are no UTF-8 as `\xff`.
 impl fmt::Display for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("{")?;
@@ -128,7 +143,8 @@ impl fmt::Display for Labels {
             if i > 0 {
                 f.write_str(", ")?;
             }
-            write!(f, "{name}={value:?}")?;
+            f.write_str(&shown(name))?;
+            write!(f, "={}", Quoted(value))?;
         }
         f.write_str("}")
     }
@@ -142,7 +158,7 @@ impl fmt::Debug for Labels {
 
 impl LabelsBuilder {
     /// Sets `name`; an empty `value` removes it.
-    pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
+    pub fn set(&mut self, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
         let (name, value) = (name.into(), value.into());
         self.remove(&name);
         if !value.is_empty() {
@@ -151,7 +167,8 @@ impl LabelsBuilder {
     }
 
     /// Removes `name`.
-    pub fn remove(&mut self, name: &str) {
+    pub fn remove(&mut self, name: impl AsRef<[u8]>) {
+        let name = name.as_ref();
         self.pairs.retain(|(n, _)| n != name);
     }
 
@@ -159,7 +176,7 @@ impl LabelsBuilder {
     #[must_use]
     pub fn finish(mut self) -> Labels {
         self.pairs.sort_unstable();
-        Labels::from_sorted(self.pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())))
+        Labels::from_sorted(self.pairs)
     }
 }
 
@@ -174,8 +191,8 @@ impl From<&Labels> for LabelsBuilder {
     }
 }
 
-fn end_of(text: &str) -> u32 {
-    u32::try_from(text.len()).unwrap_or(u32::MAX)
+fn end_of(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -186,9 +203,26 @@ mod tests {
     fn pairs_come_out_in_name_order_without_empty_values() {
         let labels = Labels::from_pairs([("b", "2"), ("a", "1"), ("c", ""), ("b", "3")]);
         assert_eq!(labels.to_string(), r#"{a="1", b="3"}"#);
-        assert_eq!(labels.get("b"), Some("3"));
+        assert_eq!(labels.get("b"), Some(&b"3"[..]));
         assert_eq!(labels.get("c"), None);
         assert_eq!(labels.len(), 2);
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf_8_are_kept_sorted_and_shown_as_escapes() {
+        let labels = Labels::from_pairs([
+            (&b"b"[..], &b"\xffA\xfe"[..]),
+            (b"\x80", b"\xe2\x82"),
+            ("é".as_bytes(), "ü\n".as_bytes()),
+        ]);
+        assert_eq!(labels.get("b"), Some(&b"\xffA\xfe"[..]));
+        assert_eq!(
+            labels.to_string(),
+            r#"{b="\xffA\xfe", \x80="\xe2\x82", é="ü\n"}"#
+        );
+        // Byte order, in which 0x80 comes before every character that is not ASCII.
+        let other = Labels::from_pairs([("b", "é")]);
+        assert!(other < labels);
     }
 
     #[test]

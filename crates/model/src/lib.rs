@@ -27,6 +27,7 @@ pub use crate::{
         BlockDesc, BlockMeta, BlockStats, CompactionMeta, Downsample, FileMeta, IndexStats,
         MetaError, ParquetMeta, ParquetShard, Resolution, ThanosMeta,
     },
+    quote::{Quoted, shown},
     selector::{SelectorError, parse_selector},
     time::{TimeBound, TimeRange, Timestamp},
 };

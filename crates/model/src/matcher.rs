@@ -33,8 +33,8 @@ pub struct Matcher {
     pub name: String,
     /// How it compares.
     pub op: MatchOp,
-    /// The value or pattern, as written.
-    pub value: String,
+    /// The value or pattern, as written. Bytes, as values of labels are.
+    pub value: Vec<u8>,
     /// Of [`MatchOp::Regex`] and [`MatchOp::NotRegex`].
     pattern: Option<Arc<Pattern>>,
 }
@@ -60,7 +60,7 @@ impl Matcher {
     pub fn new(
         op: MatchOp,
         name: impl Into<String>,
-        value: impl Into<String>,
+        value: impl Into<Vec<u8>>,
     ) -> Result<Self, MatcherError> {
         let mut matcher = Self {
             name: name.into(),
@@ -79,8 +79,11 @@ impl Matcher {
     }
 
     /// Whether a series whose label has `value` (empty: has no such label) is meant.
+    ///
+    /// To a pattern each byte that is no UTF-8 is a character, U+FFFD, as in Go.
     #[must_use]
-    pub fn matches(&self, value: &str) -> bool {
+    pub fn matches(&self, value: impl AsRef<[u8]>) -> bool {
+        let value = value.as_ref();
         let pattern = || self.pattern.as_ref().is_some_and(|p| p.matches(value));
         match self.op {
             MatchOp::Equal => self.value == value,
@@ -98,7 +101,7 @@ impl Matcher {
 
     /// The only values that can match, if they are few: of `=`, and of `=~` with alternatives. Ascending, each once.
     #[must_use]
-    pub fn set_matches(&self) -> Option<&[String]> {
+    pub fn set_matches(&self) -> Option<&[Vec<u8>]> {
         match self.op {
             MatchOp::Equal => Some(std::slice::from_ref(&self.value)),
             MatchOp::Regex => self.pattern.as_ref()?.set(),
@@ -108,7 +111,7 @@ impl Matcher {
 
     /// The prefix that each matching value has, if a `=~` tells one.
     #[must_use]
-    pub fn prefix(&self) -> Option<&str> {
+    pub fn prefix(&self) -> Option<&[u8]> {
         match self.op {
             MatchOp::Regex => self.pattern.as_ref()?.prefix(),
             MatchOp::Equal | MatchOp::NotEqual | MatchOp::NotRegex => None,
@@ -132,7 +135,7 @@ impl fmt::Display for Matcher {
         if is_plain_name(&self.name) {
             f.write_str(&self.name)?;
         } else {
-            Quoted(&self.name).fmt(f)?;
+            Quoted(self.name.as_bytes()).fmt(f)?;
         }
         write!(f, "{}{}", self.op, Quoted(&self.value))
     }

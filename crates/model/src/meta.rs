@@ -198,7 +198,7 @@ pub struct ParquetShard {
     pub rows: u64,
     /// Row groups, the same in both files.
     pub row_groups: u64,
-    /// The first value of `__name__`.
+    /// The first value of `__name__`. Where this or the last one is no UTF-8, both are left empty: unknown.
     pub min_name: String,
     /// The last value of `__name__`.
     pub max_name: String,
@@ -405,7 +405,7 @@ mod tests {
     fn what_is_not_known_is_written_back() {
         let meta = BlockMeta::decode(FROM_THANOS.as_bytes()).unwrap();
         assert_eq!(meta.resolution(), Resolution::FiveMinutes);
-        assert_eq!(meta.external_labels().get("cluster"), Some("eu-1"));
+        assert_eq!(meta.external_labels().get("cluster"), Some(&b"eu-1"[..]));
         assert_eq!(
             meta.time_range(),
             TimeRange::new(1_700_006_400_000, 1_700_013_599_999)

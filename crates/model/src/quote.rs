@@ -1,12 +1,16 @@
 //! Names and strings as PromQL writes them: quoted as Go quotes, read as Prometheus reads.
 
-use std::fmt::{self, Write};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write},
+};
 
 use crate::cursor::Cursor;
 
-/// Shows a text as a string in double quotes.
+/// Shows a name or a value as a string in double quotes, which PromQL reads back; a byte that is no UTF-8 is
+/// shown as `\xff`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Quoted<'a>(pub(crate) &'a str);
+pub struct Quoted<'a>(pub &'a [u8]);
 
 /// Whether a label's name needs no quotes.
 pub(crate) fn is_plain_name(name: &str) -> bool {
@@ -23,22 +27,45 @@ pub(crate) fn is_plain(c: char) -> bool {
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_char('"')?;
-        for c in self.0.chars() {
-            match c {
-                '"' | '\\' => write!(f, "\\{c}")?,
-                '\x07' => f.write_str("\\a")?,
-                '\x08' => f.write_str("\\b")?,
-                '\x0C' => f.write_str("\\f")?,
-                '\n' => f.write_str("\\n")?,
-                '\r' => f.write_str("\\r")?,
-                '\t' => f.write_str("\\t")?,
-                '\x0B' => f.write_str("\\v")?,
-                _ if c.is_ascii_control() => write!(f, "\\x{:02x}", u32::from(c))?,
-                _ if c.is_control() => write!(f, "\\u{:04x}", u32::from(c))?,
-                _ => f.write_char(c)?,
+        for chunk in self.0.utf8_chunks() {
+            chunk.valid().chars().try_for_each(|c| escaped(c, f))?;
+            for byte in chunk.invalid() {
+                write!(f, "\\x{byte:02x}")?;
             }
         }
         f.write_char('"')
+    }
+}
+
+/// A name or a value for people to read: as it is, with `\xff` for each byte that is no UTF-8.
+#[must_use]
+pub fn shown(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = str::from_utf8(bytes) {
+        return text.into();
+    }
+    let mut text = String::with_capacity(bytes.len() + 8);
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text.into()
+}
+
+fn escaped(c: char, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match c {
+        '"' | '\\' => write!(f, "\\{c}"),
+        '\x07' => f.write_str("\\a"),
+        '\x08' => f.write_str("\\b"),
+        '\x0C' => f.write_str("\\f"),
+        '\n' => f.write_str("\\n"),
+        '\r' => f.write_str("\\r"),
+        '\t' => f.write_str("\\t"),
+        '\x0B' => f.write_str("\\v"),
+        _ if c.is_ascii_control() => write!(f, "\\x{:02x}", u32::from(c)),
+        _ if c.is_control() => write!(f, "\\u{:04x}", u32::from(c)),
+        _ => f.write_char(c),
     }
 }
 
@@ -50,7 +77,7 @@ pub(crate) struct BadString {
 }
 
 /// Passes a string in double, single or back quotes; the cursor is at the quote.
-pub(crate) fn unquote(cursor: &mut Cursor<'_>) -> Result<String, BadString> {
+pub(crate) fn unquote(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, BadString> {
     let start = cursor.at();
     let bad = |at, expected| Err(BadString { at, expected });
     let Some(quote) = cursor.bump() else {
@@ -61,9 +88,9 @@ pub(crate) fn unquote(cursor: &mut Cursor<'_>) -> Result<String, BadString> {
             cursor.take_rest();
             return bad(cursor.at(), "a closing `");
         };
-        return Ok(raw.to_owned());
+        return Ok(raw.as_bytes().to_vec());
     }
-    // Escapes make bytes, which must be UTF-8 together.
+    // Escapes make bytes, of which several may be a character together.
     let mut bytes = Vec::new();
     loop {
         let at = cursor.at();
@@ -77,10 +104,7 @@ pub(crate) fn unquote(cursor: &mut Cursor<'_>) -> Result<String, BadString> {
             Some(c) => push(c, &mut bytes),
         }
     }
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(text),
-        Err(_) => bad(start, "a string of valid UTF-8"),
-    }
+    Ok(bytes)
 }
 
 /// Passes what comes after a backslash.

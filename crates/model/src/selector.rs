@@ -116,7 +116,7 @@ impl Parser<'_> {
         let at = self.cursor.at();
         let quoted = self.cursor.peek().is_some_and(is_quote);
         let name = if quoted {
-            self.string()?
+            self.quoted_name()?
         } else {
             self.identifier(|_| false).to_owned()
         };
@@ -141,7 +141,7 @@ impl Parser<'_> {
         at: usize,
         op: MatchOp,
         name: String,
-        value: String,
+        value: impl Into<Vec<u8>>,
     ) -> Result<(), SelectorError> {
         if name == METRIC_NAME
             && let Some(first) = &self.name
@@ -172,7 +172,18 @@ impl Parser<'_> {
         Err(self.error("=, !=, =~ or !~"))
     }
 
-    fn string(&mut self) -> Result<String, SelectorError> {
+    /// A name in quotes, which must be UTF-8.
+    fn quoted_name(&mut self) -> Result<String, SelectorError> {
+        let start = self.cursor;
+        let name = String::from_utf8(self.string()?);
+        name.map_err(|_| {
+            self.cursor = start;
+            self.error("a name of valid UTF-8")
+        })
+    }
+
+    /// A string in quotes; escapes may make any bytes.
+    fn string(&mut self) -> Result<Vec<u8>, SelectorError> {
         let mut after = self.cursor;
         let result = unquote(&mut after);
         match result {

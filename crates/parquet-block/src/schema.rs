@@ -37,13 +37,13 @@ pub fn aggregates_file(shard: u32) -> String {
 }
 
 /// The name of the label whose column this is.
-pub(crate) fn label_name(column: &str) -> Option<&str> {
-    column.strip_prefix(LABEL_PREFIX)
+pub(crate) fn label_name(column: &[u8]) -> Option<&[u8]> {
+    column.strip_prefix(LABEL_PREFIX.as_bytes())
 }
 
 /// The column of a label.
-pub(crate) fn label_column(name: &str) -> String {
-    format!("{LABEL_PREFIX}{name}")
+pub(crate) fn label_column(name: &[u8]) -> Vec<u8> {
+    [LABEL_PREFIX.as_bytes(), name].concat()
 }
 
 /// The column of the `k`th slice.
@@ -233,9 +233,9 @@ mod tests {
 
     #[test]
     fn only_labels_have_columns_of_labels() {
-        assert_eq!(label_name("l___name__"), Some("__name__"));
-        assert_eq!(label_name(COL_INDEXES_COLUMN), None);
-        assert_eq!(label_name(&label_column("a.b")), Some("a.b"));
+        assert_eq!(label_name(b"l___name__"), Some(&b"__name__"[..]));
+        assert_eq!(label_name(COL_INDEXES_COLUMN.as_bytes()), None);
+        assert_eq!(label_name(&label_column(b"a.b\xff")), Some(&b"a.b\xff"[..]));
         assert_eq!(data_column(10), "s_data_10");
         assert_eq!(aggregate_column(Aggregate::Counter, 3), "s_counter_3");
         assert_eq!(

@@ -22,7 +22,7 @@ struct Files {
 #[derive(Debug, PartialEq)]
 struct Answers {
     rows: Vec<(Labels, Vec<Chunk>)>,
-    values: Vec<Vec<String>>,
+    values: Vec<Vec<Vec<u8>>>,
     found: Vec<usize>,
 }
 
@@ -120,7 +120,7 @@ fn read_labels(files: &Files) -> Result<Answers, Error> {
     })
 }
 
-fn read_values(files: &Files, shard: &Shard) -> Result<Vec<Vec<String>>, Error> {
+fn read_values(files: &Files, shard: &Shard) -> Result<Vec<Vec<Vec<u8>>>, Error> {
     let some = shard
         .everything()
         .into_iter()

@@ -227,7 +227,7 @@ fn names_and_values_are_those_of_all_rows_or_of_some() {
     for (block, shard) in SHARDS {
         let local = open(block, shard);
         let rows = read_all(&local, TimeRange::ALL);
-        let names: BTreeSet<&str> = rows
+        let names: BTreeSet<&[u8]> = rows
             .iter()
             .flat_map(|(l, _)| l.iter().map(|(n, _)| n))
             .collect();
@@ -244,22 +244,22 @@ fn names_and_values_are_those_of_all_rows_or_of_some() {
             let some: Vec<&Labels> = chosen.rows().map(|r| &rows[start + r as usize].0).collect();
             start += shard.rows(group) as usize;
             let selection = vec![(group, chosen)];
-            let expected: BTreeSet<&str> =
+            let expected: BTreeSet<&[u8]> =
                 some.iter().flat_map(|l| l.iter().map(|(n, _)| n)).collect();
             let found = local
                 .answer(shard.label_names_of(selection.clone()))
                 .unwrap();
             assert!(found.iter().eq(expected.iter()), "{found:?} {expected:?}");
             for name in &names {
-                let expected: BTreeSet<&str> = some.iter().filter_map(|l| l.get(name)).collect();
+                let expected: BTreeSet<&[u8]> = some.iter().filter_map(|l| l.get(name)).collect();
                 let values = shard.label_values(name, Some(selection.clone()));
                 assert!(local.answer(values).unwrap().iter().eq(expected.iter()));
             }
         }
         for name in &names {
-            let expected: BTreeSet<&str> = rows.iter().filter_map(|(l, _)| l.get(name)).collect();
+            let expected: BTreeSet<&[u8]> = rows.iter().filter_map(|(l, _)| l.get(name)).collect();
             let found = local.answer(shard.label_values(name, None)).unwrap();
-            assert!(found.iter().eq(expected.iter()), "{name}: {found:?}");
+            assert!(found.iter().eq(expected.iter()), "{name:?}: {found:?}");
         }
         assert!(
             local
@@ -280,9 +280,13 @@ fn a_projection_keeps_the_labels_it_names() {
         .unwrap();
     let all = read_all(&local, TimeRange::ALL);
     for (labels, (all, _)) in labels.iter().zip(&all) {
-        let expected = ["__name__", "pod"].map(|name| (name, all.get(name).unwrap()));
+        let expected = ["__name__", "pod"].map(|name| (name.as_bytes(), all.get(name).unwrap()));
         assert!(labels.iter().eq(expected));
     }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 #[test]
@@ -293,7 +297,7 @@ fn matchers_find_the_rows_that_a_scan_finds() {
         let rows = read_all(&local, TimeRange::ALL);
         let values: BTreeSet<(String, String)> = rows
             .iter()
-            .flat_map(|(l, _)| l.iter().map(|(n, v)| (n.to_owned(), v.to_owned())))
+            .flat_map(|(l, _)| l.iter().map(|(n, v)| (text(n), text(v))))
             .collect();
         let mut asked: Vec<Vec<(MatchOp, String, String)>> = Vec::new();
         for (name, value) in values {
@@ -327,7 +331,7 @@ fn matchers_find_the_rows_that_a_scan_finds() {
         for asked in asked {
             let matchers: Vec<_> = asked
                 .iter()
-                .map(|(op, name, value)| Matcher::new(*op, name, value).unwrap())
+                .map(|(op, name, value)| Matcher::new(*op, name, value.as_str()).unwrap())
                 .collect();
             let found: Vec<(usize, u32)> = local
                 .answer(local.shard().search(&matchers))

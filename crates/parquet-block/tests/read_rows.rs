@@ -34,20 +34,20 @@ fn shards() -> Vec<LocalShard> {
 }
 
 /// Every name and value of a shard, in byte order.
-fn symbols(shard: &LocalShard) -> Vec<String> {
-    let names = shard.shard().label_names().map(str::to_owned);
-    let mut symbols: BTreeSet<String> = names.collect();
+fn symbols(shard: &LocalShard) -> Vec<Vec<u8>> {
+    let names = shard.shard().label_names().map(<[u8]>::to_vec);
+    let mut symbols: BTreeSet<Vec<u8>> = names.collect();
     for group in 0..shard.shard().row_groups() {
         for dictionary in shard.dictionaries(group).unwrap() {
-            symbols.extend(dictionary.iter().map(str::to_owned));
+            symbols.extend(dictionary.iter().map(<[u8]>::to_vec));
         }
     }
     symbols.into_iter().collect()
 }
 
-fn ids(shard: &LocalShard, group: usize, symbols: &[String]) -> Vec<LabelIds> {
-    let id = |text: &str| {
-        let found = symbols.binary_search_by(|symbol| symbol.as_str().cmp(text));
+fn ids(shard: &LocalShard, group: usize, symbols: &[Vec<u8>]) -> Vec<LabelIds> {
+    let id = |text: &[u8]| {
+        let found = symbols.binary_search_by(|symbol| symbol.as_slice().cmp(text));
         u32::try_from(found.unwrap()).unwrap()
     };
     let dictionaries = shard.dictionaries(group).unwrap();
@@ -70,7 +70,7 @@ fn rows_have_the_same_labels_and_chunks_as_ids_and_as_text() {
     for shard in shards() {
         let symbols = symbols(&shard);
         let text = |pairs: &[(u32, u32)]| {
-            let text = |id: u32| symbols[id as usize].as_str();
+            let text = |id: u32| symbols[id as usize].as_slice();
             Labels::from_sorted(pairs.iter().map(|(n, v)| (text(*n), text(*v))))
         };
         for group in 0..shard.shard().row_groups() {
@@ -143,7 +143,7 @@ fn a_value_that_stands_for_none_is_left_out() {
     let shard = shards().remove(0);
     let symbols = symbols(&shard);
     let mut ids = ids(&shard, 0, &symbols);
-    let name = shard.shard().label_names().position(|n| n == "__name__");
+    let name = shard.shard().label_names().position(|n| n == b"__name__");
     let name = &mut ids[name.unwrap()];
     let id = name.name;
     name.values.fill(LabelIds::NONE);

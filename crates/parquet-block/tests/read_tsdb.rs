@@ -88,7 +88,7 @@ fn assert_same(block: &str, shards: u32, source: &str) {
     let found = parquet_series(block, shards);
     assert!(!found.is_empty());
     assert!(
-        found.is_sorted_by_key(|(labels, _)| labels.get(METRIC_NAME).map(str::to_owned)),
+        found.is_sorted_by_key(|(labels, _)| labels.get(METRIC_NAME).map(<[u8]>::to_vec)),
         "{block} is not sorted by name"
     );
     assert_eq!(found.len(), expected.len());

@@ -50,7 +50,7 @@ struct Inner {
     index_path: PathBuf,
     header: IndexHeader,
     symbols: Symbols,
-    label_names: Vec<String>,
+    label_names: Vec<Vec<u8>>,
     segments: Vec<Segment>,
     tombstones: Tombstones,
 }
@@ -98,8 +98,8 @@ impl Block {
     }
 
     /// The label names in order.
-    pub fn label_names(&self) -> impl Iterator<Item = &str> {
-        self.0.label_names.iter().map(String::as_str)
+    pub fn label_names(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.label_names.iter().map(Vec::as_slice)
     }
 
     /// What has been deleted from the block without rewriting it.

@@ -4,7 +4,7 @@
 //! be32, be64   big-endian, 4 and 8 bytes
 //! uvarint      7 bits a byte, lowest first, the high bit set on all but the last; at most 10 bytes
 //! varint       an uvarint whose lowest bit is the sign (zigzag)
-//! string       uvarint length, then so many bytes of UTF-8
+//! string       uvarint length, then so many bytes, which may be no UTF-8
 //! crc32        be32, Castagnoli
 //! ```
 
@@ -28,8 +28,6 @@ pub(crate) enum Fault {
     End { missing: u64 },
     /// An uvarint that does not fit its type.
     Overlong,
-    /// A text that is not UTF-8.
-    NotUtf8,
     /// A value that the format does not allow here.
     Bad { expected: &'static str, found: u64 },
 }
@@ -159,21 +157,11 @@ impl<'a> Input<'a> {
         Ok((zigzag >> 1).cast_signed() ^ -((zigzag & 1).cast_signed()))
     }
 
-    /// A string's bytes, not checked to be UTF-8.
-    pub(crate) fn string_bytes(&mut self) -> Result<&'a [u8], Fault> {
+    /// A string.
+    pub(crate) fn string(&mut self) -> Result<&'a [u8], Fault> {
         let before = self.clone();
         let len = self.uvarint()?;
         self.take(len).inspect_err(|_| *self = before)
-    }
-
-    /// A string.
-    pub(crate) fn string(&mut self) -> Result<&'a str, Fault> {
-        let before = self.clone();
-        let bytes = self.string_bytes()?;
-        std::str::from_utf8(bytes).map_err(|_| {
-            *self = before;
-            Fault::NotUtf8
-        })
     }
 
     /// The error for a fault at this place of `file`, where `what` was being read.
@@ -185,7 +173,6 @@ impl<'a> Input<'a> {
                 format!("the end of the data, {missing} bytes short"),
             ),
             Fault::Overlong => (what.to_owned(), "an integer that is too long".to_owned()),
-            Fault::NotUtf8 => (what.to_owned(), "text that is not UTF-8".to_owned()),
             Fault::Bad { expected, found } => (format!("{expected} in {what}"), found.to_string()),
         };
         Error::corrupt(file, self.offset, expected, found)
@@ -258,9 +245,9 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, value: i64) {
 }
 
 /// Appends a string.
-pub(crate) fn put_string(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn put_string(out: &mut Vec<u8>, text: &[u8]) {
     put_uvarint(out, text.len() as u64);
-    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(text);
 }
 
 #[cfg(test)]

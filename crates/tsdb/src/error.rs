@@ -78,9 +78,9 @@ pub enum Error {
         found: String,
     },
     /// A series to be written has a label whose text is not among the symbols.
-    #[error("label text {symbol:?} is not among the symbols given")]
+    #[error("label text {symbol} is not among the symbols given")]
     UnknownSymbol {
-        /// The text.
+        /// The text, as shown.
         symbol: String,
     },
     /// What is to be written does not fit the format.

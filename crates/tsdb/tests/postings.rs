@@ -101,7 +101,7 @@ fn series() -> impl Strategy<Value = BTreeSet<Labels>> {
 }
 
 fn write(dir: &std::path::Path, series: &BTreeSet<Labels>) -> Block {
-    let symbols: BTreeSet<&str> = series
+    let symbols: BTreeSet<&[u8]> = series
         .iter()
         .flat_map(Labels::iter)
         .flat_map(|(name, value)| [name, value])
@@ -146,7 +146,7 @@ proptest! {
             prop_assert!(found.is_sorted_by(|a, b| a < b));
             let expected: Vec<&Labels> = series.iter().filter(|labels| {
                 asked.iter().all(|(name, condition, holds)| {
-                    condition.holds(labels.get(name).unwrap_or_default()) == *holds
+                    condition.holds(str::from_utf8(labels.get(name).unwrap_or_default()).unwrap()) == *holds
                 })
             }).collect();
             let found = labels(&block, &found);
@@ -158,13 +158,13 @@ proptest! {
     fn names_and_values_are_those_of_all_series(series in series()) {
         let dir = tempfile::tempdir().unwrap();
         let block = write(dir.path(), &series);
-        let mut expected: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let mut expected: BTreeMap<&[u8], BTreeSet<&[u8]>> = BTreeMap::new();
         for (name, value) in series.iter().flat_map(Labels::iter) {
             expected.entry(name).or_default().insert(value);
         }
         prop_assert!(block.label_names().eq(expected.keys().copied()));
         for name in NAMES {
-            let values = expected.remove(name).unwrap_or_default();
+            let values = expected.remove(name.as_bytes()).unwrap_or_default();
             let header = block.header();
             prop_assert_eq!(header.label_value_count(name).unwrap(), values.len() as u64);
             prop_assert!(header.label_values(name).unwrap().iter().eq(values));

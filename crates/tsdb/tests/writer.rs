@@ -19,7 +19,7 @@ fn meta() -> BlockMeta {
 const FAR: u64 = 512 << 20;
 
 fn write(dir: &Path, series: &[Series], segment_size: u64) -> BlockMeta {
-    let symbols: BTreeSet<&str> = series
+    let symbols: BTreeSet<&[u8]> = series
         .iter()
         .flat_map(|(labels, _)| labels.iter())
         .flat_map(|(name, value)| [name, value])
@@ -170,18 +170,47 @@ fn names_and_values_may_be_of_any_characters_and_of_megabytes() {
     assert!(read(&block) == series);
 
     for (labels, _) in &series {
-        let all: Vec<Matcher> = labels.iter().map(|(n, v)| equal(n, v)).collect();
+        let all: Vec<Matcher> = labels
+            .iter()
+            .map(|(n, v)| Matcher::new(MatchOp::Equal, str::from_utf8(n).unwrap(), v).unwrap())
+            .collect();
         assert_eq!(block.select(&all).unwrap().len(), 1);
     }
     let values = block.header().label_values("service.name").unwrap();
-    assert!(values == ["say \"hi\" \\\n", &longer, &long]);
+    assert!(values == ["say \"hi\" \\\n", &longer, &long].map(str::as_bytes));
     assert!(
         block
             .label_names()
-            .eq(["__name__", "service.name", &*long, "\u{10ffff}"])
+            .eq(["__name__", "service.name", &*long, "\u{10ffff}"].map(str::as_bytes))
     );
     let tokyo = Matcher::new(MatchOp::Regex, "__name__", "gr.+東京").unwrap();
     assert_eq!(block.select(&[tokyo]).unwrap().len(), 4);
+}
+
+#[test]
+fn names_and_values_need_not_be_utf_8() {
+    let mut series: Vec<Series> = [
+        vec![(&b"__name__"[..], &b"m"[..]), (b"pod", b"\xffA\xfe")],
+        vec![(b"__name__", b"m"), (b"pod", b"a")],
+        vec![(b"__name__", b"m\xc3"), (b"\x80\xff", "é".as_bytes())],
+    ]
+    .into_iter()
+    .map(|pairs| (Labels::from_pairs(pairs), vec![chunk(0)]))
+    .collect();
+    series.sort_by(|a, b| a.0.cmp(&b.0));
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), &series, FAR);
+    let block = Block::open(dir.path()).unwrap();
+    assert!(read(&block) == series);
+    let values = block.header().label_values("pod").unwrap();
+    assert_eq!(values, [&b"a"[..], b"\xffA\xfe"]);
+    let names: Vec<&[u8]> = block.label_names().collect();
+    assert_eq!(names, [&b"__name__"[..], b"pod", b"\x80\xff"]);
+    let equal = Matcher::new(MatchOp::Equal, "pod", *b"\xffA\xfe").unwrap();
+    let pattern = Matcher::new(MatchOp::Regex, "pod", ".A.").unwrap();
+    for matcher in [equal, pattern] {
+        assert_eq!(block.select(&[matcher]).unwrap().len(), 1);
+    }
 }
 
 #[test]
@@ -191,7 +220,7 @@ fn a_label_with_an_empty_value_is_no_label() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), &[(labels, vec![chunk(0)])], FAR);
     let block = Block::open(dir.path()).unwrap();
-    assert!(block.label_names().eq(["__name__"]));
+    assert!(block.label_names().eq([b"__name__"]));
     assert_eq!(block.select(&[equal("pod", "")]).unwrap().len(), 1);
     assert_eq!(block.header().label_value_count("pod").unwrap(), 0);
 }

@@ -1,7 +1,5 @@
 //! The `meta.json` of an uploaded block: Prometheus's, with Thanos's section.
 
-use std::collections::BTreeMap;
-
 use model::{BlockMeta, FileMeta, IndexStats, Labels, ThanosMeta, Timestamp};
 
 /// Adds what Thanos's sidecar adds to the `meta.json` of a local block.
@@ -15,8 +13,7 @@ pub(crate) fn with_thanos(
     now: Timestamp,
 ) -> BlockMeta {
     let mut thanos = meta.thanos.take().unwrap_or_default();
-    let external = external.iter().map(|(n, v)| (n.to_owned(), v.to_owned()));
-    thanos.labels.extend(external.collect::<BTreeMap<_, _>>());
+    thanos.labels.extend(external.to_texts());
     let segment = |f: &FileMeta| f.rel_path.strip_prefix("chunks/").map(str::to_owned);
     let segment_files = files.iter().filter_map(segment).collect();
     files.push(FileMeta {

@@ -93,7 +93,7 @@ impl Common<'_> {
             matchers: matchers(self.matchers)?,
             range: self.range,
             block_matchers: matchers(self.block_matchers)?,
-            without: self.without.iter().cloned().collect(),
+            without: self.without.iter().map(|n| n.clone().into()).collect(),
             // A limit below 1 is none.
             limit: usize::try_from(self.limit).unwrap_or(0),
             on_failure: self.on_failure,
@@ -151,7 +151,8 @@ fn shard(wire: &ShardInfo) -> Option<Shard> {
     let total = u64::try_from(wire.total_shards)
         .ok()
         .and_then(NonZeroU64::new)?;
-    let names: BTreeSet<String> = wire.labels.iter().cloned().collect();
+    let names = wire.labels.iter().map(|name| name.clone().into_bytes());
+    let names: BTreeSet<Vec<u8>> = names.collect();
     Some(Shard {
         // A share that is none holds nothing.
         index: u64::try_from(wire.shard_index).unwrap_or(u64::MAX),
@@ -175,7 +176,7 @@ mod tests {
             matchers: vec![LabelMatcher {
                 r#type: 2,
                 name: "job".to_owned(),
-                value: "a|b".to_owned(),
+                value: "a|b".into(),
             }],
             ..thanos::SeriesRequest::default()
         }
@@ -235,7 +236,7 @@ mod tests {
         );
         let shard = asked.shard.unwrap();
         assert_eq!((shard.index, shard.total.get()), (1, 3));
-        assert_eq!(shard.hashed, Hashed::Only(["pod".to_owned()].into()));
+        assert_eq!(shard.hashed, Hashed::Only(["pod".into()].into()));
         assert_eq!(asked.selector.limit, 0);
         let none = ShardInfo::default();
         assert_eq!(super::shard(&none), None);
@@ -271,7 +272,7 @@ mod tests {
     #[test]
     fn what_cannot_be_asked_is_the_clients_fault() {
         let mut bad = wire();
-        bad.matchers[0].value = "(".to_owned();
+        bad.matchers[0].value = "(".into();
         assert!(matches!(series(&bad), Err(AnswerError::Invalid(_))));
         let nameless = thanos::LabelValuesRequest::default();
         assert!(matches!(values(&nameless), Err(AnswerError::Invalid(_))));

@@ -1,5 +1,6 @@
 //! Our answers as messages.
 
+use bytes::Bytes;
 use model::BlockId;
 use prost::Message;
 use prost_types::Any;
@@ -91,7 +92,7 @@ pub(super) fn names(answer: LabelsAnswer) -> LabelNamesResponse {
         queried_blocks: blocks(&answer.blocks),
     };
     LabelNamesResponse {
-        names: answer.texts,
+        names: answer.texts.into_iter().map(Bytes::from).collect(),
         warnings: answer.warnings,
         hints: Some(any("hintspb.LabelNamesResponseHints", &hints)),
     }
@@ -102,7 +103,7 @@ pub(super) fn values(answer: LabelsAnswer) -> LabelValuesResponse {
         queried_blocks: blocks(&answer.blocks),
     };
     LabelValuesResponse {
-        values: answer.texts,
+        values: answer.texts.into_iter().map(Bytes::from).collect(),
         warnings: answer.warnings,
         hints: Some(any("hintspb.LabelValuesResponseHints", &hints)),
     }

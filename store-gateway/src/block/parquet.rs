@@ -74,11 +74,11 @@ impl ParquetBlock {
         matchers: Arc<[Matcher]>,
         range: TimeRange,
         budget: Arc<RequestBudget>,
-    ) -> Result<Vec<String>, BlockError> {
+    ) -> Result<Vec<Vec<u8>>, BlockError> {
         let mut names = BTreeSet::new();
         for (number, shard) in self.shards.iter().enumerate() {
             if matchers.is_empty() {
-                names.extend(shard.shard.label_names().map(str::to_owned));
+                names.extend(shard.shard.label_names().map(<[u8]>::to_vec));
             } else if let Some(rows) = self
                 .select(number, shard, &matchers, range, &budget)
                 .await?
@@ -96,7 +96,7 @@ impl ParquetBlock {
         matchers: Arc<[Matcher]>,
         range: TimeRange,
         budget: Arc<RequestBudget>,
-    ) -> Result<Vec<String>, BlockError> {
+    ) -> Result<Vec<Vec<u8>>, BlockError> {
         let having = Matcher::new(MatchOp::NotEqual, name, "");
         let having: Arc<[Matcher]> = matchers.iter().cloned().chain(having.ok()).collect();
         let mut values = BTreeSet::new();

@@ -86,7 +86,7 @@ impl TsdbBlock {
         matchers: Arc<[Matcher]>,
         range: TimeRange,
         budget: Arc<RequestBudget>,
-    ) -> Result<Vec<String>, BlockError> {
+    ) -> Result<Vec<Vec<u8>>, BlockError> {
         if matchers.is_empty() {
             return self.with_header(IndexHeader::label_names).await;
         }
@@ -105,7 +105,7 @@ impl TsdbBlock {
         matchers: Arc<[Matcher]>,
         range: TimeRange,
         budget: Arc<RequestBudget>,
-    ) -> Result<Vec<String>, BlockError> {
+    ) -> Result<Vec<Vec<u8>>, BlockError> {
         let name = name.to_owned();
         if matchers.is_empty() {
             let values = move |header: &IndexHeader| header.label_values(&name);
@@ -126,8 +126,8 @@ impl TsdbBlock {
     async fn collect(
         &self,
         mut heads: Ahead<Vec<Head>>,
-        take: impl Fn(&Labels, &mut BTreeSet<String>) + Send + Sync + 'static,
-    ) -> Result<Vec<String>, BlockError> {
+        take: impl Fn(&Labels, &mut BTreeSet<Vec<u8>>) + Send + Sync + 'static,
+    ) -> Result<Vec<Vec<u8>>, BlockError> {
         let take = Arc::new(take);
         let mut texts = BTreeSet::new();
         while let Some(heads) = heads.next().await {
@@ -208,7 +208,7 @@ fn labels_only(matchers: Arc<[Matcher]>, range: TimeRange) -> BlockQuery {
     }
 }
 
-fn add(texts: &mut BTreeSet<String>, text: &str) {
+fn add(texts: &mut BTreeSet<Vec<u8>>, text: &[u8]) {
     if !texts.contains(text) {
         texts.insert(text.to_owned());
     }

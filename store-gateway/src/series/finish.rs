@@ -10,12 +10,12 @@ pub(crate) struct Finish {
     /// The external labels that are added, without those to be removed.
     added: Labels,
     /// Names of labels to be removed.
-    removed: BTreeSet<String>,
+    removed: BTreeSet<Vec<u8>>,
 }
 
 impl Finish {
     /// Adds the labels `external`, then removes those called as in `without`.
-    pub(crate) fn new(external: &Labels, without: &BTreeSet<String>) -> Self {
+    pub(crate) fn new(external: &Labels, without: &BTreeSet<Vec<u8>>) -> Self {
         let kept = external.iter().filter(|(name, _)| !without.contains(*name));
         Self {
             added: Labels::from_sorted(kept),
@@ -24,12 +24,12 @@ impl Finish {
     }
 
     /// Whether the block's own label called so is sent as the series has it.
-    pub(crate) fn keeps(&self, name: &str) -> bool {
+    pub(crate) fn keeps(&self, name: &[u8]) -> bool {
         !self.removed.contains(name) && self.added.get(name).is_none()
     }
 
     /// Whether labels called so are removed.
-    pub(crate) fn removes(&self, name: &str) -> bool {
+    pub(crate) fn removes(&self, name: &[u8]) -> bool {
         self.removed.contains(name)
     }
 
@@ -55,7 +55,7 @@ mod tests {
 
     fn finish(external: &[(&str, &str)], without: &[&str]) -> Finish {
         let external = Labels::from_pairs(external.iter().copied());
-        Finish::new(&external, &without.iter().map(|&n| n.to_owned()).collect())
+        Finish::new(&external, &without.iter().map(|&n| n.into()).collect())
     }
 
     fn own() -> Labels {
@@ -78,8 +78,8 @@ mod tests {
             finish.apply(own()).to_string(),
             r#"{__name__="up", cluster="eu"}"#
         );
-        assert!(finish.keeps("__name__"));
-        assert!(!finish.keeps("job") && !finish.keeps("cluster"));
+        assert!(finish.keeps(b"__name__"));
+        assert!(!finish.keeps(b"job") && !finish.keeps(b"cluster"));
     }
 
     #[test]

@@ -52,15 +52,17 @@ impl Arrival {
     pub(crate) fn of<'a>(
         format: Format,
         finish: &Finish,
-        names: impl IntoIterator<Item = &'a str>,
+        names: impl IntoIterator<Item = &'a [u8]>,
     ) -> Self {
-        let mut before = names.into_iter().filter(|name| *name < METRIC_NAME);
+        let mut before = names
+            .into_iter()
+            .filter(|name| *name < METRIC_NAME.as_bytes());
         let disturbs = match format {
             Format::Tsdb => before.any(|name| !finish.keeps(name)),
             Format::Parquet => before.any(|name| finish.keeps(name)),
         };
         // Without the name, what is left need not ascend.
-        if disturbs || !finish.keeps(METRIC_NAME) {
+        if disturbs || !finish.keeps(METRIC_NAME.as_bytes()) {
             Self::Unordered
         } else {
             Self::ByMetric
@@ -123,8 +125,9 @@ impl MetricOrder {
 }
 
 /// The labels up to and including `__name__`.
-fn metric(labels: &Labels) -> impl Iterator<Item = (&str, &str)> {
-    labels.iter().take_while(|(name, _)| *name <= METRIC_NAME)
+fn metric(labels: &Labels) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let pairs = labels.iter();
+    pairs.take_while(|(name, _)| *name <= METRIC_NAME.as_bytes())
 }
 
 #[cfg(test)]
@@ -147,7 +150,7 @@ mod tests {
     }
 
     fn finish(external: &Labels, without: &[&str]) -> Finish {
-        Finish::new(external, &without.iter().map(|&n| n.to_owned()).collect())
+        Finish::new(external, &without.iter().map(|&n| n.into()).collect())
     }
 
     fn lines(series: &[Series]) -> Vec<String> {
@@ -193,7 +196,7 @@ mod tests {
             (Format::Tsdb, &overriding, &names[1..], Arrival::ByMetric),
             (Format::Tsdb, &nameless, &names[1..], Arrival::Unordered),
         ] {
-            let arrival = Arrival::of(format, finish, names.iter().copied());
+            let arrival = Arrival::of(format, finish, names.iter().map(|n| n.as_bytes()));
             assert_eq!(arrival, expected, "{format:?} {finish:?} {names:?}");
         }
     }
@@ -238,14 +241,14 @@ mod tests {
         fn the_order_is_that_of_a_sort_of_everything(
             own in prop::collection::btree_set(some_labels(), 0..40),
             external in some_labels(),
-            without in prop::collection::btree_set("A|Zone|b|q|__name__", 0..3),
+            without in prop::collection::btree_set("A|Zone|b|q|__name__".prop_map(String::into_bytes), 0..3),
             parquet: bool,
             batch in 1_usize..10,
         ) {
             let format = if parquet { Format::Parquet } else { Format::Tsdb };
             let finish = Finish::new(&external, &without);
             // Each series has its name or another label behind it left.
-            let is_left = |l: &Labels| finish.apply(l.clone()).iter().any(|(n, _)| n >= METRIC_NAME);
+            let is_left = |l: &Labels| finish.apply(l.clone()).iter().any(|(n, _)| n >= METRIC_NAME.as_bytes());
             let mut own: Vec<_> = own.into_iter().filter(is_left).collect();
             sort_as(&mut own, format);
             let names: BTreeSet<_> = own.iter().flat_map(|l| l.iter().map(|(n, _)| n)).collect();

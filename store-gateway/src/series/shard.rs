@@ -20,9 +20,9 @@ pub(crate) struct Shard {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Hashed {
     /// Those with these names.
-    Only(BTreeSet<String>),
+    Only(BTreeSet<Vec<u8>>),
     /// All but those.
-    Without(BTreeSet<String>),
+    Without(BTreeSet<Vec<u8>>),
 }
 
 impl Shard {
@@ -34,9 +34,9 @@ impl Shard {
     fn hash(&self, labels: &Labels) -> u64 {
         let mut hash = Xxh64::new(0);
         for (name, value) in labels.iter().filter(|(name, _)| self.hashed.takes(name)) {
-            hash.update(name.as_bytes());
+            hash.update(name);
             hash.update(&[0xff]);
-            hash.update(value.as_bytes());
+            hash.update(value);
             hash.update(&[0xff]);
         }
         hash.digest()
@@ -44,7 +44,7 @@ impl Shard {
 }
 
 impl Hashed {
-    fn takes(&self, name: &str) -> bool {
+    fn takes(&self, name: &[u8]) -> bool {
         match self {
             Self::Only(names) => names.contains(name),
             Self::Without(names) => !names.contains(name),
@@ -56,8 +56,8 @@ impl Hashed {
 mod tests {
     use super::*;
 
-    fn names(names: &[&str]) -> BTreeSet<String> {
-        names.iter().map(|&n| n.to_owned()).collect()
+    fn names(names: &[&str]) -> BTreeSet<Vec<u8>> {
+        names.iter().map(|&n| n.into()).collect()
     }
 
     fn shard(hashed: Hashed) -> Shard {

@@ -103,7 +103,7 @@ async fn open(chosen: &Chosen, shape: &Shape, reach: &Reach) -> Result<Open, Ser
     // Of all series: what is known of the block as soon as it is open.
     let all = reader.label_names(Arc::from([]), TimeRange::ALL, Arc::clone(&reach.budget));
     let names = all.await?;
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
     let arrival = Arrival::of(block.format, &shape.finish, names.iter().copied());
     let query = BlockQuery {
         matchers: Arc::clone(&chosen.matchers),
@@ -181,7 +181,7 @@ impl Shape {
     ///
     /// Where chunks are sent, another block's series may be the same as one that would be cut off here. Where a
     /// label of the block's own is removed, series may become one.
-    fn limit_for_block(&self, names: &[&str]) -> usize {
+    fn limit_for_block(&self, names: &[&[u8]]) -> usize {
         let all_are_sent =
             self.shard.is_none() && !names.iter().any(|name| self.finish.removes(name));
         if self.skip_chunks && all_are_sent {

@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct LabelsAnswer {
     /// In order.
-    pub(crate) texts: Vec<String>,
+    pub(crate) texts: Vec<Vec<u8>>,
     /// What is missing.
     pub(crate) warnings: Vec<String>,
     /// The blocks that were asked.
@@ -25,7 +25,7 @@ pub(crate) struct LabelsAnswer {
 }
 
 /// What one block says.
-type Said = BoxFuture<'static, Result<Vec<String>, SeriesError>>;
+type Said = BoxFuture<'static, Result<Vec<Vec<u8>>, SeriesError>>;
 
 impl Store {
     /// The names of the labels of the series selected.
@@ -48,7 +48,7 @@ impl Store {
         request: &ValuesRequest,
     ) -> Result<LabelsAnswer, AnswerError> {
         let (label, selector) = (&request.label, &request.selector);
-        if selector.without.contains(label) {
+        if selector.without.contains(label.as_bytes()) {
             return Ok(LabelsAnswer::default());
         }
         let mut answer = self
@@ -100,7 +100,7 @@ fn most(selector: &Selector) -> usize {
     }
 }
 
-async fn names_of(chosen: Chosen, reach: Reach) -> Result<Vec<String>, SeriesError> {
+async fn names_of(chosen: Chosen, reach: Reach) -> Result<Vec<Vec<u8>>, SeriesError> {
     let reader = reach.open(&chosen.block).await?;
     let (matchers, budget) = (Arc::clone(&chosen.matchers), Arc::clone(&reach.budget));
     let mut names = reader.label_names(matchers, chosen.range, budget).await?;
@@ -116,7 +116,7 @@ async fn values_of(
     label: String,
     chosen: Chosen,
     reach: Reach,
-) -> Result<Vec<String>, SeriesError> {
+) -> Result<Vec<Vec<u8>>, SeriesError> {
     let external = chosen.block.labels.get(&label);
     if let (Some(value), true) = (external, chosen.matchers.is_empty()) {
         return Ok(vec![value.to_owned()]);

@@ -127,10 +127,9 @@ pub(crate) async fn put_parquet(
     let duration = Slices::duration_at(Resolution::FiveMinutes, RANGE);
     let slices = Slices::new(meta.min_time, meta.max_time, duration);
     let table = Arc::new(Table(
-        strings(rows).into_iter().map(str::to_owned).collect(),
+        strings(rows).into_iter().map(<[u8]>::to_vec).collect(),
     ));
-    let names: BTreeSet<&str> = rows.keys().flat_map(Labels::iter).map(|(n, _)| n).collect();
-    let names = names.into_iter().map(str::to_owned).collect();
+    let names = rows.keys().flat_map(Labels::iter).map(|(n, _)| n);
     let schema = ShardSchema::aggregates(names, slices);
     let options = WriteOptions {
         chunks: PageOptions {
@@ -175,24 +174,24 @@ pub(crate) async fn put_parquet(
     }
 }
 
-fn strings(rows: &Rows) -> BTreeSet<&str> {
+fn strings(rows: &Rows) -> BTreeSet<&[u8]> {
     let pairs = rows.keys().flat_map(Labels::iter);
     pairs.flat_map(|(name, value)| [name, value]).collect()
 }
 
 /// Strings in byte order.
-struct Table(Vec<String>);
+struct Table(Vec<Vec<u8>>);
 
 impl Symbols for Table {
-    fn get(&self, id: u32) -> &str {
-        self.0.get(id as usize).map_or("", String::as_str)
+    fn get(&self, id: u32) -> &[u8] {
+        self.0.get(id as usize).map_or(&[], Vec::as_slice)
     }
 }
 
 impl Table {
     fn ids(&self, labels: &Labels) -> Vec<(u32, u32)> {
-        let id = |text: &str| {
-            let place = self.0.binary_search_by(|known| known.as_str().cmp(text));
+        let id = |text: &[u8]| {
+            let place = self.0.binary_search_by(|known| known.as_slice().cmp(text));
             u32::try_from(place.unwrap()).unwrap()
         };
         labels.iter().map(|(n, v)| (id(n), id(v))).collect()

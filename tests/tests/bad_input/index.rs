@@ -72,7 +72,7 @@ fn overlapping_of(block: &MadeBlock, labels: &Labels) -> anyhow::Result<Option<O
         ..second.clone()
     };
     let both = labels.iter().chain(next.iter());
-    let symbols: BTreeSet<&str> = both.flat_map(|(n, v)| [n, v]).collect();
+    let symbols: BTreeSet<&[u8]> = both.flat_map(|(n, v)| [n, v]).collect();
     let mut writer = BlockWriter::create(dir.path(), symbols)?;
     writer.add_series(labels, &[first.clone(), stated])?;
     writer.add_series(&next, std::slice::from_ref(&first))?;

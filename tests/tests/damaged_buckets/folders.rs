@@ -138,10 +138,7 @@ fn copy_of_sample_with_labels(root: &Path) -> anyhow::Result<()> {
             let labels = World::external_labels();
             let thanos = meta.thanos.get_or_insert_default();
             thanos.version = 1;
-            thanos.labels = labels
-                .iter()
-                .map(|(n, v)| (n.to_owned(), v.to_owned()))
-                .collect();
+            thanos.labels = labels.to_texts();
         })?;
     }
     Ok(())

@@ -48,7 +48,7 @@ pub(super) fn metered(bucket: Bucket, metrics: &Metrics) -> Bucket {
 pub(super) fn labels(flags: &[LabelFlag]) -> Labels {
     let mut labels = LabelsBuilder::default();
     for LabelFlag { name, value } in flags {
-        labels.set(name, value);
+        labels.set(name.as_str(), value.as_str());
     }
     labels.finish()
 }

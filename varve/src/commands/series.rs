@@ -141,7 +141,7 @@ mod tests {
         let mut matchers: Vec<_> = request
             .matchers
             .iter()
-            .map(|m| format!("{}={}", m.name, m.value))
+            .map(|m| format!("{}={}", m.name, String::from_utf8_lossy(&m.value)))
             .collect();
         matchers.sort();
         assert_eq!(matchers, ["__name__=up", "job=node"]);

@@ -73,9 +73,9 @@ impl ParquetInput {
         self.keys
     }
 
-    pub(super) fn label_names(&self) -> Vec<String> {
-        let names = |shard: &LocalShard| -> Vec<String> {
-            shard.shard().label_names().map(str::to_owned).collect()
+    pub(super) fn label_names(&self) -> Vec<Vec<u8>> {
+        let names = |shard: &LocalShard| -> Vec<Vec<u8>> {
+            shard.shard().label_names().map(<[u8]>::to_vec).collect()
         };
         self.shards.iter().flat_map(names).collect()
     }

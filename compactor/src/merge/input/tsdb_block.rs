@@ -99,8 +99,8 @@ impl TsdbInput {
         &self.dir
     }
 
-    pub(super) fn label_names(&self) -> Vec<String> {
-        self.block.label_names().map(str::to_owned).collect()
+    pub(super) fn label_names(&self) -> Vec<Vec<u8>> {
+        self.block.label_names().map(<[u8]>::to_vec).collect()
     }
 
     pub(super) fn sample(&self) -> Result<Vec<Key>, MergeError> {

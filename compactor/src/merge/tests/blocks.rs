@@ -102,7 +102,7 @@ impl World {
         let dir = self.folder();
         let mut series = series.to_vec();
         series.sort_by(|a, b| a.0.cmp(&b.0));
-        let symbols: BTreeSet<&str> = series
+        let symbols: BTreeSet<&[u8]> = series
             .iter()
             .flat_map(|(labels, _)| labels.iter().flat_map(|(name, value)| [name, value]))
             .collect();

@@ -34,7 +34,8 @@ fn shards_have_no_more_columns_than_allowed_and_only_those_of_their_rows() {
         assert!(rows.iter().zip(&expected).all(|(a, b)| a.0 == b.0));
         for (number, shard) in (0..).zip(&output.shards) {
             let opened = open_shard(dir, output.resolution, number);
-            let names: Vec<&str> = opened.shard().label_names().collect();
+            let names = opened.shard().label_names();
+            let names: Vec<_> = names.map(|n| str::from_utf8(n).unwrap()).collect();
             let metrics = shard.rows / 25;
             assert_eq!(names.len() as u64, 2 + metrics, "{names:?}");
             assert_eq!(shard.min_name, format!("m{:03}", number * 7));

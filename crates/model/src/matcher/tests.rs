@@ -34,8 +34,8 @@ fn error(pattern: &str) -> String {
     }
 }
 
-fn strings(values: &[&str]) -> Vec<String> {
-    values.iter().map(|&value| value.to_owned()).collect()
+fn bytes(values: &[&str]) -> Vec<Vec<u8>> {
+    values.iter().map(|&value| value.into()).collect()
 }
 
 #[test]
@@ -60,6 +60,40 @@ fn patterns_mean_what_they_mean_in_go() {
         }
     }
     assert!(rows > 400, "{rows} rows");
+}
+
+/// As Go's engine and Prometheus's shortcuts around it have it: a byte that is no UTF-8 is one character.
+#[test]
+fn values_that_are_no_utf_8_match_as_in_go() {
+    for (pattern, value, matches) in [
+        (".", &b"\xff"[..], true),
+        (".{3}", b"\xffA\xfe", true),
+        (".{2}", b"\xffA\xfe", false),
+        (".*A.*", b"\xffA\xfe", true),
+        (".+A", b"\xffA\xfe", false),
+        ("[^a]A[^b]", b"\xffA\xfe", true),
+        ("[a-z]A.", b"\xffA\xfe", false),
+        // A character cut short is as many as it has bytes; so are the bytes of a surrogate.
+        ("..", b"\xe2\x82", true),
+        ("...", b"\xed\xa0\x80", true),
+        ("é.", b"\xc3\xa9\xff", true),
+        // Texts are compared byte for byte.
+        ("\u{fffd}", b"\xff", false),
+        ("\u{fffd}|b", b"\xff", false),
+    ] {
+        let found = matcher(MatchOp::Regex, pattern).matches(value);
+        assert_eq!(found, matches, "{pattern:?} on {value:?}");
+        let negated = matcher(MatchOp::NotRegex, pattern).matches(value);
+        assert_eq!(negated, !matches, "{pattern:?} on {value:?}");
+    }
+    let bytes = Matcher::new(MatchOp::Equal, "a", *b"\xffA\xfe").unwrap();
+    assert!(bytes.matches(b"\xffA\xfe") && !bytes.matches("\u{fffd}A\u{fffd}"));
+    assert_eq!(bytes.to_string(), r#"a="\xffA\xfe""#);
+    let error = Matcher::new(MatchOp::Regex, "a", *b"a\xff").unwrap_err();
+    assert!(
+        error.to_string().ends_with("byte 1: invalid UTF-8"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -93,7 +127,7 @@ fn tells_the_only_values_that_match() {
         ("foo|bar[12]|(x|y)z", &["bar1", "bar2", "foo", "xz", "yz"]),
         (r"[^\x00-\x{10FFFF}]", &[]),
     ] {
-        let expected = strings(set);
+        let expected = bytes(set);
         assert_eq!(
             matcher(MatchOp::Regex, pattern).set_matches(),
             Some(expected.as_slice()),
@@ -116,7 +150,7 @@ fn tells_the_only_values_that_match() {
             "{pattern}"
         );
     }
-    let equal = strings(&["a|b"]);
+    let equal = bytes(&["a|b"]);
     assert_eq!(
         matcher(MatchOp::Equal, "a|b").set_matches(),
         Some(equal.as_slice())
@@ -128,6 +162,7 @@ fn tells_the_only_values_that_match() {
 fn written_out_alternatives_are_a_set_however_many() {
     let names: Vec<String> = (0..5000).map(|i| format!("pod-{i:05}")).collect();
     let many = matcher(MatchOp::Regex, &names.join("|"));
+    let names: Vec<Vec<u8>> = names.into_iter().map(String::into_bytes).collect();
     assert_eq!(many.set_matches(), Some(names.as_slice()));
     assert!(many.matches("pod-04999") && !many.matches("pod-05000"));
 }
@@ -150,7 +185,7 @@ fn tells_the_prefix_of_the_values_that_match() {
     ] {
         assert_eq!(
             matcher(MatchOp::Regex, pattern).prefix(),
-            prefix,
+            prefix.map(str::as_bytes),
             "{pattern}"
         );
         assert_eq!(matcher(MatchOp::NotRegex, pattern).prefix(), None);
@@ -242,15 +277,16 @@ proptest! {
         let none = matcher(MatchOp::NotRegex, &pattern);
         let set = fast.set_matches().unwrap_or_default().to_vec();
         prop_assert!(set.is_sorted());
-        for value in values.iter().chain(&set).map(String::as_str).chain([""]) {
+        let set = set.iter().map(|value| str::from_utf8(value).unwrap());
+        for value in values.iter().map(String::as_str).chain(set).chain([""]) {
             let expected = plain.is_match(value);
             prop_assert_eq!(fast.matches(value), expected, "{} on {:?}", pattern, value);
             prop_assert_eq!(none.matches(value), !expected);
             if let Some(set) = fast.set_matches() {
-                prop_assert_eq!(set.iter().any(|known| known == value), expected);
+                prop_assert_eq!(set.iter().any(|known| known == value.as_bytes()), expected);
             }
             if expected {
-                prop_assert!(value.starts_with(fast.prefix().unwrap_or_default()));
+                prop_assert!(value.as_bytes().starts_with(fast.prefix().unwrap_or_default()));
             }
         }
     }

@@ -51,8 +51,8 @@ impl DataColumns {
         for (place, column) in file.columns().iter().enumerate() {
             places.entry(&*column.name).or_insert(place);
         }
-        let aggregates = !places.contains_key(&*schema::data_column(0))
-            && places.contains_key(&*schema::aggregate_column(Aggregate::Count, 0));
+        let aggregates = !places.contains_key(schema::data_column(0).as_bytes())
+            && places.contains_key(schema::aggregate_column(Aggregate::Count, 0).as_bytes());
         let contents = if aggregates {
             Contents::Aggregates
         } else {
@@ -62,7 +62,7 @@ impl DataColumns {
         let columns = names
             .map(|name| {
                 places
-                    .get(&*name)
+                    .get(name.as_bytes())
                     .copied()
                     .ok_or_else(|| file.invalid(format!("no column {name:?}")))
             })

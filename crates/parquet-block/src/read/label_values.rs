@@ -34,7 +34,7 @@ struct Wanted {
 }
 
 impl ReadLabelValues {
-    pub(crate) fn new(shard: Shard, name: &str, selection: Selection) -> Self {
+    pub(crate) fn new(shard: Shard, name: &[u8], selection: Selection) -> Self {
         Self {
             column: shard.label_column(name),
             selection,
@@ -66,7 +66,7 @@ impl ReadLabelValues {
         Ok(wanted)
     }
 
-    fn collect(&self, wanted: &[Wanted]) -> Result<Vec<String>, Error> {
+    fn collect(&self, wanted: &[Wanted]) -> Result<Vec<Vec<u8>>, Error> {
         let footer = self.shard.labels_file();
         let mut values = BTreeSet::new();
         for column in wanted {
@@ -88,7 +88,7 @@ impl ReadLabelValues {
     }
 }
 
-fn add<'a>(values: &mut BTreeSet<String>, new: impl Iterator<Item = &'a str>) {
+fn add<'a>(values: &mut BTreeSet<Vec<u8>>, new: impl Iterator<Item = &'a [u8]>) {
     for value in new {
         if !value.is_empty() && !values.contains(value) {
             values.insert(value.to_owned());
@@ -97,9 +97,9 @@ fn add<'a>(values: &mut BTreeSet<String>, new: impl Iterator<Item = &'a str>) {
 }
 
 impl Lookup for ReadLabelValues {
-    type Answer = Vec<String>;
+    type Answer = Vec<Vec<u8>>;
 
-    fn next(&mut self) -> Result<Step<Vec<String>>, Error> {
+    fn next(&mut self) -> Result<Step<Vec<Vec<u8>>>, Error> {
         let wanted = match self.pages.take() {
             Some(wanted) => wanted,
             None => self.plan()?,
@@ -176,7 +176,7 @@ impl ReadLabelNames {
         Ok(wanted)
     }
 
-    fn collect(&mut self, wanted: &[(ColumnPages, RowRanges)]) -> Result<Vec<String>, Error> {
+    fn collect(&mut self, wanted: &[(ColumnPages, RowRanges)]) -> Result<Vec<Vec<u8>>, Error> {
         for (pages, rows) in wanted {
             let named = columns_of(&self.shard, pages, &self.supply, rows)?;
             for (place, label) in self.shard.label_columns().iter().enumerate() {
@@ -188,14 +188,14 @@ impl ReadLabelNames {
         let labels = self.shard.label_columns();
         let known = std::mem::take(&mut self.known);
         let names = known.into_iter().filter_map(|place| labels.get(place));
-        Ok(names.map(|label| label.name.to_string()).collect())
+        Ok(names.map(|label| label.name.to_vec()).collect())
     }
 }
 
 impl Lookup for ReadLabelNames {
-    type Answer = Vec<String>;
+    type Answer = Vec<Vec<u8>>;
 
-    fn next(&mut self) -> Result<Step<Vec<String>>, Error> {
+    fn next(&mut self) -> Result<Step<Vec<Vec<u8>>>, Error> {
         let wanted = match self.pages.take() {
             Some(wanted) => wanted,
             None => self.plan()?,

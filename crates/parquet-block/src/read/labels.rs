@@ -36,7 +36,7 @@ pub enum Projection {
     /// All of them.
     All,
     /// Those with these names.
-    Only(Vec<String>),
+    Only(Vec<Vec<u8>>),
 }
 
 /// Labels being read; the answer has those of each row, in the order of the rows.
@@ -127,7 +127,7 @@ impl ReadLabels {
                 let label = self.shard.label_columns().get(*place);
                 let (dictionary, ids) = pages.ids(footer, &self.supply, &self.rows)?;
                 Ok(LabelValues {
-                    name: label.map_or("", |label| &*label.name),
+                    name: label.map_or(&[], |label| &*label.name),
                     dictionary,
                     ids,
                 })
@@ -149,7 +149,7 @@ impl ReadLabels {
 /// One label of rows.
 #[derive(Debug)]
 pub(crate) struct LabelValues<'a> {
-    pub(crate) name: &'a str,
+    pub(crate) name: &'a [u8],
     pub(crate) dictionary: Dictionary,
     pub(crate) ids: Vec<u32>,
 }

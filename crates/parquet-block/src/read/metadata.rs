@@ -14,6 +14,8 @@
 
 use std::ops::Range;
 
+use model::Quoted;
+
 use super::{
     fault::Fault,
     thrift::{Kind, Thrift},
@@ -30,7 +32,7 @@ pub(crate) enum Repetition {
 /// A leaf column of the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Column {
-    pub(crate) name: Box<str>,
+    pub(crate) name: Box<[u8]>,
     pub(crate) repetition: Repetition,
     /// Whether its values are byte strings, as all columns of a block are.
     pub(crate) byte_array: bool,
@@ -158,12 +160,12 @@ fn schema(t: &mut Thrift<'_>) -> Result<Vec<Column>, Fault> {
     let len = t.list_of(Kind::Struct)?;
     let mut columns = Vec::new();
     for i in 0..len {
-        let (mut name, mut children, mut repetition, mut kind_of) = ("", 0, 0, None);
+        let (mut name, mut children, mut repetition, mut kind_of) = (&b""[..], 0, 0, None);
         t.fields(|t, id, kind| {
             match (id, kind) {
                 (1, Kind::I32) => kind_of = Some(t.i32()?),
                 (3, Kind::I32) => repetition = t.i32()?,
-                (4, Kind::Binary) => name = t.string()?,
+                (4, Kind::Binary) => name = t.binary()?,
                 (5, Kind::I32) => children = t.size()?,
                 _ => t.skip(kind)?,
             }
@@ -178,7 +180,7 @@ fn schema(t: &mut Thrift<'_>) -> Result<Vec<Column>, Fault> {
             continue;
         }
         if children > 0 {
-            return Err(t.fault(format!("column {name:?} is a group")));
+            return Err(t.fault(format!("column {} is a group", Quoted(name))));
         }
         columns.push(Column {
             name: name.into(),

@@ -42,7 +42,7 @@ impl Search {
         let mut conditions = Vec::new();
         let mut impossible = false;
         for constraint in Constraint::of(matchers) {
-            match shard.label_column(&constraint.name) {
+            match shard.label_column(constraint.name.as_bytes()) {
                 Some(column) => conditions.push(Condition { constraint, column }),
                 // No row has the label.
                 None => impossible |= !constraint.matches_null,

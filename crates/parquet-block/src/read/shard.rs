@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use model::{AggregateSet, Matcher, TimeRange, Timestamp};
+use model::{AggregateSet, Matcher, Quoted, TimeRange, Timestamp};
 
 use super::{
     chunks::ReadChunks,
@@ -42,7 +42,7 @@ struct Parts {
 
 /// The column of a label.
 pub(crate) struct LabelColumn {
-    pub(crate) name: Box<str>,
+    pub(crate) name: Box<[u8]>,
     /// In the labels file, counted from 0: what `s_col_indexes` holds.
     pub(crate) column: usize,
 }
@@ -69,13 +69,13 @@ impl Shard {
             if let Some(name) = schema::label_name(&found.name) {
                 let name = name.into();
                 names.push(LabelColumn { name, column });
-            } else if &*found.name == schema::COL_INDEXES_COLUMN {
+            } else if *found.name == *schema::COL_INDEXES_COLUMN.as_bytes() {
                 col_indexes = Some(column);
             }
         }
         names.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         if let Some([twice, _]) = names.array_windows().find(|[a, b]| a.name == b.name) {
-            return Err(labels.invalid(format!("two columns for label {:?}", twice.name)));
+            return Err(labels.invalid(format!("two columns for label {}", Quoted(&twice.name))));
         }
         let Some(col_indexes) = col_indexes else {
             return Err(labels.invalid(format!("no column {:?}", schema::COL_INDEXES_COLUMN)));
@@ -124,7 +124,7 @@ impl Shard {
     }
 
     /// The names of all labels, ascending.
-    pub fn label_names(&self) -> impl ExactSizeIterator<Item = &str> {
+    pub fn label_names(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.0.names.iter().map(|label| &*label.name)
     }
 
@@ -178,9 +178,13 @@ impl Shard {
 
     /// Reads the values of a label that the rows of `selection` have; of all rows, if there is none.
     #[must_use]
-    pub fn label_values(&self, name: &str, selection: Option<Selection>) -> ReadLabelValues {
+    pub fn label_values(
+        &self,
+        name: impl AsRef<[u8]>,
+        selection: Option<Selection>,
+    ) -> ReadLabelValues {
         let selection = selection.unwrap_or_else(|| self.everything());
-        ReadLabelValues::new(self.clone(), name, self.existing(selection))
+        ReadLabelValues::new(self.clone(), name.as_ref(), self.existing(selection))
     }
 
     /// Those rows of a selection that there are.
@@ -206,13 +210,13 @@ impl Shard {
     }
 
     /// The column of a label, if a row has it.
-    pub(crate) fn label_column(&self, name: &str) -> Option<usize> {
+    pub(crate) fn label_column(&self, name: &[u8]) -> Option<usize> {
         let label = self.0.names.get(self.label_place(name)?)?;
         Some(label.column)
     }
 
     /// Where a label is among [`Self::label_columns`].
-    pub(crate) fn label_place(&self, name: &str) -> Option<usize> {
+    pub(crate) fn label_place(&self, name: &[u8]) -> Option<usize> {
         let names = &self.0.names;
         names.binary_search_by(|l| (*l.name).cmp(name)).ok()
     }

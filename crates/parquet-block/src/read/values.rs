@@ -28,7 +28,7 @@ pub(crate) struct ByteArrays {
 /// The distinct values of a label's column in a row group.
 #[derive(Clone, Debug, Default)]
 pub struct Dictionary {
-    text: String,
+    bytes: Vec<u8>,
     ends: Vec<u32>,
 }
 
@@ -195,7 +195,7 @@ impl Dictionary {
     pub(crate) fn decode(page: &Page) -> Result<Self, Fault> {
         let values = ByteArrays::decode(page, page.values)?;
         let mut dictionary = Self {
-            text: String::with_capacity(page.data.len()),
+            bytes: Vec::with_capacity(page.data.len()),
             ends: Vec::with_capacity(values.len()),
         };
         for i in 0..values.len() {
@@ -218,21 +218,21 @@ impl Dictionary {
 
     /// The value of `id`.
     #[must_use]
-    pub fn get(&self, id: usize) -> Option<&str> {
+    pub fn get(&self, id: usize) -> Option<&[u8]> {
         let end = *self.ends.get(id)? as usize;
         let start = match id.checked_sub(1) {
             Some(before) => *self.ends.get(before)? as usize,
             None => 0,
         };
-        self.text.get(start..end)
+        self.bytes.get(start..end)
     }
 
     /// The values in the order of their ids.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let mut start = 0;
         self.ends.iter().map(move |end| {
             let end = *end as usize;
-            let value = self.text.get(start..end).unwrap_or_default();
+            let value = self.bytes.get(start..end).unwrap_or_default();
             start = end;
             value
         })
@@ -240,16 +240,14 @@ impl Dictionary {
 
     /// Adds a value, as of a page that holds values and not ids, and gives its id.
     pub(crate) fn push(&mut self, value: &[u8]) -> Result<u32, Fault> {
-        let value =
-            std::str::from_utf8(value).map_err(|_| Fault::new(0, "label value is not UTF-8"))?;
         let id = u32::try_from(self.ends.len())
             .ok()
             .filter(|id| *id < u32::MAX);
-        let end = u32::try_from(self.text.len() + value.len()).ok();
+        let end = u32::try_from(self.bytes.len() + value.len()).ok();
         let (Some(id), Some(end)) = (id, end) else {
             return Err(Fault::new(0, "values of a label take more than 4 GiB"));
         };
-        self.text.push_str(value);
+        self.bytes.extend_from_slice(value);
         self.ends.push(end);
         Ok(id)
     }
@@ -340,8 +338,11 @@ mod tests {
         page.values = 2;
         let mut dictionary = Dictionary::decode(&page).unwrap();
         assert_eq!(dictionary.push(b"d").unwrap(), 2);
-        assert_eq!(dictionary.iter().collect::<Vec<_>>(), ["a", "bc", "d"]);
-        assert_eq!((dictionary.get(1), dictionary.get(3)), (Some("bc"), None));
-        assert!(dictionary.push(&[0xff]).is_err());
+        // Values need not be UTF-8.
+        assert_eq!(dictionary.push(b"\xffA").unwrap(), 3);
+        let values: Vec<&[u8]> = dictionary.iter().collect();
+        assert_eq!(values, [&b"a"[..], b"bc", b"d", b"\xffA"]);
+        assert_eq!(dictionary.get(1), Some(&b"bc"[..]));
+        assert_eq!(dictionary.get(4), None);
     }
 }

@@ -3,7 +3,7 @@
 use std::{cmp::Ordering, fmt, sync::Arc};
 
 use bytes::Bytes;
-use model::METRIC_NAME;
+use model::{METRIC_NAME, Quoted};
 
 use super::{
     byte_column::{SharedStrings, SharedValue},
@@ -24,7 +24,7 @@ const MAX_VALUE: usize = 1 << 30;
 /// Ids ascend with the strings in byte order, and no string has two: rows are compared by ids.
 pub trait Symbols: Send + Sync {
     /// The string with this id; the empty string for an id that is none.
-    fn get(&self, id: u32) -> &str;
+    fn get(&self, id: u32) -> &[u8];
 }
 
 /// Takes rows in order, and becomes an [`EncodedRowGroup`].
@@ -125,8 +125,8 @@ impl RowGroupBuilder {
             return wrong(format!("a row group has at most {MAX_ROWS} rows"));
         }
         if let Some([a, b]) = labels.array_windows().find(|[a, b]| a.0 >= b.0) {
-            let [a, b] = [a, b].map(|label| self.symbols.get(label.0));
-            return wrong(format!("label {b:?} comes after {a:?}"));
+            let [a, b] = [a, b].map(|label| Quoted(self.symbols.get(label.0)));
+            return wrong(format!("label {b} comes after {a}"));
         }
         self.labels.push(labels, &*self.symbols);
         self.find_metric_name();
@@ -165,7 +165,7 @@ impl RowGroupBuilder {
         if self.metric_name.is_none() {
             let labels = self.labels.get(self.labels.len().saturating_sub(1));
             let mut names = labels.iter().map(|(name, _)| *name);
-            self.metric_name = names.find(|name| self.symbols.get(*name) == METRIC_NAME);
+            self.metric_name = names.find(|name| self.symbols.get(*name) == METRIC_NAME.as_bytes());
         }
     }
 

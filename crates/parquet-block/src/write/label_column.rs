@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use model::Quoted;
 use rayon::prelude::*;
 
 use super::{
@@ -78,12 +79,12 @@ impl<'a> Dictionary<'a> {
         Self { ids, symbols }
     }
 
-    fn get(&self, place: usize) -> &'a str {
+    fn get(&self, place: usize) -> &'a [u8] {
         let id = self.ids.get(place);
-        id.map_or("", |id| self.symbols.get(*id))
+        id.map_or(&[], |id| self.symbols.get(*id))
     }
 
-    fn values(&self) -> impl ExactSizeIterator<Item = &'a str> {
+    fn values(&self) -> impl ExactSizeIterator<Item = &'a [u8]> {
         self.ids.iter().map(|id| self.symbols.get(*id))
     }
 
@@ -104,15 +105,16 @@ impl<'a> Dictionary<'a> {
         let mut plain = Vec::new();
         let mut before = None;
         for value in self.values() {
-            if before.is_some_and(|before| before >= value) {
+            if let Some(before) = before.filter(|before| *before >= value) {
+                let [value, before] = [value, before].map(Quoted);
                 return Err(Error::layout(format!(
-                    "symbols are not in order: {value:?} is after {before:?}"
+                    "symbols are not in order: {value} is after {before}"
                 )));
             }
             before = Some(value);
             let len = u32::try_from(value.len()).unwrap_or(u32::MAX);
             plain.extend_from_slice(&len.to_le_bytes());
-            plain.extend_from_slice(value.as_bytes());
+            plain.extend_from_slice(value);
         }
         if plain.len() > MAX_DICTIONARY {
             let len = plain.len();
@@ -126,7 +128,7 @@ impl<'a> Dictionary<'a> {
 
 /// Encodes the column of the label `name`, which `rows` rows may have.
 pub(super) fn encode(
-    name: &str,
+    name: &[u8],
     cells: &Cells,
     rows: usize,
     symbols: &dyn Symbols,

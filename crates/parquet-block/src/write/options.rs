@@ -48,11 +48,11 @@ pub struct PageOptions {
 
 impl BloomFilters {
     /// Whether the column of the label `name` has one, whose dictionary takes so many bytes.
-    pub(super) fn include(self, name: &str, dictionary: usize) -> bool {
+    pub(super) fn include(self, name: &[u8], dictionary: usize) -> bool {
         match self {
             Self::None => false,
-            Self::MetricName => name == METRIC_NAME,
-            Self::Large => name == METRIC_NAME || dictionary as u64 > EAGER_BYTES,
+            Self::MetricName => name == METRIC_NAME.as_bytes(),
+            Self::Large => name == METRIC_NAME.as_bytes() || dictionary as u64 > EAGER_BYTES,
             Self::All => true,
         }
     }

@@ -1,7 +1,7 @@
 //! A row group, encoded: its columns of both files.
 
 use hashbrown::HashMap;
-use model::Labels;
+use model::{Labels, Quoted};
 use rayon::prelude::*;
 use xxhash_rust::xxh64::xxh64;
 
@@ -84,7 +84,7 @@ fn encode_labels(builder: &RowGroupBuilder) -> Result<(Vec<EncodedColumn>, usize
     let (cells, lists) = transpose(&builder.labels, &builder.schema, symbols)?;
     let metric_name = builder.schema.metric_name();
     let names = builder.schema.label_names();
-    let label = |(name, cells): (&String, &Cells)| {
+    let label = |(name, cells): (&Vec<u8>, &Cells)| {
         label_column::encode(name, cells, builder.rows(), symbols, options)
     };
     let (columns, (lists, hashes)) = rayon::join(
@@ -134,7 +134,7 @@ fn transpose(
                 None => {
                     let text = symbols.get(*name);
                     let column = schema.label_column(text).ok_or_else(|| {
-                        Error::layout(format!("row {row}: no column for label {text:?}"))
+                        Error::layout(format!("row {row}: no column for label {}", Quoted(text)))
                     })?;
                     columns.insert(*name, column);
                     column
@@ -158,7 +158,7 @@ fn hashes(labels: &RowLabels, symbols: &dyn Symbols) -> ByteStrings {
             text.clear();
             for (name, value) in labels.get(row) {
                 for id in [name, value] {
-                    text.extend_from_slice(symbols.get(*id).as_bytes());
+                    text.extend_from_slice(symbols.get(*id));
                     text.push(0xff);
                 }
             }

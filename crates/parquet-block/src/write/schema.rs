@@ -16,7 +16,7 @@ const MAX_COLUMNS: usize = (1 << 15) - 1;
 /// The labels and time slices of a shard. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ShardSchema {
-    names: Arc<[String]>,
+    names: Arc<[Vec<u8>]>,
     slices: Slices,
     contents: Contents,
     /// The column of `__name__`.
@@ -26,7 +26,7 @@ pub struct ShardSchema {
 /// A column of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Column {
-    pub(crate) name: String,
+    pub(crate) name: Vec<u8>,
     pub(crate) kind: ColumnKind,
 }
 
@@ -51,24 +51,29 @@ pub(crate) enum Encoding {
 impl ShardSchema {
     /// A schema of a block of raw samples, with a column for each of the labels called `names`.
     #[must_use]
-    pub fn new(names: Vec<String>, slices: Slices) -> Self {
+    pub fn new(names: impl IntoIterator<Item = impl Into<Vec<u8>>>, slices: Slices) -> Self {
         Self::of(Contents::Chunks, names, slices)
     }
 
     /// A schema of a downsampled block.
     #[must_use]
-    pub fn aggregates(names: Vec<String>, slices: Slices) -> Self {
+    pub fn aggregates(names: impl IntoIterator<Item = impl Into<Vec<u8>>>, slices: Slices) -> Self {
         Self::of(Contents::Aggregates, names, slices)
     }
 
     /// A schema of a block with these contents.
     #[must_use]
-    pub fn of(contents: Contents, mut names: Vec<String>, slices: Slices) -> Self {
+    pub fn of(
+        contents: Contents,
+        names: impl IntoIterator<Item = impl Into<Vec<u8>>>,
+        slices: Slices,
+    ) -> Self {
+        let mut names: Vec<Vec<u8>> = names.into_iter().map(Into::into).collect();
         names.sort_unstable();
         names.dedup();
         Self {
             metric_name: names
-                .binary_search_by(|name| name.as_str().cmp(METRIC_NAME))
+                .binary_search_by(|name| name.as_slice().cmp(METRIC_NAME.as_bytes()))
                 .ok(),
             names: names.into(),
             slices,
@@ -78,7 +83,7 @@ impl ShardSchema {
 
     /// The names of the labels, ascending.
     #[must_use]
-    pub fn label_names(&self) -> &[String] {
+    pub fn label_names(&self) -> &[Vec<u8>] {
         &self.names
     }
 
@@ -105,9 +110,9 @@ impl ShardSchema {
     }
 
     /// The column of a label: its place among the labels, since no other column's name comes before.
-    pub(crate) fn label_column(&self, name: &str) -> Option<usize> {
+    pub(crate) fn label_column(&self, name: &[u8]) -> Option<usize> {
         self.names
-            .binary_search_by(|known| known.as_str().cmp(name))
+            .binary_search_by(|known| known.as_slice().cmp(name))
             .ok()
     }
 
@@ -122,7 +127,7 @@ impl ShardSchema {
             (schema::SERIES_HASH_COLUMN, Encoding::DeltaLength),
         ];
         let others = others.map(|(name, encoding)| Column {
-            name: name.to_owned(),
+            name: name.into(),
             kind: ColumnKind::Bytes(encoding),
         });
         labels.chain(others).collect()
@@ -134,7 +139,7 @@ impl ShardSchema {
         let names = (0..self.slices.count()).flat_map(|slice| self.contents.columns(slice));
         let mut columns: Vec<_> = names
             .map(|name| Column {
-                name,
+                name: name.into_bytes(),
                 kind: ColumnKind::Bytes(Encoding::DeltaLength),
             })
             .enumerate()
@@ -167,14 +172,17 @@ mod tests {
 
     fn schema(names: &[&str], slices: i64) -> ShardSchema {
         let slices = Slices::new(Timestamp(0), Timestamp(slices), 1);
-        ShardSchema::new(names.iter().map(|n| (*n).to_owned()).collect(), slices)
+        ShardSchema::new(names.iter().copied(), slices)
     }
 
     #[test]
     fn columns_are_in_order_of_their_names() {
         let schema = schema(&["b", "__name__", "Z", "b"], 12);
         let names = |columns: Vec<Column>| -> Vec<String> {
-            columns.into_iter().map(|column| column.name).collect()
+            columns
+                .into_iter()
+                .map(|column| String::from_utf8(column.name).unwrap())
+                .collect()
         };
         let labels = names(schema.labels_columns());
         assert_eq!(
@@ -190,7 +198,7 @@ mod tests {
         );
         assert_eq!(places[..5], [0, 1, 10, 11, 2]);
         assert_eq!(
-            (schema.metric_name(), schema.label_column("b")),
+            (schema.metric_name(), schema.label_column(b"b")),
             (Some(1), Some(2))
         );
     }
@@ -198,7 +206,7 @@ mod tests {
     #[test]
     fn each_aggregate_of_each_slice_has_a_column() {
         let slices = Slices::new(Timestamp(0), Timestamp(2), 1);
-        let columns = ShardSchema::aggregates(Vec::new(), slices).data_columns();
+        let columns = ShardSchema::aggregates([""; 0], slices).data_columns();
         let columns: Vec<_> = columns
             .iter()
             .map(|(place, column)| (*place, &*column.name))
@@ -215,7 +223,7 @@ mod tests {
             (1, "s_sum_0"),
             (6, "s_sum_1"),
         ];
-        assert_eq!(columns, expected);
+        assert_eq!(columns, expected.map(|(at, name)| (at, name.as_bytes())));
     }
 
     #[test]

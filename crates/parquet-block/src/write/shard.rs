@@ -16,6 +16,8 @@ pub struct ShardWriter<L, C> {
     contents: Contents,
     /// How long the longest chunk is, milliseconds; of aggregates only.
     longest: i64,
+    /// The first value of `__name__`.
+    first_name: Vec<u8>,
     /// The labels of the last row.
     last: Option<Labels>,
 }
@@ -55,6 +57,7 @@ impl<L: Write, C: Write> ShardWriter<L, C> {
             shard: ParquetShard::default(),
             contents: schema.contents(),
             longest: 0,
+            first_name: Vec::new(),
             last: None,
         })
     }
@@ -79,9 +82,8 @@ impl<L: Write, C: Write> ShardWriter<L, C> {
         // The chunks file has no column that its rows are sorted by.
         self.chunks.append(&group.chunks, None)?;
         if self.last.is_none() {
-            self.shard.min_name = key(&first).0.to_owned();
+            self.first_name = key(&first).0.to_owned();
         }
-        self.shard.max_name = key(&last).0.to_owned();
         self.shard.rows += group.rows as u64;
         self.shard.row_groups += 1;
         self.longest = self.longest.max(group.longest);
@@ -98,6 +100,11 @@ impl<L: Write, C: Write> ShardWriter<L, C> {
         if self.shard.rows == 0 {
             return Err(Error::Empty);
         }
+        let last_name = self.last.as_ref().map_or(&[][..], |last| key(last).0);
+        // JSON holds text alone; who reads it takes none for any.
+        if let (Ok(min), Ok(max)) = (str::from_utf8(&self.first_name), str::from_utf8(last_name)) {
+            (self.shard.min_name, self.shard.max_name) = (min.to_owned(), max.to_owned());
+        }
         self.shard.labels_bytes = self.labels.finish()?;
         if self.contents == Contents::Aggregates {
             self.chunks
@@ -109,6 +116,6 @@ impl<L: Write, C: Write> ShardWriter<L, C> {
 }
 
 /// What rows are sorted by.
-fn key(labels: &Labels) -> (&str, &Labels) {
+fn key(labels: &Labels) -> (&[u8], &Labels) {
     (labels.get(METRIC_NAME).unwrap_or_default(), labels)
 }

@@ -111,21 +111,21 @@ fn any_series() -> impl Strategy<Value = Series> {
     prop::collection::btree_map(labels, any_chunks(), 1..50)
 }
 
-struct Table(Vec<String>);
+struct Table(Vec<Vec<u8>>);
 
 impl Symbols for Table {
-    fn get(&self, id: u32) -> &str {
-        self.0.get(id as usize).map_or("", String::as_str)
+    fn get(&self, id: u32) -> &[u8] {
+        self.0.get(id as usize).map_or(&[], Vec::as_slice)
     }
 }
 
-fn symbols(series: &Series) -> Vec<String> {
-    let texts: BTreeSet<&str> = series
+fn symbols(series: &Series) -> Vec<Vec<u8>> {
+    let texts: BTreeSet<&[u8]> = series
         .keys()
         .flat_map(Labels::iter)
         .flat_map(|(name, value)| [name, value])
         .collect();
-    texts.into_iter().map(str::to_owned).collect()
+    texts.into_iter().map(<[u8]>::to_vec).collect()
 }
 
 fn write_tsdb(dir: &Path, series: &Series) -> Block {
@@ -147,16 +147,16 @@ fn by_name<T>(mut rows: Vec<(Labels, T)>) -> Vec<(Labels, T)> {
 
 fn write_parquet(dir: &Path, series: &Series, group_rows: usize) -> LocalShard {
     let table = Arc::new(Table(symbols(series)));
-    let id = |text: &str| {
-        let place = table.0.binary_search_by(|known| known.as_str().cmp(text));
+    let id = |text: &[u8]| {
+        let place = table.0.binary_search_by(|known| known.as_slice().cmp(text));
         u32::try_from(place.unwrap()).unwrap()
     };
     let slices = Slices::new(Timestamp(0), Timestamp(SLICES * SLICE), SLICE);
-    let names: BTreeSet<String> = series
+    let names: BTreeSet<Vec<u8>> = series
         .keys()
         .flat_map(|labels| labels.iter().map(|(name, _)| name.to_owned()))
         .collect();
-    let schema = ShardSchema::new(names.into_iter().collect(), slices);
+    let schema = ShardSchema::new(names, slices);
     let files = ["labels", "chunks"].map(|kind| dir.join(format!("0.{kind}.parquet")));
     let [mut labels_file, mut chunks_file] = files
         .each_ref()
@@ -190,8 +190,8 @@ fn write_parquet(dir: &Path, series: &Series, group_rows: usize) -> LocalShard {
 /// What a block answers: series with their chunks, names, and values of each name.
 type Answer = (
     Vec<(Labels, Vec<Chunk>)>,
-    BTreeSet<String>,
-    Vec<BTreeSet<String>>,
+    BTreeSet<Vec<u8>>,
+    Vec<BTreeSet<Vec<u8>>>,
 );
 
 fn ask_tsdb(block: &Block, matchers: &[Matcher], range: TimeRange) -> Answer {
@@ -214,7 +214,7 @@ fn ask_tsdb(block: &Block, matchers: &[Matcher], range: TimeRange) -> Answer {
     let of_rows = |name| {
         rows.iter()
             .filter_map(|(l, _): &(Labels, _)| l.get(name))
-            .map(str::to_owned)
+            .map(<[u8]>::to_vec)
             .collect()
     };
     let values = NAMES.map(of_rows).to_vec();

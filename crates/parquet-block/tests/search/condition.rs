@@ -77,7 +77,7 @@ impl Condition {
 impl Question {
     pub(crate) fn matches(&self, labels: &Labels) -> bool {
         let value = labels.get(&self.matcher.name).unwrap_or_default();
-        self.condition.holds(value) == self.holds
+        self.condition.holds(str::from_utf8(value).unwrap()) == self.holds
     }
 }
 

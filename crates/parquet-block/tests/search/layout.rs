@@ -127,16 +127,15 @@ fn write(path: &Path, layout: &Layout, columns: &[(String, Vec<Option<Vec<u8>>>)
 
 /// Writes a shard whose rows are `series`; each has one chunk in each of two slices, of a second each.
 pub(crate) fn write_shard(dir: &Path, layout: &Layout, series: &[Labels]) -> LocalShard {
-    let names: BTreeSet<&str> = series
+    let names: BTreeSet<&[u8]> = series
         .iter()
         .flat_map(|l| l.iter().map(|(n, _)| n))
         .collect();
     let mut columns: Vec<(String, Vec<Option<Vec<u8>>>)> = names
         .iter()
         .map(|name| {
-            let cells = series
-                .iter()
-                .map(|l| l.get(name).map(|v| v.as_bytes().to_vec()));
+            let cells = series.iter().map(|l| l.get(name).map(|v| v.to_vec()));
+            let name = str::from_utf8(name).unwrap();
             (format!("l_{name}"), cells.collect())
         })
         .collect();

@@ -103,18 +103,18 @@ proptest! {
             let second: Vec<_> = expected.iter().map(|row| vec![format!("{row}/1")]).collect();
             prop_assert_eq!(chunks, second);
 
-            let names: BTreeSet<&str> =
+            let names: BTreeSet<&[u8]> =
                 labels.iter().flat_map(|l| l.iter().map(|(name, _)| name)).collect();
             let read = shard.label_names_of(found.clone());
             prop_assert!(local.answer(read).unwrap().iter().eq(names.iter()));
             for name in NAMES {
-                let values: BTreeSet<&str> = labels.iter().filter_map(|l| l.get(name)).collect();
+                let values: BTreeSet<&[u8]> = labels.iter().filter_map(|l| l.get(name)).collect();
                 let read = shard.label_values(name, Some(found.clone()));
                 prop_assert!(local.answer(read).unwrap().iter().eq(values.iter()));
             }
         }
         for name in NAMES {
-            let values: BTreeSet<&str> = series.iter().filter_map(|l| l.get(name)).collect();
+            let values: BTreeSet<&[u8]> = series.iter().filter_map(|l| l.get(name)).collect();
             let read = shard.label_values(name, None);
             prop_assert!(local.answer(read).unwrap().iter().eq(values.iter()));
         }

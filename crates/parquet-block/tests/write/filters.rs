@@ -71,7 +71,7 @@ fn the_labels_that_are_asked_for_have_a_filter_of_ten_bits_a_value() {
             let name = column.column_descr().name();
             found.push(name);
             let label = name.strip_prefix("l_").unwrap();
-            let values: BTreeSet<&str> = series
+            let values: BTreeSet<&[u8]> = series
                 .iter()
                 .filter_map(|(labels, _)| labels.get(label))
                 .collect();

@@ -30,25 +30,25 @@ use parquet_block::{
 type Series = (Labels, Vec<Vec<u8>>);
 
 /// Strings in byte order.
-struct Table(Vec<String>);
+struct Table(Vec<Vec<u8>>);
 
 impl Symbols for Table {
-    fn get(&self, id: u32) -> &str {
-        self.0.get(id as usize).map_or("", String::as_str)
+    fn get(&self, id: u32) -> &[u8] {
+        self.0.get(id as usize).map_or(&[], Vec::as_slice)
     }
 }
 
 impl Table {
     fn of<'a>(labels: impl Iterator<Item = &'a Labels>) -> Self {
-        let strings: BTreeSet<&str> = labels
+        let strings: BTreeSet<&[u8]> = labels
             .flat_map(|labels| labels.iter())
             .flat_map(|(name, value)| [name, value])
             .collect();
-        Self(strings.into_iter().map(str::to_owned).collect())
+        Self(strings.into_iter().map(<[u8]>::to_vec).collect())
     }
 
-    fn id(&self, text: &str) -> u32 {
-        let place = self.0.binary_search_by(|known| known.as_str().cmp(text));
+    fn id(&self, text: &[u8]) -> u32 {
+        let place = self.0.binary_search_by(|known| known.as_slice().cmp(text));
         u32::try_from(place.unwrap()).unwrap()
     }
 
@@ -85,11 +85,10 @@ impl Files {
         group_rows: usize,
     ) -> Result<Self, Error> {
         let table = Arc::new(Table::of(series.iter().map(|(labels, _)| labels)));
-        let names: BTreeSet<&str> = series
+        let names: BTreeSet<&[u8]> = series
             .iter()
             .flat_map(|(labels, _)| labels.iter().map(|(name, _)| name))
             .collect();
-        let names = names.into_iter().map(str::to_owned).collect();
         let schema = ShardSchema::of(contents, names, slices);
         let (mut labels, mut chunks) = (Vec::new(), Vec::new());
         let mut writer = ShardWriter::create(&mut labels, &mut chunks, &schema)?;

@@ -11,8 +11,10 @@ use parquet_block::{Error, RowGroupBuilder, ShardSchema, ShardWriter, Slices, Wr
 use super::{Files, Table, labels};
 
 fn schema(names: &[&str]) -> ShardSchema {
-    let names = names.iter().map(|name| (*name).to_owned()).collect();
-    ShardSchema::new(names, Slices::new(Timestamp(0), Timestamp(10), 10))
+    ShardSchema::new(
+        names.iter().copied(),
+        Slices::new(Timestamp(0), Timestamp(10), 10),
+    )
 }
 
 fn builder(schema: &ShardSchema, table: &Arc<Table>) -> RowGroupBuilder {
@@ -102,7 +104,7 @@ fn a_label_without_a_column_is_refused() {
 
 #[test]
 fn symbols_that_are_not_in_order_are_refused() {
-    let table = Arc::new(Table(["a", "y", "x"].map(str::to_owned).to_vec()));
+    let table = Arc::new(Table(["a", "y", "x"].map(Into::into).to_vec()));
     let schema = schema(&["a"]);
     let mut builder = builder(&schema, &table);
     builder.push(&[(0, 1)], &[b""]).unwrap();
@@ -116,7 +118,7 @@ fn symbols_that_are_not_in_order_are_refused() {
 
 #[test]
 fn an_empty_value_is_no_label() {
-    let table = Arc::new(Table(["", "a", "b", "x"].map(str::to_owned).to_vec()));
+    let table = Arc::new(Table(["", "a", "b", "x"].map(Into::into).to_vec()));
     let schema = schema(&["a", "b"]);
     let mut builder = builder(&schema, &table);
     builder.push(&[(1, 0), (2, 3)], &[b""]).unwrap();

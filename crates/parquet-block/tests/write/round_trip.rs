@@ -149,7 +149,7 @@ proptest! {
         prop_assert_eq!(generic.len(), series.len());
         for (row, (labels, _)) in generic.iter().zip(&series) {
             let named = row.iter().filter_map(|(name, value)| {
-                Some((name.strip_prefix("l_")?, std::str::from_utf8(value).unwrap()))
+                Some((name.strip_prefix("l_")?, value))
             });
             prop_assert_eq!(&Labels::from_pairs(named), labels);
             let hash = row.iter().find(|(name, _)| name == "s_series_hash").unwrap();
@@ -169,22 +169,22 @@ proptest! {
         let files = Files::write(&series, slices(), &options, group_rows).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let local = files.open(dir.path());
-        let asked: BTreeSet<(String, String)> = series
+        let asked: BTreeSet<(Vec<u8>, Vec<u8>)> = series
             .iter()
             .map(|(labels, _)| labels)
             .chain(&others)
             .flat_map(|labels| labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())))
-            .chain(NAMES.map(|name| (name.to_owned(), String::new())))
+            .chain(NAMES.map(|name| (name.into(), Vec::new())))
             .collect();
         for (name, value) in asked {
             for op in [MatchOp::Equal, MatchOp::NotEqual] {
-                let matcher = Matcher::new(op, &name, &value).unwrap();
+                let matcher = Matcher::new(op, str::from_utf8(&name).unwrap(), value.clone()).unwrap();
                 let expected: Vec<usize> = (0..series.len())
                     .filter(|row| matcher.matches(series[*row].0.get(&name).unwrap_or_default()))
                     .collect();
                 prop_assert_eq!(found(&local, &[matcher], group_rows), expected);
             }
-            let values: BTreeSet<&str> =
+            let values: BTreeSet<&[u8]> =
                 series.iter().filter_map(|(labels, _)| labels.get(&name)).collect();
             let read = local.answer(local.shard().label_values(&name, None)).unwrap();
             prop_assert!(read.iter().eq(values.iter()));
@@ -269,13 +269,18 @@ fn values_of_megabytes_are_pages_of_their_own() {
     let local = files.open(dir.path());
     let read = rows(&local);
     assert_eq!(read[2].1[0].data, large);
-    assert_eq!(read[3].0.get("text"), Some(&*long));
+    assert_eq!(read[3].0.get("text"), Some(long.as_bytes()));
     let matcher = |op, value: &str| Matcher::new(op, "text", value).unwrap();
     assert_eq!(found(&local, &[matcher(MatchOp::Equal, &long)], 100), [3]);
     let others = found(&local, &[matcher(MatchOp::NotRegex, "x+")], 100);
     assert_eq!(others, [0, 1, 2, 4]);
     let values = local.answer(local.shard().label_values("text", None));
-    assert!(values.unwrap().iter().eq(["0", "1", "2", "4", &long]));
+    assert!(
+        values
+            .unwrap()
+            .iter()
+            .eq(["0", "1", "2", "4", &long].map(str::as_bytes))
+    );
     assert_eq!(generic_rows(&files.chunks)[2][0].1, series[2].1[0]);
 }
 
@@ -300,4 +305,40 @@ fn no_damage_to_a_page_goes_unnoticed() {
         files.labels[place] ^= 1 << (place % 8);
     }
     assert!(noticed > 10, "{noticed}");
+}
+
+#[test]
+fn names_and_values_need_not_be_utf_8() {
+    let long = [&[0xff; 40][..], b"x"].concat();
+    let mut series: Vec<Series> = [
+        vec![(&b"__name__"[..], &b"m"[..]), (b"pod", b"\xffA\xfe")],
+        vec![(b"__name__", b"m"), (b"pod", b"a")],
+        vec![(b"__name__", b"m"), (b"pod", &long)],
+        vec![(b"__name__", b"m\xc3"), (b"\x80\xff", "é".as_bytes())],
+    ]
+    .into_iter()
+    .map(|pairs| {
+        let value = value(&[chunk(0, 1, vec![1])]);
+        (Labels::from_pairs(pairs), vec![value, vec![], vec![]])
+    })
+    .collect();
+    series.sort_by(|a, b| a.0.cmp(&b.0));
+    let files = Files::write(&series, slices(), &WriteOptions::default(), 100).unwrap();
+    // JSON holds no such name, and none means any.
+    assert_eq!((&*files.shard.min_name, &*files.shard.max_name), ("", ""));
+    let dir = tempfile::tempdir().unwrap();
+    let local = files.open(dir.path());
+    assert!(
+        rows(&local)
+            .iter()
+            .map(|row| &row.0)
+            .eq(series.iter().map(|s| &s.0))
+    );
+    let values = local.answer(local.shard().label_values("pod", None));
+    assert_eq!(values.unwrap(), [&b"a"[..], b"\xffA\xfe", &long]);
+    for value in [&b"\xffA\xfe"[..], &long] {
+        let matcher = Matcher::new(MatchOp::Equal, "pod", value).unwrap();
+        let row = series.iter().position(|s| s.0.get("pod") == Some(value));
+        assert_eq!(found(&local, &[matcher], 100), [row.unwrap()]);
+    }
 }

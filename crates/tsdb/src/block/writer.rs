@@ -57,7 +57,10 @@ impl BlockWriter {
     ///
     /// # Errors
     /// When the symbols are not in order, or a file cannot be written.
-    pub fn create<S: AsRef<str>>(dir: &Path, symbols: impl IntoIterator<Item = S>) -> Result<Self> {
+    pub fn create<S: AsRef<[u8]>>(
+        dir: &Path,
+        symbols: impl IntoIterator<Item = S>,
+    ) -> Result<Self> {
         let chunks = dir.join(DIR);
         fs::create_dir_all(&chunks).map_err(Error::io(&chunks))?;
         Ok(Self {

@@ -83,7 +83,7 @@ impl IndexHeader {
     ///
     /// # Errors
     /// When a page cannot be read, or is damaged.
-    pub fn label_names(&self) -> Result<Vec<String>> {
+    pub fn label_names(&self) -> Result<Vec<Vec<u8>>> {
         let mut names = Vec::new();
         self.table().each_name(&mut |name| {
             if !name.is_empty() {
@@ -97,9 +97,9 @@ impl IndexHeader {
     ///
     /// # Errors
     /// When a page cannot be read, or is damaged.
-    pub fn label_values(&self, name: &str) -> Result<Vec<String>> {
+    pub fn label_values(&self, name: impl AsRef<[u8]>) -> Result<Vec<Vec<u8>>> {
         let mut values = Vec::new();
-        self.each_value(name, |value, _| values.push(value.to_owned()))?;
+        self.each_value(name.as_ref(), |value, _| values.push(value.to_owned()))?;
         Ok(values)
     }
 
@@ -107,8 +107,8 @@ impl IndexHeader {
     ///
     /// # Errors
     /// When a page cannot be read, or is damaged.
-    pub fn label_value_count(&self, name: &str) -> Result<u64> {
-        let found = self.table().name(name)?;
+    pub fn label_value_count(&self, name: impl AsRef<[u8]>) -> Result<u64> {
+        let found = self.table().name(name.as_ref())?;
         Ok(found.map_or(0, |name| name.values))
     }
 
@@ -116,10 +116,14 @@ impl IndexHeader {
     ///
     /// # Errors
     /// When a page cannot be read, or is damaged.
-    pub fn postings_range(&self, name: &str, value: &str) -> Result<Option<Range<u64>>> {
+    pub fn postings_range(
+        &self,
+        name: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<Option<Range<u64>>> {
         let mut table = self.table();
-        match table.name(name)? {
-            Some(name) => table.postings(name, value),
+        match table.name(name.as_ref())? {
+            Some(name) => table.postings(name, value.as_ref()),
             None => Ok(None),
         }
     }
@@ -128,9 +132,9 @@ impl IndexHeader {
     ///
     /// # Errors
     /// When a page cannot be read, or is damaged.
-    pub fn postings_ranges(&self, name: &str) -> Result<Vec<Range<u64>>> {
+    pub fn postings_ranges(&self, name: impl AsRef<[u8]>) -> Result<Vec<Range<u64>>> {
         let mut ranges = Vec::new();
-        self.each_value(name, |_, range| ranges.push(range))?;
+        self.each_value(name.as_ref(), |_, range| ranges.push(range))?;
         Ok(ranges)
     }
 
@@ -217,12 +221,12 @@ impl IndexHeader {
     }
 
     /// Shows the values of a label in order, and where the postings of each are.
-    fn each_value(&self, name: &str, mut each: impl FnMut(&str, Range<u64>)) -> Result<()> {
+    fn each_value(&self, name: &[u8], mut each: impl FnMut(&[u8], Range<u64>)) -> Result<()> {
         let mut table = self.table();
         let Some(name) = table.name(name)? else {
             return Ok(());
         };
-        table.each_value(name, "", &mut |value, range| {
+        table.each_value(name, b"", &mut |value, range| {
             each(value, range);
             ControlFlow::Continue(())
         })

@@ -31,7 +31,7 @@ impl<'a> LabelTable<'a> {
     }
 
     /// A name, if any series has it. The empty name is that of all series.
-    pub(super) fn name(&mut self, name: &str) -> Result<Option<Name>> {
+    pub(super) fn name(&mut self, name: &[u8]) -> Result<Option<Name>> {
         let Some(root) = self.root else {
             return Ok(None);
         };
@@ -44,17 +44,17 @@ impl<'a> LabelTable<'a> {
     }
 
     /// Where the postings of one value are.
-    pub(super) fn postings(&mut self, name: Name, value: &str) -> Result<Option<Range<u64>>> {
+    pub(super) fn postings(&mut self, name: Name, value: &[u8]) -> Result<Option<Range<u64>>> {
         let decode = |entry: &mut Input<'_>, _: &_| postings(entry);
         self.pages.find(name.root, Tree::Values, value, decode)
     }
 
     /// All names in order, the empty one included.
-    pub(super) fn each_name(&mut self, each: &mut dyn FnMut(&str)) -> Result<()> {
+    pub(super) fn each_name(&mut self, each: &mut dyn FnMut(&[u8])) -> Result<()> {
         let Some(root) = self.root else {
             return Ok(());
         };
-        self.pages.walk(root, Tree::Names, "", &mut |name, _| {
+        self.pages.walk(root, Tree::Names, b"", &mut |name, _| {
             each(name);
             Ok(ControlFlow::Continue(()))
         })
@@ -64,8 +64,8 @@ impl<'a> LabelTable<'a> {
     pub(super) fn each_value(
         &mut self,
         name: Name,
-        from: &str,
-        each: &mut dyn FnMut(&str, Range<u64>) -> ControlFlow<()>,
+        from: &[u8],
+        each: &mut dyn FnMut(&[u8], Range<u64>) -> ControlFlow<()>,
     ) -> Result<()> {
         let pages = &mut self.pages;
         pages.walk(name.root, Tree::Values, from, &mut |value, entry| {

@@ -57,9 +57,12 @@ impl PostingsPlan {
             exclude: Vec::new(),
             ranges: Vec::new(),
         };
-        let mut conditions: BTreeMap<&str, Vec<&Matcher>> = BTreeMap::new();
+        let mut conditions: BTreeMap<&[u8], Vec<&Matcher>> = BTreeMap::new();
         for matcher in matchers {
-            conditions.entry(&matcher.name).or_default().push(matcher);
+            conditions
+                .entry(matcher.name.as_bytes())
+                .or_default()
+                .push(matcher);
         }
         for (name, condition) in conditions {
             if condition.iter().all(|matcher| matcher.matches_empty()) {
@@ -80,7 +83,7 @@ impl PostingsPlan {
             }
         }
         if plan.include.is_empty() {
-            let all = plan.group(these(table, "", iter::once(""))?);
+            let all = plan.group(these(table, b"", iter::once(&b""[..]))?);
             plan.include.push(all);
         }
         plan.include.sort_by_key(|group| group.size);
@@ -186,12 +189,12 @@ impl PostingsPlan {
 /// The postings of all values that meet a condition which the empty value does not meet.
 fn selected(
     table: &mut LabelTable<'_>,
-    name: &str,
+    name: &[u8],
     condition: &[&Matcher],
 ) -> Result<Vec<Range<u64>>> {
-    let meets = |value: &str| condition.iter().all(|matcher| matcher.matches(value));
+    let meets = |value: &[u8]| condition.iter().all(|matcher| matcher.matches(value));
     if let Some(set) = condition.iter().find_map(|matcher| matcher.set_matches()) {
-        let values = set.iter().map(String::as_str);
+        let values = set.iter().map(Vec::as_slice);
         return these(table, name, values.filter(|value| meets(value)));
     }
     let prefix = condition
@@ -205,22 +208,22 @@ fn selected(
 /// The postings of all values that do not meet a condition which the empty value meets.
 fn subtracted(
     table: &mut LabelTable<'_>,
-    name: &str,
+    name: &[u8],
     condition: &[&Matcher],
 ) -> Result<Vec<Range<u64>>> {
-    let fails = |value: &str| !condition.iter().all(|matcher| matcher.matches(value));
+    let fails = |value: &[u8]| !condition.iter().all(|matcher| matcher.matches(value));
     if condition.iter().all(|m| m.op == MatchOp::NotEqual) {
-        let values = condition.iter().map(|matcher| matcher.value.as_str());
+        let values = condition.iter().map(|matcher| matcher.value.as_slice());
         return these(table, name, values);
     }
-    places(table, name, "", fails)
+    places(table, name, b"", fails)
 }
 
 /// The postings of those of `values` that there are.
 fn these<'a>(
     table: &mut LabelTable<'_>,
-    name: &str,
-    values: impl Iterator<Item = &'a str>,
+    name: &[u8],
+    values: impl Iterator<Item = &'a [u8]>,
 ) -> Result<Vec<Range<u64>>> {
     let Some(name) = table.name(name)? else {
         return Ok(Vec::new());
@@ -232,9 +235,9 @@ fn these<'a>(
 /// The postings of the values that begin with `prefix` and are wanted.
 fn places(
     table: &mut LabelTable<'_>,
-    name: &str,
-    prefix: &str,
-    wanted: impl Fn(&str) -> bool,
+    name: &[u8],
+    prefix: &[u8],
+    wanted: impl Fn(&[u8]) -> bool,
 ) -> Result<Vec<Range<u64>>> {
     let mut places = Vec::new();
     let Some(name) = table.name(name)? else {

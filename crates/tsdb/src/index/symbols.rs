@@ -67,13 +67,13 @@ impl Symbols {
     /// The text of a symbol; empty for a reference that is not of this index. The references in a
     /// [`SeriesEntry`] are checked when it is read.
     #[must_use]
-    pub fn get(&self, symbol: SymbolRef) -> &str {
+    pub fn get(&self, symbol: SymbolRef) -> &[u8] {
         let text = self.pages.text(symbol.0).ok().flatten();
         text.unwrap_or_default()
     }
 
     /// The symbols in order.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let leaves = self.pages.leaves.iter();
         leaves.flat_map(|leaf| {
             (0..leaf.count()).filter_map(|at| leaf.entry(at).and_then(|mut e| e.string()).ok())
@@ -94,7 +94,7 @@ impl<'a> SymbolReader<'a> {
     ///
     /// # Errors
     /// When the index has no such symbol, or a page cannot be read or is damaged.
-    pub fn text(&mut self, symbol: SymbolRef) -> Result<&str> {
+    pub fn text(&mut self, symbol: SymbolRef) -> Result<&[u8]> {
         self.make_room();
         if self.pages.text(symbol.0).ok().flatten().is_none() {
             self.load(symbol)?;
@@ -168,7 +168,7 @@ impl Leaves {
 
     /// The text of a symbol, if its page is here.
     #[inline]
-    fn text(&self, number: u32) -> Result<Option<&str>, Fault> {
+    fn text(&self, number: u32) -> Result<Option<&[u8]>, Fault> {
         let after = self.firsts.partition_point(|first| *first <= number);
         let found = after.checked_sub(1).and_then(|at| {
             let (first, leaf) = self.firsts.get(at).zip(self.leaves.get(at))?;

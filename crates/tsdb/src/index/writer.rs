@@ -8,6 +8,7 @@ use std::{
 };
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use model::Quoted;
 
 use super::{FILE, SERIES_ALIGN, header::encode_head, series, toc::Toc};
 use crate::{
@@ -52,7 +53,7 @@ struct SymbolTable {
 
 impl IndexWriter {
     /// Starts the index at `path` with its symbols, which must come in order, each once.
-    pub(crate) fn create<S: AsRef<str>>(
+    pub(crate) fn create<S: AsRef<[u8]>>(
         path: PathBuf,
         symbols: impl IntoIterator<Item = S>,
     ) -> Result<Self> {
@@ -81,9 +82,9 @@ impl IndexWriter {
     }
 
     /// The symbol of a text.
-    pub(crate) fn symbol(&self, text: &str) -> Result<SymbolRef> {
+    pub(crate) fn symbol(&self, text: &[u8]) -> Result<SymbolRef> {
         self.symbols.find(text).ok_or_else(|| Error::UnknownSymbol {
-            symbol: text.to_owned(),
+            symbol: Quoted(text).to_string(),
         })
     }
 
@@ -188,7 +189,7 @@ impl IndexWriter {
         table: &mut Vec<u8>,
     ) -> Result<()> {
         let text = |symbol| self.symbols.get(symbol);
-        let (name, value) = label.map_or(("", ""), |(n, v)| (text(n), text(v)));
+        let (name, value) = label.map_or(Default::default(), |(n, v)| (text(n), text(v)));
         put_uvarint(table, 2);
         put_string(table, name);
         put_string(table, value);
@@ -226,7 +227,7 @@ impl IndexWriter {
 }
 
 impl SymbolTable {
-    fn new<S: AsRef<str>>(symbols: impl IntoIterator<Item = S>) -> Result<Self> {
+    fn new<S: AsRef<[u8]>>(symbols: impl IntoIterator<Item = S>) -> Result<Self> {
         let (section, starts) = encode_symbols(symbols)?;
         let mut table = Self {
             section,
@@ -244,14 +245,14 @@ impl SymbolTable {
     }
 
     /// The text of a symbol; empty if there is no such.
-    fn get(&self, symbol: SymbolRef) -> &str {
+    fn get(&self, symbol: SymbolRef) -> &[u8] {
         let start = self.starts.get(symbol.0 as usize);
         let bytes = start.and_then(|start| self.section.get(*start as usize..));
         let mut input = Input::new(bytes.unwrap_or_default(), 0);
         input.string().unwrap_or_default()
     }
 
-    fn find(&self, text: &str) -> Option<SymbolRef> {
+    fn find(&self, text: &[u8]) -> Option<SymbolRef> {
         let same = |number: &u32| self.get(SymbolRef(*number)) == text;
         let found = self.numbers.find(self.hasher.hash_one(text), same)?;
         Some(SymbolRef(*found))
@@ -259,7 +260,7 @@ impl SymbolTable {
 }
 
 /// The section of the symbols, and where in it each is.
-fn encode_symbols<S: AsRef<str>>(
+fn encode_symbols<S: AsRef<[u8]>>(
     symbols: impl IntoIterator<Item = S>,
 ) -> Result<(Vec<u8>, Vec<u32>)> {
     let mut section = vec![0; 8];
@@ -272,8 +273,8 @@ fn encode_symbols<S: AsRef<str>>(
         {
             return Err(Error::OutOfOrder {
                 what: "symbol",
-                previous: format!("{previous:?}"),
-                found: format!("{text:?}"),
+                previous: Quoted(previous).to_string(),
+                found: Quoted(text).to_string(),
             });
         }
         // A longer section is refused below.

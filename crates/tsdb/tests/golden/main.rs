@@ -164,7 +164,7 @@ fn histogram_chunks_are_written_again_to_the_byte_but_for_what_the_chunk_before_
 
 #[test]
 fn samples_are_those_that_promtool_prints() {
-    let mut found: BTreeMap<(String, String, i64), String> = BTreeMap::new();
+    let mut found: BTreeMap<(Vec<u8>, Vec<u8>, i64), String> = BTreeMap::new();
     for (labels, chunk) in golden("all-kinds").iter().flat_map(all_chunks) {
         let name = labels.get("__name__").unwrap().to_owned();
         let pod = labels.get("pod").unwrap().to_owned();
@@ -191,7 +191,7 @@ fn samples_are_those_that_promtool_prints() {
         };
         let label = |name: &str| {
             let start = line.find(&format!("{name}=\"")).unwrap() + name.len() + 2;
-            line[start..].split('"').next().unwrap().to_owned()
+            line[start..].split('"').next().unwrap().into()
         };
         let key = (label("__name__"), label("pod"), time.parse().unwrap());
         assert_eq!(found.get(&key), Some(&value), "{line}");
@@ -244,7 +244,7 @@ fn decode(encoding: Encoding, data: &[u8]) -> Result<(), ChunkError> {
 
 /// A chunk of each metric of the block of all kinds, and one more of floats.
 fn one_of_each() -> Vec<Chunk> {
-    let mut chunks: BTreeMap<String, Chunk> = BTreeMap::new();
+    let mut chunks: BTreeMap<Vec<u8>, Chunk> = BTreeMap::new();
     for (labels, chunk) in golden("all-kinds").iter().flat_map(all_chunks) {
         let name = labels.get("__name__").unwrap().to_owned();
         chunks.entry(name).or_insert(chunk);

@@ -94,7 +94,7 @@ fn a_sample_that_came_late_is_in_a_block_that_says_so() {
     assert_eq!(late.len(), 1);
     let mut chunks = all_chunks(late[0]);
     let (labels, chunk) = chunks.next().unwrap();
-    assert_eq!(labels.get("__name__"), Some("golden_late"));
+    assert_eq!(labels.get("__name__"), Some(&b"golden_late"[..]));
     assert_eq!(floats(&chunk).values.len(), 7);
     assert!(chunks.next().is_none());
 }

@@ -37,7 +37,7 @@ fn read(folder: &str, resolution: Resolution) -> BTreeMap<[String; 4], Samples> 
         };
         let unpacked = DownsampledChunk::unpack(&chunk).unwrap();
         assert_eq!(unpacked.pack(), chunk, "{labels}");
-        let label = |name| labels.get(name).unwrap().to_owned();
+        let label = |name| String::from_utf8(labels.get(name).unwrap().to_vec()).unwrap();
         for aggregate in Aggregate::ALL {
             if let Some(packed) = unpacked.get(aggregate) {
                 let (pod, name) = (label("pod"), aggregate.name().to_owned());
@@ -93,7 +93,7 @@ fn aggregates_of_an_hour_are_those_that_thanos_reads() {
 #[test]
 fn a_downsampled_chunk_cut_short_anywhere_is_an_error() {
     let blocks = golden("thanos-5m");
-    let mut chunks: BTreeMap<String, Chunk> = BTreeMap::new();
+    let mut chunks: BTreeMap<Vec<u8>, Chunk> = BTreeMap::new();
     for (labels, chunk) in all_chunks(&blocks[0]) {
         chunks.insert(labels.get("__name__").unwrap().to_owned(), chunk);
     }

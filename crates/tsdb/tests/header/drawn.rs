@@ -225,7 +225,8 @@ impl Drawn {
             let values = header.label_values(&name)?;
             let count = header.label_value_count(&name)?;
             let ranges = header.postings_ranges(&name)?;
-            names.push((name, values, count, ranges));
+            let values = values.into_iter().map(text).collect();
+            names.push((text(name), values, count, ranges));
         }
         let mut single = Vec::new();
         for (name, value) in self.singles() {
@@ -237,7 +238,7 @@ impl Drawn {
             selected.push(plan.ranges());
         }
         Ok(Said {
-            symbols,
+            symbols: symbols.into_iter().map(text).collect(),
             names,
             single,
             selected,
@@ -351,4 +352,8 @@ fn uvarint(out: &mut Vec<u8>, mut value: u64) {
         value >>= 7;
     }
     out.push(value as u8);
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap()
 }

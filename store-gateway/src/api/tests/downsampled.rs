@@ -60,7 +60,7 @@ async fn ask(world: &mut World, request: SeriesRequest) -> Vec<thanos::Series> {
 
 fn labels_of(series: &[thanos::Series]) -> Vec<Labels> {
     let labels = series.iter().map(|one| proto::model_labels(&one.labels));
-    labels.map(Result::unwrap).collect()
+    labels.collect()
 }
 
 /// Gateways to the same series as a TSDB block and as a Parquet block.

@@ -1,4 +1,5 @@
 use bucket::Bucket;
+use bytes::Bytes;
 use model::Labels;
 use prost::Message as _;
 use proto::{
@@ -50,14 +51,18 @@ impl World {
     async fn names(&mut self, request: LabelNamesRequest) -> Vec<String> {
         let answer = self.store.label_names(request).await.unwrap().into_inner();
         assert_eq!(answer.warnings, [""; 0]);
-        answer.names
+        answer.names.into_iter().map(text).collect()
     }
 
     async fn values(&mut self, request: LabelValuesRequest) -> Vec<String> {
         let answer = self.store.label_values(request).await.unwrap().into_inner();
         assert_eq!(answer.warnings, [""; 0]);
-        answer.values
+        answer.values.into_iter().map(text).collect()
     }
+}
+
+fn text(bytes: Bytes) -> String {
+    String::from_utf8(bytes.into()).unwrap()
 }
 
 #[tokio::test]
@@ -186,7 +191,7 @@ async fn the_info_says_what_a_querier_must_know() {
     let sets: Vec<Labels> = info
         .label_sets
         .iter()
-        .map(|set| proto::model_labels(&set.labels).unwrap())
+        .map(|set| proto::model_labels(&set.labels))
         .collect();
     let eu = Labels::from_pairs([("cluster", "eu"), ("replica", "a")]);
     let us = Labels::from_pairs([("cluster", "us"), ("pod", "external")]);

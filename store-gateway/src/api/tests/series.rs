@@ -238,7 +238,7 @@ async fn shares_are_disjoint_and_together_everything() {
 
 /// Writes a block of these series, each with one chunk.
 fn block_of(dir: &Path, series: &BTreeSet<Labels>) {
-    let symbols: BTreeSet<&str> = series
+    let symbols: BTreeSet<&[u8]> = series
         .iter()
         .flat_map(|labels| labels.iter().flat_map(|(name, value)| [name, value]))
         .collect();

@@ -8,7 +8,7 @@ use std::{
 
 use bucket::{Bucket, testing::FailingBucket};
 use bytes::Bytes;
-use model::{BlockId, BlockMeta, Labels, ParquetMeta, ParquetShard, TimeRange, Timestamp};
+use model::{BlockId, BlockMeta, Labels, ParquetMeta, ParquetShard, TimeRange, Timestamp, shown};
 use parquet_block::LocalShard;
 use proto::{
     info::info_client::InfoClient,
@@ -143,7 +143,7 @@ fn sent(series: thanos::Series) -> Sent {
         (chunk.min_time, chunk.max_time, raw.r#type, raw.data)
     };
     Sent {
-        labels: proto::model_labels(&series.labels).unwrap(),
+        labels: proto::model_labels(&series.labels),
         chunks: series.chunks.into_iter().map(chunk).collect(),
     }
 }
@@ -159,7 +159,7 @@ pub(super) fn matcher(name: &str, op: &str, value: &str) -> LabelMatcher {
             .try_into()
             .unwrap(),
         name: name.to_owned(),
-        value: value.to_owned(),
+        value: value.to_owned().into(),
     }
 }
 
@@ -225,7 +225,7 @@ pub(super) async fn put_parquet(bucket: &Bucket, id: BlockId, labels: &[(&str, &
     let paths = ["0.labels.parquet", "0.chunks.parquet"].map(|file| dir.join(file));
     let shard = LocalShard::open(&paths[0], &paths[1]).unwrap();
     let rows: Vec<Labels> = shard.scan().map(|row| row.unwrap().0).collect();
-    let name = |labels: &Labels| labels.get("__name__").unwrap().to_owned();
+    let name = |labels: &Labels| shown(labels.get("__name__").unwrap()).into_owned();
     let text = fs::read(golden(ALL_KINDS).join(BlockMeta::FILE)).unwrap();
     let mut meta = BlockMeta::decode(&text).unwrap();
     rename(&mut meta, id, labels);
@@ -286,7 +286,9 @@ pub(super) fn local(path: &str, labels: &[(&str, &str)], range: TimeRange) -> Ve
             )
         });
         let sent = Sent {
-            labels: Labels::from_pairs(own.chain(labels.iter().copied())),
+            labels: Labels::from_pairs(
+                own.chain(labels.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()))),
+            ),
             chunks: held.collect(),
         };
         if !sent.chunks.is_empty() {

@@ -66,7 +66,8 @@ impl ShardReader {
         let Some((min, max)) = &self.names else {
             return true;
         };
-        let within = |value: &str| min.as_str() <= value && value <= max.as_str();
+        let (min, max) = (min.as_bytes(), max.as_bytes());
+        let within = |value: &[u8]| min <= value && value <= max;
         let possible = |matcher: &Matcher| {
             if matches!(matcher.op, MatchOp::NotEqual | MatchOp::NotRegex) {
                 return true;
@@ -75,9 +76,9 @@ impl ShardReader {
                 return values.iter().any(|value| within(value));
             }
             // What begins with the prefix lies from it on.
-            matcher.prefix().is_none_or(|prefix| {
-                prefix <= max.as_str() && (min.as_str() <= prefix || min.starts_with(prefix))
-            })
+            matcher
+                .prefix()
+                .is_none_or(|prefix| prefix <= max && (min <= prefix || min.starts_with(prefix)))
         };
         let of_name = matchers.iter().filter(|m| m.name == METRIC_NAME);
         of_name.into_iter().all(possible)

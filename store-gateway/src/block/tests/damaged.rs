@@ -91,7 +91,7 @@ async fn a_flipped_bit_in_a_chunk_is_found_and_other_chunks_are_read() {
         .await
         .unwrap()
     {
-        let name = format!("__name__={name}");
+        let name = format!("__name__={}", model::shown(&name));
         answered += usize::from(ask(&reader, query(&[&name], TimeRange::ALL)).await.is_ok());
     }
     assert!(answered > 0);

@@ -175,7 +175,7 @@ fn id(name: &str) -> BlockId {
 }
 
 pub(in crate::block) fn metric(labels: &Labels) -> &str {
-    labels.get(METRIC_NAME).unwrap_or_default()
+    str::from_utf8(labels.get(METRIC_NAME).unwrap_or_default()).unwrap()
 }
 
 pub(in crate::block) fn free() -> Arc<RequestBudget> {

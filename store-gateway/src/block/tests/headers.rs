@@ -86,7 +86,7 @@ async fn a_second_start_reads_neither_symbols_nor_the_table_from_the_bucket() {
     let second = world.open(&world.start()).await;
     assert_eq!(world.reads(), 0);
     let names = second.label_names(Arc::new([]), TimeRange::ALL, free());
-    assert!(names.await.unwrap().contains(&"pod".to_owned()));
+    assert!(names.await.unwrap().contains(&b"pod".to_vec()));
     assert_eq!(world.reads(), 0);
     assert_eq!(all(&second).await, expected);
     // Postings and series.

@@ -31,9 +31,6 @@ pub(super) enum Value {
 /// A frame that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AnswerError {
-    /// A label is no text.
-    #[error(transparent)]
-    Labels(#[from] proto::ConvertError),
     /// A chunk does not decode.
     #[error("series {labels}: chunk from {min}: {source}")]
     Chunk {
@@ -85,7 +82,7 @@ impl Answer {
         wire: &thanos::Series,
         events: &mut Vec<Event>,
     ) -> Result<(), AnswerError> {
-        let labels = proto::model_labels(&wire.labels)?;
+        let labels = proto::model_labels(&wire.labels);
         if self.pending.as_ref().is_none_or(|p| p.labels != labels) {
             events.extend(self.finish());
         }

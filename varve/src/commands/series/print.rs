@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use model::{Labels, METRIC_NAME};
+use model::{Labels, METRIC_NAME, shown};
 use serde_json::{Map, Value as Json, json};
 
 use super::answer::{Series, Value};
@@ -37,7 +37,9 @@ pub(super) fn text(series: &Series, terminal: bool) -> String {
 /// One object on one line. Values are strings, as in Prometheus's API, since JSON has no NaN.
 pub(super) fn json(series: &Series) -> String {
     let labels = series.labels.iter();
-    let labels: Map<String, Json> = labels.map(|(n, v)| (n.to_owned(), v.into())).collect();
+    let labels: Map<String, Json> = labels
+        .map(|(n, v)| (shown(n).into_owned(), shown(v).into()))
+        .collect();
     let sample = |sample: Option<&(i64, Value)>| match sample {
         Some((millis, Value::Float(value))) => {
             json!({ "time": time(*millis), "value": number(*value) })
@@ -59,10 +61,15 @@ pub(super) fn json(series: &Series) -> String {
 
 /// As PromQL has it, the metric's name before the other labels.
 fn name(labels: &Labels) -> String {
-    let Some(metric) = labels.get(METRIC_NAME).filter(|name| is_plain(name)) else {
+    let metric = labels
+        .get(METRIC_NAME)
+        .and_then(|name| str::from_utf8(name).ok());
+    let Some(metric) = metric.filter(|name| is_plain(name)) else {
         return labels.to_string();
     };
-    let rest = labels.iter().filter(|(name, _)| *name != METRIC_NAME);
+    let rest = labels
+        .iter()
+        .filter(|(name, _)| *name != METRIC_NAME.as_bytes());
     let rest = Labels::from_sorted(rest);
     match rest.is_empty() {
         true => metric.to_owned(),

@@ -31,7 +31,7 @@ pub(crate) struct OpenedParquet {
 #[derive(Debug)]
 struct OpenedShard {
     shard: LocalShard,
-    names: Vec<String>,
+    names: Vec<Vec<u8>>,
     /// The dictionaries of each row group's labels.
     dictionaries: Vec<Vec<Sorted>>,
 }
@@ -63,7 +63,7 @@ impl OpenedParquet {
     pub(crate) fn tables(&self) -> Vec<Table<'_>> {
         let mut tables: Vec<Table<'_>> = Vec::new();
         for shard in &self.shards {
-            tables.push(Box::new(shard.names.iter().map(String::as_str)));
+            tables.push(Box::new(shard.names.iter().map(Vec::as_slice)));
             for sorted in shard.dictionaries.iter().flatten() {
                 let ids = sorted.order.iter();
                 let value = |id: &u32| sorted.values.get(*id as usize).unwrap_or_default();
@@ -95,7 +95,10 @@ impl OpenedParquet {
         let mut row = 0;
         let mut has_earlier_name = false;
         for (number, opened) in self.shards.into_iter().enumerate() {
-            has_earlier_name |= opened.names.iter().any(|name| name.as_str() < METRIC_NAME);
+            has_earlier_name |= opened
+                .names
+                .iter()
+                .any(|name| name.as_slice() < METRIC_NAME.as_bytes());
             let names = ids.next().map(Vec::as_slice).unwrap_or_default();
             for (place, dictionaries) in opened.dictionaries.iter().enumerate() {
                 let labels = names.iter().zip(dictionaries).zip(&mut ids);
@@ -130,7 +133,7 @@ impl OpenedShard {
             &dir.join(labels_file(number)),
             &dir.join(Contents::of(resolution).file(number)),
         )?;
-        let names = shard.shard().label_names().map(str::to_owned).collect();
+        let names = shard.shard().label_names().map(<[u8]>::to_vec).collect();
         let dictionaries = (0..shard.shard().row_groups())
             .into_par_iter()
             .map(|group| {

@@ -14,9 +14,9 @@ pub(crate) struct Constraint {
     /// Whether any value will do, so that only its presence counts.
     pub(crate) any_value: bool,
     /// The only values that can match, ascending, if they are known.
-    set: Option<Vec<String>>,
+    set: Option<Vec<Vec<u8>>>,
     /// A prefix of each matching value, if one is known.
-    prefix: Option<String>,
+    prefix: Option<Vec<u8>>,
 }
 
 /// How costly a constraint is to decide, cheapest first.
@@ -74,7 +74,7 @@ impl Constraint {
             .filter_map(Matcher::set_matches)
             .min_by_key(|set| set.len());
         let set = smallest.map(|set| {
-            let mut set: Vec<String> = set.iter().filter(|v| self.matches(v)).cloned().collect();
+            let mut set: Vec<Vec<u8>> = set.iter().filter(|v| self.matches(v)).cloned().collect();
             set.sort_unstable();
             set.dedup();
             set
@@ -83,16 +83,17 @@ impl Constraint {
         let prefixes = self.matchers.iter().filter_map(Matcher::prefix);
         self.prefix = prefixes
             .max_by_key(|prefix| prefix.len())
-            .map(str::to_owned);
+            .map(<[u8]>::to_vec);
     }
 
     /// Whether a row is meant whose label has `value`; it is empty if the row has no such label.
-    pub(crate) fn matches(&self, value: &str) -> bool {
+    pub(crate) fn matches(&self, value: impl AsRef<[u8]>) -> bool {
+        let value = value.as_ref();
         self.matchers.iter().all(|matcher| matcher.matches(value))
     }
 
     /// The only values that can match, ascending, if they are known and rows without the label are not meant.
-    pub(crate) fn values(&self) -> Option<&[String]> {
+    pub(crate) fn values(&self) -> Option<&[Vec<u8>]> {
         self.set.as_deref().filter(|_| !self.matches_null)
     }
 
@@ -151,14 +152,10 @@ impl Constraint {
         }
         let may_match = match (&self.set, &self.prefix) {
             (Some(set), _) => {
-                let from = set.partition_point(|value| value.as_bytes() < min);
-                set.get(from)
-                    .is_some_and(|value| not_above(value.as_bytes(), max))
+                let from = set.partition_point(|value| value.as_slice() < min);
+                set.get(from).is_some_and(|value| not_above(value, max))
             }
-            (None, Some(prefix)) => {
-                let prefix = prefix.as_bytes();
-                not_above(prefix, max) && not_above(min, prefix)
-            }
+            (None, Some(prefix)) => not_above(prefix, max) && not_above(min, prefix),
             (None, None) => true,
         };
         if may_match {
@@ -176,19 +173,15 @@ fn not_above(value: &[u8], bound: &[u8]) -> bool {
 }
 
 /// The value that all values between equal bounds have. Bounds of 16 bytes and more may have been cut.
-fn only_value<'a>(min: &'a [u8], max: &[u8]) -> Option<&'a str> {
-    if min == max && min.len() < 16 {
-        std::str::from_utf8(min).ok()
-    } else {
-        None
-    }
+fn only_value<'a>(min: &'a [u8], max: &[u8]) -> Option<&'a [u8]> {
+    (min == max && min.len() < 16).then_some(min)
 }
 
 /// Whether a matcher matches every value but the empty one, or that too.
 fn any_value(matcher: &Matcher) -> bool {
     match matcher.op {
         MatchOp::NotEqual | MatchOp::NotRegex => matcher.value.is_empty(),
-        MatchOp::Regex => matches!(matcher.value.as_str(), ".+" | ".*"),
+        MatchOp::Regex => matches!(matcher.value.as_slice(), b".+" | b".*"),
         MatchOp::Equal => false,
     }
 }

@@ -22,13 +22,13 @@ pub(super) fn schema_element(t: &mut Thrift, column: &Column) {
     match column.kind {
         ColumnKind::Label => {
             t.i32(3, OPTIONAL);
-            t.binary(4, column.name.as_bytes());
+            t.binary(4, &column.name);
             t.i32(6, UTF8);
             t.structure(10, |t| t.structure(1, |_| ()));
         }
         ColumnKind::Bytes(_) => {
             t.i32(3, REQUIRED);
-            t.binary(4, column.name.as_bytes());
+            t.binary(4, &column.name);
         }
     }
 }
@@ -52,7 +52,7 @@ pub(super) fn column_metadata(column: &Column, encoded: &EncodedColumn, place: &
     Thrift::of(|t| {
         t.i32(1, BYTE_ARRAY);
         t.i32s(2, encodings);
-        t.binaries(3, [column.name.as_bytes()].into_iter());
+        t.binaries(3, [column.name.as_slice()].into_iter());
         t.i32(4, ZSTD);
         t.long(5, encoded.rows() as u64);
         t.long(6, place.uncompressed);
@@ -81,8 +81,8 @@ pub(super) fn column_metadata(column: &Column, encoded: &EncodedColumn, place: &
 fn statistics(t: &mut Thrift, encoded: &EncodedColumn) {
     t.long(3, encoded.nulls() as u64);
     if let Some(bounds) = &encoded.bounds {
-        t.binary(5, bounds.max.as_bytes());
-        t.binary(6, bounds.min.as_bytes());
+        t.binary(5, &bounds.max);
+        t.binary(6, &bounds.min);
         t.bool(7, bounds.max_exact);
         t.bool(8, bounds.min_exact);
     }
@@ -91,10 +91,10 @@ fn statistics(t: &mut Thrift, encoded: &EncodedColumn) {
 /// `ColumnIndex`. Pages of byte strings have empty bounds, as parquet-common writes them: readers demand an
 /// index of every column, and these bounds would tell them nothing.
 pub(super) fn column_index(pages: &[Page]) -> Vec<u8> {
-    let bound_of = |of: fn(&Bounds) -> &String| {
+    let bound_of = |of: fn(&Bounds) -> &Vec<u8>| {
         pages.iter().map(move |page| {
             let bound = page.bounds.as_ref().map(of);
-            bound.map_or(&[][..], |bound| bound.as_bytes())
+            bound.map_or(&[][..], |bound| bound.as_slice())
         })
     };
     Thrift::of(|t| {
@@ -150,7 +150,7 @@ mod tests {
         Page {
             rows: 1,
             nulls: usize::from(bounds.is_none()),
-            bounds: bounds.map(|(min, max)| Bounds::of(min, max)),
+            bounds: bounds.map(|(min, max)| Bounds::of(min.as_bytes(), max.as_bytes())),
             ..Page::default()
         }
     }

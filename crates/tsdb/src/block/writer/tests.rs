@@ -43,7 +43,7 @@ fn chunks_that_overlap_or_come_in_no_order_are_read_and_made_one_series() {
     for (name, chunks) in series {
         let labels = Labels::from_pairs([("__name__", name)]);
         assert!(writer.add_series(&labels, chunks).is_err());
-        let symbol = |text| writer.index.symbol(text).unwrap();
+        let symbol = |text: &str| writer.index.symbol(text.as_bytes()).unwrap();
         let pairs = [(symbol("__name__"), symbol(name))];
         writer.append_series(&pairs, chunks).unwrap();
     }

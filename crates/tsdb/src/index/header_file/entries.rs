@@ -1,6 +1,8 @@
 //! What becomes of the entries of the two sections: leaves of the header's trees.
 
-use std::io::Write;
+use std::{fmt, io::Write};
+
+use model::Quoted;
 
 use super::{
     super::{FILE, HEAD_LEN, toc::Toc},
@@ -18,7 +20,7 @@ use crate::{
 pub(super) struct SymbolsOut {
     tree: TreeWriter,
     count: u32,
-    last: String,
+    last: Vec<u8>,
 }
 
 /// The entries of the postings offset table.
@@ -29,9 +31,9 @@ pub(super) struct TableOut {
     /// The name whose values are being written.
     name: Option<Name>,
     /// The last name that was written.
-    written: String,
+    written: Vec<u8>,
     /// The last value of the name that was written.
-    value: String,
+    value: Vec<u8>,
     /// The last entry, whose postings end where those of the next one start.
     last: Option<Entry>,
     /// All entries, where they are in no order.
@@ -41,14 +43,14 @@ pub(super) struct TableOut {
 
 #[derive(Debug)]
 struct Name {
-    name: String,
+    name: Vec<u8>,
     values: u64,
 }
 
 #[derive(Clone, Debug)]
 struct Entry {
-    name: String,
-    value: String,
+    name: Vec<u8>,
+    value: Vec<u8>,
     postings: u64,
 }
 
@@ -61,9 +63,9 @@ impl SymbolsOut {
     ) -> Result<(), Stop> {
         let (offset, before) = (input.offset(), input.rest());
         let text = input.string()?;
-        if self.count > 0 && self.last.as_str() >= text {
-            let expected = format!("a symbol after {:?}", self.last);
-            return Err(Error::corrupt(FILE, offset, expected, format!("{text:?}")).into());
+        if self.count > 0 && self.last.as_slice() >= text {
+            let expected = format!("a symbol after {}", Quoted(&self.last));
+            return Err(Error::corrupt(FILE, offset, expected, Quoted(text).to_string()).into());
         }
         // As it is in the index, so that offsets of version 1 stay what they are.
         let entry = before.get(..before.len() - input.len()).unwrap_or_default();
@@ -79,7 +81,7 @@ impl SymbolsOut {
         self.tree.add(entry, key, &prefix, out)?;
         self.count += 1;
         self.last.clear();
-        self.last.push_str(text);
+        self.last.extend_from_slice(text);
         Ok(())
     }
 
@@ -97,7 +99,7 @@ impl Default for SymbolsOut {
         Self {
             tree: TreeWriter::new(Tree::Symbols),
             count: 0,
-            last: String::new(),
+            last: Vec::new(),
         }
     }
 }
@@ -108,8 +110,8 @@ impl TableOut {
             names: TreeWriter::new(Tree::Names),
             values: TreeWriter::new(Tree::Values),
             name: None,
-            written: String::new(),
-            value: String::new(),
+            written: Vec::new(),
+            value: Vec::new(),
             last: None,
             unsorted: (root.version == 1).then(Vec::new),
             end: root.toc.end,
@@ -147,8 +149,8 @@ impl TableOut {
         }
         if let Some(last) = self.last.take() {
             if last.key() >= entry.key() {
-                let expected = format!("an entry after {}={:?}", last.name, last.value);
-                let found = format!("{name}={value:?}");
+                let expected = format!("an entry after {last}");
+                let found = entry.to_string();
                 return Err(Error::corrupt(FILE, at, expected, found).into());
             }
             if last.postings >= postings {
@@ -192,7 +194,7 @@ impl TableOut {
             if last.is_some_and(|last| last.key() == entry.key()) {
                 let expected =
                     format!("each of the {} pairs of name and value once", entries.len());
-                let found = format!("{}={:?} again", entry.name, entry.value);
+                let found = format!("{entry} again");
                 return Err(Error::corrupt(FILE, toc.postings_table, expected, found));
             }
             let next = starts.partition_point(|start| *start <= entry.postings);
@@ -247,14 +249,19 @@ impl TableOut {
 }
 
 impl Entry {
-    fn key(&self) -> (&str, &str) {
+    fn key(&self) -> (&[u8], &[u8]) {
         (&self.name, &self.value)
     }
 }
 
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", Quoted(&self.name), Quoted(&self.value))
+    }
+}
+
 /// Writes the shortest string that is after `before` and not after `first`.
-fn separate(before: &str, first: &str, out: &mut Vec<u8>) {
-    let (before, first) = (before.as_bytes(), first.as_bytes());
+fn separate(before: &[u8], first: &[u8], out: &mut Vec<u8>) {
     let same = before.iter().zip(first).take_while(|(a, b)| a == b).count();
     let shortest = first.get(..=same).unwrap_or(first);
     put_uvarint(out, shortest.len() as u64);

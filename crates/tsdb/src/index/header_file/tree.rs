@@ -18,13 +18,13 @@ const AT_HAND: usize = 8;
 const MAX_DEPTH: usize = 40;
 
 /// Is given the text of an entry, and the rest of it.
-type Each<'a> = &'a mut dyn FnMut(&str, &mut Input<'_>) -> Result<ControlFlow<()>, Fault>;
+type Each<'a> = &'a mut dyn FnMut(&[u8], &mut Input<'_>) -> Result<ControlFlow<()>, Fault>;
 
 /// A walk over the leaves of a tree.
 struct Walk<'a> {
     tree: Tree,
     /// Leaves that are wholly before this text are left out.
-    from: Option<&'a str>,
+    from: Option<&'a [u8]>,
     leaf: &'a mut dyn FnMut(&Page) -> Result<ControlFlow<()>, Fault>,
     /// No leaf that comes next starts before this.
     free: u64,
@@ -75,17 +75,17 @@ impl<'a> PageReader<'a> {
         &mut self,
         root: Place,
         tree: Tree,
-        key: &str,
+        key: &[u8],
         decode: impl FnOnce(&mut Input<'_>, &Page) -> Result<T, Fault>,
     ) -> Result<Option<T>> {
-        let before = |entry: &mut Input<'_>| Ok(entry.string_bytes()? <= key.as_bytes());
+        let before = |entry: &mut Input<'_>| Ok(entry.string()? <= key);
         let leaf = self.leaf(root, tree, before)?;
         let found = |leaf: &Page| {
             let Some(last) = leaf.partition(before)?.checked_sub(1) else {
                 return Ok(None);
             };
             let mut entry = leaf.entry(last)?;
-            if entry.string_bytes()? != key.as_bytes() {
+            if entry.string()? != key {
                 return Ok(None);
             }
             decode(&mut entry, leaf).map(Some)
@@ -99,7 +99,7 @@ impl<'a> PageReader<'a> {
         &mut self,
         root: Place,
         tree: Tree,
-        from: &str,
+        from: &[u8],
         each: Each<'_>,
     ) -> Result<()> {
         let mut leaf = |page: &Page| walk_leaf(page, from, each);
@@ -154,7 +154,7 @@ impl<'a> PageReader<'a> {
             None => Ok(0),
             Some(from) => page.partition(|entry| {
                 page.place_in(entry)?;
-                Ok(entry.string_bytes()? <= from.as_bytes())
+                Ok(entry.string()? <= from)
             }),
         };
         let first = first.map_err(|fault| self.fault(&page, fault))?;
@@ -217,8 +217,8 @@ impl<'a> PageReader<'a> {
     }
 }
 
-fn walk_leaf(page: &Page, from: &str, each: Each<'_>) -> Result<ControlFlow<()>, Fault> {
-    let before = |entry: &mut Input<'_>| Ok(entry.string_bytes()? <= from.as_bytes());
+fn walk_leaf(page: &Page, from: &[u8], each: Each<'_>) -> Result<ControlFlow<()>, Fault> {
+    let before = |entry: &mut Input<'_>| Ok(entry.string()? <= from);
     for at in page.partition(before)?.saturating_sub(1)..page.count() {
         let mut entry = page.entry(at)?;
         let text = entry.string()?;
