@@ -33,6 +33,7 @@ impl<L: Write, C: Write> ShardWriter<L, C> {
                 (schema::DURATION_KEY, slices.duration().to_string()),
                 (schema::MAX_TIME_KEY, slices.max().to_string()),
                 (schema::MIN_TIME_KEY, slices.min().to_string()),
+                (schema::CHECKSUMS_KEY, schema::CHECKSUMS.to_owned()),
             ]
         };
         Ok(Self {
@@ -98,12 +99,16 @@ impl<L: Write, C: Write> ShardWriter<L, C> {
         if self.shard.rows == 0 {
             return Err(Error::Empty);
         }
-        self.shard.labels_bytes = self.labels.finish()?;
+        let labels = self.labels.finish()?;
+        self.shard.labels_bytes = labels.size;
+        self.shard.labels_footer = Some(labels.footer);
         if self.contents == Contents::Aggregates {
             self.chunks
                 .add_key_value(schema::MAX_CHUNK_KEY, self.longest.to_string());
         }
-        self.shard.chunks_bytes = self.chunks.finish()?;
+        let chunks = self.chunks.finish()?;
+        self.shard.chunks_bytes = chunks.size;
+        self.shard.chunks_footer = Some(chunks.footer);
         Ok(self.shard)
     }
 }
