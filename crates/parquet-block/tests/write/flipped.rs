@@ -22,6 +22,9 @@ use super::{Files, Series, filters::series_with_ids, labels};
 const GROUP_ROWS: usize = 5;
 const FILES: [&str; 2] = ["labels", "chunks"];
 
+/// A way to read a shard.
+type Way = Box<dyn Fn(&LocalShard) -> Result<Answer, Error> + Sync>;
+
 /// What a reader is told.
 #[derive(Debug, PartialEq)]
 enum Answer {
@@ -130,8 +133,8 @@ fn questions() -> Vec<Vec<Matcher>> {
 }
 
 /// All ways to read a shard, each told apart: an error of one says nothing of another.
-fn ways() -> Vec<Box<dyn Fn(&LocalShard) -> Result<Answer, Error> + Sync>> {
-    let mut ways: Vec<Box<dyn Fn(&LocalShard) -> Result<Answer, Error> + Sync>> = Vec::new();
+fn ways() -> Vec<Way> {
+    let mut ways: Vec<Way> = Vec::new();
     for matchers in questions() {
         ways.push(Box::new(move |local| {
             let found = local.answer(local.shard().search(&matchers))?;
@@ -280,7 +283,7 @@ fn flip_all(contents: Contents, file: usize) -> usize {
 /// Whether a reader gets an error. None may get a wrong answer.
 fn is_noticed(
     flipping: &Flipping,
-    ways: &[Box<dyn Fn(&LocalShard) -> Result<Answer, Error> + Sync>],
+    ways: &[Way],
     expected: &[Answer],
     (file, bit): (usize, usize),
 ) -> bool {
