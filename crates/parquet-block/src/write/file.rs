@@ -3,7 +3,7 @@
 //! ```text
 //! "PAR1"
 //! row group*   column chunks in order of the schema: [dictionary page] data page*; then bloom filters
-//! column indexes, offset indexes    of all column chunks
+//! column indexes, offset indexes    of all column chunks; `read::page_index` draws them, with their checksums
 //! FileMetaData | u32 little-endian length | "PAR1"
 //! ```
 //! What is needed at the end is kept as the bytes that will be written. From the column indexes on no checksum of the
