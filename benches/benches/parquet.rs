@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use benches::{Usage, cost, folder, make_blocks, range, setting, size, some_pod};
 use compactor::{Dedup, MergeInput, MergeOptions, MergeTarget, OutputFormat, merge};
-use model::{MatchOp, Matcher, Resolution, TimeRange};
+use model::{MatchOp, Matcher, ParquetShard, Resolution, TimeRange};
 use parquet_block::{LocalShard, Projection, chunks_file, labels_file};
 use rayon::prelude::*;
 
@@ -36,11 +36,15 @@ fn main() -> anyhow::Result<()> {
     let dirs = make_blocks(&folder, blocks, series)?;
     let pod = some_pod(dirs.first().context("a block")?)?;
     convert(&folder, &dirs, 1)?;
-    let block = convert(&folder, &dirs, blocks)?;
-    read(block.path(), range(blocks), &pod)
+    let (block, shard) = convert(&folder, &dirs, blocks)?;
+    read(block.path(), &shard, range(blocks), &pod)
 }
 
-fn convert(folder: &Path, dirs: &[PathBuf], blocks: usize) -> anyhow::Result<tempfile::TempDir> {
+fn convert(
+    folder: &Path,
+    dirs: &[PathBuf],
+    blocks: usize,
+) -> anyhow::Result<(tempfile::TempDir, ParquetShard)> {
     let out = tempfile::tempdir_in(folder)?;
     let usage = Usage::begin();
     let outputs = merge(
@@ -65,13 +69,14 @@ fn convert(folder: &Path, dirs: &[PathBuf], blocks: usize) -> anyhow::Result<tem
         size(&out.path().join(labels_file(0))) as f64 / 1e6,
         size(&out.path().join(chunks_file(0))) as f64 / 1e6,
     );
-    Ok(out)
+    let shard = merged.shards.first().context("a shard")?;
+    Ok((out, shard.clone()))
 }
 
-fn read(dir: &Path, all: TimeRange, pod: &str) -> anyhow::Result<()> {
+fn read(dir: &Path, listed: &ParquetShard, all: TimeRange, pod: &str) -> anyhow::Result<()> {
     let files = [labels_file(0), chunks_file(0)].map(|name| dir.join(name));
     let [labels, chunks] = &files;
-    let (shard, open) = cost(|| Ok(LocalShard::open(labels, chunks)?))?;
+    let (shard, open) = cost(|| Ok(LocalShard::open_listed(labels, chunks, listed)?))?;
     println!(
         "open: {open}, {} row groups, {} KiB in memory",
         shard.shard().row_groups(),

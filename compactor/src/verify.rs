@@ -28,7 +28,7 @@ use std::{
 };
 
 use bucket::{Bucket, Uploaded};
-use model::{BlockId, FileMeta};
+use model::{BlockId, FileMeta, FileSum};
 use parquet_block::{Contents, Footer, FooterRead, Shard, labels_file};
 use service::CpuPool;
 
@@ -95,9 +95,11 @@ pub(crate) async fn uploaded(
     }
     for (number, expected) in claim.output.shards.iter().enumerate() {
         let number = u32::try_from(number).unwrap_or(u32::MAX);
-        let labels = footer(claim, &labels_file(number), bucket, pool).await?;
         let contents = Contents::of(claim.output.resolution);
-        let chunks = footer(claim, &contents.file(number), bucket, pool).await?;
+        let names = (labels_file(number), contents.file(number));
+        let sums = (expected.labels_sum(), expected.chunks_sum());
+        let labels = footer(claim, &names.0, sums.0, bucket, pool).await?;
+        let chunks = footer(claim, &names.1, sums.1, bucket, pool).await?;
         let shard = Shard::open(labels, chunks)?;
         let rows: u64 = (0..shard.row_groups())
             .map(|g| u64::from(shard.rows(g)))
@@ -156,22 +158,21 @@ pub(crate) async fn same_bytes(
 async fn footer(
     claim: &Claim,
     name: &str,
+    listed: Option<FileSum>,
     bucket: &Bucket,
     pool: &CpuPool,
 ) -> Result<Footer, CompactError> {
     let key = format!("{}/{name}", claim.root);
     let size = claim.files.iter().find(|f| f.rel_path == name);
     let size = size.map_or(0, |f| f.size_bytes);
-    let mut hint = TAIL;
+    let mut range = Footer::listed_range(size, listed.as_ref(), TAIL);
     loop {
-        let tail = bucket
-            .get_range(&key, Footer::tail_range(size, hint))
-            .await?;
+        let tail = bucket.get_range(&key, range).await?;
         let file = key.clone();
-        let read = pool.run(move || Footer::decode(file, size, tail)).await?;
-        match read {
+        let decode = move || Footer::decode_listed(file, size, tail, listed.as_ref());
+        match pool.run(decode).await? {
             FooterRead::Done(footer) => return Ok(footer),
-            FooterRead::Short { needed } => hint = needed,
+            FooterRead::Short { needed } => range = Footer::tail_range(size, needed),
         }
     }
 }

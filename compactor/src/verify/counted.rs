@@ -248,11 +248,12 @@ fn count_shards(claim: &Claim) -> Result<Vec<Counted>, CompactError> {
     let range = claim.task.range();
     let contents = Contents::of(claim.output.resolution);
     let mut parts = Vec::new();
-    for number in 0..claim.output.shards.len() {
+    for (number, listed) in claim.output.shards.iter().enumerate() {
         let number = u32::try_from(number).unwrap_or(u32::MAX);
-        let shard = LocalShard::open(
+        let shard = LocalShard::open_listed(
             &claim.dir.join(labels_file(number)),
             &claim.dir.join(contents.file(number)),
+            listed,
         )?;
         let groups: Vec<usize> = (0..shard.shard().row_groups()).collect();
         let count = |group: usize| {

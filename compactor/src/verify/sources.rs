@@ -61,9 +61,13 @@ fn read(meta: &BlockMeta, dir: &Path) -> Result<Held, MergeError> {
 fn read_shards(meta: &ParquetMeta, contents: Contents, dir: &Path) -> Result<Held, MergeError> {
     let wrong = MergeError::parquet(dir);
     let mut held = Held::default();
-    for number in 0..u32::try_from(meta.shards.len()).unwrap_or(u32::MAX) {
-        let data = dir.join(contents.file(number));
-        let shard = LocalShard::open(&dir.join(labels_file(number)), &data).map_err(&wrong)?;
+    for (number, listed) in meta.shards.iter().enumerate() {
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        let (labels, data) = (
+            dir.join(labels_file(number)),
+            dir.join(contents.file(number)),
+        );
+        let shard = LocalShard::open_listed(&labels, &data, listed).map_err(&wrong)?;
         for row in shard.scan() {
             let (_, chunks) = row.map_err(&wrong)?;
             held.add(&chunks).map_err(chunk_error(dir))?;

@@ -5,6 +5,7 @@
 mod aggregate;
 mod block_id;
 mod cursor;
+mod footer_sum;
 mod histogram;
 mod labels;
 mod marks;
@@ -17,6 +18,7 @@ mod time;
 pub use crate::{
     aggregate::{Aggregate, AggregateSet},
     block_id::{BlockId, InvalidBlockId},
+    footer_sum::{FileSum, FooterSum, Xxh64},
     histogram::{
         CUSTOM_BUCKETS, CounterReset, Counts, Histogram, HistogramCounts, STALE_NAN, Span,
     },

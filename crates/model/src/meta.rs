@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{BlockId, Labels, TimeRange, Timestamp};
+use crate::{BlockId, FileSum, FooterSum, Labels, TimeRange, Timestamp};
 
 /// The time that Go writes where none was set.
 const UNSET_TIME: &str = "0001-01-01T00:00:00Z";
@@ -206,6 +206,12 @@ pub struct ParquetShard {
     pub labels_bytes: u64,
     /// Size of the chunks file, or of the aggregates file, bytes.
     pub chunks_bytes: u64,
+    /// The end of the labels file; a block that was made before this was written has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels_footer: Option<FooterSum>,
+    /// The end of the chunks file, or of the aggregates file, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunks_footer: Option<FooterSum>,
 }
 
 /// A `meta.json` that cannot be used.
@@ -296,6 +302,22 @@ impl BlockMeta {
         self.thanos
             .as_ref()
             .map_or(Resolution::Raw, |t| t.downsample.resolution)
+    }
+}
+
+impl ParquetShard {
+    /// What is known of the labels file, if its footer is.
+    #[must_use]
+    pub fn labels_sum(&self) -> Option<FileSum> {
+        let size = self.labels_bytes;
+        self.labels_footer.map(|footer| FileSum { size, footer })
+    }
+
+    /// What is known of the chunks file, or of the aggregates file, if its footer is.
+    #[must_use]
+    pub fn chunks_sum(&self) -> Option<FileSum> {
+        let size = self.chunks_bytes;
+        self.chunks_footer.map(|footer| FileSum { size, footer })
     }
 }
 

@@ -11,7 +11,7 @@
 //! N.aggregates.parquet   instead of the chunks file in blocks of 5 minutes and of 1 hour:
 //!                    s_count_0… s_sum_0… s_min_0… s_max_0… s_counter_0…   an aggregate of a time slice's chunks
 //!                    varve_max_chunk_ms: how long the longest chunk is
-//! both               minT, maxT (the last millisecond), data_col_duration_ms
+//! both               minT, maxT (the last millisecond), data_col_duration_ms, varve_checksums
 //! ```
 //! A row is a series. Rows ascend by `__name__`, then by labels as Prometheus compares them. Columns are in
 //! byte order of their names. A chunk of raw samples is cut where a slice ends. One of aggregates is not: it is

@@ -14,6 +14,12 @@ pub(crate) const MAX_TIME_KEY: &str = "maxT";
 pub(crate) const DURATION_KEY: &str = "data_col_duration_ms";
 /// How long the longest chunk of an aggregates file is, milliseconds.
 pub(crate) const MAX_CHUNK_KEY: &str = "varve_max_chunk_ms";
+/// That a file's offset indexes hold checksums of page headers and bloom filters, and of which kind.
+pub(crate) const CHECKSUMS_KEY: &str = "varve_checksums";
+/// CRC-32.
+pub(crate) const CHECKSUMS: &str = "crc32";
+/// The id of the Thrift field that the Parquet format leaves to whoever writes a struct.
+pub(crate) const EXTENSION: i16 = i16::MAX;
 
 const LABEL_PREFIX: &str = "l_";
 const HOUR: i64 = 3_600_000;

@@ -6,4 +6,5 @@ mod cached;
 mod cost;
 mod damaged;
 pub(super) mod fixture;
+mod flipped;
 mod headers;

@@ -2,6 +2,7 @@
 //! compacted.
 
 mod folders;
+mod footers;
 mod uploads;
 
 use std::path::PathBuf;

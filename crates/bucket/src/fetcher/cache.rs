@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! <dir>/<ULID>/meta.json              the object as it was read
-//! <dir>/<ULID>/meta.json.version      which version of it: etag, time, size
+//! <dir>/<ULID>/meta.json.version      which version of it: etag, time, size, XXH64 of the object
 //! <dir>/parquet/<ULID>/…              likewise
 //! ```
-//! The version is written after the object and compared before it is used, so a crash between the two costs one read.
+//! The version is written after the object and compared before it is used, so a crash between the two costs one read,
+//! and so does a bit that has changed on the disk.
 //! A cache that cannot be used is logged and done without.
 
 use std::{
@@ -15,7 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use model::BlockId;
+use model::{BlockId, Xxh64};
 
 use crate::{Object, objects::PARQUET_ROOT};
 
@@ -31,11 +32,11 @@ impl DiskCache {
 
     /// The object, if it is here in this very version.
     pub(super) async fn get(&self, object: &Object) -> Option<Bytes> {
-        let (path, version) = (self.dir.join(&object.key), version(object));
+        let (path, object) = (self.dir.join(&object.key), object.clone());
         blocking(move || {
             let stored = fs::read_to_string(version_path(&path)).ok()?;
             let bytes = fs::read(&path).ok()?;
-            (stored == version).then(|| bytes.into())
+            (stored == version(&object, &bytes)).then(|| bytes.into())
         })
         .await
         .flatten()
@@ -43,7 +44,7 @@ impl DiskCache {
 
     /// Keeps the object.
     pub(super) async fn put(&self, object: &Object, bytes: Bytes) {
-        let (path, version) = (self.dir.join(&object.key), version(object));
+        let (path, version) = (self.dir.join(&object.key), version(object, &bytes));
         let shown = path.display().to_string();
         let written = blocking(move || {
             if let Some(dir) = path.parent() {
@@ -72,9 +73,10 @@ impl DiskCache {
     }
 }
 
-fn version(object: &Object) -> String {
+fn version(object: &Object, bytes: &[u8]) -> String {
     let etag = object.etag.as_deref().unwrap_or_default();
-    format!("{etag} {} {}\n", object.last_modified, object.size)
+    let (modified, size, hash) = (object.last_modified, object.size, Xxh64::of(bytes));
+    format!("{etag} {modified} {size} {hash}\n")
 }
 
 fn version_path(path: &Path) -> PathBuf {

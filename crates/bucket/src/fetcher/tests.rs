@@ -278,6 +278,26 @@ async fn a_cache_that_was_cut_is_read_anew() {
 }
 
 #[tokio::test]
+async fn a_flipped_bit_of_a_cache_is_never_taken_for_what_was_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(Some(dir.path()));
+    world.put_block(A).await;
+    let (before, _) = world.look().await;
+    for file in ["meta.json", "meta.json.version"] {
+        let path = dir.path().join(A).join(file);
+        let whole = std::fs::read(&path).unwrap();
+        for bit in 0..whole.len() * 8 {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, flipped).unwrap();
+            world = world.restarted(Some(dir.path()));
+            let (snapshot, reads) = world.look().await;
+            assert_eq!((&snapshot, reads.len()), (&before, 1), "{file}, bit {bit}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_object_that_cannot_be_fetched_is_taken_as_it_was_or_tried_again() {
     let mut world = World::new(None);
     world.put_block(A).await;

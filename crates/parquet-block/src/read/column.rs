@@ -25,20 +25,38 @@ pub(crate) struct ColumnPages {
     pub(crate) column: usize,
     /// The dictionary page.
     pub(crate) dictionary: Option<Range<u64>>,
+    /// CRC-32 of the header of the dictionary page, where the file has it.
+    dictionary_crc: Option<u32>,
+    /// CRC-32 of the bloom filter, where the file has it.
+    pub(crate) bloom_crc: Option<u32>,
     /// The data pages, or those of them that are wanted.
     pub(crate) pages: Vec<PageLocation>,
 }
 
 impl ColumnPages {
+    /// No page of a column.
+    pub(crate) fn none(group: usize, column: usize) -> Self {
+        Self {
+            group,
+            column,
+            dictionary: None,
+            dictionary_crc: None,
+            bloom_crc: None,
+            pages: Vec::new(),
+        }
+    }
+
     /// All pages of a column.
     pub(crate) fn of(footer: &Footer, group: usize, column: usize) -> Result<Self, Error> {
-        let pages = footer.pages(group, column)?;
+        let index = footer.offset_index(group, column)?;
         let (_, chunk) = footer.chunk(group, column)?;
         Ok(Self {
             group,
             column,
-            dictionary: Footer::dictionary_range(chunk, &pages),
-            pages,
+            dictionary: index.dictionary(&chunk.pages),
+            dictionary_crc: index.dictionary_crc,
+            bloom_crc: index.bloom_crc,
+            pages: index.pages,
         })
     }
 
@@ -77,7 +95,7 @@ impl ColumnPages {
         };
         let (_, chunk) = footer.chunk(self.group, self.column)?;
         let bytes = supplied(supply, range)?;
-        Page::dictionary(bytes, chunk)
+        Page::dictionary(bytes, chunk, self.dictionary_crc)
             .and_then(|page| decode(&page))
             .map_err(|fault| footer.damaged(range.start, fault))
     }
@@ -92,7 +110,7 @@ impl ColumnPages {
         stored: usize,
     ) -> Result<IdPage, Error> {
         let (chunk, repetition) = self.kind(footer)?;
-        Page::data(bytes, chunk, repetition, location.rows.len())
+        Page::data(bytes, chunk, repetition, location)
             .and_then(|page| IdPage::decode(page, dictionary, stored))
             .map_err(|fault| footer.damaged(location.bytes.start, fault))
     }
@@ -140,7 +158,7 @@ impl ColumnPages {
         dictionary: &ByteArrays,
     ) -> Result<ByteArrays, Error> {
         let (chunk, repetition) = self.kind(footer)?;
-        Page::data(bytes, chunk, repetition, location.rows.len())
+        Page::data(bytes, chunk, repetition, location)
             .and_then(|page| byte_rows(&page, dictionary))
             .map_err(|fault| footer.damaged(location.bytes.start, fault))
     }

@@ -4,17 +4,20 @@
 //! … column indexes | offset indexes | FileMetaData | u32 little-endian length | "PAR1"
 //! ```
 //!
+//! No checksum of the file covers it; `meta.json` has its hash from the column indexes on.
+//!
 //! The bytes are kept as they are stored and page indexes decoded when asked for: stored, a page takes a
 //! few bytes, and a query looks at the pages of a few columns.
 
 use std::{fmt, ops::Range, sync::Arc};
 
 use bytes::Bytes;
+use model::{FileSum, Xxh64};
 
 use super::{
     fault::Fault,
     metadata::{Column, ColumnChunk, Metadata, RowGroup},
-    page_index::{self, PageBounds, PageLocation},
+    page_index::{self, Described, OffsetIndex, PageBounds},
 };
 use crate::{error::Error, schema};
 
@@ -42,6 +45,8 @@ pub struct Footer {
     /// Where the metadata begin in `tail`.
     metadata_start: usize,
     metadata: Metadata,
+    /// Whether offset indexes have checksums of page headers and bloom filters.
+    checksums: bool,
 }
 
 /// What came of reading a footer.
@@ -61,6 +66,65 @@ impl Footer {
     #[must_use]
     pub fn tail_range(file_size: u64, hint: u64) -> Range<u64> {
         file_size.saturating_sub(hint.max(TRAILER as u64))..file_size
+    }
+
+    /// As [`Self::tail_range`], of a file of which `meta.json` may tell where its footer begins.
+    #[must_use]
+    pub fn listed_range(file_size: u64, listed: Option<&FileSum>, hint: u64) -> Range<u64> {
+        // A number that is wrong must not make anyone read the whole file.
+        let hint = listed.map_or(hint, |listed| listed.footer.bytes.min(MAX_TAIL));
+        Self::tail_range(file_size, hint)
+    }
+
+    /// As [`Self::decode`], of a file of which `meta.json` tells the size and the hash of the footer: nothing is decoded
+    /// before they are compared. Without, the file is one of a writer that does not tell, and taken at its word.
+    ///
+    /// # Errors
+    /// As [`Self::decode`]; when the file or its footer is not the one that was written.
+    pub fn decode_listed(
+        file: impl Into<Arc<str>>,
+        file_size: u64,
+        tail: Bytes,
+        listed: Option<&FileSum>,
+    ) -> Result<FooterRead, Error> {
+        let file = file.into();
+        let Some(FileSum { size, footer }) = listed else {
+            return Self::decode(file, file_size, tail);
+        };
+        let start = file_size.saturating_sub(footer.bytes);
+        let wrong = |reason: String| Err(Error::corrupt(&file, start, reason));
+        if *size != file_size {
+            return wrong(format!(
+                "a file of {size} bytes expected as in meta.json, found one of {file_size}"
+            ));
+        }
+        if footer.bytes > file_size.min(MAX_TAIL) {
+            return wrong(format!(
+                "footer of {} bytes as in meta.json in a file of {file_size}",
+                footer.bytes
+            ));
+        }
+        let place = (tail.len() as u64).checked_sub(footer.bytes);
+        let Some(place) = place.and_then(|place| usize::try_from(place).ok()) else {
+            return Ok(FooterRead::Short {
+                needed: footer.bytes,
+            });
+        };
+        let tail = tail.slice(place..);
+        let found = Xxh64::of(&tail);
+        if found != footer.xxh64 {
+            return wrong(format!(
+                "footer of {} bytes: XXH64 {} expected as in meta.json, found {found}",
+                footer.bytes, footer.xxh64
+            ));
+        }
+        match Self::decode(Arc::clone(&file), file_size, tail)? {
+            FooterRead::Short { needed } => wrong(format!(
+                "footer of {} bytes as in meta.json, the file says {needed}",
+                footer.bytes
+            )),
+            done @ FooterRead::Done(_) => Ok(done),
+        }
     }
 
     /// Decodes the end of the file called `file`, of `file_size` bytes; `tail` are the last of them.
@@ -112,6 +176,15 @@ impl Footer {
             Metadata::decode(body.get(metadata_start..).unwrap_or_default(), metadata_at)
                 .map_err(|fault| damaged(metadata_at + fault.at, fault.reason))?;
 
+        let checksums = match key_value(&metadata, schema::CHECKSUMS_KEY) {
+            None => false,
+            Some(schema::CHECKSUMS) => true,
+            Some(other) => {
+                let (key, known) = (schema::CHECKSUMS_KEY, schema::CHECKSUMS);
+                let reason = format!("{key} {known:?} expected, found {other:?}");
+                return Err(damaged(metadata_at, reason));
+            }
+        };
         let first = first_index(&metadata)
             .unwrap_or(metadata_at)
             .min(metadata_at);
@@ -142,6 +215,7 @@ impl Footer {
             tail_start: first,
             metadata_start: metadata_start.saturating_sub(surplus),
             metadata,
+            checksums,
         }))
     }
 
@@ -179,8 +253,7 @@ impl Footer {
 
     /// The value of a key in the file's key-value metadata.
     pub(crate) fn key_value(&self, key: &str) -> Option<&str> {
-        let pair = self.metadata.key_values.iter().find(|(k, _)| k == key);
-        pair.map(|(_, value)| value.as_str())
+        key_value(&self.metadata, key)
     }
 
     /// An error about this file as a whole.
@@ -206,8 +279,8 @@ impl Footer {
             .ok_or_else(|| self.invalid(format!("no column {column} in row group {group}")))
     }
 
-    /// The data pages of a column chunk.
-    pub(crate) fn pages(&self, group: usize, column: usize) -> Result<Vec<PageLocation>, Error> {
+    /// Where the pages of a column chunk are.
+    pub(crate) fn offset_index(&self, group: usize, column: usize) -> Result<OffsetIndex, Error> {
         let (rows, chunk) = self.chunk(group, column)?;
         let Some(range) = &chunk.offset_index else {
             return Err(self.invalid(format!(
@@ -215,7 +288,13 @@ impl Footer {
             )));
         };
         let bytes = self.slice(range)?;
-        page_index::decode_offset_index(bytes, &chunk.pages, rows)
+        let described = Described {
+            chunk: &chunk.pages,
+            rows,
+            has_bloom_filter: chunk.bloom_filter.is_some(),
+            checksums: self.checksums,
+        };
+        page_index::decode_offset_index(bytes, described)
             .map_err(|fault| self.damaged(range.start, fault))
     }
 
@@ -243,15 +322,6 @@ impl Footer {
         (get(&chunk.bounds.min), get(&chunk.bounds.max))
     }
 
-    /// Where the dictionary page of a column chunk is, if it has one before its data pages.
-    pub(crate) fn dictionary_range(
-        chunk: &ColumnChunk,
-        pages: &[PageLocation],
-    ) -> Option<Range<u64>> {
-        let first = pages.first()?.bytes.start;
-        (chunk.pages.start < first).then_some(chunk.pages.start..first)
-    }
-
     fn slice(&self, range: &Range<u64>) -> Result<&[u8], Error> {
         let place = |at: u64| usize::try_from(at.checked_sub(self.tail_start)?).ok();
         place(range.start)
@@ -259,6 +329,11 @@ impl Footer {
             .and_then(|(start, end)| self.tail.get(start..end))
             .ok_or_else(|| self.invalid(format!("page index at {range:?} is not at the end")))
     }
+}
+
+fn key_value<'a>(metadata: &'a Metadata, key: &str) -> Option<&'a str> {
+    let pair = metadata.key_values.iter().find(|(k, _)| k == key);
+    pair.map(|(_, value)| value.as_str())
 }
 
 /// Where the first page index begins that a reader of blocks may want: offset indexes of all columns, and

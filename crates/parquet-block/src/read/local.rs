@@ -3,6 +3,7 @@
 use std::{fs::File, ops::Range, os::unix::fs::FileExt, path::Path, sync::Arc};
 
 use bytes::Bytes;
+use model::{FileSum, ParquetShard};
 use rayon::prelude::*;
 
 use super::{
@@ -37,15 +38,26 @@ pub(crate) struct LocalFile {
 }
 
 impl LocalShard {
-    /// Opens the two files of a shard.
+    /// Opens the two files of a shard of which nothing is known; [`Self::open_listed`] knows when a footer is damaged.
     ///
     /// # Errors
     /// When a file cannot be read, or they do not make a shard ([`Shard::open`]).
     pub fn open(labels: &Path, chunks: &Path) -> Result<Self, Error> {
+        Self::open_listed(labels, chunks, &ParquetShard::default())
+    }
+
+    /// As [`Self::open`], of a shard that a `meta.json` lists: where that tells of the files' footers, they are compared.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; when a file or its footer is not the one that was written.
+    pub fn open_listed(labels: &Path, chunks: &Path, listed: &ParquetShard) -> Result<Self, Error> {
         let labels = LocalFile::open(labels)?;
         let chunks = LocalFile::open(chunks)?;
         Ok(Self {
-            shard: Shard::open(labels.footer()?, chunks.footer()?)?,
+            shard: Shard::open(
+                labels.footer(listed.labels_sum().as_ref())?,
+                chunks.footer(listed.chunks_sum().as_ref())?,
+            )?,
             labels,
             chunks,
         })
@@ -100,15 +112,15 @@ impl LocalFile {
         Ok(Self { file, name })
     }
 
-    fn footer(&self) -> Result<Footer, Error> {
+    fn footer(&self, listed: Option<&FileSum>) -> Result<Footer, Error> {
         let metadata = self.file.metadata();
         let size = metadata
             .map_err(|source| Error::io(&self.name, source))?
             .len();
-        let mut range = Footer::tail_range(size, TAIL_HINT);
+        let mut range = Footer::listed_range(size, listed, TAIL_HINT);
         loop {
             let tail = self.read_one(&range)?;
-            match Footer::decode(Arc::clone(&self.name), size, tail)? {
+            match Footer::decode_listed(Arc::clone(&self.name), size, tail, listed)? {
                 FooterRead::Done(footer) => return Ok(footer),
                 FooterRead::Short { needed } => range = Footer::tail_range(size, needed),
             }

@@ -6,6 +6,7 @@
 //! version 1   compressed( [u32 little-endian length, definition levels] values )
 //! version 2   [definition levels] compressed( values )
 //! ```
+//! Nothing in the page tells whether the header is damaged; a checksum of it may be in the offset index.
 //! Columns of blocks do not repeat, so there are no repetition levels; definition levels are there for
 //! optional columns, as a hybrid of one bit a row: 0 is null.
 
@@ -15,6 +16,7 @@ use super::{
     codec,
     fault::Fault,
     metadata::{Codec, ColumnChunk, Repetition},
+    page_index::PageLocation,
     thrift::{Kind, Thrift},
 };
 
@@ -59,9 +61,14 @@ struct Header {
 }
 
 impl Page {
-    /// Decodes a dictionary page, which `bytes` begin with.
-    pub(crate) fn dictionary(bytes: &Bytes, chunk: &ColumnChunk) -> Result<Self, Fault> {
-        let (header, contents) = split(bytes, chunk)?;
+    /// Decodes a dictionary page, which `bytes` begin with; `header_crc` is the checksum of its header, if one is
+    /// known.
+    pub(crate) fn dictionary(
+        bytes: &Bytes,
+        chunk: &ColumnChunk,
+        header_crc: Option<u32>,
+    ) -> Result<Self, Fault> {
+        let (header, contents) = split(bytes, chunk, header_crc)?;
         if header.kind != Type::Dictionary {
             return Err(Fault::new(0, "dictionary page expected, found a data page"));
         }
@@ -80,14 +87,15 @@ impl Page {
         })
     }
 
-    /// Decodes a data page of `rows` rows, which `bytes` are.
+    /// Decodes the data page at `location`, which `bytes` are.
     pub(crate) fn data(
         bytes: &Bytes,
         chunk: &ColumnChunk,
         repetition: Repetition,
-        rows: usize,
+        location: &PageLocation,
     ) -> Result<Self, Fault> {
-        let (header, contents) = split(bytes, chunk)?;
+        let rows = location.rows.len();
+        let (header, contents) = split(bytes, chunk, location.header_crc)?;
         let encoding = match header.encoding {
             0 => Encoding::Plain,
             2 | 8 => Encoding::Dictionary,
@@ -126,9 +134,15 @@ impl Page {
 }
 
 /// The header, and the stored bytes after it.
-fn split(bytes: &Bytes, chunk: &ColumnChunk) -> Result<(Header, Bytes), Fault> {
+fn split(
+    bytes: &Bytes,
+    chunk: &ColumnChunk,
+    header_crc: Option<u32>,
+) -> Result<(Header, Bytes), Fault> {
     let mut thrift = Thrift::new(bytes);
     let header = Header::decode(&mut thrift)?;
+    let head = bytes.get(..thrift.position()).unwrap_or_default();
+    check_crc("page header", head, header_crc)?;
     if header.size as u64 > chunk.uncompressed_size {
         return Err(Fault::new(
             0,
@@ -153,16 +167,21 @@ fn split(bytes: &Bytes, chunk: &ColumnChunk) -> Result<(Header, Bytes), Fault> {
                 ),
             )
         })?;
-    if let Some(expected) = header.crc {
-        let found = crc32fast::hash(&contents);
-        if found != expected {
-            return Err(Fault::new(
-                start,
-                format!("checksum {expected:08x} expected, found {found:08x}"),
-            ));
-        }
-    }
+    check_crc("page", &contents, header.crc).map_err(|fault| fault.within(start))?;
     Ok((header, contents))
+}
+
+/// Compares bytes with their CRC-32, if it is known.
+pub(crate) fn check_crc(what: &str, bytes: &[u8], expected: Option<u32>) -> Result<(), Fault> {
+    let Some(expected) = expected else {
+        return Ok(());
+    };
+    let found = crc32fast::hash(bytes);
+    if found == expected {
+        return Ok(());
+    }
+    let reason = format!("{what}: checksum {expected:08x} expected, found {found:08x}");
+    Err(Fault::new(0, reason))
 }
 
 impl Header {

@@ -5,6 +5,12 @@
 //! ColumnIndex  1: list<bool> null pages, 2: list<binary> lower bounds, 3: list<binary> upper bounds,
 //!              4: i32 boundary order, 5: list<i64> null counts
 //! ```
+//! A file with the key-value `varve_checksums` has in each offset index what a page's own checksum does not cover:
+//!
+//! ```text
+//! OffsetIndex  32767: binary { u32 little-endian CRC-32 of the header of the dictionary page, if there is one;
+//!                              of the header of each data page; of the bloom filter, if there is one }
+//! ```
 
 use std::ops::Range;
 
@@ -12,6 +18,7 @@ use super::{
     fault::Fault,
     thrift::{Kind, Thrift},
 };
+use crate::schema::EXTENSION;
 
 /// A data page of a column chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +27,30 @@ pub(crate) struct PageLocation {
     pub(crate) bytes: Range<u64>,
     /// Its rows, counted within the row group.
     pub(crate) rows: Range<u32>,
+    /// CRC-32 of its header, where the file has it.
+    pub(crate) header_crc: Option<u32>,
+}
+
+/// Where the pages of a column chunk are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OffsetIndex {
+    /// The data pages.
+    pub(crate) pages: Vec<PageLocation>,
+    /// CRC-32 of the header of the dictionary page, where the file has it.
+    pub(crate) dictionary_crc: Option<u32>,
+    /// CRC-32 of the bloom filter, where the file has it.
+    pub(crate) bloom_crc: Option<u32>,
+}
+
+/// What an offset index is of, as the metadata tell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Described<'a> {
+    /// Where the pages are, the dictionary's included.
+    pub(crate) chunk: &'a Range<u64>,
+    pub(crate) rows: u32,
+    pub(crate) has_bloom_filter: bool,
+    /// Whether there must be checksums.
+    pub(crate) checksums: bool,
 }
 
 /// What is known of the values of one page.
@@ -33,14 +64,15 @@ pub(crate) struct PageBounds<'a> {
     pub(crate) nulls: Option<u64>,
 }
 
-/// Decodes an offset index whose pages lie within `chunk` and together hold rows 0 to `rows`.
+/// Decodes an offset index whose pages lie within the column chunk and together hold all its rows.
 pub(crate) fn decode_offset_index(
     bytes: &[u8],
-    chunk: &Range<u64>,
-    rows: u32,
-) -> Result<Vec<PageLocation>, Fault> {
+    described: Described<'_>,
+) -> Result<OffsetIndex, Fault> {
+    let Described { chunk, rows, .. } = described;
     let mut thrift = Thrift::new(bytes);
     let mut pages: Vec<PageLocation> = Vec::new();
+    let mut checksums = None;
     thrift.fields(|t, id, kind| match (id, kind) {
         (1, Kind::List) => {
             for _ in 0..t.list_of(Kind::Struct)? {
@@ -66,8 +98,13 @@ pub(crate) fn decode_offset_index(
                 pages.push(PageLocation {
                     bytes,
                     rows: first..rows,
+                    header_crc: None,
                 });
             }
+            Ok(())
+        }
+        (EXTENSION, Kind::Binary) if described.checksums => {
+            checksums = Some(t.binary()?);
             Ok(())
         }
         _ => t.skip(kind),
@@ -75,7 +112,46 @@ pub(crate) fn decode_offset_index(
     if pages.is_empty() && rows > 0 {
         return Err(thrift.fault(format!("offset index without pages for {rows} rows")));
     }
-    Ok(pages)
+    let mut index = OffsetIndex {
+        pages,
+        ..OffsetIndex::default()
+    };
+    if described.checksums {
+        index
+            .set_checksums(checksums.unwrap_or_default(), described)
+            .map_err(|reason| thrift.fault(reason))?;
+    }
+    Ok(index)
+}
+
+impl OffsetIndex {
+    /// Where the dictionary page is, if there is one before the data pages of a column chunk at `chunk`.
+    pub(crate) fn dictionary(&self, chunk: &Range<u64>) -> Option<Range<u64>> {
+        let first = self.pages.first()?.bytes.start;
+        (chunk.start < first).then_some(chunk.start..first)
+    }
+
+    fn set_checksums(&mut self, stored: &[u8], described: Described<'_>) -> Result<(), String> {
+        let has_dictionary = self.dictionary(described.chunk).is_some();
+        let others = usize::from(has_dictionary) + usize::from(described.has_bloom_filter);
+        let (checksums, rest) = stored.as_chunks::<4>();
+        if checksums.len() != self.pages.len() + others || !rest.is_empty() {
+            return Err(format!(
+                "checksums of {} bytes for {} data pages and {others} other parts",
+                stored.len(),
+                self.pages.len()
+            ));
+        }
+        let mut checksums = checksums.iter().map(|bytes| u32::from_le_bytes(*bytes));
+        if has_dictionary {
+            self.dictionary_crc = checksums.next();
+        }
+        for page in &mut self.pages {
+            page.header_crc = checksums.next();
+        }
+        self.bloom_crc = checksums.next();
+        Ok(())
+    }
 }
 
 fn page_location(t: &mut Thrift<'_>) -> Result<(Range<u64>, u64), Fault> {
@@ -174,20 +250,64 @@ mod tests {
         bytes
     }
 
+    fn described(chunk: &Range<u64>, rows: u32) -> Described<'_> {
+        Described {
+            chunk,
+            rows,
+            has_bloom_filter: false,
+            checksums: false,
+        }
+    }
+
+    #[test]
+    fn checksums_are_of_each_page_and_filter_or_refused() {
+        let of = |checksums: &[u8]| {
+            let mut bytes = offset_index(&[(10, 4, 0), (14, 6, 7)]);
+            bytes.pop();
+            bytes.extend([0x08, 0xfe, 0xff, 0x03]);
+            bytes.push(u8::try_from(checksums.len()).unwrap());
+            bytes.extend(checksums);
+            bytes.push(0);
+            let described = Described {
+                has_bloom_filter: true,
+                checksums: true,
+                ..described(&(4..20), 9)
+            };
+            decode_offset_index(&bytes, described)
+        };
+        let crcs: Vec<u8> = (1..=4_u32).flat_map(u32::to_le_bytes).collect();
+        let index = of(&crcs).unwrap();
+        assert_eq!((index.dictionary_crc, index.bloom_crc), (Some(1), Some(4)));
+        let headers: Vec<_> = index.pages.iter().map(|page| page.header_crc).collect();
+        assert_eq!(headers, [Some(2), Some(3)]);
+        for wrong in [&crcs[..12], &crcs[..15], &[]] {
+            let error = of(wrong).unwrap_err().to_string();
+            assert!(error.contains("2 data pages and 2 other parts"), "{error}");
+        }
+        let without = offset_index(&[(4, 10, 0)]);
+        let described = Described {
+            checksums: true,
+            ..described(&(4..20), 9)
+        };
+        decode_offset_index(&without, described).unwrap_err();
+    }
+
     #[test]
     fn pages_follow_one_another_and_share_out_the_rows() {
         let bytes = offset_index(&[(4, 10, 0), (14, 6, 7)]);
-        let pages = decode_offset_index(&bytes, &(4..20), 9).unwrap();
+        let index = decode_offset_index(&bytes, described(&(4..20), 9)).unwrap();
         assert_eq!(
-            pages,
+            index.pages,
             [
                 PageLocation {
                     bytes: 4..14,
-                    rows: 0..7
+                    rows: 0..7,
+                    header_crc: None,
                 },
                 PageLocation {
                     bytes: 14..20,
-                    rows: 7..9
+                    rows: 7..9,
+                    header_crc: None,
                 },
             ]
         );
@@ -206,7 +326,7 @@ mod tests {
         ] {
             let bytes = offset_index(&bad);
             assert!(
-                decode_offset_index(&bytes, &chunk, rows).is_err(),
+                decode_offset_index(&bytes, described(&chunk, rows)).is_err(),
                 "{bad:?}"
             );
         }

@@ -3,17 +3,22 @@
 //! ```text
 //! "PAR1"
 //! row group*   column chunks in order of the schema: [dictionary page] data page*; then bloom filters
-//! column indexes, offset indexes    of all column chunks
+//! column indexes, offset indexes    of all column chunks; `read::page_index` draws them, with their checksums
 //! FileMetaData | u32 little-endian length | "PAR1"
 //! ```
-//! What is needed at the end is kept as the bytes that will be written.
+//! What is needed at the end is kept as the bytes that will be written. From the column indexes on no checksum of the
+//! file covers it: its hash is for `meta.json`.
 
 mod metadata;
 
 use std::{
+    fmt,
     io::{self, Write},
     vec,
 };
+
+use model::{FileSum, FooterSum, Xxh64};
+use xxhash_rust::xxh64;
 
 use self::metadata::{column_index, column_metadata, offset_index, schema_element};
 use super::{page::EncodedColumn, schema::Column, thrift::Thrift};
@@ -33,10 +38,11 @@ pub(super) struct FileWriter<W> {
     groups: Vec<RowGroup>,
 }
 
-#[derive(Debug)]
 struct Counted<W> {
     out: W,
     written: u64,
+    /// Of what was written last, while it is wanted.
+    hash: Option<xxh64::Xxh64>,
 }
 
 #[derive(Debug)]
@@ -67,10 +73,22 @@ struct Place {
     bloom_filter: Option<(u64, usize)>,
 }
 
+impl<W: fmt::Debug> fmt::Debug for Counted<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Counted")
+            .field("out", &self.out)
+            .field("written", &self.written)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<W: Write> Counted<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.out.write_all(bytes)?;
         self.written += bytes.len() as u64;
+        if let Some(hash) = &mut self.hash {
+            hash.update(bytes);
+        }
         Ok(())
     }
 }
@@ -83,7 +101,11 @@ impl<W: Write> FileWriter<W> {
         columns: Vec<Column>,
         key_values: Vec<(&'static str, String)>,
     ) -> Result<Self, Error> {
-        let mut out = Counted { out, written: 0 };
+        let mut out = Counted {
+            out,
+            written: 0,
+            hash: None,
+        };
         out.write(MAGIC).map_err(|source| Error::io(file, source))?;
         Ok(Self {
             out,
@@ -161,13 +183,15 @@ impl<W: Write> FileWriter<W> {
         self.key_values.push((key, value));
     }
 
-    /// Writes the end of the file; tells how many bytes it has.
-    pub(super) fn finish(mut self) -> Result<u64, Error> {
+    /// Writes the end of the file; tells what is to be known of it.
+    pub(super) fn finish(mut self) -> Result<FileSum, Error> {
         let file = self.file;
         self.write_end().map_err(|source| Error::io(file, source))
     }
 
-    fn write_end(&mut self) -> io::Result<u64> {
+    fn write_end(&mut self) -> io::Result<FileSum> {
+        let start = self.out.written;
+        self.out.hash = Some(xxh64::Xxh64::new(0));
         let mut column_indexes = self.write_indexes(|chunk| &chunk.column_index)?;
         let mut offset_indexes = self.write_indexes(|chunk| &chunk.offset_index)?;
         let metadata = self.metadata(&mut column_indexes, &mut offset_indexes);
@@ -178,7 +202,14 @@ impl<W: Write> FileWriter<W> {
         self.out.write(&len.to_le_bytes())?;
         self.out.write(MAGIC)?;
         self.out.out.flush()?;
-        Ok(self.out.written)
+        let hash = self.out.hash.take().unwrap_or_default();
+        Ok(FileSum {
+            size: self.out.written,
+            footer: FooterSum {
+                bytes: self.out.written - start,
+                xxh64: Xxh64(hash.digest()),
+            },
+        })
     }
 
     /// Writes one index of each column chunk; tells where they are, and their sizes.

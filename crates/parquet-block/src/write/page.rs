@@ -1,6 +1,7 @@
 //! Pages, and the column chunks that they make; `read::page` draws a page.
 //!
-//! Data pages are of version 2, and all pages carry a checksum of what is stored.
+//! Data pages are of version 2, and all pages carry a checksum of what is stored. It does not cover their headers:
+//! the offset index has checksums of those.
 
 use std::borrow::Cow;
 
@@ -61,6 +62,8 @@ pub(super) struct Page {
     pub(super) head: Vec<u8>,
     /// The values, in pieces. Those that are not compressed are shared with the row group that they are of.
     pub(super) body: Vec<Bytes>,
+    /// CRC-32 of the header.
+    pub(super) header_crc: u32,
     /// How long it would be without compression.
     pub(super) uncompressed: usize,
     pub(super) rows: usize,
@@ -141,11 +144,13 @@ impl DataPage<'_> {
             });
         });
         let uncompressed = head.len() + size;
+        let header_crc = crc32fast::hash(&head);
         head.extend_from_slice(self.levels);
         head.extend_from_slice(made);
         Page {
             head,
             body: values,
+            header_crc,
             uncompressed,
             rows: self.rows,
             nulls: self.nulls,
@@ -199,6 +204,7 @@ pub(super) fn dictionary(values: &[u8], count: usize, level: i32) -> Result<Page
         });
         Page {
             uncompressed: header.len() + values.len(),
+            header_crc: crc32fast::hash(&header),
             head: header,
             body: vec![Bytes::copy_from_slice(stored)],
             rows: 0,

@@ -35,6 +35,7 @@ impl<L: Write, C: Write> ShardWriter<L, C> {
                 (schema::DURATION_KEY, slices.duration().to_string()),
                 (schema::MAX_TIME_KEY, slices.max().to_string()),
                 (schema::MIN_TIME_KEY, slices.min().to_string()),
+                (schema::CHECKSUMS_KEY, schema::CHECKSUMS.to_owned()),
             ]
         };
         Ok(Self {
@@ -105,12 +106,16 @@ impl<L: Write, C: Write> ShardWriter<L, C> {
         if let (Ok(min), Ok(max)) = (str::from_utf8(&self.first_name), str::from_utf8(last_name)) {
             (self.shard.min_name, self.shard.max_name) = (min.to_owned(), max.to_owned());
         }
-        self.shard.labels_bytes = self.labels.finish()?;
+        let labels = self.labels.finish()?;
+        self.shard.labels_bytes = labels.size;
+        self.shard.labels_footer = Some(labels.footer);
         if self.contents == Contents::Aggregates {
             self.chunks
                 .add_key_value(schema::MAX_CHUNK_KEY, self.longest.to_string());
         }
-        self.shard.chunks_bytes = self.chunks.finish()?;
+        let chunks = self.chunks.finish()?;
+        self.shard.chunks_bytes = chunks.size;
+        self.shard.chunks_footer = Some(chunks.footer);
         Ok(self.shard)
     }
 }

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Series of ten metrics, each with an id that no other has; ids are in no order.
-fn series_with_ids(count: u64) -> Vec<Series> {
+pub(crate) fn series_with_ids(count: u64) -> Vec<Series> {
     let series = (0..count).map(|i| {
         let metric = format!("m{}", i * 10 / count);
         let pairs = [

@@ -9,6 +9,7 @@
 
 mod aggregates;
 mod filters;
+mod flipped;
 mod layout;
 mod refused;
 mod round_trip;

@@ -238,6 +238,7 @@ pub(super) async fn put_parquet(bucket: &Bucket, id: BlockId, labels: &[(&str, &
             max_name: name(&rows[rows.len() - 1]),
             labels_bytes: fs::metadata(&paths[0]).unwrap().len(),
             chunks_bytes: fs::metadata(&paths[1]).unwrap().len(),
+            ..ParquetShard::default()
         }],
     });
     for path in &paths {

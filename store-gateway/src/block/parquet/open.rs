@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use futures::future::try_join_all;
-use model::{METRIC_NAME, MatchOp, Matcher, ParquetShard};
+use model::{FileSum, METRIC_NAME, MatchOp, Matcher, ParquetShard};
 use parquet_block::{Contents, Footer, FooterRead, Shard, labels_file};
 
 use super::{BlockError, BlockSource, CatalogBlock, ParquetBlock, ShardReader};
 use crate::fetch::Wanted;
 
-/// How much of the end of a file is read at first: of most files the metadata and the page indexes are no more.
+/// How much of the end of a file is read at first where `meta.json` does not tell how long the footer is: of most files
+/// the metadata and the page indexes are no more.
 const TAIL: u64 = 128 << 10;
 
 impl ParquetBlock {
@@ -46,8 +47,8 @@ impl ShardReader {
         let contents = Contents::of(block.meta.resolution());
         let files = (labels_file(number), contents.file(number));
         let (labels, chunks) = futures::try_join!(
-            footer(block, source, &files.0),
-            footer(block, source, &files.1),
+            footer(block, source, &files.0, listed.labels_sum()),
+            footer(block, source, &files.1, listed.chunks_sum()),
         )?;
         let open = move || Shard::open(labels.1, chunks.1);
         let (labels, chunks) = (labels.0, chunks.0);
@@ -90,6 +91,7 @@ async fn footer(
     block: &CatalogBlock,
     source: &BlockSource,
     name: &str,
+    listed: Option<FileSum>,
 ) -> Result<(Arc<str>, Footer), BlockError> {
     let key: Arc<str> = block.key(name).into();
     let Some(&size) = block.files.get(name) else {
@@ -97,11 +99,11 @@ async fn footer(
             key: key.to_string(),
         });
     };
-    let mut hint = TAIL;
+    let mut range = Footer::listed_range(size, listed.as_ref(), TAIL);
     loop {
         let wanted = Wanted {
             key: &key,
-            ranges: &[Footer::tail_range(size, hint)],
+            ranges: &[range],
             gap: 0,
             budget: None,
         };
@@ -112,13 +114,10 @@ async fn footer(
             .pop()
             .unwrap_or_default();
         let file = Arc::clone(&key);
-        match source
-            .pool
-            .run(move || Footer::decode(file, size, tail))
-            .await?
-        {
+        let decode = move || Footer::decode_listed(file, size, tail, listed.as_ref());
+        match source.pool.run(decode).await? {
             FooterRead::Done(footer) => return Ok((key, footer)),
-            FooterRead::Short { needed } => hint = needed,
+            FooterRead::Short { needed } => range = Footer::tail_range(size, needed),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use model::{METRIC_NAME, ParquetMeta, Resolution};
+use model::{METRIC_NAME, ParquetMeta, ParquetShard, Resolution};
 use parquet_block::{Contents, Dictionary, LabelIds, LocalShard, SharedGroup, labels_file};
 use rayon::prelude::*;
 
@@ -50,10 +50,11 @@ impl OpenedParquet {
         meta: &ParquetMeta,
         resolution: Resolution,
     ) -> Result<Self, MergeError> {
-        let numbers = 0..u32::try_from(meta.shards.len()).unwrap_or(u32::MAX);
-        let shards = numbers
-            .into_par_iter()
-            .map(|number| OpenedShard::open(dir, number, resolution))
+        let shards = meta
+            .shards
+            .par_iter()
+            .enumerate()
+            .map(|(number, listed)| OpenedShard::open(dir, number, listed, resolution))
             .collect::<Result<_, _>>()
             .map_err(MergeError::parquet(dir))?;
         let dir = dir.to_path_buf();
@@ -128,10 +129,17 @@ impl OpenedParquet {
 }
 
 impl OpenedShard {
-    fn open(dir: &Path, number: u32, resolution: Resolution) -> Result<Self, parquet_block::Error> {
-        let shard = LocalShard::open(
+    fn open(
+        dir: &Path,
+        number: usize,
+        listed: &ParquetShard,
+        resolution: Resolution,
+    ) -> Result<Self, parquet_block::Error> {
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        let shard = LocalShard::open_listed(
             &dir.join(labels_file(number)),
             &dir.join(Contents::of(resolution).file(number)),
+            listed,
         )?;
         let names = shard.shard().label_names().map(<[u8]>::to_vec).collect();
         let dictionaries = (0..shard.shard().row_groups())

@@ -8,6 +8,7 @@ use super::{
         footer::Footer,
         ids::NULL,
         lookup::Supply,
+        page::check_crc,
         page_index::PageBounds,
         row_ranges::RowRanges,
         values::Dictionary,
@@ -149,12 +150,7 @@ impl Open {
         let mut open = Self {
             kept: RowRanges::none(),
             undecided: RowRanges::none(),
-            pages: ColumnPages {
-                group,
-                column: *column,
-                dictionary: None,
-                pages: Vec::new(),
-            },
+            pages: ColumnPages::none(group, *column),
             bloom: None,
             values: None,
             presence_only: constraint.any_value && !whole.min.is_empty(),
@@ -206,8 +202,9 @@ impl Open {
             let Some(bytes) = supply.get(range) else {
                 return Ok(None);
             };
-            let bloom =
-                BloomFilter::decode(bytes).map_err(|fault| footer.damaged(range.start, fault))?;
+            let bloom = check_crc("bloom filter", bytes, self.pages.bloom_crc)
+                .and_then(|()| BloomFilter::decode(bytes))
+                .map_err(|fault| footer.damaged(range.start, fault))?;
             let values = constraint.values().unwrap_or_default();
             if !values.iter().any(|value| bloom.may_hold(value)) {
                 return Ok(Some(std::mem::take(&mut self.kept)));

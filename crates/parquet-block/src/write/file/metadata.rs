@@ -125,9 +125,12 @@ fn boundary_order(pages: &[Page]) -> i32 {
     }
 }
 
-/// `OffsetIndex`.
+/// `OffsetIndex`, with the checksums that `read::page_index` draws.
 pub(super) fn offset_index(encoded: &EncodedColumn, place: &Place) -> Vec<u8> {
     let dictionary = encoded.dictionary.as_ref();
+    let headers = encoded.all_pages().map(|page| page.header_crc);
+    let filter = encoded.bloom_filter.as_deref().map(crc32fast::hash);
+    let checksums: Vec<u8> = headers.chain(filter).flat_map(u32::to_le_bytes).collect();
     let mut offset = place.start + dictionary.map_or(0, |page| page.len()) as u64;
     let mut row = 0;
     Thrift::of(|t| {
@@ -138,6 +141,7 @@ pub(super) fn offset_index(encoded: &EncodedColumn, place: &Place) -> Vec<u8> {
             offset += page.len() as u64;
             row += page.rows as u64;
         });
+        t.extension(&checksums);
     })
 }
 
