@@ -101,7 +101,11 @@ impl GrpcEncoding {
         }
     }
 
-    fn encode(self, message: &[u8]) -> io::Result<Vec<u8>> {
+    /// Encodes one message.
+    ///
+    /// # Errors
+    /// When the encoder fails.
+    pub fn encode(self, message: &[u8]) -> io::Result<Vec<u8>> {
         match self {
             Self::Gzip => {
                 let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
