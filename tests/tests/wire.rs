@@ -275,7 +275,8 @@ async fn every_service_speaks_every_encoding() -> anyhow::Result<()> {
                 "{path}"
             );
             assert!(reply.plain()? == *plain, "{path} in {encoding}");
-            if path.starts_with("/thanos.Store") {
+            // A short message may not become shorter.
+            if path == "/thanos.Store/Series" {
                 assert!(reply.messages.iter().any(|(flag, _)| *flag == 1), "{path}");
             }
         }
