@@ -15,6 +15,7 @@ use bytes::Bytes;
 use libfuzzer_sys as _;
 use model::{TimeRange, Timestamp};
 use parquet_block::envelope;
+use service::GrpcEncoding;
 use tsdb::{
     AggregateChunk, Aggregates, Block, Chunk, Encoding, SeriesEntry, SeriesRef, Tombstones,
     encode_aggregates,
@@ -54,6 +55,12 @@ fn main() {
     chunks(&corpus, &blocks);
     parquet(&corpus, &fixtures.join("golden/parquet-common"));
     texts::write(&corpus);
+    for (which, encoding) in [GrpcEncoding::Gzip, GrpcEncoding::Snappy].into_iter().enumerate() {
+        let text = b"a message that says what it says, and says it again: what it says".repeat(3);
+        let mut seed = vec![which as u8];
+        seed.extend(encoding.encode(&text).expect("memory takes all"));
+        corpus.add("grpc_message", encoding.name(), &seed);
+    }
 }
 
 impl Corpus {

@@ -19,7 +19,7 @@ use proto::{
     },
 };
 use service::{GrpcOptions, MAX_MESSAGE_BYTES};
-use tonic::{Request, Response, Status, codec::CompressionEncoding, service::Routes};
+use tonic::{Request, Response, Status, service::Routes};
 
 use crate::store::Store;
 
@@ -28,10 +28,7 @@ pub(crate) fn routes(store: Store) -> Routes {
     let info = InfoServer::new(info::InfoApi(store.clone()))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    // Answers are sent as they are: clients in Go say that they take gzip whether they want it or not, and
-    // chunks hardly shrink.
     let store = StoreServer::new(StoreApi(store))
-        .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     Routes::new(store).add_service(info)

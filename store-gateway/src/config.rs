@@ -29,6 +29,9 @@ pub struct Config {
     pub ignore_deletion_marks_delay: Duration,
     /// Series requests answered at once, 0 for no limit (`--store.grpc.series-max-concurrency`). Default: 20.
     pub series_concurrency: usize,
+    /// How long a Series request waits for others to end where there are so many, 0 for no limit
+    /// (`--store.grpc.series-max-wait`). Default: 90 s.
+    pub series_wait: Duration,
     /// What one request may cost.
     pub limits: Limits,
     /// Bytes of opened blocks (Parquet footers, index headers that are in memory), whatever blocks there are; those in use
@@ -85,6 +88,7 @@ impl Default for Config {
             consistency_delay: Duration::ZERO,
             ignore_deletion_marks_delay: Duration::from_hours(24),
             series_concurrency: 20,
+            series_wait: Duration::from_secs(90),
             limits: Limits::default(),
             block_cache_bytes: 1 << 30,
             grpc: GrpcOptions::default(),

@@ -1,6 +1,6 @@
 //! What can go wrong in the store gateway.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use service::ServiceError;
 
@@ -29,6 +29,17 @@ pub(crate) enum AnswerError {
     /// The bucket has not been looked at yet.
     #[error("not ready: the bucket has not been looked at yet")]
     NotReady,
+    /// There was no place for the request.
+    #[error(
+        "limit store.grpc.series-max-concurrency: {most} Series requests were under way for the {waited:?} that this \
+         one waited"
+    )]
+    Busy {
+        /// Requests at once.
+        most: usize,
+        /// How long it waited.
+        waited: Duration,
+    },
     /// The request asks for what cannot be.
     #[error("{0}")]
     Invalid(String),

@@ -52,9 +52,15 @@ pub(crate) struct HeaderMetrics {
 pub(crate) struct GateMetrics {
     most: Gauge,
     in_flight: Gauge,
+    waiting: Gauge,
     total: Counter,
+    refused: Counter,
     duration: Histogram,
 }
+
+/// A request that waits at the gate.
+#[derive(Debug)]
+pub(crate) struct Waiting(Gauge);
 
 impl StoreMetrics {
     /// Registers them.
@@ -218,9 +224,19 @@ impl GateMetrics {
                 "Number of queries that are currently in flight",
                 Gauge::default(),
             ),
+            waiting: metrics.register(
+                "thanos_bucket_store_series_gate_queries_waiting",
+                "Number of queries that wait at the gate",
+                Gauge::default(),
+            ),
             total: metrics.register(
                 "thanos_bucket_store_series_gate_queries_total",
                 "Total number of queries",
+                Counter::default(),
+            ),
+            refused: metrics.register(
+                "thanos_bucket_store_series_gate_queries_refused_total",
+                "Total number of queries that waited at the gate for too long",
                 Counter::default(),
             ),
             duration,
@@ -237,8 +253,25 @@ impl GateMetrics {
         self.duration.observe(waited.as_secs_f64());
     }
 
+    /// Counts a request that waits, until what it gives is dropped.
+    pub(crate) fn waiting(&self) -> Waiting {
+        self.waiting.inc();
+        Waiting(self.waiting.clone())
+    }
+
+    pub(crate) fn refused(&self, waited: Duration) {
+        self.refused.inc();
+        self.duration.observe(waited.as_secs_f64());
+    }
+
     pub(crate) fn left(&self) {
         self.in_flight.dec();
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

@@ -65,7 +65,7 @@ impl Store {
             limits: config.limits,
             concurrency: config.block_concurrency.max(1),
             gate: (config.series_concurrency > 0)
-                .then(|| Gate::new(config.series_concurrency, gate)),
+                .then(|| Gate::new(config.series_concurrency, config.series_wait, gate)),
             metrics,
         }
     }
@@ -86,7 +86,7 @@ impl Store {
         E: Fn(Part) -> Vec<T> + Send + Sync + 'static,
     {
         let passage = match &self.gate {
-            Some(gate) => Some(gate.enter().await),
+            Some(gate) => Some(gate.enter().await?),
             None => None,
         };
         let served = self.served()?;

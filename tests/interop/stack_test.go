@@ -103,13 +103,13 @@ config:
 }
 
 // startQuery starts Thanos Query over one store, and gives its URL as soon as
-// it knows the store.
-func (s *stack) startQuery(t *testing.T, store string) string {
+// it knows the store. More flags may follow.
+func (s *stack) startQuery(t *testing.T, store string, more ...string) string {
 	t.Helper()
 	address := FreeAddress(t)
-	query := Start(t, s.dir, "thanos-query", peer(t, "thanos"), "query",
-		"--http-address="+address, "--grpc-address="+FreeAddress(t), "--endpoint="+store,
-		"--query.replica-label=cluster", "--query.replica-label=replica")
+	query := Start(t, s.dir, "thanos-query", peer(t, "thanos"), append([]string{"query",
+		"--http-address=" + address, "--grpc-address=" + FreeAddress(t), "--endpoint=" + store,
+		"--query.replica-label=cluster", "--query.replica-label=replica"}, more...)...)
 	query.Await(t, "seeing the store", func(ctx context.Context) error {
 		text, err := get(ctx, "http://"+address+"/api/v1/stores")
 		if err != nil {

@@ -1,6 +1,7 @@
 //! A Prometheus's folder, a bucket on an S3 server, and the three daemons beside them.
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -38,6 +39,8 @@ pub struct World {
 /// A store gateway that runs. It ends with [`Self::stop`], or is cut off with this value.
 #[derive(Debug)]
 pub struct RunningGateway {
+    /// Where it listens for gRPC.
+    pub address: SocketAddr,
     /// A client of it.
     pub client: StoreClient,
     sync: SyncHandle,
@@ -246,10 +249,22 @@ impl World {
     /// # Errors
     /// When it does not listen.
     pub async fn start_gateway(&self, bucket: Bucket) -> anyhow::Result<RunningGateway> {
-        let data = tempfile::tempdir_in(self.dir.path())?.keep();
+        self.start_gateway_with(store_gateway::Config::default(), bucket)
+            .await
+    }
+
+    /// The same with these settings, but a folder of its own.
+    ///
+    /// # Errors
+    /// As [`Self::start_gateway`].
+    pub async fn start_gateway_with(
+        &self,
+        config: store_gateway::Config,
+        bucket: Bucket,
+    ) -> anyhow::Result<RunningGateway> {
         let config = store_gateway::Config {
-            data_dir: data,
-            ..store_gateway::Config::default()
+            data_dir: tempfile::tempdir_in(self.dir.path())?.keep(),
+            ..config
         };
         let metrics = Metrics::new();
         let deps = store_gateway::Deps {
@@ -265,6 +280,7 @@ impl World {
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(gateway.run(shutdown.clone(), listener));
         Ok(RunningGateway {
+            address,
             client: StoreClient::connect(address).await?,
             sync,
             metrics,

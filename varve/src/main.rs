@@ -1,8 +1,10 @@
 //! The `varve` binary: reads the arguments and runs what they name.
 
+mod chain;
 mod cli;
 mod commands;
 mod memory;
+mod print;
 mod sparkline;
 mod values;
 
@@ -13,7 +15,9 @@ use std::{
 
 use anyhow::Context as _;
 
+use chain::chain;
 use cli::{Cli, Command, CompactCommand};
+use print::Unread;
 use tikv_jemallocator::Jemalloc;
 
 /// It gives memory back to the system soon after a merge or a query has freed it, where glibc's malloc keeps it in the
@@ -30,13 +34,14 @@ fn main() -> ExitCode {
     };
     match run(cli, &without_effect) {
         Ok(code) => code,
+        Err(error) if error.is::<Unread>() => ExitCode::SUCCESS,
         Err(error) if by_hand => {
             // Nobody is left to tell where stderr is closed.
-            let _ = writeln!(io::stderr(), "error: {error:#}");
+            let _ = writeln!(io::stderr(), "error: {}", chain(&error));
             ExitCode::FAILURE
         }
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "ending");
+            tracing::error!(error = chain(&error), "ending");
             ExitCode::FAILURE
         }
     }

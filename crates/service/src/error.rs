@@ -5,9 +5,6 @@ use std::{io, time::Duration};
 /// Why a part of the service could not start or had to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// The HTTP server ended.
-    #[error("http server: {0}")]
-    Http(#[source] io::Error),
     /// The gRPC server ended.
     #[error("grpc server: {0}")]
     Grpc(#[from] tonic::transport::Error),

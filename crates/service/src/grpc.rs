@@ -1,34 +1,34 @@
 //! The gRPC server of a daemon: its services, and beside them health, reflection and metrics of every call.
 
+mod compress;
+mod encoding;
 mod methods;
 mod observe;
+mod stall;
 
 use std::time::Duration;
 
 use futures::future;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    service::Routes,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::{service::Routes, transport::Server};
 use tonic_health::{
     ServingStatus,
     server::{HealthReporter, HealthService},
 };
 use tonic_reflection::server::Builder as Reflection;
 
-use crate::{Metrics, Probe, ServiceError, drain::drain};
+use crate::{
+    ConnectionLimits, CpuPool, Metrics, Probe, ServiceError, connection::accept, drain::drain,
+};
+use compress::Compress;
+pub use encoding::{GrpcEncoding, GrpcMessageError};
 use methods::Methods;
 use observe::Observe;
+use stall::Stalls;
 
-/// The most that a message may hold, sent or received: what gRPC for Go can do. A service has to set it itself.
+/// The most that a message may hold that is sent: what gRPC for Go can do. A service has to set it itself.
 pub const MAX_MESSAGE_BYTES: usize = 0x7fff_ffff;
-
-/// How long a client may be silent before it is asked whether it lives.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_mins(1);
-/// How long its answer may take.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Settings of a gRPC server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,14 +39,24 @@ pub struct GrpcOptions {
     pub grace_period: Duration,
     /// When a client is asked to connect anew (`--grpc-server-max-connection-age`). Default: 60 m.
     pub max_connection_age: Option<Duration>,
+    /// How long a client may take nothing of an answer, or keep us waiting for its request
+    /// (`--grpc-server-send-timeout`). Default: 1 m.
+    pub send_timeout: Option<Duration>,
+    /// The most bytes of a request's message, as it comes and decoded. Default: 64 MiB.
+    pub max_request_bytes: usize,
+    /// What connections are held to.
+    pub connections: ConnectionLimits,
 }
 
 /// Serves `routes`, health and reflection until `shutdown`, then ends the calls under way.
 ///
+/// All of them take messages in `gzip` and `snappy`, and answer in the encoding of the request if the client says that
+/// it takes that. A call whose client takes no data is given up.
+///
 /// The health of the whole server, the service without a name, is what `probe` says of being ready.
 ///
 /// # Errors
-/// When the descriptors do not decode, the server breaks, or calls are still under way when the grace period is over.
+/// When the descriptors do not decode, there are no threads for the encodings, the server breaks, or calls are still under way when the grace period is over.
 pub async fn serve_grpc(
     listener: TcpListener,
     routes: Routes,
@@ -61,14 +71,24 @@ pub async fn serve_grpc(
     let health = HealthReporter::new();
     let health_service = HealthService::from_health_reporter(health.clone());
     let health_service = tonic_health::pb::health_server::HealthServer::new(health_service);
+    let limits = options.connections;
     let mut server = Server::builder()
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT));
+        .http2_keepalive_interval(Some(limits.keepalive_interval))
+        .http2_keepalive_timeout(Some(limits.keepalive_timeout))
+        .max_concurrent_streams(limits.streams);
     if let Some(age) = options.max_connection_age {
         server = server.max_connection_age(age);
     }
+    let stalls = Stalls::new(options.send_timeout);
+    let compress = Compress {
+        pool: CpuPool::new("grpc-encoding", 0)?,
+        request_bytes: options.max_request_bytes,
+        request_wait: options.send_timeout,
+    };
     let router = server
+        .layer(stalls.clone())
         .layer(Observe::new(methods))
+        .layer(compress)
         .add_routes(routes)
         .add_service(health_service)
         .add_service(reflection(&sets).build_v1()?)
@@ -76,12 +96,18 @@ pub async fn serve_grpc(
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "listening for serving gRPC");
     }
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = accept(listener, "grpc", limits, metrics);
     let asked_to_end = shutdown.clone().cancelled_owned();
     // Never SERVING before the probe says so.
     report(&health, ServingStatus::NotServing).await;
     let serve = router.serve_with_incoming_shutdown(incoming, asked_to_end);
     let serve = drain("grpc", serve, options.grace_period, &shutdown);
+    let serve = async {
+        tokio::select! {
+            ended = serve => ended,
+            never = stalls.watch() => never,
+        }
+    };
     let follow = std::pin::pin!(follow(probe, &health, &shutdown));
     match future::select(std::pin::pin!(serve), follow).await {
         future::Either::Left((ended, _)) => ended?,
@@ -126,6 +152,9 @@ impl Default for GrpcOptions {
             descriptors: Vec::new(),
             grace_period: Duration::from_mins(2),
             max_connection_age: Some(Duration::from_hours(1)),
+            send_timeout: Some(Duration::from_mins(1)),
+            max_request_bytes: 64 << 20,
+            connections: ConnectionLimits::default(),
         }
     }
 }

@@ -9,16 +9,28 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use tokio::net::TcpListener;
+use futures::StreamExt as _;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Exposition, Metrics, Probe, ServiceError, drain::drain};
+use crate::{
+    ConnectionLimits, Exposition, Metrics, Probe, ServiceError, connection::accept, drain::drain,
+};
 
 /// Settings of an HTTP server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpOptions {
     /// How long requests under way are waited for at the end (`--http-grace-period`). Default: 2 m.
     pub grace_period: Duration,
+    /// How long a client may take for the head of its next request; so long may a connection be idle. Default: 2 m.
+    pub head_timeout: Duration,
+    /// What connections are held to.
+    pub connections: ConnectionLimits,
 }
 
 /// What the routes know.
@@ -31,7 +43,7 @@ struct Told {
 /// Serves `/metrics`, `/-/healthy` and `/-/ready` until `shutdown`, then ends the requests under way.
 ///
 /// # Errors
-/// When the server breaks, or requests are still under way when the grace period is over.
+/// When requests are still under way when the grace period is over.
 pub async fn serve_http(
     listener: TcpListener,
     options: HttpOptions,
@@ -51,10 +63,53 @@ pub async fn serve_http(
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "listening for service metrics and probes");
     }
-    let asked_to_end = shutdown.clone().cancelled_owned();
-    let serve = axum::serve(listener, app).with_graceful_shutdown(asked_to_end);
-    let ended = drain("http", serve.into_future(), options.grace_period, &shutdown).await?;
-    ended.map_err(ServiceError::Http)
+    let serve = connections(listener, app, options, metrics, &shutdown);
+    drain("http", serve, options.grace_period, &shutdown).await
+}
+
+/// Serves all connections until `shutdown`, and waits for the requests under way.
+async fn connections(
+    listener: TcpListener,
+    app: Router,
+    options: HttpOptions,
+    metrics: &Metrics,
+    shutdown: &CancellationToken,
+) {
+    let limits = options.connections;
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.head_timeout);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(limits.keepalive_interval)
+        .keep_alive_timeout(limits.keepalive_timeout)
+        .max_concurrent_streams(limits.streams);
+    let graceful = GracefulShutdown::new();
+    let mut open = JoinSet::new();
+    {
+        // Dropped, it is no longer listened.
+        let mut incoming = std::pin::pin!(accept(listener, "http", limits, metrics));
+        loop {
+            let connection = tokio::select! {
+                () = shutdown.cancelled() => break,
+                Some(_) = open.join_next() => continue,
+                Some(connection) = incoming.next() => connection,
+            };
+            let Ok(connection) = connection else { continue };
+            let service = TowerToHyperService::new(app.clone());
+            let served = server.serve_connection(TokioIo::new(connection), service);
+            let served = graceful.watch(served.into_owned());
+            open.spawn(async move {
+                if let Err(error) = served.await {
+                    tracing::debug!(error, "an HTTP connection ended");
+                }
+            });
+        }
+    }
+    graceful.shutdown().await;
 }
 
 async fn metrics_text(State(told): State<Told>, headers: HeaderMap) -> impl IntoResponse {
@@ -85,6 +140,8 @@ impl Default for HttpOptions {
     fn default() -> Self {
         Self {
             grace_period: Duration::from_mins(2),
+            head_timeout: Duration::from_mins(2),
+            connections: ConnectionLimits::default(),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod blocking;
 mod clock;
+mod connection;
 mod cpu;
 mod drain;
 mod error;
@@ -17,9 +18,10 @@ mod shutdown;
 pub use crate::{
     blocking::blocking,
     clock::{Clock, ManualClock, SystemClock},
+    connection::ConnectionLimits,
     cpu::CpuPool,
     error::ServiceError,
-    grpc::{GrpcOptions, MAX_MESSAGE_BYTES, serve_grpc},
+    grpc::{GrpcEncoding, GrpcMessageError, GrpcOptions, MAX_MESSAGE_BYTES, serve_grpc},
     http::{HttpOptions, serve_http},
     logging::{LogFormat, LogLevel, init_logging},
     metrics::{Exposition, Metrics},

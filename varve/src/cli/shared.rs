@@ -80,6 +80,9 @@ pub(crate) struct GrpcArgs {
     /// Age of a connection after which its client is asked to connect anew; 0s for never.
     #[arg(long = "grpc-server-max-connection-age", default_value = "60m", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) max_connection_age: Duration,
+    /// How long a client may take no data of an answer before the call is ended; 0s for no limit.
+    #[arg(long = "grpc-server-send-timeout", default_value = "1m", value_name = "DURATION", value_parser = values::duration)]
+    pub(crate) send_timeout: Duration,
 }
 
 /// The bucket.
@@ -127,6 +130,11 @@ impl GrpcArgs {
     /// When a client is asked to connect anew, if ever.
     pub(crate) fn max_connection_age(&self) -> Option<Duration> {
         (!self.max_connection_age.is_zero()).then_some(self.max_connection_age)
+    }
+
+    /// How long a client may take no data, if there is a limit.
+    pub(crate) fn send_timeout(&self) -> Option<Duration> {
+        (!self.send_timeout.is_zero()).then_some(self.send_timeout)
     }
 }
 

@@ -69,6 +69,9 @@ pub(crate) struct StoreArgs {
         default_value_t = 20
     )]
     pub(crate) series_max_concurrency: usize,
+    /// How long a Series request waits where there are so many; 0s for no limit.
+    #[arg(long = "store.grpc.series-max-wait", default_value = "90s", value_name = "DURATION", value_parser = values::duration)]
+    pub(crate) series_max_wait: Duration,
     /// How long a block stays in use after it was marked for deletion.
     #[arg(long = "ignore-deletion-marks-delay", default_value = "24h", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) ignore_deletion_marks_delay: Duration,

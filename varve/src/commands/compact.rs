@@ -1,7 +1,7 @@
 //! `varve compact`.
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::daemon;
 use crate::{
     cli::{self, Aim, BlockFormat, CompactArgs, CompactCommand, Output},
-    memory,
+    memory, print,
     values::ShardFlag,
 };
 
@@ -46,7 +46,7 @@ pub(super) async fn run(args: CompactArgs) -> anyhow::Result<ExitCode> {
     };
     if let Some(CompactCommand::Plan { output }) = args.command {
         let plan = compactor::plan_now(config, bucket, deps).await?;
-        return print(&plan, output);
+        return show(&plan, output);
     }
     let shutdown = shutdown_signal()?;
     let work = async {
@@ -75,13 +75,12 @@ async fn one(
 }
 
 /// To stdout: text, or JSON as one object.
-fn print(plan: &Plan, output: Output) -> anyhow::Result<ExitCode> {
+fn show(plan: &Plan, output: Output) -> anyhow::Result<ExitCode> {
     let text = match output {
         Output::Text => plan.to_string(),
         Output::Json => serde_json::to_string(plan).context("plan as JSON")?,
     };
-    let mut out = io::stdout().lock();
-    writeln!(out, "{text}").context("writing to stdout")?;
+    print::stdout(&format!("{text}\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -66,6 +66,7 @@ pub(super) async fn beside_http<T>(
     let listener = listen("http-address", &args.http_address).await?;
     let options = HttpOptions {
         grace_period: args.http_grace_period,
+        ..HttpOptions::default()
     };
     let end = CancellationToken::new();
     let serve = pin!(serve_http(listener, options, metrics, probe, end.clone()));
@@ -120,7 +121,7 @@ mod tests {
             grace,
         };
         assert!(drained(Err(stayed)).is_ok());
-        let broken = ServiceError::Http(std::io::Error::other("broken"));
+        let broken = ServiceError::Signals(std::io::Error::other("broken"));
         assert!(drained(Err(broken)).is_err());
     }
 

@@ -2,20 +2,23 @@
 
 mod answer;
 mod client;
-mod print;
+mod text;
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     process::ExitCode,
 };
 
 use anyhow::Context as _;
 use futures::{StreamExt as _, pin_mut};
-use model::Timestamp;
+use model::{TimeRange, Timestamp};
 use proto::thanos::{Aggr, LabelMatcher, SeriesRequest};
 use service::{Clock as _, SystemClock};
 
-use crate::cli::{Output, SeriesArgs};
+use crate::{
+    cli::{Output, SeriesArgs},
+    print,
+};
 use answer::{Answer, Event};
 use client::Client;
 
@@ -25,10 +28,14 @@ const BATCH: i64 = 64;
 /// Asks, and prints.
 pub(super) async fn run(args: SeriesArgs) -> anyhow::Result<ExitCode> {
     let request = request(&args)?;
+    let range = TimeRange {
+        min: Timestamp(request.min_time),
+        max: Timestamp(request.max_time),
+    };
     let mut client = Client::connect(&args.endpoint, args.wait).await?;
     let frames = client.series(request).await?;
     pin_mut!(frames);
-    let mut answer = Answer::default();
+    let mut answer = Answer::new(range);
     let mut out = Out::new(args.output);
     let mut broken = None;
     while let Some(frame) = frames.next().await {
@@ -53,8 +60,7 @@ pub(super) async fn run(args: SeriesArgs) -> anyhow::Result<ExitCode> {
 
 /// What the arguments ask for.
 fn request(args: &SeriesArgs) -> anyhow::Result<SeriesRequest> {
-    let matchers = model::parse_selector(&args.selector)
-        .with_context(|| format!("selector {}", args.selector))?;
+    let matchers = model::parse_selector(&args.selector).with_context(|| args.selector.clone())?;
     let now = Timestamp(SystemClock.now_ms());
     Ok(SeriesRequest {
         min_time: args.time.min_time.resolve(now).0,
@@ -86,25 +92,23 @@ impl Out {
     }
 
     fn events(&mut self, events: Vec<Event>) -> anyhow::Result<()> {
-        let mut out = io::stdout().lock();
         for event in events {
             match event {
                 Event::Series(series) => {
                     self.series += 1;
                     self.samples += series.samples.len() as u64;
                     let text = match self.output {
-                        Output::Text => print::text(&series, self.terminal),
-                        Output::Json => print::json(&series),
+                        Output::Text => text::text(&series, self.terminal),
+                        Output::Json => text::json(&series),
                     };
-                    out.write_all(text.as_bytes())
-                        .context("writing to stdout")?;
+                    print::stdout(&text)?;
                 }
                 Event::Warning(text) => {
-                    writeln!(io::stderr(), "warning: {text}").context("writing to stderr")?;
+                    print::stderr(&format!("warning: {text}\n"))?;
                 }
             }
         }
-        out.flush().context("writing to stdout")
+        Ok(())
     }
 
     /// People are told how much it was.
@@ -113,8 +117,7 @@ impl Out {
             series, samples, ..
         } = self;
         if self.output == Output::Text {
-            writeln!(io::stderr(), "{series} series, {samples} samples")
-                .context("writing to stderr")?;
+            print::stderr(&format!("{series} series, {samples} samples\n"))?;
         }
         Ok(())
     }
@@ -150,9 +153,6 @@ mod tests {
     #[test]
     fn a_selector_that_is_none_is_shown() {
         let error = request_of(&["up{"]).unwrap_err();
-        assert!(
-            format!("{error:#}").starts_with("selector up{: "),
-            "{error:#}"
-        );
+        assert!(format!("{error:#}").starts_with("up{: "), "{error:#}");
     }
 }

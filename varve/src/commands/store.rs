@@ -46,6 +46,7 @@ fn config(args: &StoreArgs) -> Config {
         consistency_delay: args.consistency_delay,
         ignore_deletion_marks_delay: args.ignore_deletion_marks_delay,
         series_concurrency: args.series_max_concurrency,
+        series_wait: args.series_max_wait,
         limits: Limits {
             request_series: args.request_series,
             request_samples: args.request_samples,
@@ -71,6 +72,7 @@ pub(super) fn grpc_options(args: &GrpcArgs) -> GrpcOptions {
     GrpcOptions {
         grace_period: args.grpc_grace_period,
         max_connection_age: args.max_connection_age(),
+        send_timeout: args.send_timeout(),
         ..GrpcOptions::default()
     }
 }

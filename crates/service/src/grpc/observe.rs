@@ -136,6 +136,13 @@ impl http_body::Body for ObservedBody {
     }
 }
 
+impl ObservedBody {
+    /// Counts the end of the call, which is given up.
+    pub(super) fn end(&mut self, code: Code) {
+        self.call.end(code);
+    }
+}
+
 impl Call {
     fn start(method: Option<&MethodMetrics>) -> Self {
         if let Some(method) = method {

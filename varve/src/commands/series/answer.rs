@@ -1,6 +1,6 @@
 //! From the frames of a Series answer to whole series with their samples.
 
-use model::{Histogram, HistogramCounts, Labels, STALE_NAN};
+use model::{Histogram, HistogramCounts, Labels, STALE_NAN, TimeRange};
 use proto::thanos::{self, SeriesResponse, chunk, series_response::Result as Frame};
 use tsdb::{ChunkError, Encoding, Floats, decode_histograms, decode_xor};
 
@@ -48,13 +48,24 @@ pub(super) enum AnswerError {
 }
 
 /// An answer as far as it has come. A series with many chunks may come in several frames, one after another.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Answer {
+    /// Which samples are of interest, both ends included; a server sends chunks as they are.
+    range: TimeRange,
     pending: Option<Series>,
     told_of_aggregates: bool,
 }
 
 impl Answer {
+    /// An answer about the samples of `range`.
+    pub(super) const fn new(range: TimeRange) -> Self {
+        Self {
+            range,
+            pending: None,
+            told_of_aggregates: false,
+        }
+    }
+
     /// Takes a frame; gives what is complete now.
     pub(super) fn take(&mut self, frame: SeriesResponse) -> Result<Vec<Event>, AnswerError> {
         let mut events = Vec::new();
@@ -73,7 +84,8 @@ impl Answer {
 
     /// What is left at the end.
     pub(super) fn finish(&mut self) -> Vec<Event> {
-        let last = self.pending.take().map(Series::finish);
+        let range = self.range;
+        let last = self.pending.take().and_then(|series| series.finish(range));
         last.map(Event::Series).into_iter().collect()
     }
 
@@ -144,11 +156,18 @@ impl Series {
         Ok(())
     }
 
-    /// Puts the samples in order; blocks that overlap may both have brought one.
-    fn finish(mut self) -> Self {
+    /// Puts the samples in order; blocks that overlap may both have brought one. A series all of whose samples are
+    /// out of the range is none of the answer.
+    fn finish(mut self, range: TimeRange) -> Option<Self> {
+        let had_samples = !self.samples.is_empty();
+        self.samples
+            .retain(|(time, _)| range.min.0 <= *time && *time <= range.max.0);
+        if had_samples && self.samples.is_empty() {
+            return None;
+        }
         self.samples.sort_by_key(|(time, _)| *time);
         self.samples.dedup_by_key(|(time, _)| *time);
-        self
+        Some(self)
     }
 }
 
@@ -169,6 +188,7 @@ fn value(histogram: &Histogram) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use model::Timestamp;
     use proto::thanos::{AggrChunk, SeriesBatch};
     use tsdb::encode_xor;
 
@@ -202,7 +222,11 @@ mod tests {
 
     /// The events of an answer, as text.
     fn told(frames: Vec<Frame>) -> Vec<String> {
-        let mut answer = Answer::default();
+        told_of(TimeRange::ALL, frames)
+    }
+
+    fn told_of(range: TimeRange, frames: Vec<Frame>) -> Vec<String> {
+        let mut answer = Answer::new(range);
         let mut events = Vec::new();
         for one in frames {
             events.extend(answer.take(frame(one)).unwrap());
@@ -219,6 +243,29 @@ mod tests {
             }
         };
         events.into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn only_samples_of_the_range_are_shown_both_ends_included() {
+        let frames = || {
+            vec![
+                Frame::Series(wire("a", &[(10, &[1.0, 2.0, 3.0, 4.0, 5.0])])),
+                Frame::Series(wire("b", &[(13, &[6.0, 7.0])])),
+            ]
+        };
+        let range = |min, max| TimeRange {
+            min: Timestamp(min),
+            max: Timestamp(max),
+        };
+        assert_eq!(
+            told_of(range(11, 12), frames()),
+            [r#"{__name__="a"} 11:2 12:3"#]
+        );
+        assert_eq!(
+            told_of(range(13, 13), frames()),
+            [r#"{__name__="a"} 13:4"#, r#"{__name__="b"} 13:6"#]
+        );
+        assert!(told_of(range(0, 9), frames()).is_empty());
     }
 
     #[test]
@@ -271,7 +318,7 @@ mod tests {
         let mut series = wire("a", &[(10, &[1.0])]);
         let raw = series.chunks[0].raw.as_mut().unwrap();
         raw.data = raw.data.slice(..3);
-        let error = Answer::default()
+        let error = Answer::new(TimeRange::ALL)
             .take(frame(Frame::Series(series.clone())))
             .unwrap_err();
         let error = error.to_string();
@@ -280,7 +327,7 @@ mod tests {
             "{error}"
         );
         series.chunks[0].raw.as_mut().unwrap().r#type = 7;
-        let error = Answer::default()
+        let error = Answer::new(TimeRange::ALL)
             .take(frame(Frame::Series(series)))
             .unwrap_err();
         assert!(

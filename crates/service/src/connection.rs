@@ -1,0 +1,348 @@
+//! Connections of a server: how many there are, and how long one may keep us waiting before it says anything or while
+//! it takes nothing.
+
+use std::{
+    io::{self, IoSlice},
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use futures::{FutureExt as _, Stream, stream};
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Sleep, sleep},
+};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::transport::server::Connected;
+
+use crate::Metrics;
+
+/// What a client that speaks HTTP/2 sends first.
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Pause after an error that the next attempt would meet too, as when there are no more file descriptors.
+const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
+
+/// What the connections of a server are held to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Connections at once; one more is closed at once. Default: 1000.
+    pub most: usize,
+    /// How long a client may take for the first byte of HTTP/1 or the preface of HTTP/2. Default: 30 s.
+    pub opening: Duration,
+    /// How long a client's TCP may take nothing of what is sent. Default: 1 m.
+    pub write: Duration,
+    /// How long an HTTP/2 client may be silent before it is asked whether it lives. Default: 1 m.
+    pub keepalive_interval: Duration,
+    /// How long its answer may take. Default: 20 s.
+    pub keepalive_timeout: Duration,
+    /// Calls that an HTTP/2 client may make at once. Default: 250.
+    pub streams: u32,
+}
+
+/// A client's connection, which knows when it has waited long enough.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    tcp: TcpStream,
+    limits: ConnectionLimits,
+    /// While the client may still be opening it: how many bytes of the preface came, and when they must have come.
+    opening: Option<(usize, Pin<Box<Sleep>>)>,
+    /// While nothing can be written.
+    writing: Option<Pin<Box<Sleep>>>,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    peer: Peer,
+    open: Gauge,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Who is at the other end, for those who answer its calls.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer(Arc<PeerState>);
+
+#[derive(Debug)]
+struct PeerState {
+    address: SocketAddr,
+    /// Calls under way.
+    calls: AtomicUsize,
+    /// Those of them that were given up, since the client takes nothing.
+    stalled: AtomicUsize,
+    cut: CancellationToken,
+}
+
+/// A call under way.
+#[derive(Debug)]
+pub(crate) struct PeerCall {
+    peer: Peer,
+    stalled: bool,
+}
+
+/// The connections that clients make to `server` (`grpc` or `http`), as they come.
+pub(crate) fn accept(
+    listener: TcpListener,
+    server: &'static str,
+    limits: ConnectionLimits,
+    metrics: &Metrics,
+) -> impl Stream<Item = io::Result<Connection>> + Send + use<> {
+    let places = Arc::new(Semaphore::new(limits.most.min(Semaphore::MAX_PERMITS)));
+    let open: Gauge = metrics.register(
+        &format!("varve_{server}_connections"),
+        "Number of connections that are open",
+        Gauge::default(),
+    );
+    let refused: Counter = metrics.register(
+        &format!("varve_{server}_connections_refused_total"),
+        "Total number of connections that were closed at once since there were too many",
+        Counter::default(),
+    );
+    stream::unfold(listener, move |listener| {
+        let (places, open, refused) = (Arc::clone(&places), open.clone(), refused.clone());
+        async move {
+            loop {
+                let (tcp, address) = match listener.accept().await {
+                    Ok(accepted) => accepted,
+                    Err(error) if concerns_one(&error) => continue,
+                    Err(error) => {
+                        tracing::warn!(%error, server, "accepting a connection");
+                        sleep(ACCEPT_AGAIN).await;
+                        continue;
+                    }
+                };
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                    let most = limits.most;
+                    tracing::warn!(server, %address, most, "too many connections; one more is closed");
+                    refused.inc();
+                    continue;
+                };
+                let connection = tcp.set_nodelay(true).map(|()| {
+                    Connection::new(tcp, limits, Peer::new(address), open.clone(), place)
+                });
+                return Some((connection, listener));
+            }
+        }
+    })
+}
+
+/// Whether the next connection may well be accepted.
+fn concerns_one(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
+}
+
+impl Connection {
+    fn new(
+        tcp: TcpStream,
+        limits: ConnectionLimits,
+        peer: Peer,
+        open: Gauge,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        open.inc();
+        Self {
+            tcp,
+            limits,
+            opening: Some((0, Box::pin(sleep(limits.opening)))),
+            writing: None,
+            cut: Box::pin(peer.0.cut.clone().cancelled_owned()),
+            peer,
+            open,
+            _place: place,
+        }
+    }
+
+    /// Takes note of what the client sent while it may still be opening the connection.
+    fn came(&mut self, bytes: &[u8]) {
+        if let Some((known, _)) = &mut self.opening {
+            let expected = PREFACE.get(*known..).unwrap_or_default();
+            let same = bytes.iter().zip(expected).take_while(|(a, b)| a == b);
+            let same = same.count();
+            *known += same;
+            // All of it, or something else: whoever reads on has its own limits.
+            if *known == PREFACE.len() || same < bytes.len() {
+                self.opening = None;
+            }
+        }
+    }
+
+    fn written(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if polled.is_ready() {
+            self.writing = None;
+            return polled;
+        }
+        let limit = self.limits.write;
+        let waited = self.writing.get_or_insert_with(|| Box::pin(sleep(limit)));
+        ready!(waited.poll_unpin(cx));
+        Poll::Ready(Err(late("took no data", limit)))
+    }
+}
+
+fn late(what: &str, limit: Duration) -> io::Error {
+    let text = format!("the client {what} for {limit:?}");
+    io::Error::new(io::ErrorKind::TimedOut, text)
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let me = &mut *self;
+        if me.cut.poll_unpin(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        let before = buf.filled().len();
+        match Pin::new(&mut me.tcp).poll_read(cx, buf) {
+            Poll::Pending => match &mut me.opening {
+                Some((_, deadline)) => {
+                    ready!(deadline.poll_unpin(cx));
+                    Poll::Ready(Err(late("did not open the connection", me.limits.opening)))
+                }
+                None => Poll::Pending,
+            },
+            read => {
+                me.came(buf.filled().get(before..).unwrap_or_default());
+                read
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.tcp).poll_write(cx, buf);
+        self.written(cx, polled)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
+        self.written(cx, polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.open.dec();
+    }
+}
+
+impl Peer {
+    fn new(address: SocketAddr) -> Self {
+        Self(Arc::new(PeerState {
+            address,
+            calls: AtomicUsize::new(0),
+            stalled: AtomicUsize::new(0),
+            cut: CancellationToken::new(),
+        }))
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.0.address
+    }
+
+    /// Counts a call, until what it gives is dropped.
+    pub(crate) fn call(&self) -> PeerCall {
+        self.0.calls.fetch_add(1, Ordering::Relaxed);
+        PeerCall {
+            peer: self.clone(),
+            stalled: false,
+        }
+    }
+}
+
+impl PeerCall {
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// The call was given up, since the client takes nothing.
+    pub(crate) fn stalled(&mut self) {
+        if !self.stalled {
+            self.stalled = true;
+            self.peer.0.stalled.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Closes the connection if none but given up calls are on it; says whether it did.
+    pub(crate) fn cut(&self) -> bool {
+        let PeerState {
+            calls,
+            stalled,
+            cut,
+            ..
+        } = &*self.peer.0;
+        let all = stalled.load(Ordering::Relaxed) >= calls.load(Ordering::Relaxed);
+        if all {
+            cut.cancel();
+        }
+        all
+    }
+}
+
+impl Drop for PeerCall {
+    fn drop(&mut self) {
+        if self.stalled {
+            self.peer.0.stalled.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.peer.0.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self {
+            most: 1000,
+            opening: Duration::from_secs(30),
+            write: Duration::from_mins(1),
+            keepalive_interval: Duration::from_mins(1),
+            keepalive_timeout: Duration::from_secs(20),
+            streams: 250,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,246 @@
+//! A layer around all services: gives up a call whose client takes no data.
+//!
+//! The server asks a body for its next part as soon as the client has given window for the one before. A body that
+//! is not asked for long is one whose client gives no window. It is dropped then, with all that the call holds; should
+//! the client give window after all, it gets the status. HTTP/2 has no way to send the status before.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Weak},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::{FutureExt as _, future::BoxFuture};
+use http::{HeaderMap, Request, Response};
+use http_body::{Body as _, Frame};
+use parking_lot::Mutex;
+use tokio::time::{Instant, sleep};
+use tonic::{Code, Status, body::Body, transport::server::TlsConnectInfo};
+use tower::{Layer, Service};
+
+use super::observe::ObservedBody;
+use crate::connection::{Peer, PeerCall};
+
+/// The most that is sent at once: a client that took so much makes progress.
+const PIECE: usize = 16 << 10;
+/// How often it is looked at calls during the time that they have.
+const LOOKS: u32 = 8;
+
+/// The layer, and all calls under way.
+#[derive(Clone, Debug)]
+pub(super) struct Stalls {
+    limit: Option<Duration>,
+    calls: Arc<Mutex<Vec<Weak<Mutex<Answer>>>>>,
+}
+
+/// A service whose answers are watched.
+#[derive(Clone, Debug)]
+pub(super) struct Watched<S> {
+    inner: S,
+    stalls: Stalls,
+}
+
+/// The body of an answer that is watched.
+#[derive(Debug)]
+pub(super) struct WatchedBody(Arc<Mutex<Answer>>);
+
+#[derive(Debug)]
+struct Answer {
+    state: State,
+    /// Since when the client has had something to take; `None` while there is nothing yet.
+    since: Option<Instant>,
+    /// How long that may last.
+    limit: Duration,
+    call: Option<PeerCall>,
+    path: String,
+}
+
+#[derive(Debug)]
+enum State {
+    Open {
+        body: ObservedBody,
+        /// What is left of a part that is sent in pieces.
+        rest: Bytes,
+    },
+    /// Given up; the client has not seen it.
+    Stalled,
+    Ended,
+}
+
+impl Stalls {
+    /// Gives up calls whose clients take nothing for as long as `limit`, if there is one.
+    pub(super) fn new(limit: Option<Duration>) -> Self {
+        Self {
+            limit,
+            calls: Arc::default(),
+        }
+    }
+
+    /// Looks at the calls from time to time, for ever.
+    pub(super) async fn watch<T>(&self) -> T {
+        let Some(limit) = self.limit else {
+            return std::future::pending().await;
+        };
+        loop {
+            sleep(limit / LOOKS).await;
+            self.look();
+        }
+    }
+
+    fn look(&self) {
+        let mut open = Vec::new();
+        self.calls.lock().retain(|call| {
+            let call = call.upgrade();
+            let is_open = call.is_some();
+            open.extend(call);
+            is_open
+        });
+        for call in open {
+            // One that is locked is being asked.
+            let stalled = call.try_lock().and_then(|mut answer| answer.look());
+            // Not dropped under a lock.
+            drop(stalled);
+        }
+    }
+}
+
+impl<S> Layer<S> for Stalls {
+    type Service = Watched<S>;
+
+    fn layer(&self, inner: S) -> Watched<S> {
+        Watched {
+            inner,
+            stalls: self.clone(),
+        }
+    }
+}
+
+impl<S> Service<Request<Body>> for Watched<S>
+where
+    S: Service<Request<Body>, Response = Response<ObservedBody>>,
+    S::Future: Send + 'static,
+    S::Error: 'static,
+{
+    type Response = Response<WatchedBody>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Self::Response, S::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let extensions = request.extensions();
+        let tls = || extensions.get::<TlsConnectInfo<Peer>>();
+        let peer = extensions.get::<Peer>();
+        let peer = peer.or_else(|| tls().map(TlsConnectInfo::get_ref));
+        let call = peer.map(Peer::call);
+        let path = request.uri().path().to_owned();
+        let Stalls { limit, calls } = self.stalls.clone();
+        let answer = self.inner.call(request);
+        async move {
+            let (head, body) = answer.await?.into_parts();
+            let answer = Arc::new(Mutex::new(Answer {
+                state: State::Open {
+                    body,
+                    rest: Bytes::new(),
+                },
+                since: Some(Instant::now()),
+                limit: limit.unwrap_or(Duration::MAX),
+                call,
+                path,
+            }));
+            if limit.is_some() {
+                calls.lock().push(Arc::downgrade(&answer));
+            }
+            Ok(Response::from_parts(head, WatchedBody(answer)))
+        }
+        .boxed()
+    }
+}
+
+impl Answer {
+    /// Gives the call up if its client has taken nothing for as long as `limit`, and the connection if it has only
+    /// such calls and still takes nothing.
+    fn look(&mut self) -> Option<State> {
+        let limit = self.limit;
+        if self.since.is_none_or(|since| since.elapsed() < limit) {
+            return None;
+        }
+        match &mut self.state {
+            State::Open { body, .. } => {
+                body.end(Code::DeadlineExceeded);
+                let (peer, path) = (self.call.as_ref().map(|c| c.peer().address()), &self.path);
+                tracing::warn!(peer = ?peer, %path, "the client took no data for {limit:?}; its call is ended");
+                self.since = Some(Instant::now());
+                if let Some(call) = &mut self.call {
+                    call.stalled();
+                }
+                Some(std::mem::replace(&mut self.state, State::Stalled))
+            }
+            State::Stalled => {
+                if self.call.as_ref().is_some_and(PeerCall::cut) {
+                    self.since = None;
+                }
+                None
+            }
+            State::Ended => None,
+        }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        match &mut self.state {
+            State::Open { body, rest } => {
+                if rest.is_empty() {
+                    match Pin::new(body).poll_frame(cx) {
+                        Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                            Ok(data) => *rest = data,
+                            Err(other) => return Poll::Ready(Some(Ok(other))),
+                        },
+                        other => return other,
+                    }
+                }
+                // A copy, so that what waits at the connection does not keep the whole.
+                let piece = Bytes::copy_from_slice(&rest.split_to(rest.len().min(PIECE)));
+                Poll::Ready(Some(Ok(Frame::data(piece))))
+            }
+            State::Stalled => {
+                self.state = State::Ended;
+                let text = format!("the client took no data for {:?}", self.limit);
+                let mut trailers = HeaderMap::new();
+                let told = Status::deadline_exceeded(text).add_header(&mut trailers);
+                Poll::Ready(Some(told.map(|()| Frame::trailers(trailers))))
+            }
+            State::Ended => Poll::Ready(None),
+        }
+    }
+}
+
+impl http_body::Body for WatchedBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let mut answer = self.0.lock();
+        let polled = answer.poll_frame(cx);
+        let given = matches!(polled, Poll::Ready(Some(_)));
+        answer.since = given.then(Instant::now);
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0.lock().state {
+            State::Open { body, rest } => rest.is_empty() && body.is_end_stream(),
+            State::Stalled => false,
+            State::Ended => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
