@@ -1,0 +1,1 @@
+//! Blocks that can be merged one by one, and not with one another.
