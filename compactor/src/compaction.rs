@@ -75,6 +75,7 @@ impl Compaction<'_> {
         blocks: &Blocks,
     ) -> Result<Outcome, CompactError> {
         let dir = self.config.work_dir().join(&task.id);
+        self.make_room(task, &dir).await?;
         let mut fetched_again: BTreeSet<BlockId> = BTreeSet::new();
         let done = loop {
             let error = match self.run_in(task, blocks, &dir).await {
@@ -104,7 +105,6 @@ impl Compaction<'_> {
         blocks: &Blocks,
         dir: &Path,
     ) -> Result<Outcome, CompactError> {
-        self.make_room(task, dir).await?;
         fetch::inputs(task, blocks, self.bucket, dir, self.config).await?;
         let mut claims = self.make(task, dir).await?;
         if claims.is_empty() {

@@ -169,7 +169,7 @@ fn read(
 /// What is wrong with a row.
 #[derive(Debug, thiserror::Error)]
 enum Fault {
-    #[error("{0:?}")]
+    #[error(transparent)]
     Arrange(ArrangeError),
     #[error(transparent)]
     Rows(RowError),

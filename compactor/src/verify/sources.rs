@@ -4,7 +4,7 @@
 //! which is damage; or some are there twice, in chunks that overlap, of one block or of two, or are deleted by
 //! tombstones, which is none.
 
-use std::{path::Path, path::PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::{CompactError, Task, merge};
 

@@ -94,7 +94,7 @@ async fn a_block_that_lost_its_series_is_not_taken_for_an_empty_one() -> anyhow:
     let key = format!("{id}/meta.json");
     let meta = world.s3.remove(&key).unwrap_or_default();
     let text = String::from_utf8(meta.to_vec())?;
-    let other = text.replace("\"numSamples\": 0", "\"numSamples\": 120");
+    let other = text.replace("\"stats\": {}", "\"stats\": {\"numSamples\": 120}");
     assert_ne!(text, other);
     world.s3.put(&key, other);
     crate::assert_named(

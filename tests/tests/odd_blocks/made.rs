@@ -25,6 +25,8 @@ pub(crate) struct Odd<'a> {
     pub(crate) series: Vec<Series<'a>>,
     /// What tombstones delete of every series, both ends included.
     pub(crate) deleted: Vec<(i64, i64)>,
+    /// What the index says of the times of each series' first chunk, whatever that holds.
+    pub(crate) first_chunk: Option<(i64, i64)>,
 }
 
 impl<'a> Odd<'a> {
@@ -36,6 +38,7 @@ impl<'a> Odd<'a> {
             times: (start, start + 2 * HOUR),
             series,
             deleted: Vec::new(),
+            first_chunk: None,
         }
     }
 
@@ -57,7 +60,10 @@ impl<'a> Odd<'a> {
         let mut writer = BlockWriter::create(dir, symbols)?;
         for (labels, chunks) in &self.series {
             let labels = Labels::from_sorted(labels.iter().copied());
-            let chunks: Vec<Chunk> = chunks.iter().map(|samples| chunk(samples)).collect();
+            let mut chunks: Vec<Chunk> = chunks.iter().map(|samples| chunk(samples)).collect();
+            if let (Some((min, max)), Some(first)) = (self.first_chunk, chunks.first_mut()) {
+                (first.min, first.max) = (Timestamp(min), Timestamp(max));
+            }
             writer.add_series(&labels, &chunks)?;
         }
         let made = MadeBlock {

@@ -33,8 +33,11 @@ async fn assert_left(times: (i64, i64), words: &str) -> anyhow::Result<()> {
     let wrong = Odd { times, ..block(2) };
     let world = world_with(&[block(1), wrong, block(3)]).await?;
     let first = assert_named(&world, block(2).id(), words).await?;
-    assert_eq!(merged(&first), 1, "{first:?}");
-    assert_eq!(marked(&world).len(), 2, "{:?}", marked(&world));
+    assert!(merged(&first) > 0, "{first:?}");
+    for other in [block(1), block(3)] {
+        let id = other.id().to_string();
+        assert!(marked(&world).contains(&id), "{:?}", marked(&world));
+    }
     let mut others = block(1).answer()?;
     others.merge(block(3).answer()?)?;
     // Whether the block itself is found depends on what it says.
