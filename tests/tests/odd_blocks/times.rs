@@ -1,6 +1,7 @@
 //! Blocks whose `meta.json` says times that cannot be right.
 
 use model::BlockId;
+use tests::CapturedLog;
 
 use crate::{
     assert_named, assert_same, failures, made,
@@ -24,12 +25,13 @@ async fn a_block_that_ends_in_microseconds_is_named_and_left() -> anyhow::Result
     Ok(())
 }
 
+fn block(number: u64) -> Odd<'static> {
+    let start = S + (i64::try_from(number).unwrap_or(1) - 1) * 2 * HOUR;
+    Odd::new(number, vec![(FOO, vec![minutes(start, start + 2 * HOUR)])])
+}
+
 /// The second of three blocks says such times; the two others are merged.
 async fn assert_left(times: (i64, i64), words: &str) -> anyhow::Result<()> {
-    let block = |number: u64| {
-        let start = S + (i64::try_from(number).unwrap_or(1) - 1) * 2 * HOUR;
-        Odd::new(number, vec![(FOO, vec![minutes(start, start + 2 * HOUR)])])
-    };
     let wrong = Odd { times, ..block(2) };
     let world = world_with(&[block(1), wrong, block(3)]).await?;
     let first = assert_named(&world, block(2).id(), words).await?;
@@ -51,16 +53,32 @@ async fn assert_left(times: (i64, i64), words: &str) -> anyhow::Result<()> {
 async fn times_that_are_none_are_named_and_the_rest_of_the_window_is_merged() -> anyhow::Result<()>
 {
     let (min, max) = (S + 2 * HOUR, S + 4 * HOUR);
-    assert_left((max, min), "expected maxTime from").await?;
     // In seconds.
     assert_left((min / 1000, max), "expected 3653 days at most").await?;
-    assert_left((min, max / 1000), "expected maxTime from").await?;
     assert_left((0, max), "expected 3653 days at most").await?;
     assert_left((min, i64::MAX), "expected 3653 days at most").await?;
     assert_left((i64::MIN, max), "expected 3653 days at most").await?;
     assert_left((i64::MIN, i64::MAX), "expected 3653 days at most").await?;
     // Four years ahead.
     assert_left((min, max + 2000 * DAY), "at the latest").await
+}
+
+#[tokio::test]
+async fn a_meta_json_that_ends_before_it_begins_cannot_be_used_and_nothing_waits_for_it()
+-> anyhow::Result<()> {
+    let (min, max) = (S + 2 * HOUR, S + 4 * HOUR);
+    for times in [(max, min), (min, max / 1000)] {
+        let wrong = Odd { times, ..block(2) };
+        let world = world_with(&[block(1), wrong, block(3)]).await?;
+        let log = CapturedLog::start();
+        let [first, ..] = three_runs(&world).await?;
+        assert_eq!(merged(&first), 1, "{first:?}");
+        let key = format!("{}/meta.json", block(2).id());
+        let log = log.take();
+        assert!(log.iter().any(|line| line.contains(&key)), "{log:#?}");
+        assert!(world.s3.object(&key).is_some());
+    }
+    Ok(())
 }
 
 #[tokio::test]
