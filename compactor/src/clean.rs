@@ -7,8 +7,8 @@ use model::{BlockMeta, Timestamp};
 use service::blocking;
 
 use crate::{
-    CompactError, CoveredBy, Plan, Summary, compaction::Compaction, duration, millis, plan,
-    snapshot::Blocks,
+    CompactError, CoveredBy, LeftReason, Plan, Summary, compaction::Compaction, duration,
+    metrics::DAMAGED, millis, plan, snapshot::Blocks,
 };
 
 /// How old an upload without `meta.json` must be, in milliseconds, to be taken for aborted: Thanos's 48 h.
@@ -142,6 +142,38 @@ impl Cleaner<'_> {
                     summary.failed.push((block.to_string(), error));
                 }
             }
+        }
+    }
+
+    /// Marks the blocks whose times cannot be right as not to be compacted, so that they are looked at.
+    pub(crate) async fn mark_wrong_times(
+        &self,
+        plan: &Plan,
+        blocks: &Blocks,
+        summary: &mut Summary,
+    ) {
+        for left in &plan.left {
+            let LeftReason::WrongTimes { error } = &left.reason else {
+                continue;
+            };
+            let block = left.block;
+            let source = CompactError::Block {
+                block,
+                reason: left.reason.to_string(),
+            };
+            let mark = Mark::NoCompact(DAMAGED);
+            let details = format!("meta.json: {error}");
+            let marked = self.compaction.mark(block, mark, &details, blocks);
+            let error = match marked.await {
+                Ok(()) => {
+                    summary.no_compact.push(block);
+                    let source = Box::new(source);
+                    CompactError::Marked { block, source }
+                }
+                Err(error) => error,
+            };
+            tracing::error!(%block, %error, "block left, others go on");
+            summary.failed.push((block.to_string(), error));
         }
     }
 

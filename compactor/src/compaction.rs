@@ -11,15 +11,19 @@
 //! it leaves sources that the planner finds covered, and only the marks are made up for.
 
 mod damage;
+mod exclude;
 mod fetch;
 
 use std::{
+    collections::BTreeSet,
     fs,
+    panic::AssertUnwindSafe,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use bucket::{Bucket, Mark, PARQUET_ROOT};
+use futures::FutureExt as _;
 use model::{BlockId, ParquetMeta, Resolution, Timestamp};
 use service::blocking;
 
@@ -54,7 +58,8 @@ pub(crate) struct Compaction<'a> {
 pub enum Outcome {
     /// These blocks hold the samples of the inputs, the finest resolution first.
     Merged(Vec<BlockId>),
-    /// The inputs hold no sample.
+    /// The inputs hold no sample, or all are deleted by tombstones. Of a task that only downsamples: none that can be
+    /// downsampled.
     Empty,
 }
 
@@ -70,9 +75,23 @@ impl Compaction<'_> {
         blocks: &Blocks,
     ) -> Result<Outcome, CompactError> {
         let dir = self.config.work_dir().join(&task.id);
-        let done = match self.run_in(task, blocks, &dir).await {
-            Err(error) => Err(self.judge(error, blocks, &dir).await),
-            done => done,
+        self.make_room(task, &dir).await?;
+        let mut fetched_again: BTreeSet<BlockId> = BTreeSet::new();
+        let done = loop {
+            let error = match self.run_in(task, blocks, &dir).await {
+                Ok(outcome) => break Ok(outcome),
+                Err(error) => self.explain(error, task, &dir).await,
+            };
+            match self.judge(error, blocks, &dir).await {
+                CompactError::CopyDiffers { block, key, source } if fetched_again.insert(block) => {
+                    tracing::warn!(task = task.id, %block, key, error = %source, "copy differs from the bucket, fetched again");
+                    self.metrics.blocks_fetched_again.inc();
+                    if let Err(error) = remove_dir(dir.join(block.to_string())).await {
+                        break Err(error);
+                    }
+                }
+                error => break Err(error),
+            }
         };
         if !matches!(&done, Err(error) if error.keeps_downloads()) {
             remove_dir(dir).await?;
@@ -86,20 +105,11 @@ impl Compaction<'_> {
         blocks: &Blocks,
         dir: &Path,
     ) -> Result<Outcome, CompactError> {
-        let targets: Vec<MergeTarget> = task.outputs.iter().map(|r| target(dir, *r)).collect();
-        self.make_room(task, dir, &targets).await?;
-        let inputs = fetch::inputs(task, blocks, self.bucket, dir, self.config).await?;
-        let outputs = self.merge(task, inputs, targets.clone()).await?;
-        let mut claims = Vec::with_capacity(outputs.len());
-        for (output, target) in outputs.into_iter().zip(targets) {
-            if output.stats.num_series > 0 {
-                claims.push(self.claim(task, output, target).await?);
-            }
-        }
+        fetch::inputs(task, blocks, self.bucket, dir, self.config).await?;
+        let mut claims = self.make(task, dir).await?;
         if claims.is_empty() {
             return Ok(Outcome::Empty);
         }
-        verify::local(&claims, dir, &self.deps.pool).await?;
         if let Err(error) = self.upload(&claims).await {
             self.take_back(&claims).await;
             return Err(error);
@@ -110,6 +120,28 @@ impl Compaction<'_> {
         }
         let made = claims.iter().map(|claim| claim.block);
         Ok(Outcome::Merged(made.collect()))
+    }
+
+    /// Makes the outputs of the sources below `dir`, and proves that they hold what the sources do. Without any, the
+    /// sources hold nothing: no sample, or none that can be downsampled.
+    async fn make(&self, task: &Arc<Task>, dir: &Path) -> Result<Vec<Claim>, CompactError> {
+        let targets: Vec<MergeTarget> = task.outputs.iter().map(|r| target(dir, *r)).collect();
+        clear_outputs(dir, &targets).await?;
+        let inputs = task.input_ids().map(|id| dir.join(id.to_string()));
+        let outputs = self.merge(task, inputs.collect(), targets.clone()).await?;
+        let mut claims = Vec::with_capacity(outputs.len());
+        for (output, target) in outputs.into_iter().zip(targets) {
+            if output.stats.num_series > 0 {
+                claims.push(self.claim(task, output, target).await?);
+            }
+        }
+        let pool = &self.deps.pool;
+        if claims.is_empty() && task.merges() {
+            unpanicked(verify::nothing_held(task, dir, pool)).await?;
+        } else {
+            unpanicked(verify::local(&claims, dir, pool)).await?;
+        }
+        Ok(claims)
     }
 
     /// What is to be true of an output, under a name of its own.
@@ -146,20 +178,12 @@ impl Compaction<'_> {
         }
     }
 
-    /// Makes the folders, and sees that there is room.
-    async fn make_room(
-        &self,
-        task: &Task,
-        dir: &Path,
-        targets: &[MergeTarget],
-    ) -> Result<(), CompactError> {
-        let (dir, targets, needed) = (dir.to_owned(), targets.to_vec(), task.disk_bytes);
+    /// Sees that there is room, without what another attempt left.
+    async fn make_room(&self, task: &Task, dir: &Path) -> Result<(), CompactError> {
+        clear_outputs(dir, &[]).await?;
+        let (dir, needed) = (dir.to_owned(), task.disk_bytes);
         blocking(move || {
-            let out = dir.join(OUT);
-            disk::removed(&out, fs::remove_dir_all(&out))?;
-            for target in &targets {
-                fs::create_dir_all(&target.dir).map_err(CompactError::io(&target.dir))?;
-            }
+            fs::create_dir_all(&dir).map_err(CompactError::io(&dir))?;
             disk::check(&dir, needed)
         })
         .await
@@ -185,8 +209,8 @@ impl Compaction<'_> {
             series_merged.inc_by(series);
             progress.add(series);
         };
-        let merge = move || merge(&input, &progress);
-        Ok(self.deps.pool.run(merge).await?)
+        let merge = move || merge(&input, &progress).map_err(CompactError::from);
+        unpanicked(self.deps.pool.run(merge)).await
     }
 
     async fn upload(&self, claims: &[Claim]) -> Result<(), CompactError> {
@@ -252,8 +276,8 @@ impl Compaction<'_> {
                 (Outcome::Empty, _) if input.meta.stats.num_samples == 0 => {
                     "empty block".to_owned()
                 }
-                // It says that it has samples, so somebody should look at it.
-                (Outcome::Empty, _) => continue,
+                // Verified: all of them were read.
+                (Outcome::Empty, _) => "all samples deleted by tombstones".to_owned(),
             };
             self.mark(id, Mark::Deletion, &details, blocks).await?;
         }
@@ -289,7 +313,9 @@ impl Compaction<'_> {
         let root = &view.objects.root;
         bucket::mark_block(self.bucket, root, block, mark, details, now).await?;
         self.metrics.marked(mark);
-        tracing::info!(%block, mark = mark.file(), reason = mark.reason(), details, "marked");
+        // A deletion has no reason beside its details.
+        let reason = Some(mark.reason()).filter(|reason| !reason.is_empty());
+        tracing::info!(%block, mark = mark.file(), reason, details, "marked");
         Ok(())
     }
 
@@ -300,6 +326,33 @@ impl Compaction<'_> {
         let now = Timestamp(self.deps.clock.now_ms());
         BlockId::new(now, random() << 64 | random())
     }
+}
+
+/// Makes the folders of outputs, with nothing in them.
+async fn clear_outputs(dir: &Path, targets: &[MergeTarget]) -> Result<(), CompactError> {
+    let (out, targets) = (dir.join(OUT), targets.to_vec());
+    blocking(move || {
+        disk::removed(&out, fs::remove_dir_all(&out))?;
+        for target in &targets {
+            fs::create_dir_all(&target.dir).map_err(CompactError::io(&target.dir))?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Waits for work. A panic in it is its error, since it is one block that leads there, and the others must not wait for
+/// it.
+async fn unpanicked<T>(
+    work: impl Future<Output = Result<T, CompactError>> + Send,
+) -> Result<T, CompactError> {
+    let caught = AssertUnwindSafe(work).catch_unwind().await;
+    caught.unwrap_or_else(|payload| {
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+        let reason = text.unwrap_or("without a message").to_owned();
+        Err(CompactError::Panicked { reason })
+    })
 }
 
 /// Where an output is made.

@@ -9,7 +9,7 @@ use bucket::{BucketError, Holder};
 use model::BlockId;
 use tsdb::ChunkError;
 
-use crate::{MergeError, RetentionError, plan::Bytes};
+use crate::{DownsampleError, MergeError, RetentionError, plan::Bytes};
 
 /// Why a merge, or all of them, cannot be done.
 #[derive(Debug, thiserror::Error)]
@@ -63,11 +63,29 @@ pub enum CompactError {
         /// What is wrong with it.
         source: Box<Self>,
     },
+    /// A source is to blame for what does not show it: without the block it can be done, with it it cannot.
+    #[error("block {block}: {source}")]
+    Excluded {
+        /// The block.
+        block: BlockId,
+        /// What cannot be done with it.
+        source: Box<Self>,
+    },
+    /// Two sources cannot be merged with one another, though each of them can be without the other.
+    #[error("blocks {block} and {other} contradict one another: {source}")]
+    Contradiction {
+        /// The later one, which is set aside.
+        block: BlockId,
+        /// The earlier one.
+        other: BlockId,
+        /// What cannot be done with both.
+        source: Box<Self>,
+    },
     /// A block seems damaged, but it is the copy here that is.
-    #[error(
-        "{source}; {key} in the bucket differs from the copy here, which is fetched anew next time"
-    )]
+    #[error("{source}; {key} in the bucket differs from the copy here")]
     CopyDiffers {
+        /// The block.
+        block: BlockId,
         /// The object.
         key: String,
         /// What is wrong with the copy.
@@ -79,6 +97,12 @@ pub enum CompactError {
         /// The object.
         key: String,
         /// What was expected and found.
+        reason: String,
+    },
+    /// A merge or its verification ended in a fault of this program.
+    #[error("panicked: {reason}")]
+    Panicked {
+        /// What it said.
         reason: String,
     },
     /// The output cannot be read back.
@@ -138,10 +162,29 @@ impl CompactError {
         move |source| Self::Io { path, source }
     }
 
+    /// Whether the sources, or one of them, may be to blame, and none is named.
+    pub(crate) fn blames_nobody(&self) -> bool {
+        match self {
+            Self::Output { .. } | Self::Panicked { .. } => true,
+            Self::ReadBack(error) | Self::Merge(MergeError::Write(error)) => {
+                !matches!(error, parquet_block::Error::Io { .. })
+            }
+            Self::ReadBlockBack(error) | Self::Merge(MergeError::WriteBlock(error)) => {
+                !matches!(error, tsdb::Error::Io { .. })
+            }
+            Self::Merge(MergeError::Series { .. }) => true,
+            _ => false,
+        }
+    }
+
     /// The block that is to blame, so that the others of its task may be merged without it.
     pub(crate) fn damaged_block(&self) -> Option<BlockId> {
         let error = match self {
-            Self::Block { block, .. } | Self::Marked { block, .. } => return Some(*block),
+            Self::Block { block, .. }
+            | Self::Marked { block, .. }
+            | Self::Excluded { block, .. }
+            | Self::Contradiction { block, .. }
+            | Self::CopyDiffers { block, .. } => return Some(*block),
             Self::Merge(error) => error,
             _ => return None,
         };
@@ -162,14 +205,25 @@ impl CompactError {
             | MergeError::Downsample { dir, .. }
             | MergeError::Symbol { dir, .. }
             | MergeError::Order { dir, .. }
+            | MergeError::Alike { dir, .. }
             | MergeError::Outside { dir, .. }
             | MergeError::Resolution { dir, .. } => dir,
             MergeError::Finer { .. }
+            | MergeError::Series { .. }
             | MergeError::Write(_)
             | MergeError::WriteBlock(_)
             | MergeError::Io { .. } => return None,
         };
-        dir.file_name()?.to_str()?.parse().ok()
+        block_in(dir)
+    }
+
+    /// The block that contradicts the one to blame.
+    pub(crate) fn contradicted_block(&self) -> Option<BlockId> {
+        match self {
+            Self::Contradiction { other, .. } => Some(*other),
+            Self::Merge(MergeError::Overlap { dir, .. }) => block_in(dir),
+            _ => None,
+        }
     }
 
     /// The block that is to blame, if what it holds is against its format: no other attempt will go better.
@@ -177,7 +231,7 @@ impl CompactError {
     /// A version or an encoding that is not known here may be known to another release, so it is none of these.
     pub(crate) fn lasting_damage(&self) -> Option<BlockId> {
         let lasts = match self {
-            Self::Block { .. } => true,
+            Self::Block { .. } | Self::Excluded { .. } | Self::Contradiction { .. } => true,
             Self::Merge(error) => match error {
                 MergeError::Block { source, .. } => matches!(
                     source,
@@ -191,8 +245,15 @@ impl CompactError {
                     matches!(source, parquet_block::Error::Corrupt { .. })
                 }
                 MergeError::Chunk { source, .. } => matches!(source, ChunkError::Corrupt { .. }),
-                MergeError::Symbol { .. }
+                MergeError::Downsample { source, .. } => !matches!(
+                    source,
+                    DownsampleError::Chunk { source, .. }
+                        if !matches!(source, ChunkError::Corrupt { .. })
+                ),
+                MergeError::Overlap { .. }
+                | MergeError::Symbol { .. }
                 | MergeError::Order { .. }
+                | MergeError::Alike { .. }
                 | MergeError::Outside { .. } => true,
                 _ => false,
             },
@@ -205,6 +266,11 @@ impl CompactError {
     pub(crate) const fn keeps_downloads(&self) -> bool {
         matches!(self, Self::Bucket(_) | Self::Disk { .. })
     }
+}
+
+/// The block whose folder in the work folder this is.
+fn block_in(dir: &Path) -> Option<BlockId> {
+    dir.file_name()?.to_str()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! is looked at once more before anything is committed ([`Until::is_over`]).
 
 use std::{
+    panic::{AssertUnwindSafe, resume_unwind},
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -19,6 +20,7 @@ use std::{
 };
 
 use bucket::{Acquired, Holder, Lease, Leases, Renewal};
+use futures::FutureExt as _;
 use model::Timestamp;
 use service::Clock;
 use tokio::{
@@ -182,13 +184,15 @@ impl Held {
         work: impl Future<Output = T> + Send,
     ) -> Result<T, CompactError> {
         let until = self.until();
+        // A panic goes on once the lease is released.
+        let work = AssertUnwindSafe(work).catch_unwind();
         let stopped = async {
             self.stop.cancelled().await;
             until.close().await;
         };
         let Some(mut lease) = self.lease.take() else {
             return tokio::select! {
-                done = work => Ok(done),
+                done = work => Ok(unwound(done)),
                 () = stopped => Err(CompactError::Stopped),
             };
         };
@@ -204,7 +208,7 @@ impl Held {
         if let Err(error) = lease.release(self.now()).await {
             tracing::warn!(name, %error, "lease not released, others get it after its deadline");
         }
-        ended
+        ended.map(unwound)
     }
 
     /// Renews the lease until it is another's.
@@ -227,6 +231,10 @@ impl Held {
     fn now(&self) -> Timestamp {
         Timestamp(self.clock.now_ms())
     }
+}
+
+fn unwound<T>(done: std::thread::Result<T>) -> T {
+    done.unwrap_or_else(|payload| resume_unwind(payload))
 }
 
 #[cfg(test)]
@@ -328,6 +336,17 @@ mod tests {
         assert!(until.leave(Timestamp(clock.now_ms())).await.is_none());
         assert!(matches!(take(&other, &clock).await, Turn::Ours(_)));
         stopped.await;
+    }
+
+    #[tokio::test]
+    async fn a_panic_goes_on_once_others_can_have_their_turn() {
+        let ((one, other), (_, clock)) = (leases("one"), clock());
+        let held = ours(&turns(&one, &clock)).await;
+        let work = async { panic!("a fault") };
+        let ended = AssertUnwindSafe(held.during(work)).catch_unwind().await;
+        let payload = ended.err().unwrap();
+        assert_eq!(payload.downcast_ref::<&str>(), Some(&"a fault"));
+        assert!(matches!(take(&other, &clock).await, Turn::Ours(_)));
     }
 
     #[tokio::test]

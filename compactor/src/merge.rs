@@ -18,6 +18,7 @@
 mod arrange;
 mod deleted;
 mod error;
+mod held;
 mod input;
 mod key;
 mod limits;
@@ -37,6 +38,7 @@ use model::{BlockStats, IndexStats, ParquetShard, Resolution, TimeRange, Timesta
 use parquet_block::{Slices, Symbols, WriteOptions};
 use rayon::prelude::*;
 
+pub(crate) use self::held::Held;
 pub use self::{error::MergeError, penalty::penalty};
 use self::{
     input::Inputs,
@@ -133,7 +135,7 @@ pub fn merge(
     input: &MergeInput,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Vec<MergeOutput>, MergeError> {
-    let mut inputs = Inputs::open(
+    let inputs = Inputs::open(
         &input.blocks,
         Order::of(input.format),
         limits::shared_pages(input.options.memory_budget, input.blocks.len()),
@@ -149,12 +151,16 @@ pub fn merge(
         OutputFormat::Parquet => shards::parts(&inputs, input.options.shard_columns)?.into(),
         OutputFormat::Tsdb => Arc::new([]),
     };
-    let symbols = Arc::new(std::mem::take(&mut inputs.symbols));
+    let symbols = Arc::clone(&inputs.symbols);
     let resolutions: Vec<Resolution> = input.outputs.iter().map(|o| o.resolution).collect();
+    let outputs: Vec<(Resolution, Layout)> = resolutions
+        .iter()
+        .map(|resolution| (*resolution, layout(input, *resolution)))
+        .collect();
     let limits = Limits::of(
         &input.options,
         &inputs.all,
-        &resolutions,
+        &outputs,
         rayon::current_num_threads(),
     );
     let sinks = input.outputs.iter();
@@ -164,12 +170,17 @@ pub fn merge(
         range: input.range,
         dedup: input.dedup,
         slices: slices(input, inputs.resolution),
-        outputs: resolutions
-            .iter()
-            .map(|resolution| (*resolution, layout(input, *resolution)))
-            .collect(),
+        outputs,
     };
     run(&recipe, sinks.collect(), &limits, &parts, progress)
+}
+
+/// Counts what blocks of one resolution hold, by the rules of the merge.
+///
+/// # Errors
+/// When a block cannot be read, which the error names.
+pub(crate) fn held(blocks: &[PathBuf], format: OutputFormat) -> Result<Held, MergeError> {
+    held::count(&Inputs::open(blocks, Order::of(format), 0)?)
 }
 
 /// What has been merged of some spans: for each sink rows, and the part that they belong to.

@@ -43,6 +43,7 @@ pub(crate) struct CompactMetrics {
     pub(crate) cleanup_loops: Counter,
     pub(crate) todo: TodoMetrics,
     pub(crate) series_merged: Counter,
+    pub(crate) blocks_fetched_again: Counter,
     /// What is counted by the resolution of what is read.
     pub(crate) by: ByResolutions,
     garbage_collections: Counter,
@@ -122,6 +123,10 @@ impl CompactMetrics {
             series_merged: counter(
                 "varve_compact_series_merged_total",
                 "Total number of input series that merges are done with",
+            ),
+            blocks_fetched_again: counter(
+                "varve_compact_blocks_fetched_again_total",
+                "Total number of blocks that were fetched again as their copy in the work folder was damaged",
             ),
             marked: metrics.register(
                 "thanos_compact_blocks_marked_total",

@@ -148,6 +148,10 @@ pub fn plan(blocks: &[Candidate], options: &PlanOptions) -> Plan {
             plan.left.push(Left::new(block, reason));
             continue;
         }
+        if let Some(reason) = left::wrong_times(block, options.now) {
+            plan.left.push(Left::new(block, reason));
+            continue;
+        }
         match options.retention.verdict(block, coarser) {
             Verdict::Mark(expired) => {
                 plan.expired.push(expired);

@@ -236,6 +236,7 @@ impl Compactor {
             cleaner.clean_work_dir(&plan, &mut summary).await;
             cleaner.mark_covered(&plan, &blocks, &mut summary).await;
             cleaner.mark_expired(&plan, &blocks, &mut summary).await;
+            cleaner.mark_wrong_times(&plan, &blocks, &mut summary).await;
             let mut progress = false;
             for (group, tasks) in plan.by_group() {
                 let listed = Listed {

@@ -68,6 +68,20 @@ pub(crate) async fn local(
     pool.run(move || counted::check(&claims, &dir)).await
 }
 
+/// Reads the sources of a task of which nothing was made, which are below `dir`.
+///
+/// # Errors
+/// When they hold a sample that is not deleted, or one holds less than it says.
+pub(crate) async fn nothing_held(
+    task: &Arc<Task>,
+    dir: &Path,
+    pool: &CpuPool,
+) -> Result<(), CompactError> {
+    let (task, dir) = (Arc::clone(task), dir.to_owned());
+    pool.run(move || sources::hold_at_most(0, &task, &dir))
+        .await
+}
+
 /// Reads the output back from the bucket; `uploaded` is what became of its files, one by one.
 ///
 /// # Errors

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use ::tsdb::Chunk;
 use bucket::Bucket;
 use futures::Stream;
-use model::{AggregateSet, Labels, Matcher, TimeRange};
+use model::{AggregateSet, Labels, METRIC_NAME, Matcher, TimeRange};
 use service::CpuPool;
 
 pub(crate) use self::{
@@ -131,6 +131,22 @@ impl BlockReader {
         match &self.0 {
             Opened::Tsdb(block) => block.series(query, budget),
             Opened::Parquet(block) => block.series(query, budget),
+        }
+    }
+
+    /// Whether series come in another order than they are stored in, as labels before `__name__` have empty values and
+    /// are left out. `names` are those of all labels.
+    ///
+    /// # Errors
+    /// When the block is damaged, or the bucket refuses.
+    pub(crate) async fn is_out_of_order(&self, names: &[&str]) -> Result<bool, BlockError> {
+        match &self.0 {
+            Opened::Tsdb(block) => {
+                let before = names.iter().filter(|name| **name < METRIC_NAME);
+                let before = before.map(|name| (*name).to_owned()).collect();
+                block.has_empty_values(before).await
+            }
+            Opened::Parquet(_) => Ok(false),
         }
     }
 

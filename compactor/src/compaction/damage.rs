@@ -1,11 +1,13 @@
 //! What is made of a source that turns out to be damaged.
 //!
 //! ```text
-//! error names a block ─▶ would another attempt find the same? ─ no ─▶ left unmarked
-//!                             │ yes
-//!                        is it so in the bucket, or only here? ─ only here ─▶ left unmarked, fetched anew next time
-//!                             │ in the bucket
-//!                        no-compact-mark.json: the next run leaves it without another attempt
+//! error names no block, but sources may be to blame ─▶ found out by exclusion (exclude.rs)
+//!      │
+//! error names a block ─▶ is it so in the bucket, or only here? ─ only here ─▶ fetched again, and tried once more
+//!      │ in the bucket
+//! would another attempt find the same? ─ no ─▶ left unmarked
+//!      │ yes
+//! no-compact-mark.json: the next run leaves it without another attempt
 //! ```
 
 use std::path::Path;
@@ -26,20 +28,27 @@ impl Compaction<'_> {
         blocks: &Blocks,
         dir: &Path,
     ) -> CompactError {
-        let Some(block) = error.lasting_damage() else {
+        let Some(block) = error.damaged_block() else {
             return error;
         };
-        match self.is_damaged_there(block, blocks, dir).await {
-            Ok(true) => {}
-            Ok(false) => return error,
-            Err(CompactError::Differs { key, .. }) => {
-                let source = Box::new(error);
-                return CompactError::CopyDiffers { key, source };
+        // Of two that contradict one another either copy may be the bad one.
+        for block in error.contradicted_block().into_iter().chain([block]) {
+            match self.is_as_here(block, blocks, dir).await {
+                Ok(true) => {}
+                Ok(false) => return error,
+                Err(CompactError::Differs { key, .. }) => {
+                    let source = Box::new(error);
+                    return CompactError::CopyDiffers { block, key, source };
+                }
+                Err(doubt) => {
+                    tracing::warn!(%block, error = %doubt, "damaged block not compared with the bucket, so not marked");
+                    return error;
+                }
             }
-            Err(doubt) => {
-                tracing::warn!(%block, error = %doubt, "damaged block not compared with the bucket, so not marked");
-                return error;
-            }
+        }
+        // What another release may know how to read is not marked.
+        if error.lasting_damage().is_none() {
+            return error;
         }
         // Where it lay here says nothing to who reads the mark.
         let here = format!("{}/", dir.display());
@@ -61,7 +70,7 @@ impl Compaction<'_> {
     ///
     /// # Errors
     /// [`CompactError::Differs`] when a file here is not what is in the bucket.
-    async fn is_damaged_there(
+    async fn is_as_here(
         &self,
         block: BlockId,
         blocks: &Blocks,

@@ -24,7 +24,7 @@ pub(super) struct Wanted {
     pub(super) size: u64,
 }
 
-/// Downloads the sources of a task into `dir/<ULID>`, and returns these folders in the task's order.
+/// Downloads the sources of a task into `dir/<ULID>`.
 ///
 /// A file that is there already in its full size is not fetched again.
 ///
@@ -36,9 +36,8 @@ pub(super) async fn inputs(
     bucket: &Bucket,
     dir: &Path,
     config: &Config,
-) -> Result<Vec<PathBuf>, CompactError> {
+) -> Result<(), CompactError> {
     let mut wanted = Vec::new();
-    let mut dirs = Vec::new();
     for id in task.input_ids() {
         let Some(view) = blocks.get(id) else {
             return Err(CompactError::Gone { block: id });
@@ -48,14 +47,12 @@ pub(super) async fn inputs(
         let prepared = to.clone();
         blocking(move || prepare(&prepared, &meta)).await?;
         wanted.extend(files(view, &to)?);
-        dirs.push(to);
     }
     stream::iter(wanted)
         .map(|file| fetch(bucket, file))
         .buffer_unordered(config.blocks_fetch_concurrency.max(1))
         .try_collect::<()>()
-        .await?;
-    Ok(dirs)
+        .await
 }
 
 /// Makes the block's folder, with its `meta.json`.

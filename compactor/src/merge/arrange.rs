@@ -8,11 +8,13 @@ use super::{input::Sourced, penalty};
 use crate::Dedup;
 
 /// Why chunks cannot be arranged.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum ArrangeError {
     /// A chunk that must be re-encoded does not decode.
+    #[error(transparent)]
     Chunk(ChunkError),
     /// Two inputs hold different aggregates of the same time.
+    #[error("different aggregates of the same time")]
     Overlap([(usize, TimeRange); 2]),
 }
 

@@ -62,6 +62,28 @@ pub enum MergeError {
         /// The second series: its reference in the index, or the number of its row.
         series: u64,
     },
+    /// Series of a block are the same without their labels whose values are empty, too many of them.
+    #[error("block {}: series {series} and {} others are one without their empty labels, at most {most} expected", dir.display(), alike - 1)]
+    Alike {
+        /// The block's folder.
+        dir: PathBuf,
+        /// The first: its reference in the index.
+        series: u64,
+        /// How many there are.
+        alike: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// What several blocks hold of a series cannot be put together. Which of them is to blame does not show.
+    #[error("series {series} of {} blocks: {reason}", dirs.len())]
+    Series {
+        /// The labels.
+        series: String,
+        /// The folders of the blocks.
+        dirs: Vec<PathBuf>,
+        /// What is wrong.
+        reason: String,
+    },
     /// A block holds samples outside of the times that its `meta.json` states.
     #[error("block {}: chunk from {min} to {max} ms lies outside of {} to {} ms", dir.display(), range.min, range.max)]
     Outside {

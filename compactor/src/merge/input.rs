@@ -4,17 +4,19 @@ mod parquet;
 mod permuted;
 mod refs;
 mod tsdb_block;
+mod unset;
 
 use std::{
     fs,
     ops::Range,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bytes::Bytes;
-use model::{BlockMeta, METRIC_NAME, Resolution, TimeRange, Timestamp};
+use model::{BlockMeta, Labels, METRIC_NAME, Resolution, TimeRange, Timestamp};
 use rayon::prelude::*;
-use tsdb::Chunk;
+use tsdb::{Chunk, ChunkError, Intervals};
 
 use self::{
     parquet::{OpenedParquet, ParquetInput, ParquetStretch},
@@ -51,15 +53,18 @@ pub(crate) enum Stretch<'a> {
 #[derive(Debug)]
 pub(crate) struct Inputs {
     pub(crate) all: Vec<Input>,
+    /// For each input the place of its block among those to be merged. A block with labels whose values are empty is
+    /// several inputs.
+    blocks: Vec<usize>,
     /// The symbols of all of them.
-    pub(crate) symbols: SymbolTable,
+    pub(crate) symbols: Arc<SymbolTable>,
     /// The resolution that all of them have.
     pub(crate) resolution: Resolution,
     /// The id of `__name__`.
     pub(crate) metric_name: Option<u32>,
 }
 
-/// A chunk and the input that it comes from; of equal timestamps the lower input's sample counts.
+/// A chunk and the place of the block that it comes from; of equal timestamps the earlier block's sample counts.
 pub(crate) type Sourced = (usize, Chunk);
 
 /// A block whose symbols are not translated yet.
@@ -105,31 +110,64 @@ impl Inputs {
         let counts: Vec<usize> = tables.iter().map(Vec::len).collect();
         let (symbols, ids) = SymbolTable::union(tables.into_iter().flatten());
         let metric_name = symbols.find(METRIC_NAME.as_bytes());
-        let keys = Keys::new(order, metric_name);
+        let keys = Keys::new(order, metric_name, symbols.find(b""));
         let mut ids = ids.into_iter();
         let mut with_ids = Vec::with_capacity(opened.len());
         for (opened, count) in opened.into_iter().zip(counts) {
             with_ids.push((opened, ids.by_ref().take(count).collect::<Vec<_>>()));
         }
-        let all = with_ids
+        let of_blocks = with_ids
             .into_par_iter()
             .map(|(opened, ids)| match opened {
-                Opened::Tsdb(block) => Ok(Input::Tsdb(block.translated(ids, keys))),
-                Opened::Parquet(block) => Ok(Input::Parquet(block.translated(
+                Opened::Tsdb(block) => {
+                    let inputs = block.translated(ids, keys)?.into_iter();
+                    Ok(inputs.map(Input::Tsdb).collect())
+                }
+                Opened::Parquet(block) => Ok(vec![Input::Parquet(block.translated(
                     &ids,
                     keys,
                     metric_name,
                     order,
                     shared_pages,
-                )?)),
+                )?)]),
             })
-            .collect::<Result<_, MergeError>>()?;
+            .collect::<Result<Vec<Vec<Input>>, MergeError>>()?;
+        let (mut all, mut blocks) = (Vec::new(), Vec::new());
+        for (block, inputs) in of_blocks.into_iter().enumerate() {
+            blocks.extend(inputs.iter().map(|_| block));
+            all.extend(inputs);
+        }
         Ok(Self {
             all,
-            symbols,
+            blocks,
+            symbols: Arc::new(symbols),
             resolution: resolution.unwrap_or_default(),
             metric_name,
         })
+    }
+
+    /// How many blocks there are.
+    pub(crate) fn blocks(&self) -> usize {
+        self.blocks.last().map_or(0, |last| last.saturating_add(1))
+    }
+
+    /// The place of an input's block among those to be merged.
+    pub(crate) fn block_of(&self, input: usize) -> usize {
+        self.blocks.get(input).copied().unwrap_or(usize::MAX)
+    }
+
+    /// Where the block at this place lies.
+    pub(crate) fn dir(&self, block: usize) -> PathBuf {
+        let mut inputs = self.blocks.iter().zip(&self.all);
+        let input = inputs.find(|(of, _)| **of == block);
+        input.map_or_else(PathBuf::new, |(_, input)| input.dir().to_path_buf())
+    }
+
+    /// The labels of a key for a person to read.
+    pub(crate) fn text(&self, key: &Key) -> String {
+        let text = |id| self.symbols.get(id);
+        let labels = key.labels.iter().map(|(n, v)| (text(*n), text(*v)));
+        Labels::from_sorted(labels).to_string()
     }
 
     /// The names of labels in any of the inputs, sorted.
@@ -253,6 +291,30 @@ impl Stretch<'_> {
         match self {
             Self::Tsdb(_) => Ok(false),
             Self::Parquet(stretch) => stretch.values(each),
+        }
+    }
+
+    /// Reads the chunks of the series that the stretch stands at as they are stored, each with what tombstones delete
+    /// of the series.
+    ///
+    /// # Errors
+    /// When a chunk cannot be read.
+    pub(crate) fn stored(
+        &mut self,
+        mut each: impl FnMut(Chunk, Option<&Intervals>) -> Result<(), ChunkError>,
+    ) -> Result<(), MergeError> {
+        match self {
+            Self::Tsdb(stretch) => stretch.stored(each),
+            Self::Parquet(stretch) => {
+                let dir = stretch.dir().to_path_buf();
+                let mut done = Ok(());
+                stretch.chunks(TimeRange::ALL, |chunk| {
+                    if done.is_ok() {
+                        done = each(chunk, None);
+                    }
+                })?;
+                done.map_err(|source| MergeError::Chunk { dir, source })
+            }
         }
     }
 

@@ -24,8 +24,11 @@ pub(crate) enum Order {
 /// Makes keys.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Keys {
-    /// The id of `__name__`, if series are ordered by its value first and any has it.
-    by: Option<u32>,
+    order: Order,
+    /// The id of `__name__`, if any series has it.
+    metric_name: Option<u32>,
+    /// The id of the empty text, if there is one: as a value it means that there is no such label.
+    empty: Option<u32>,
 }
 
 impl Order {
@@ -39,22 +42,36 @@ impl Order {
 }
 
 impl Keys {
-    /// Keys of an order; `metric_name` is the id of `__name__`.
-    pub(crate) fn new(order: Order, metric_name: Option<u32>) -> Self {
+    /// Keys of an order; `metric_name` is the id of `__name__`, `empty` that of the empty text.
+    pub(crate) const fn new(order: Order, metric_name: Option<u32>, empty: Option<u32>) -> Self {
         Self {
-            by: metric_name.filter(|_| order == Order::ByName),
+            order,
+            metric_name,
+            empty,
         }
     }
 
-    /// The metric name as a key has it.
-    fn name(self, labels: &[(u32, u32)]) -> u32 {
-        let name = labels.iter().find(|(name, _)| Some(*name) == self.by);
-        name.map_or(0, |(_, value)| value + 1)
+    /// The order.
+    pub(crate) const fn order(self) -> Order {
+        self.order
     }
 
-    /// Makes `key` that of the labels it has.
+    /// The id of the metric's name and one more; 0 where there is none.
+    pub(crate) fn metric(self, labels: &[(u32, u32)]) -> u32 {
+        let is_name = |(name, _): &&(u32, u32)| Some(*name) == self.metric_name;
+        let name = labels.iter().find(is_name);
+        name.map_or(0, |(_, value)| value.saturating_add(1))
+    }
+
+    /// Makes `key` that of the labels it has, but for those whose value is empty.
     pub(crate) fn complete(self, key: &mut Key) {
-        key.name = self.name(&key.labels);
+        if self.empty.is_some() {
+            key.labels.retain(|(_, value)| Some(*value) != self.empty);
+        }
+        key.name = match self.order {
+            Order::ByName => self.metric(&key.labels),
+            Order::ByLabels => 0,
+        };
     }
 
     /// Makes `key` that of these labels.

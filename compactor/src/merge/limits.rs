@@ -2,7 +2,7 @@
 
 use model::Resolution;
 
-use super::{MergeOptions, input::Input};
+use super::{MergeOptions, input::Input, rows::Layout};
 
 /// Bytes that are held of each series of each input, about: its reference, and its share of what is known of a block.
 /// It is the same for blocks of both formats, as what is written does not depend on them.
@@ -27,18 +27,21 @@ impl Limits {
     pub(crate) fn of(
         options: &MergeOptions,
         inputs: &[Input],
-        outputs: &[Resolution],
+        outputs: &[(Resolution, Layout)],
         threads: usize,
     ) -> Self {
         let series: usize = inputs.iter().map(Input::len).sum();
         let budget = usize::try_from(options.memory_budget).unwrap_or(usize::MAX);
         let budget = budget - series.saturating_mul(HELD).min(budget / 2);
         let bytes: u64 = inputs.iter().map(Input::chunk_bytes).sum();
-        let per_series = usize::try_from(bytes).unwrap_or(usize::MAX) / series.max(1) + 64;
+        let columns: usize = outputs.iter().map(|(_, layout)| layout.columns()).sum();
+        let per_series = usize::try_from(bytes).unwrap_or(usize::MAX) / series.max(1)
+            + 64
+            + columns * size_of::<usize>();
         Self {
             span_series: (budget / 32 / (threads * 2) / per_series).clamp(256, 32 << 10),
             row_groups: budget / 5,
-            weights: outputs.iter().map(|output| weight(*output)).sum(),
+            weights: outputs.iter().map(|(output, _)| weight(*output)).sum(),
         }
     }
 

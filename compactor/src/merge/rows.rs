@@ -1,7 +1,7 @@
 //! Merged series on their way from a span to an output.
 
 use bytes::Bytes;
-use model::{Aggregate, BlockStats, Resolution};
+use model::{Aggregate, BlockStats, Resolution, Timestamp};
 use parquet_block::{Contents, SharedValue, Slices, envelope};
 use tsdb::{AGGREGATES, Chunk, ChunkError, DownsampledChunk, Encoding};
 
@@ -34,6 +34,23 @@ pub(crate) struct Rows {
     pub(crate) counts: BlockStats,
 }
 
+/// Why a row cannot be put down.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RowError {
+    /// A chunk is not what its encoding says.
+    #[error(transparent)]
+    Chunk(#[from] ChunkError),
+    /// The chunks of a row are not in order of time, or lie in no slice, or across two. Where the index says so of
+    /// chunks that hold samples of other times, the merge cannot know.
+    #[error("expected chunks in order of time, each within a slice, found one from {min} to {max}")]
+    Misplaced {
+        /// First sample.
+        min: Timestamp,
+        /// Last sample.
+        max: Timestamp,
+    },
+}
+
 /// Merged series whose values are there to stay.
 #[derive(Debug)]
 pub(crate) struct DoneRows {
@@ -52,7 +69,7 @@ impl Layout {
     }
 
     /// How many values a row has.
-    fn columns(self) -> usize {
+    pub(crate) fn columns(self) -> usize {
         match self {
             Self::Raw(slices) => slices.count(),
             Self::Aggregates(slices) => slices.count() * AGGREGATES,
@@ -82,14 +99,11 @@ impl Rows {
     }
 
     /// Adds a row, unless it has no chunks; these are in order of time.
-    pub(crate) fn push(
-        &mut self,
-        labels: &[(u32, u32)],
-        chunks: &[Chunk],
-    ) -> Result<(), ChunkError> {
+    pub(crate) fn push(&mut self, labels: &[(u32, u32)], chunks: &[Chunk]) -> Result<(), RowError> {
         if chunks.is_empty() {
             return Ok(());
         }
+        self.check(chunks)?;
         match self.layout {
             Layout::Raw(slices) => self.put_slices(chunks, &slices),
             Layout::Aggregates(slices) => {
@@ -132,7 +146,7 @@ impl Rows {
         &mut self,
         labels: &[(u32, u32)],
         chunks: &[DownsampledChunk],
-    ) -> Result<(), ChunkError> {
+    ) -> Result<(), RowError> {
         let Layout::Aggregates(slices) = self.layout else {
             let packed: Vec<Chunk> = chunks.iter().map(DownsampledChunk::pack).collect();
             return self.push(labels, &packed);
@@ -149,6 +163,32 @@ impl Rows {
             self.counts.num_samples += u64::from(windows);
         }
         Ok(())
+    }
+
+    /// Refuses chunks that no reader could put in order.
+    fn check(&self, chunks: &[Chunk]) -> Result<(), RowError> {
+        let misplaced = |chunk: &Chunk| RowError::Misplaced {
+            min: chunk.min,
+            max: chunk.max,
+        };
+        if let Some([_, b]) = chunks.array_windows().find(|[a, b]| a.max >= b.min) {
+            return Err(misplaced(b));
+        }
+        let fits = |chunk: &&Chunk| match &self.layout {
+            Layout::Raw(slices) => slices
+                .index_of(chunk.min)
+                .is_some_and(|slice| slices.index_of(chunk.max) == Some(slice)),
+            // An aggregate is put where it begins.
+            Layout::Aggregates(slices) => slices.index_of(chunk.min).is_some(),
+            Layout::Whole => true,
+        };
+        match chunks
+            .iter()
+            .find(|chunk| chunk.min > chunk.max || !fits(chunk))
+        {
+            Some(chunk) => Err(misplaced(chunk)),
+            None => Ok(()),
+        }
     }
 
     fn end_row(&mut self, labels: &[(u32, u32)]) {

@@ -12,7 +12,7 @@ use super::{
     arrange::{ArrangeError, arrange_aggregates, arrange_raw},
     input::{Input, Inputs, SAMPLE_STEP, Sourced, Stretch},
     key::Key,
-    rows::{Layout, Rows},
+    rows::{Layout, RowError, Rows},
     shards::Part,
     whole::WholeValues,
 };
@@ -40,6 +40,11 @@ pub(crate) struct Recipe<'a> {
 }
 
 impl Span {
+    /// The series of each input.
+    pub(crate) fn series(&self) -> &[Range<usize>] {
+        &self.series
+    }
+
     /// How many input series there are.
     pub(crate) fn len(&self) -> usize {
         self.series.iter().map(Range::len).sum()
@@ -133,7 +138,7 @@ pub(crate) fn merge(
             if let Err(fault) = made {
                 sourced.clear();
                 read(recipe, &mut stretches, &key, &mut sourced)?;
-                return Err(fault.blamed(inputs, &sourced));
+                return Err(recipe.blamed(fault, &key, &sourced));
             }
             // Before more is read, as memory that nobody holds is used again.
             chunks.clear();
@@ -154,20 +159,68 @@ fn read(
 ) -> Result<(), MergeError> {
     for (source, stretch) in stretches.iter_mut().enumerate() {
         if stretch.key() == Some(key) {
-            stretch.chunks(recipe.range, |chunk| out.push((source, chunk)))?;
+            let block = recipe.inputs.block_of(source);
+            stretch.chunks(recipe.range, |chunk| out.push((block, chunk)))?;
         }
     }
     Ok(())
 }
 
 /// What is wrong with a row.
+#[derive(Debug, thiserror::Error)]
 enum Fault {
+    #[error(transparent)]
     Arrange(ArrangeError),
-    Chunk(ChunkError),
+    #[error(transparent)]
+    Rows(RowError),
+    #[error(transparent)]
     Downsample(DownsampleError),
 }
 
 impl Recipe<'_> {
+    /// The error for a row, with the block that is to blame where one can be told: that with a chunk that does not
+    /// decode, or the only one.
+    fn blamed(&self, fault: Fault, key: &Key, of_row: &[Sourced]) -> MergeError {
+        let dir = |block: usize| self.inputs.dir(block);
+        let damaged = of_row
+            .iter()
+            .find_map(|(block, chunk)| Some((*block, decode(chunk).err()?)));
+        let mut blocks: Vec<usize> = of_row.iter().map(|(block, _)| *block).collect();
+        blocks.sort_unstable();
+        blocks.dedup();
+        match (fault, damaged, blocks.as_slice()) {
+            (Fault::Arrange(ArrangeError::Overlap([(a, times), (b, other_times)])), _, _) => {
+                MergeError::Overlap {
+                    dir: dir(a),
+                    times,
+                    other: dir(b),
+                    other_times,
+                }
+            }
+            (_, Some((block, source)), _) => MergeError::Chunk {
+                dir: dir(block),
+                source,
+            },
+            (
+                Fault::Arrange(ArrangeError::Chunk(source)) | Fault::Rows(RowError::Chunk(source)),
+                None,
+                [only],
+            ) => MergeError::Chunk {
+                dir: dir(*only),
+                source,
+            },
+            (Fault::Downsample(source), None, [only]) => MergeError::Downsample {
+                dir: dir(*only),
+                source,
+            },
+            (fault, None, blocks) => MergeError::Series {
+                series: self.inputs.text(key),
+                dirs: blocks.iter().map(|block| dir(*block)).collect(),
+                reason: fault.to_string(),
+            },
+        }
+    }
+
     fn arrange(&self, chunks: &mut Vec<Sourced>, out: &mut Vec<Chunk>) -> Result<(), Fault> {
         match self.inputs.resolution {
             Resolution::Raw => arrange_raw(chunks, self.dedup, &self.slices, out),
@@ -191,7 +244,7 @@ impl Recipe<'_> {
         let mut five_minutes: Option<Vec<DownsampledChunk>> = None;
         for ((resolution, _), rows) in self.outputs.iter().zip(out) {
             if *resolution == inputs {
-                rows.push(&key.labels, chunks).map_err(Fault::Chunk)?;
+                rows.push(&key.labels, chunks).map_err(Fault::Rows)?;
                 continue;
             }
             let finer = match &mut five_minutes {
@@ -211,7 +264,7 @@ impl Recipe<'_> {
                 }
                 _ => rows.push_downsampled(&key.labels, finer),
             }
-            .map_err(Fault::Chunk)?;
+            .map_err(Fault::Rows)?;
         }
         Ok(())
     }
@@ -236,44 +289,6 @@ fn aggregated(
         out.extend(made.iter().map(DownsampledChunk::pack));
     }
     Ok(out)
-}
-
-impl Fault {
-    /// With the block that is to blame: of a chunk that does not decode the first such, where one can be told.
-    fn blamed(self, inputs: &[Input], of_row: &[Sourced]) -> MergeError {
-        let dir = |source: usize| {
-            let input = inputs.get(source);
-            input.map(|i| i.dir().to_path_buf()).unwrap_or_default()
-        };
-        let damaged = of_row
-            .iter()
-            .find_map(|(source, chunk)| Some((*source, decode(chunk).err()?)));
-        let first = of_row.first().map_or(usize::MAX, |(source, _)| *source);
-        match (self, damaged) {
-            (Self::Arrange(ArrangeError::Overlap([(a, times), (b, other_times)])), _) => {
-                MergeError::Overlap {
-                    dir: dir(a),
-                    times,
-                    other: dir(b),
-                    other_times,
-                }
-            }
-            (_, Some((source, error))) => MergeError::Chunk {
-                dir: dir(source),
-                source: error,
-            },
-            (Self::Arrange(ArrangeError::Chunk(source)) | Self::Chunk(source), None) => {
-                MergeError::Chunk {
-                    dir: dir(first),
-                    source,
-                }
-            }
-            (Self::Downsample(source), None) => MergeError::Downsample {
-                dir: dir(first),
-                source,
-            },
-        }
-    }
 }
 
 /// Decodes a chunk to see whether that can be done.

@@ -8,6 +8,12 @@ use serde::Serialize;
 use super::{Candidate, Known, PlanOptions, Window, moment::Moment};
 use crate::group::GroupKey;
 
+const DAY: i64 = 24 * 3_600_000;
+/// The longest that a block may be, in milliseconds: ten years.
+const LONGEST: i64 = 3653 * DAY;
+/// How far ahead of the clock a block may end that has begun, in milliseconds: the largest window of Thanos.
+const AHEAD: i64 = 14 * DAY;
+
 /// A block that stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Left {
@@ -52,6 +58,11 @@ pub enum LeftReason {
     /// An attempt to merge it has shown that it is damaged.
     Damaged {
         /// What is wrong, and where.
+        error: String,
+    },
+    /// The times of its `meta.json` cannot be right, so no window waits for it, nor does retention delete it.
+    WrongTimes {
+        /// What was expected and found.
         error: String,
     },
     /// It begins last in its group, so more may come at its side.
@@ -114,6 +125,46 @@ pub(super) fn unseen(block: &Candidate, options: &PlanOptions) -> Option<LeftRea
     })
 }
 
+/// Why a block is left whatever else holds for it, as the times that it states cannot be right.
+///
+/// Such times come of a writer that takes seconds or microseconds for milliseconds, or writes 0 for what it does not
+/// know. A block of them overlaps all others of its group, which would wait for it for ever.
+pub(super) fn wrong_times(block: &Candidate, now: Timestamp) -> Option<LeftReason> {
+    let (min, max) = (block.meta.min_time, block.meta.max_time);
+    let ends = |at: Timestamp| Moment(at).to_string();
+    let error = if max < min {
+        format!(
+            "expected maxTime from {} on, found {}",
+            ends(min),
+            ends(max)
+        )
+    } else if max.0.saturating_sub(min.0) > LONGEST {
+        let days = LONGEST / DAY;
+        format!(
+            "expected {days} days at most, found {} to {}",
+            ends(min),
+            ends(max)
+        )
+    } else if min <= now && max.0 > now.0.saturating_add(AHEAD) {
+        let until = Timestamp(now.0.saturating_add(AHEAD));
+        format!(
+            "expected maxTime by {} at the latest, found {}",
+            ends(until),
+            ends(max)
+        )
+    } else {
+        return None;
+    };
+    // Once it is marked, the mark says so.
+    Some(match (&block.no_compact_mark, &block.damage) {
+        (None, Some(error)) => LeftReason::Damaged {
+            error: error.clone(),
+        },
+        (None, None) => LeftReason::WrongTimes { error },
+        (Some(_), _) => forbidden(block)?,
+    })
+}
+
 /// Why a block may not be merged, now or later, if so.
 pub(super) fn forbidden(block: &Candidate) -> Option<LeftReason> {
     if let Some(error) = block.damage.clone() {
@@ -155,6 +206,7 @@ impl LeftReason {
             Self::NoCompact { .. } => "no-compact",
             Self::CompactionFailed => "compaction-failed",
             Self::Damaged { .. } => "damaged",
+            Self::WrongTimes { .. } => "wrong-times",
             Self::Newest => "newest",
             Self::WindowOpen { .. } => "window-open",
             Self::WaitsFor { .. } => "waits-for",
@@ -187,6 +239,7 @@ impl fmt::Display for LeftReason {
             }
             Self::CompactionFailed => f.write_str("its meta.json says that its compaction failed"),
             Self::Damaged { error } => write!(f, "damaged: {error}"),
+            Self::WrongTimes { error } => write!(f, "wrong times in its meta.json: {error}"),
             Self::Newest => f.write_str("the newest block of its group"),
             Self::WindowOpen { window } => write!(f, "its window, {window}, is not complete"),
             Self::WaitsFor { block } => write!(f, "its window waits for block {block}"),

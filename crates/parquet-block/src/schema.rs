@@ -23,6 +23,9 @@ pub(crate) const EXTENSION: i16 = i16::MAX;
 
 const LABEL_PREFIX: &str = "l_";
 const HOUR: i64 = 3_600_000;
+/// How many slices a block has, about, at most: each is a column, and takes memory for each row whether or not anything
+/// lies in it. What a block says of its times may be wrong by any factor.
+const MOST_SLICES: i64 = 128;
 
 /// The labels file of a shard.
 #[must_use]
@@ -90,12 +93,21 @@ impl Slices {
     /// spare few bytes (a query for 6 hours reads 30 hours of slices of 12, 42 of slices of 24, and 48 of slices
     /// of 48), while each costs five columns; and coarse samples are asked for by queries over many days, which
     /// read all slices of a two-day block anyway.
+    ///
+    /// Blocks that are longer than 128 of these have longer slices, about as many.
     #[must_use]
     pub const fn duration_at(resolution: Resolution, range: TimeRange) -> i64 {
-        match resolution {
+        let usual = match resolution {
             Resolution::Raw => Self::default_duration(range),
             Resolution::FiveMinutes => 48 * HOUR,
             Resolution::OneHour => 14 * 24 * HOUR,
+        };
+        let least = range.max.0.saturating_sub(range.min.0) / MOST_SLICES;
+        // As many of the usual ones as it takes.
+        if least < usual {
+            usual
+        } else {
+            (least / usual + 1).saturating_mul(usual)
         }
     }
 
@@ -211,6 +223,35 @@ mod tests {
             [2, 14].map(|days| slices(Resolution::OneHour, days)),
             [1, 1]
         );
+    }
+
+    #[test]
+    fn a_block_has_few_slices_however_long_it_says_that_it_is() {
+        let count = |resolution, min: i64, max: i64| {
+            let range = TimeRange::new(min, max);
+            let duration = Slices::duration_at(resolution, range);
+            let end = Timestamp(max.saturating_add(1));
+            Slices::new(range.min, end, duration).count()
+        };
+        for resolution in [
+            Resolution::Raw,
+            Resolution::FiveMinutes,
+            Resolution::OneHour,
+        ] {
+            for (min, max) in [
+                (1_700_697_600_000, 1_700_712_000_000_000),
+                (0, i64::MAX),
+                (i64::MIN, i64::MAX),
+                (i64::MIN, 0),
+                (5, 5),
+            ] {
+                let count = count(resolution, min, max);
+                assert!((1..=260).contains(&count), "{count} of {min} to {max}");
+            }
+        }
+        let day = 24 * HOUR;
+        assert_eq!(count(Resolution::Raw, 0, 128 * day - 1), 128);
+        assert_eq!(count(Resolution::Raw, 0, 129 * day - 1), 65);
     }
 
     proptest! {

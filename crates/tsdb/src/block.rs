@@ -124,6 +124,17 @@ impl Block {
             .map_err(|error| error.in_dir(&self.0.dir))
     }
 
+    /// The series that have a label with an empty value, which is the same as not to have it, ascending. Neither
+    /// Prometheus nor this writes any; others do.
+    ///
+    /// # Errors
+    /// When the postings cannot be read or are damaged.
+    pub fn refs_with_empty_values(&self) -> Result<Vec<SeriesRef>> {
+        self.0
+            .refs_with_empty_values()
+            .map_err(|error| error.in_dir(&self.0.dir))
+    }
+
     /// The series that all matchers match, ascending.
     ///
     /// # Errors
@@ -190,6 +201,18 @@ impl Inner {
             named = all;
         }
         Ok(named)
+    }
+
+    fn refs_with_empty_values(&self) -> Result<Vec<SeriesRef>> {
+        let mut refs = Vec::new();
+        for name in &self.label_names {
+            if let Some(range) = self.header.postings_range(name, "")? {
+                self.read_postings(range, &mut refs)?;
+            }
+        }
+        refs.sort_unstable();
+        refs.dedup();
+        Ok(refs)
     }
 
     fn read_postings(&self, range: Range<u64>, out: &mut Vec<SeriesRef>) -> Result<()> {

@@ -108,7 +108,12 @@ impl TsdbBlock {
     ) -> Result<Vec<Vec<u8>>, BlockError> {
         let name = name.to_owned();
         if matchers.is_empty() {
-            let values = move |header: &IndexHeader| header.label_values(&name);
+            let values = move |header: &IndexHeader| {
+                let mut values = header.label_values(&name)?;
+                // An empty value means that there is no such label.
+                values.retain(|value| !value.is_empty());
+                Ok(values)
+            };
             return self.with_header(values).await;
         }
         let having = Matcher::new(MatchOp::NotEqual, name.as_str(), "");
@@ -120,6 +125,22 @@ impl TsdbBlock {
             }
         })
         .await
+    }
+
+    /// Whether some series have an empty value for one of these labels, which is left out of them.
+    pub(super) async fn has_empty_values(&self, names: Vec<String>) -> Result<bool, BlockError> {
+        if names.is_empty() {
+            return Ok(false);
+        }
+        let any = move |header: &IndexHeader| {
+            for name in &names {
+                if header.postings_range(name, "")?.is_some() {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        };
+        self.with_header(any).await
     }
 
     /// Puts together what `take` takes from each series' labels.

@@ -104,7 +104,10 @@ async fn open(chosen: &Chosen, shape: &Shape, reach: &Reach) -> Result<Open, Ser
     let all = reader.label_names(Arc::from([]), TimeRange::ALL, Arc::clone(&reach.budget));
     let names = all.await?;
     let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
-    let arrival = Arrival::of(block.format, &shape.finish, names.iter().copied());
+    let arrival = match reader.is_out_of_order(&names).await? {
+        true => Arrival::Unordered,
+        false => Arrival::of(block.format, &shape.finish, names.iter().copied()),
+    };
     let query = BlockQuery {
         matchers: Arc::clone(&chosen.matchers),
         range: chosen.range,

@@ -231,15 +231,10 @@ async fn a_copy_that_went_bad_here_does_not_blame_the_block() -> anyhow::Result<
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&copy, bytes)?;
-    let summary = world.compact().await?;
-    let failures_of = failures(&summary);
-    assert!(
-        failures_of.len() == 1 && failures_of[0].contains("differs from the copy here"),
-        "{failures_of:#?}"
-    );
-    assert!(summary.no_compact.is_empty(), "{summary:?}");
+    // It is fetched again, and the window is merged in the same run.
     let summary = world.compact().await?;
     assert_eq!(failures(&summary), Vec::<String>::new());
+    assert!(summary.no_compact.is_empty(), "{summary:?}");
     assert_eq!(merged(&summary), 1, "{summary:?}");
     Ok(())
 }

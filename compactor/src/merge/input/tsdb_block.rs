@@ -3,10 +3,13 @@
 use std::{
     ops::Range,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use model::TimeRange;
-use tsdb::{Block, Chunk, ChunkCursor, SeriesCursor, SeriesEntry, SeriesRef};
+use model::{METRIC_NAME, TimeRange};
+use tsdb::{
+    Block, Chunk, ChunkCursor, ChunkError, Intervals, SeriesCursor, SeriesEntry, SeriesRef,
+};
 
 use super::{
     super::{
@@ -17,12 +20,13 @@ use super::{
     SAMPLE_STEP, Table, check_within,
     refs::{self, Refs},
     share,
+    unset::{self, Metrics},
 };
 
 /// What is read at once of a series that is looked at alone, in bytes.
 const SAMPLED_BYTES: usize = 1 << 10;
 
-/// An open block.
+/// An open block, or some of its series.
 #[derive(Debug)]
 pub(crate) struct TsdbInput {
     /// Where it lies, for errors.
@@ -30,8 +34,10 @@ pub(crate) struct TsdbInput {
     block: Block,
     /// Its series in the order of the output.
     refs: Refs,
+    /// Bytes of their chunks, about.
+    bytes: u64,
     /// The global id of each of its symbols.
-    ids: Vec<u32>,
+    ids: Arc<[u32]>,
     keys: Keys,
 }
 
@@ -41,6 +47,8 @@ pub(super) struct OpenedTsdb {
     dir: PathBuf,
     block: Block,
     refs: Refs,
+    /// In the same order, those with labels whose values are empty; they are not in `refs`.
+    unset: Vec<SeriesRef>,
 }
 
 /// Reads some of the series.
@@ -65,34 +73,89 @@ impl OpenedTsdb {
             // The index has them in this order, which references follow.
             refs.sort_unstable();
         }
-        let dir = dir.to_path_buf();
-        let refs = refs.into_iter().collect();
-        Ok(Self { dir, block, refs })
+        // Without these labels a series is in another place.
+        let empty = block.refs_with_empty_values().map_err(&named)?;
+        let is_unset = |series: &SeriesRef| empty.binary_search(series).is_ok();
+        let (unset, refs): (Vec<_>, Vec<_>) = match empty.is_empty() {
+            true => (Vec::new(), refs),
+            false => refs.into_iter().partition(is_unset),
+        };
+        Ok(Self {
+            dir: dir.to_path_buf(),
+            refs: refs.into_iter().collect(),
+            block,
+            unset,
+        })
     }
 
     pub(super) fn table(&self) -> Table<'_> {
         Box::new(self.block.symbols().iter())
     }
 
-    /// `ids` are those of the symbols.
-    pub(super) fn translated(self, mut ids: Vec<Vec<u32>>, keys: Keys) -> TsdbInput {
-        TsdbInput {
+    /// `ids` are those of the symbols. There is one input, and more for series with labels whose values are empty.
+    pub(super) fn translated(
+        self,
+        mut ids: Vec<Vec<u32>>,
+        keys: Keys,
+    ) -> Result<Vec<TsdbInput>, MergeError> {
+        let unnamed = self.block.header().postings_range(METRIC_NAME, "");
+        let unnamed = unnamed.map_err(MergeError::block(&self.dir))?;
+        let is_mixed = unnamed.is_some() || self.block.label_names().any(|name| name < METRIC_NAME);
+        let metrics = match keys.order() {
+            Order::ByLabels if is_mixed => Metrics::Mixed,
+            _ => Metrics::Apart,
+        };
+        let all = self.refs.len() + self.unset.len();
+        let mut main = TsdbInput {
             dir: self.dir,
+            bytes: self.block.chunk_bytes(),
             block: self.block,
             refs: self.refs,
-            ids: ids.pop().unwrap_or_default(),
+            ids: ids.pop().unwrap_or_default().into(),
             keys,
-        }
+        };
+        let layers = unset::layers(&main, self.unset, metrics)?;
+        let parts = layers.into_iter().map(|refs| main.part(refs, all));
+        let parts: Vec<TsdbInput> = parts.collect();
+        main.bytes = main.bytes_of(main.refs.len(), all);
+        let mut inputs = vec![main];
+        inputs.extend(parts);
+        Ok(inputs)
     }
 }
 
 impl TsdbInput {
+    /// The same block, but these of its series, of which there are `all` together.
+    fn part(&self, refs: Refs, all: usize) -> Self {
+        Self {
+            bytes: self.bytes_of(refs.len(), all),
+            refs,
+            dir: self.dir.clone(),
+            block: self.block.clone(),
+            ids: Arc::clone(&self.ids),
+            keys: self.keys,
+        }
+    }
+
+    fn bytes_of(&self, some: usize, all: usize) -> u64 {
+        let bytes = share(self.block.chunk_bytes(), some, all);
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.refs.len()
     }
 
     pub(super) fn chunk_bytes(&self) -> u64 {
-        self.block.chunk_bytes()
+        self.bytes
+    }
+
+    pub(super) fn keys(&self) -> Keys {
+        self.keys
+    }
+
+    pub(super) fn series_cursor(&self) -> SeriesCursor {
+        self.block.series_cursor()
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -154,10 +217,7 @@ impl TsdbInput {
                 .block
                 .series_cursor()
                 .expecting(share(index.end.saturating_sub(index.start))),
-            chunks: self
-                .block
-                .chunk_cursor()
-                .expecting(share(self.block.chunk_bytes())),
+            chunks: self.block.chunk_cursor().expecting(share(self.bytes)),
             rest: self.refs.iter(series),
             entry: SeriesEntry::default(),
             at: None,
@@ -168,7 +228,7 @@ impl TsdbInput {
         Ok(stretch)
     }
 
-    fn read(
+    pub(super) fn read(
         &self,
         series: SeriesRef,
         cursor: &mut SeriesCursor,
@@ -215,6 +275,26 @@ impl TsdbStretch<'_> {
                 dir: self.input.dir.clone(),
                 series: series.0.into(),
             });
+        }
+        Ok(())
+    }
+
+    /// The chunks as they are stored, and what is deleted of them.
+    pub(super) fn stored(
+        &mut self,
+        mut each: impl FnMut(Chunk, Option<&Intervals>) -> Result<(), ChunkError>,
+    ) -> Result<(), MergeError> {
+        let Some(series) = self.at else {
+            return Ok(());
+        };
+        let dir = &self.input.dir;
+        let deleted = self.input.block.tombstones().get(series);
+        for meta in &self.entry.chunks {
+            let chunk = self.chunks.read(meta).map_err(MergeError::block(dir))?;
+            each(chunk, deleted).map_err(|source| MergeError::Chunk {
+                dir: dir.clone(),
+                source,
+            })?;
         }
         Ok(())
     }

@@ -66,3 +66,53 @@ fn without_an_upload_time_the_name_tells_the_age() {
     let fresh = |l: &Left| l.reason == LeftReason::TooFresh { until };
     assert!(plan.left.iter().all(fresh), "{plan}");
 }
+
+#[test]
+fn a_block_whose_times_cannot_be_right_is_left_and_nothing_waits_for_it_or_deletes_it() {
+    let day = 24 * HOUR;
+    for (min, max) in [
+        (Some(0), Some(NOW.0 * 1000)),
+        (None, Some(i64::MAX)),
+        (Some(i64::MIN), None),
+        (Some(LETTER * 2), Some(LETTER)),
+        (None, Some(-5)),
+        (None, Some(NOW.0 + 14 * day + 1)),
+    ] {
+        let mut wrong = block('B', LETTER, 2 * LETTER);
+        let meta = Arc::make_mut(&mut wrong.meta);
+        meta.min_time = min.map_or(meta.min_time, Timestamp);
+        meta.max_time = max.map_or(meta.max_time, Timestamp);
+        // Young enough to be wrong only ahead of the clock.
+        if max == Some(NOW.0 + 14 * day + 1) {
+            meta.min_time = Timestamp(NOW.0 - day);
+        }
+        let options = PlanOptions {
+            retention: Retention {
+                raw: Some(std::time::Duration::from_secs(1)),
+                ..Retention::default()
+            },
+            downsampling: Downsampling::Off,
+            ..PlanOptions::new(NOW)
+        };
+        let found = plan(std::slice::from_ref(&wrong), &options);
+        assert!(found.expired.is_empty(), "{found:?}");
+        let reasons: Vec<_> = found.left.iter().map(|left| left.reason.word()).collect();
+        assert_eq!(reasons, ["wrong-times"], "{min:?} {max:?}");
+        // The others are merged as if it were not there.
+        let all = [
+            block('A', 0, LETTER),
+            wrong,
+            block('C', 2 * LETTER, 3 * LETTER),
+            block('D', 100 * day, 101 * day),
+            block('E', 200 * day, 201 * day),
+        ];
+        let options = PlanOptions::new(NOW);
+        let merged: Vec<BlockId> = plan(&all, &options)
+            .tasks
+            .iter()
+            .filter(|task| task.inputs.len() == 2)
+            .flat_map(Task::input_ids)
+            .collect();
+        assert_eq!(merged, [id('A'), id('C')], "{min:?} {max:?}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Reads the series of a Parquet block one after the other.
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use model::TimeRange;
@@ -145,6 +145,11 @@ impl<'a> ParquetStretch<'a> {
 impl ParquetStretch<'_> {
     pub(crate) fn key(&self) -> Option<&Key> {
         self.at.map(|_| &self.key)
+    }
+
+    /// Where the block lies.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.input.dir
     }
 
     pub(crate) fn advance(&mut self) -> Result<(), MergeError> {
