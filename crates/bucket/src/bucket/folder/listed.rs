@@ -47,9 +47,10 @@ impl Listed {
         let root = prefix.cloned().unwrap_or_default();
         let folder = Arc::clone(&self.0);
         let look = move || {
-            let dir = folder.path_to_filesystem(&root).map_err(io::Error::other)?;
+            let dir = dir_of(&folder, &root)?;
             let mut found = Found::default();
-            found.walk(&dir, &root, depth, &mut Vec::new())?;
+            let own = fs::metadata(&dir).map(|meta| (meta.dev(), meta.ino()));
+            found.walk(&dir, &root, depth, &mut Vec::from_iter(own))?;
             if let Some((count, path)) = &found.passed_over {
                 tracing::debug!(count, ?path, "names that are no objects passed over");
             }
@@ -127,6 +128,18 @@ impl Found {
         let (count, _) = self.passed_over.get_or_insert((0, path));
         *count += 1;
     }
+}
+
+/// Where a folder is; that of the whole store the library does not tell.
+fn dir_of(folder: &LocalFileSystem, at: &StorePath) -> io::Result<PathBuf> {
+    if !at.is_root() {
+        return folder.path_to_filesystem(at).map_err(io::Error::other);
+    }
+    let mut dir = folder
+        .path_to_filesystem(&StorePath::from(PARQUET_ROOT))
+        .map_err(io::Error::other)?;
+    dir.pop();
+    Ok(dir)
 }
 
 fn is_none(error: &io::Error) -> bool {

@@ -104,7 +104,7 @@ fn next_entry(xml: &str) -> Option<(usize, usize, String)> {
 
 /// Whether a key is a path as it stands.
 fn is_ours(key: &str) -> bool {
-    StorePath::parse(key).is_ok_and(|path| path.as_ref() == key)
+    !key.is_empty() && StorePath::parse(key).is_ok_and(|path| path.as_ref() == key)
 }
 
 /// Text of XML without its entities. One that is not known stays, and is then no path of ours.
