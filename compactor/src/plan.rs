@@ -31,7 +31,7 @@ use std::{
     sync::Arc,
 };
 
-use bucket::{BlockFilter, PartialBlock};
+use bucket::{BlockFilter, PartialBlock, UnusableMark};
 use model::{
     BlockId, BlockMeta, DeletionMark, NoCompactMark, NoDownsampleMark, TimeRange, Timestamp,
 };
@@ -72,6 +72,8 @@ pub struct Candidate {
     pub no_compact_mark: Option<NoCompactMark>,
     /// The no-downsample mark, if it has one.
     pub no_downsample_mark: Option<NoDownsampleMark>,
+    /// Its marks that cannot be used; with any it stays as it is.
+    pub unusable_marks: Vec<UnusableMark>,
     /// What is wrong with it, if an attempt to merge it has shown that.
     pub damage: Option<String>,
 }

@@ -5,8 +5,8 @@ use std::{
     sync::Arc,
 };
 
-use bucket::{Bucket, Holder, MetaFetcher, Snapshot, SyncMetrics};
-use model::{BlockId, Timestamp};
+use bucket::{Bucket, Holder, MetaFetcher, PartialBlock, Snapshot, SyncMetrics};
+use model::{BlockId, BlockMeta, Timestamp};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -248,6 +248,7 @@ impl Compactor {
             }
             // What was merged, or set aside, may let something else be merged.
             if !progress {
+                self.tell_unusable(&snapshot, &mut summary);
                 self.write_catalog(&snapshot).await;
                 break;
             }
@@ -256,6 +257,20 @@ impl Compactor {
             self.metrics.iterations.inc();
         }
         Ok(summary)
+    }
+
+    /// Tells which blocks have a `meta.json` that cannot be used. As nothing tells whose they are, the first shard does.
+    fn tell_unusable(&self, snapshot: &Snapshot, summary: &mut Summary) {
+        if !self.config.shard.is_first() {
+            return;
+        }
+        for PartialBlock { objects, reason } in &snapshot.partial {
+            if objects.files.contains_key(BlockMeta::FILE) {
+                let (block, reason) = (objects.id, reason.clone());
+                let error = CompactError::Block { block, reason };
+                summary.failed.push((objects.root.clone(), error));
+            }
+        }
     }
 
     /// Does the tasks of a group that were not tried yet, if nobody else works at it; tells whether there were any.

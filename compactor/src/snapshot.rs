@@ -46,6 +46,7 @@ impl Blocks {
             deletion_mark: view.deletion_mark.clone(),
             no_compact_mark: view.no_compact_mark.clone(),
             no_downsample_mark: view.no_downsample_mark.clone(),
+            unusable_marks: view.unusable_marks.clone(),
             damage: set_aside.get(&view.objects.id).cloned(),
         };
         self.iter().map(candidate).collect()

@@ -45,6 +45,7 @@ impl Drawn {
             deletion_mark: None,
             no_compact_mark: None,
             no_downsample_mark: None,
+            unusable_marks: Vec::new(),
         })
     }
 

@@ -57,6 +57,7 @@ impl Coarser<'_> {
         };
         if self.options.downsampling == Downsampling::Off
             || blocks.iter().any(|b| b.no_downsample_mark.is_some())
+            || blocks.iter().any(|b| !b.unusable_marks.is_empty())
             || blocks.iter().all(|b| b.meta.stats.num_samples == 0)
         {
             return Vec::new();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{BlockId, Resolution, Timestamp};
 
-use super::{Known, known::is_within};
+use super::{Known, known::is_within, left};
 use crate::group::GroupKey;
 
 /// The undeleted blocks of the bucket by group and source; those too that are not worked on.
@@ -21,7 +21,7 @@ impl<'a> Cover<'a> {
     /// From all blocks of the bucket.
     pub(super) fn of(blocks: &'a [Known<'a>]) -> Self {
         let mut cover = Self::default();
-        for block in blocks.iter().filter(|b| b.deletion_mark.is_none()) {
+        for block in blocks.iter().filter(|b| !left::may_go(b)) {
             let group = cover.0.entry(block.group).or_default();
             group.blocks.push(block);
             for source in &block.sources {

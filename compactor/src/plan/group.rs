@@ -30,11 +30,16 @@ pub(super) fn plan_group<'a>(
 ) {
     let options = world.coarser.options;
     blocks.sort_unstable_by_key(|b| (b.min(), b.id()));
-    // A block that is too fresh vouches for no other, and its window waits for it.
-    let (fresh, settled): (Vec<_>, Vec<_>) = blocks
+    // A block that is too fresh vouches for no other, and its window waits for it; nor does one whose marks are unclear.
+    let (unclear, clear): (Vec<_>, Vec<_>) = blocks
+        .into_iter()
+        .partition(|b| !b.unusable_marks.is_empty());
+    let (fresh, settled): (Vec<_>, Vec<_>) = clear
         .into_iter()
         .partition(|b| left::too_fresh(b, options).is_some());
     let mut blocks = duplicates::remove(settled, &mut plan.covered);
+    blocks.extend(unclear);
+    blocks.sort_unstable_by_key(|b| (b.min(), b.id()));
     let seen = Seen::of(&blocks);
     blocks.extend(fresh);
     blocks.sort_unstable_by_key(|b| (b.min(), b.id()));

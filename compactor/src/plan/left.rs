@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use model::{BlockId, BlockMeta, NoCompactReason, Timestamp};
+use bucket::UnusableMark;
+use model::{BlockId, BlockMeta, DeletionMark, NoCompactReason, Timestamp};
 use serde::Serialize;
 
 use super::{Candidate, Known, PlanOptions, Window, moment::Moment};
@@ -52,6 +53,11 @@ pub enum LeftReason {
         mark: NoCompactReason,
         /// What the mark says in words.
         details: String,
+    },
+    /// A mark of it cannot be used, so that what it forbids is not known.
+    UnusableMark {
+        /// The object, what was expected of it and what was found.
+        error: String,
     },
     /// Prometheus says that compacting it went wrong.
     CompactionFailed,
@@ -167,6 +173,10 @@ pub(super) fn wrong_times(block: &Candidate, now: Timestamp) -> Option<LeftReaso
 
 /// Why a block may not be merged, now or later, if so.
 pub(super) fn forbidden(block: &Candidate) -> Option<LeftReason> {
+    if let Some(mark) = block.unusable_marks.first() {
+        let error = mark.reason.clone();
+        return Some(LeftReason::UnusableMark { error });
+    }
     if let Some(error) = block.damage.clone() {
         return Some(LeftReason::Damaged { error });
     }
@@ -179,6 +189,12 @@ pub(super) fn forbidden(block: &Candidate) -> Option<LeftReason> {
     (block.meta.compaction.failed).then_some(LeftReason::CompactionFailed)
 }
 
+/// Whether a block may be on its way out, so that no other block's samples may be left to it alone.
+pub(super) fn may_go(block: &Candidate) -> bool {
+    let is_deletion = |mark: &UnusableMark| mark.file == DeletionMark::FILE;
+    block.deletion_mark.is_some() || block.unusable_marks.iter().any(is_deletion)
+}
+
 /// Thanos's consistency delay: from the upload, or from the ULID where the block does not say when that was. What a
 /// compactor or a repair has written is exempt.
 pub(super) fn too_fresh(block: &Candidate, options: &PlanOptions) -> Option<LeftReason> {
@@ -187,7 +203,7 @@ pub(super) fn too_fresh(block: &Candidate, options: &PlanOptions) -> Option<Left
     if thanos.is_some_and(|t| exempt.contains(&t.source.as_str())) {
         return None;
     }
-    let said = thanos.and_then(|t| t.uploaded_at()).and_then(Moment::parse);
+    let said = thanos.and_then(|t| t.uploaded_at());
     let since = said.unwrap_or_else(|| block.meta.ulid.time());
     let until = Timestamp(since.0.saturating_add(options.consistency_delay));
     (options.now < until).then_some(LeftReason::TooFresh { until })
@@ -204,6 +220,7 @@ impl LeftReason {
             Self::MarkedForDeletion { .. } => "marked-for-deletion",
             Self::TooFresh { .. } => "too-fresh",
             Self::NoCompact { .. } => "no-compact",
+            Self::UnusableMark { .. } => "unusable-mark",
             Self::CompactionFailed => "compaction-failed",
             Self::Damaged { .. } => "damaged",
             Self::WrongTimes { .. } => "wrong-times",
@@ -237,6 +254,7 @@ impl fmt::Display for LeftReason {
                 }
                 write!(f, ": {details}")
             }
+            Self::UnusableMark { error } => write!(f, "a mark cannot be used: {error}"),
             Self::CompactionFailed => f.write_str("its meta.json says that its compaction failed"),
             Self::Damaged { error } => write!(f, "damaged: {error}"),
             Self::WrongTimes { error } => write!(f, "wrong times in its meta.json: {error}"),

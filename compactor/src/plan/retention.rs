@@ -123,7 +123,9 @@ impl Retention {
             return Verdict::Keep;
         };
         let options = coarser.options;
-        if !is_past(block.max(), retention, options.now)
+        // What a mark forbids is not known if it cannot be used.
+        if !block.unusable_marks.is_empty()
+            || !is_past(block.max(), retention, options.now)
             || left::too_fresh(block, options).is_some()
         {
             return Verdict::Keep;

@@ -66,6 +66,7 @@ fn block(name: char, start: i64, end: i64) -> Candidate {
         deletion_mark: None,
         no_compact_mark: None,
         no_downsample_mark: None,
+        unusable_marks: Vec::new(),
         damage: None,
     }
 }
@@ -153,6 +154,13 @@ impl Drawing {
             no_downsample_time: 1,
             reason: "manual".to_owned(),
         });
+        self
+    }
+
+    fn unusable(mut self, name: char, file: &'static str) -> Self {
+        let reason = format!("{file}: ?");
+        let marks = &mut self.0.get_mut(&name).unwrap().unusable_marks;
+        marks.push(UnusableMark { file, reason });
         self
     }
 

@@ -21,7 +21,7 @@ use tokio::task::JoinError;
 
 pub use self::read_back::Uploaded;
 pub(crate) use self::{
-    folder::{Folder, Means, Staged},
+    folder::{Folder, Listed, Means, Staged},
     settings::Settings,
 };
 use crate::{BucketError, Object, Operation, metrics::BucketMetrics};
@@ -157,10 +157,33 @@ impl Bucket {
         self.measured(operation, delete).await
     }
 
+    /// Deletes the object that some programs put in the place of a folder, and that holds nothing: on a store without
+    /// folders, the one whose key is `folder` and a slash. A listing does not show it.
+    ///
+    /// # Errors
+    /// As the store says.
+    pub(crate) async fn delete_folder_object(&self, folder: &str) -> Result<(), BucketError> {
+        // Here it would be the folder itself, which goes with what is in it.
+        if self.settings.has_folders {
+            return Ok(());
+        }
+        let operation = Operation::Delete;
+        let delete = async {
+            // A path that is read has no slash at its end.
+            let path = self.path(operation, folder)?.join("");
+            match self.store.delete(&path).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+                Err(source) => Err(BucketError::store(operation, folder, source)),
+            }
+        };
+        self.measured(operation, delete).await
+    }
+
     /// The objects below the folder `prefix` and its subfolders, sorted by key; those after the key `after`, if given.
     ///
     /// # Errors
-    /// As the store says. Nothing below the prefix is an empty list.
+    /// As the store says. Nothing below the prefix is an empty list. What has a name that no object of ours can have is
+    /// passed over, whatever the store.
     pub async fn list(
         &self,
         prefix: &str,

@@ -133,12 +133,32 @@ impl BucketConfig {
     /// [`BucketError::Config`] when the folder or a certificate cannot be used.
     pub fn open(&self) -> Result<Bucket, BucketError> {
         match &self.provider {
-            Provider::Filesystem(config) => open_directory(&config.directory, &self.prefix),
+            Provider::Filesystem(config) => {
+                let made = fs::create_dir_all(&config.directory);
+                made.map_err(unusable(&config.directory))?;
+                open_directory(&config.directory, &self.prefix)
+            }
             Provider::S3(config) => {
                 install_crypto_provider();
                 config.open(self.prefix.clone(), self.retry.into())
             }
         }
+    }
+}
+
+impl BucketConfig {
+    /// As [`Self::open`], but a folder that is not there is an error, as there is nothing to be read in it.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; when there is no such folder.
+    pub fn open_existing(&self) -> Result<Bucket, BucketError> {
+        if let Provider::Filesystem(Filesystem { directory }) = &self.provider {
+            let found = fs::metadata(directory).map_err(unusable(directory))?;
+            if !found.is_dir() {
+                return Err(unusable(directory)("expected a folder, found a file"));
+            }
+        }
+        self.open()
     }
 }
 
@@ -185,12 +205,12 @@ pub fn install_crypto_provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
+fn unusable<E: fmt::Display>(directory: &str) -> impl Fn(E) -> BucketError {
+    move |error| BucketError::config("config.directory", format!("{directory}: {error}"))
+}
+
 fn open_directory(directory: &str, prefix: &str) -> Result<Bucket, BucketError> {
-    let unusable = |error: &dyn fmt::Display| {
-        BucketError::config("config.directory", format!("{directory}: {error}"))
-    };
-    fs::create_dir_all(directory).map_err(|error| unusable(&error))?;
-    let store = LocalFileSystem::new_with_prefix(directory).map_err(|error| unusable(&error))?;
+    let store = LocalFileSystem::new_with_prefix(directory).map_err(unusable(directory))?;
     // A folder is nothing in a bucket, so one that has become empty goes; and what is said to be written is on disk.
     let store = store.with_automatic_cleanup(true).with_fsync(true);
     let settings = Settings {

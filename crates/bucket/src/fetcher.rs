@@ -25,6 +25,7 @@ use self::{
 };
 use crate::{
     BlockObjects, BlockView, Bucket, BucketError, Object, PartialBlock, Snapshot, SyncMetrics,
+    UnusableMark,
     catalog::CATALOG,
     objects::{PARQUET_ROOT, folder, group},
 };
@@ -221,10 +222,10 @@ impl MetaFetcher {
     ) -> Result<BlockView, PartialBlock> {
         let mut meta = None;
         let (mut deletion_mark, mut no_compact_mark, mut no_downsample_mark) = (None, None, None);
-        let mut reason = None;
-        for object in Kind::ALL
+        let (mut unusable_marks, mut reason) = (Vec::new(), None);
+        for (kind, object) in Kind::ALL
             .iter()
-            .filter_map(|kind| objects.files.get(kind.file()))
+            .filter_map(|kind| Some((kind, objects.files.get(kind.file())?)))
         {
             reason = reason.or_else(|| unread.get(&object.key).cloned());
             match self.known.get(&object.key).map(|known| &known.document) {
@@ -232,8 +233,14 @@ impl MetaFetcher {
                 Some(Document::Deletion(mark)) => deletion_mark = Some(mark.clone()),
                 Some(Document::NoCompact(mark)) => no_compact_mark = Some(mark.clone()),
                 Some(Document::NoDownsample(mark)) => no_downsample_mark = Some(mark.clone()),
-                Some(Document::Unusable(found)) => reason = reason.or_else(|| Some(found.clone())),
-                Some(Document::Ignored(_)) | None => {}
+                Some(Document::Unusable(found)) if *kind == Kind::Meta => {
+                    reason = reason.or_else(|| Some(found.clone()));
+                }
+                Some(Document::Unusable(reason)) => unusable_marks.push(UnusableMark {
+                    file: kind.file(),
+                    reason: reason.clone(),
+                }),
+                None => {}
             }
         }
         match (meta, reason) {
@@ -243,6 +250,7 @@ impl MetaFetcher {
                 deletion_mark,
                 no_compact_mark,
                 no_downsample_mark,
+                unusable_marks,
             }),
             (_, reason) => {
                 let missing = || format!("{}: not found", objects.key(BlockMeta::FILE));

@@ -44,6 +44,17 @@ pub struct BlockView {
     pub no_compact_mark: Option<NoCompactMark>,
     /// Set where it is not to be downsampled.
     pub no_downsample_mark: Option<NoDownsampleMark>,
+    /// Its marks that cannot be used. What they say is not known, so nothing is to be done with the block.
+    pub unusable_marks: Vec<UnusableMark>,
+}
+
+/// A mark of a block that cannot be used: it is no JSON, of another version, another block's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnusableMark {
+    /// The object's name below the block.
+    pub file: &'static str,
+    /// The object, what was expected of it and what was found.
+    pub reason: String,
 }
 
 /// A block that cannot be used: no `meta.json`, or one that cannot be read.

@@ -46,7 +46,7 @@ pub async fn upload_block(
 }
 
 /// Deletes a block: `meta.json` first, so that it is none any more, and its deletion mark last, so that a deletion
-/// that was cut off is still known as one.
+/// that was cut off is still known as one. The empty objects that stand for its folders on some stores go with it.
 ///
 /// # Errors
 /// At the first object that cannot be deleted. One that is gone already is none.
@@ -61,7 +61,14 @@ pub async fn delete_block(bucket: &Bucket, objects: &BlockObjects) -> Result<(),
         .buffer_unordered(DELETES)
         .try_collect::<()>()
         .await?;
-    bucket.delete(&objects.key(DeletionMark::FILE)).await
+    bucket.delete(&objects.key(DeletionMark::FILE)).await?;
+    for folder in [objects.key("chunks"), objects.root.clone()] {
+        // The block is gone all the same, and an empty object is in nobody's way.
+        if let Err(error) = bucket.delete_folder_object(&folder).await {
+            tracing::warn!(%error, "folder object of a deleted block not deleted");
+        }
+    }
+    Ok(())
 }
 
 /// Marks the block at `root`; tells whether it had no such mark before. `details` are for people to read.

@@ -8,7 +8,7 @@ use ulid::Ulid;
 use crate::time::Timestamp;
 
 /// The name of a block: a ULID. Its order is the order of creation.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlockId(Ulid);
 
 /// The text is no ULID.

@@ -6,12 +6,14 @@ mod aggregate;
 mod block_id;
 mod cursor;
 mod footer_sum;
+mod go_json;
 mod histogram;
 mod labels;
 mod marks;
 mod matcher;
 mod meta;
 mod quote;
+mod rfc3339;
 mod selector;
 mod time;
 
@@ -23,13 +25,13 @@ pub use crate::{
         CUSTOM_BUCKETS, CounterReset, Counts, Histogram, HistogramCounts, STALE_NAN, Span,
     },
     labels::{Labels, LabelsBuilder, METRIC_NAME},
-    marks::{DeletionMark, NoCompactMark, NoCompactReason, NoDownsampleMark},
+    marks::{DeletionMark, MarkError, NoCompactMark, NoCompactReason, NoDownsampleMark},
     matcher::{MatchOp, Matcher, MatcherError},
     meta::{
         BlockDesc, BlockMeta, BlockStats, CompactionMeta, Downsample, FileMeta, IndexStats,
         MetaError, ParquetMeta, ParquetShard, Resolution, ThanosMeta,
     },
-    quote::{Quoted, shown},
+    quote::{Quoted, shown, unquoted},
     selector::{SelectorError, parse_selector},
     time::{TimeBound, TimeRange, Timestamp},
 };

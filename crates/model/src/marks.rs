@@ -1,34 +1,51 @@
 //! The markers that Thanos puts beside a block: `<ULID>/<name>.json`, compact JSON, times in unix seconds.
+//!
+//! They are read as Go reads them: what is missing or `null` is zero or empty. So a mark that forbids something counts
+//! with nothing but its version in it. A deletion mark must say more, as it is what samples are deleted for.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
-use crate::BlockId;
+use crate::{BlockId, go_json::settle};
+
+/// What any mark has.
+const MEMBERS: &[&str] = &[
+    "id",
+    "version",
+    "details",
+    "deletion_time",
+    "no_compact_time",
+    "no_downsample_time",
+    "reason",
+];
 
 /// `deletion-mark.json`: the block may be deleted once the delete delay has passed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DeletionMark {
     /// The marked block.
     pub id: BlockId,
-    /// Always 1.
+    /// 1.
     pub version: u32,
     /// Why, in words.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub details: String,
     /// When it was marked, unix **seconds**.
     pub deletion_time: i64,
 }
 
 /// `no-compact-mark.json`: the planner leaves the block alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct NoCompactMark {
-    /// The marked block.
+    /// The marked block; all zeros where that is not told. The mark is that of the block beside which it lies.
     pub id: BlockId,
-    /// Always 1.
+    /// 1.
     pub version: u32,
     /// Why, in words.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub details: String,
-    /// When it was marked, unix **seconds**.
+    /// When it was marked, unix **seconds**; 0 where that is not told.
     pub no_compact_time: i64,
     /// Why, as a word.
     pub reason: NoCompactReason,
@@ -52,39 +69,192 @@ pub enum NoCompactReason {
 }
 
 /// `no-downsample-mark.json`: the block is not downsampled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct NoDownsampleMark {
-    /// The marked block.
+    /// The marked block; all zeros where that is not told. The mark is that of the block beside which it lies.
     pub id: BlockId,
-    /// Always 1.
+    /// 1.
     pub version: u32,
     /// Why, in words.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub details: String,
-    /// When it was marked, unix **seconds**.
+    /// When it was marked, unix **seconds**; 0 where that is not told.
     pub no_downsample_time: i64,
     /// Why, as a word.
     pub reason: String,
 }
 
+/// A mark that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MarkError {
+    /// The text is no such JSON.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// A version this program does not know.
+    #[error("version: expected 1, found {found}")]
+    Version {
+        /// What the mark says.
+        found: u32,
+    },
+    /// A deletion mark that is another block's, or says no block's.
+    #[error("id: expected {expected} as its folder, found {found}")]
+    Block {
+        /// The block beside which it lies.
+        expected: BlockId,
+        /// What the mark says.
+        found: BlockId,
+    },
+    /// A deletion mark that does not say since when.
+    #[error("deletion_time: expected unix seconds, found {found}")]
+    Time {
+        /// What the mark says.
+        found: i64,
+    },
+}
+
 impl DeletionMark {
     /// The object's name below the block.
     pub const FILE: &str = "deletion-mark.json";
+
+    /// Reads the deletion mark that lies beside `block`.
+    ///
+    /// # Errors
+    /// When the text is no such JSON, of another version than 1, says another block or no time.
+    pub fn decode(block: BlockId, json: &[u8]) -> Result<Self, MarkError> {
+        let mark: Self = decode(json, |mark: &Self| mark.version)?;
+        if mark.id != block {
+            return Err(MarkError::Block {
+                expected: block,
+                found: mark.id,
+            });
+        }
+        // What Go writes where nothing was set.
+        if mark.deletion_time <= 0 {
+            return Err(MarkError::Time {
+                found: mark.deletion_time,
+            });
+        }
+        Ok(mark)
+    }
 }
 
 impl NoCompactMark {
     /// The object's name below the block.
     pub const FILE: &str = "no-compact-mark.json";
+
+    /// Reads a mark.
+    ///
+    /// # Errors
+    /// When the text is no such JSON, or of another version than 1.
+    pub fn decode(json: &[u8]) -> Result<Self, MarkError> {
+        decode(json, |mark: &Self| mark.version)
+    }
 }
 
 impl NoDownsampleMark {
     /// The object's name below the block.
     pub const FILE: &str = "no-downsample-mark.json";
+
+    /// Reads a mark.
+    ///
+    /// # Errors
+    /// When the text is no such JSON, or of another version than 1.
+    pub fn decode(json: &[u8]) -> Result<Self, MarkError> {
+        decode(json, |mark: &Self| mark.version)
+    }
+}
+
+impl Default for NoCompactReason {
+    /// None is told.
+    fn default() -> Self {
+        Self::Other(String::new())
+    }
+}
+
+fn decode<M: DeserializeOwned>(json: &[u8], version: fn(&M) -> u32) -> Result<M, MarkError> {
+    let mut document: Value = serde_json::from_slice(json)?;
+    if let Some(members) = document.as_object_mut() {
+        settle(members, MEMBERS);
+    }
+    let mark = serde_json::from_value(document)?;
+    match version(&mark) {
+        1 => Ok(mark),
+        found => Err(MarkError::Version { found }),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ID: &str = "01HF8J5JG0RAVB4GMS32W7ZJ2B";
+
+    #[test]
+    fn a_mark_that_forbids_counts_with_nothing_but_its_version() {
+        for json in [
+            r#"{"version":1}"#,
+            r#"{"version":1,"id":null,"reason":null,"no_compact_time":null,"no_downsample_time":null,"details":null}"#,
+            r#"{"Version":1,"by":"hand","since":[null]}"#,
+        ] {
+            let mark = NoCompactMark::decode(json.as_bytes()).unwrap();
+            assert_eq!(mark.reason, NoCompactReason::default(), "{json}");
+            assert_eq!((mark.version, mark.no_compact_time), (1, 0), "{json}");
+            let mark = NoDownsampleMark::decode(json.as_bytes()).unwrap();
+            assert_eq!((mark.version, mark.reason.as_str()), (1, ""), "{json}");
+        }
+        let json = format!(r#"{{"id":"{ID}","version":1,"reason":"manual"}}"#);
+        let mark = NoCompactMark::decode(json.as_bytes()).unwrap();
+        assert_eq!(mark.reason, NoCompactReason::Manual);
+    }
+
+    #[test]
+    fn what_is_no_mark_is_an_error_that_says_why() {
+        for (json, expected) in [
+            ("", "EOF while parsing a value at line 1 column 0"),
+            ("{}", "version: expected 1, found 0"),
+            (r#"{"version":null}"#, "version: expected 1, found 0"),
+            (r#"{"version":2}"#, "version: expected 1, found 2"),
+        ] {
+            for error in [
+                NoCompactMark::decode(json.as_bytes()).unwrap_err(),
+                NoDownsampleMark::decode(json.as_bytes()).unwrap_err(),
+                DeletionMark::decode(ID.parse().unwrap(), json.as_bytes()).unwrap_err(),
+            ] {
+                assert_eq!(error.to_string(), expected, "{json}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_deletion_mark_says_its_block_and_since_when() {
+        let read = |json: &str| DeletionMark::decode(ID.parse().unwrap(), json.as_bytes());
+        let other = "01HF8J5JG0RAVB4GMS32W7ZJ2C";
+        let of =
+            |id: &str, time: &str| format!(r#"{{"id":"{id}","version":1,"deletion_time":{time}}}"#);
+        assert_eq!(read(&of(ID, "7")).unwrap().deletion_time, 7);
+        let zero = "00000000000000000000000000";
+        for (json, expected) in [
+            (
+                of(other, "7"),
+                format!("id: expected {ID} as its folder, found {other}"),
+            ),
+            (
+                r#"{"version":1,"deletion_time":7}"#.to_owned(),
+                format!("id: expected {ID} as its folder, found {zero}"),
+            ),
+            (
+                of(ID, "null"),
+                "deletion_time: expected unix seconds, found 0".to_owned(),
+            ),
+            (
+                of(ID, "-7"),
+                "deletion_time: expected unix seconds, found -7".to_owned(),
+            ),
+        ] {
+            assert_eq!(read(&json).unwrap_err().to_string(), expected);
+        }
+    }
 
     #[test]
     fn marks_are_written_as_thanos_writes_them() {

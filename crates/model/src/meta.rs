@@ -1,6 +1,11 @@
 //! `meta.json`: what a block says of itself, Prometheus's fields and Thanos's.
 //!
-//! Fields that are not known here are kept and written back as they were read.
+//! Fields that are not known here are kept and written back as they were read. What Go's reader takes for absent is
+//! absent: `null`, wherever it stands.
+
+mod lenient;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -8,6 +13,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{BlockId, FileSum, FooterSum, Labels, TimeRange, Timestamp};
+
+/// The latest time that a block may have, in milliseconds: what JSON carries exactly everywhere. Nanoseconds of our
+/// days are above it.
+const MAX_TIME: i64 = (1 << 53) - 1;
 
 /// The time that Go writes where none was set.
 const UNSET_TIME: &str = "0001-01-01T00:00:00Z";
@@ -29,6 +38,7 @@ pub struct BlockMeta {
     #[serde(default)]
     pub compaction: CompactionMeta,
     /// Version of the format, always 1.
+    #[serde(default)]
     pub version: u64,
     /// Thanos's section; a block that only Prometheus saw has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,6 +79,7 @@ pub struct BlockStats {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CompactionMeta {
     /// 1 for a block cut from the head; one more than its highest source after each merge.
+    #[serde(default)]
     pub level: u32,
     /// The level-1 blocks whose samples it holds, itself if it is one, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -91,10 +102,10 @@ pub struct CompactionMeta {
 }
 
 /// A block that another was made from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct BlockDesc {
-    /// Its name.
+    /// Its name; all zeros where that is not told.
     pub ulid: BlockId,
     /// First millisecond, included.
     pub min_time: Timestamp,
@@ -136,6 +147,7 @@ pub struct ThanosMeta {
 
 /// The resolution of a block's samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Downsample {
     /// Raw, 5 minutes or 1 hour.
     pub resolution: Resolution,
@@ -160,6 +172,7 @@ pub enum Resolution {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FileMeta {
     /// Path below the block.
+    #[serde(default)]
     pub rel_path: String,
     /// Size in bytes; absent for `meta.json` itself.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -234,6 +247,20 @@ pub enum MetaError {
         /// `maxTime`.
         max: Timestamp,
     },
+    /// A time that no sample has.
+    #[error("{field}: expected milliseconds from 0 to {MAX_TIME}, found {found}")]
+    Time {
+        /// The field.
+        field: &'static str,
+        /// What the file says.
+        found: Timestamp,
+    },
+    /// `thanos.upload_time` is no time.
+    #[error("thanos.upload_time: expected a time as in 2026-01-31T00:00:00Z, found {found:?}")]
+    UploadTime {
+        /// What the file says.
+        found: String,
+    },
 }
 
 impl BlockMeta {
@@ -243,28 +270,36 @@ impl BlockMeta {
     /// Reads a `meta.json`.
     ///
     /// # Errors
-    /// When the text is no such JSON, or of another version than 1.
+    /// When the text is no such JSON, of another version than 1, or has a time that cannot be one.
     pub fn decode(json: &[u8]) -> Result<Self, MetaError> {
-        let meta: Self = serde_json::from_slice(json)?;
-        if meta.version != 1 {
-            return Err(MetaError::Version {
-                found: meta.version,
-            });
-        }
-        if let Some(thanos) = &meta.thanos
-            && thanos.version > 1
-        {
-            return Err(MetaError::Version {
-                found: thanos.version,
-            });
-        }
-        if meta.min_time > meta.max_time {
-            return Err(MetaError::Times {
-                min: meta.min_time,
-                max: meta.max_time,
-            });
-        }
+        let meta = lenient::parse(json)?;
+        meta.check()?;
         Ok(meta)
+    }
+
+    fn check(&self) -> Result<(), MetaError> {
+        let thanos = self.thanos.as_ref();
+        let of_thanos = thanos.map(|thanos| thanos.version).filter(|v| *v > 1);
+        let wrong = (self.version != 1).then_some(self.version).or(of_thanos);
+        if let Some(found) = wrong {
+            return Err(MetaError::Version { found });
+        }
+        let (min, max) = (self.min_time, self.max_time);
+        if min > max {
+            return Err(MetaError::Times { min, max });
+        }
+        for (field, found) in [("minTime", min), ("maxTime", max)] {
+            if !(0..=MAX_TIME).contains(&found.0) {
+                return Err(MetaError::Time { field, found });
+            }
+        }
+        match thanos.map(|thanos| &thanos.upload_time) {
+            Some(found) if Timestamp::parse_rfc3339(found).is_none() => {
+                let found = found.clone();
+                Err(MetaError::UploadTime { found })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes it as Prometheus and Thanos do: indented by tabs, a newline at the end.
@@ -322,11 +357,11 @@ impl ParquetShard {
 }
 
 impl ThanosMeta {
-    /// When the block was uploaded, as RFC 3339, if anyone said.
+    /// When the block was uploaded, if anyone said.
     #[must_use]
-    pub fn uploaded_at(&self) -> Option<&str> {
-        (self.upload_time != UNSET_TIME && !self.upload_time.is_empty())
-            .then_some(self.upload_time.as_str())
+    pub fn uploaded_at(&self) -> Option<Timestamp> {
+        let said = Some(self.upload_time.as_str()).filter(|said| *said != UNSET_TIME);
+        said.and_then(Timestamp::parse_rfc3339)
     }
 }
 
@@ -369,92 +404,4 @@ fn is_zero(n: &u64) -> bool {
 
 fn is_false(b: &bool) -> bool {
     !*b
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FROM_THANOS: &str = r#"{
-	"ulid": "01HF8J5JG0RAVB4GMS32W7ZJ2B",
-	"minTime": 1700006400000,
-	"maxTime": 1700013600000,
-	"stats": {
-		"numSamples": 24000,
-		"numSeries": 200,
-		"numChunks": 200
-	},
-	"compaction": {
-		"level": 1,
-		"sources": [
-			"01HF8J5JG0RAVB4GMS32W7ZJ2B"
-		],
-		"later": true
-	},
-	"version": 1,
-	"thanos": {
-		"version": 1,
-		"labels": {
-			"cluster": "eu-1"
-		},
-		"downsample": {
-			"resolution": 300000
-		},
-		"source": "sidecar",
-		"files": [
-			{
-				"rel_path": "index",
-				"size_bytes": 456,
-				"hash": {
-					"hashFunc": "SHA256",
-					"value": "00"
-				}
-			}
-		],
-		"index_stats": {},
-		"upload_time": "2026-08-22T10:00:00Z",
-		"extensions": {
-			"any": "json"
-		}
-	},
-	"unknown": [
-		1
-	]
-}
-"#;
-
-    #[test]
-    fn what_is_not_known_is_written_back() {
-        let meta = BlockMeta::decode(FROM_THANOS.as_bytes()).unwrap();
-        assert_eq!(meta.resolution(), Resolution::FiveMinutes);
-        assert_eq!(meta.external_labels().get("cluster"), Some(&b"eu-1"[..]));
-        assert_eq!(
-            meta.time_range(),
-            TimeRange::new(1_700_006_400_000, 1_700_013_599_999)
-        );
-        assert_eq!(String::from_utf8(meta.encode()).unwrap(), FROM_THANOS);
-    }
-
-    #[test]
-    fn another_version_is_an_error_that_names_it() {
-        let other = FROM_THANOS.replacen(
-            "\"version\": 1,\n\t\"thanos\"",
-            "\"version\": 2,\n\t\"thanos\"",
-            1,
-        );
-        let error = BlockMeta::decode(other.as_bytes()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "unexpected meta.json version 2, expected 1"
-        );
-    }
-
-    #[test]
-    fn a_number_of_an_unknown_field_is_written_back_as_it_was_read() {
-        let json =
-            br#"{"ulid": "01HF8J5JG0RAVB4GMS32W7ZJ2B", "minTime": 0, "maxTime": 1, "version": 1,
-            "unknown": 1.1111111111111109e104}"#;
-        let text = String::from_utf8(BlockMeta::decode(json).unwrap().encode()).unwrap();
-        assert!(text.contains("1.1111111111111109e+104"), "{text}");
-    }
 }

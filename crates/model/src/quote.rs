@@ -107,6 +107,18 @@ pub(crate) fn unquote(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, BadString> {
     Ok(bytes)
 }
 
+/// Reads a string in double quotes or back quotes, as Go's `strconv.Unquote` does; nothing, if it is none or more
+/// follows.
+#[must_use]
+pub fn unquoted(text: &str) -> Option<String> {
+    let mut cursor = Cursor::new(text);
+    let string = match cursor.peek()? {
+        '"' | '`' => unquote(&mut cursor).ok()?,
+        _ => return None,
+    };
+    cursor.peek().is_none().then_some(string)
+}
+
 /// Passes what comes after a backslash.
 fn escape(cursor: &mut Cursor<'_>, quote: char, bytes: &mut Vec<u8>) -> Result<(), &'static str> {
     const KNOWN: &str = "an escape such as \\n, \\\\, \\x41, \\101, \\u0041 or of the quote";

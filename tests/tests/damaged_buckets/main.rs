@@ -3,6 +3,7 @@
 
 mod folders;
 mod footers;
+mod marks;
 mod uploads;
 
 use std::path::PathBuf;
@@ -281,7 +282,10 @@ async fn a_meta_json_of_another_version_is_named_and_its_block_left_alone() -> a
 
     let summary = world.compact().await?;
     the_one_of(&log.take(), &key)?;
-    assert_eq!(failures(&summary), Vec::<String>::new());
+    // It is set aside at each run, until somebody mends it or takes it away.
+    let failures = failures(&summary);
+    assert_eq!(failures.len(), 1, "{failures:#?}");
+    the_one_of(&failures, &key)?;
     assert_eq!(merged(&summary), 1, "{summary:?}");
     // It is no partial upload, however old: somebody may know how to read it.
     world.clock.advance(100 * 3_600_000);

@@ -24,6 +24,7 @@ impl GroupPlanner<'_> {
             let waits = match &reason {
                 LeftReason::TooFresh { .. }
                 | LeftReason::Damaged { .. }
+                | LeftReason::UnusableMark { .. }
                 | LeftReason::WaitsForTask { .. } => true,
                 LeftReason::NoCompact { mark, .. } => {
                     matches!(mark, NoCompactReason::Other(word) if word == DAMAGED)

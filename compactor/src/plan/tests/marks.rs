@@ -116,3 +116,45 @@ fn a_block_whose_times_cannot_be_right_is_left_and_nothing_waits_for_it_or_delet
         assert_eq!(merged, [id('A'), id('C')], "{min:?} {max:?}");
     }
 }
+fn a_block_with_a_mark_that_cannot_be_used_is_left_as_it_is_whichever_mark_it_is() {
+    for file in [
+        DeletionMark::FILE,
+        NoCompactMark::FILE,
+        NoDownsampleMark::FILE,
+    ] {
+        let drawing = Drawing::new("|ABCDEF").unusable('B', file);
+        let outcome = drawing.outcome();
+        let expected = "merge A; merge CD; newest F; unusable-mark B; window-open E";
+        assert_eq!(outcome, expected, "{file}");
+        // Nor is it deleted as old, nor for being in another block.
+        let retention = Retention {
+            raw: Some(std::time::Duration::from_hours(40)),
+            ..Retention::default()
+        };
+        let options = PlanOptions {
+            retention,
+            downsampling: Downsampling::Off,
+            ..PlanOptions::new(NOW)
+        };
+        let told = plan(&drawing.blocks(), &options);
+        assert!(told.expired.iter().all(|e| e.block != id('B')), "{told}");
+        let covered = Drawing::new("|ABCDEF\n|aaaa").sources('a', "ABCD");
+        let told = covered.unusable('B', file).plan();
+        assert!(told.covered.iter().all(|c| c.block != id('B')), "{told}");
+        assert!(told.covered.iter().any(|c| c.block == id('A')), "{told}");
+        // Long enough to be downsampled.
+        let long = Drawing::days("|AABB").unusable('A', file).plan();
+        assert!(
+            long.tasks
+                .iter()
+                .all(|t| t.input_ids().all(|i| i != id('A')))
+        );
+    }
+}
+
+#[test]
+fn no_block_is_left_to_one_whose_mark_cannot_be_used() {
+    let drawing = Drawing::new("|ABCDEF\n|aaaa").sources('a', "ABCD");
+    let told = drawing.unusable('a', DeletionMark::FILE).plan();
+    assert!(told.covered.is_empty(), "{told}");
+}

@@ -11,6 +11,7 @@
 //! process, and some file systems copy nothing at all.
 
 mod left;
+mod listed;
 mod staged;
 
 use std::{
@@ -24,7 +25,7 @@ use std::{
 use model::Timestamp;
 use object_store::{Error, Result, local::LocalFileSystem, path::Path as StorePath};
 
-pub(crate) use self::staged::Staged;
+pub(crate) use self::{listed::Listed, staged::Staged};
 
 /// What is done with whole files where a bucket is a folder. It waits for the disk.
 pub(crate) trait Folder: fmt::Debug + Send + Sync {

@@ -5,14 +5,14 @@ use std::{path::Path, sync::Arc};
 use model::Timestamp;
 use object_store::local::LocalFileSystem;
 
-use super::{Bucket, Folder, Settings, blocking};
+use super::{Bucket, Folder, Listed, Settings, blocking};
 use crate::{BucketError, Operation};
 
 impl Bucket {
     /// A folder.
     pub(crate) fn in_folder(folder: LocalFileSystem, settings: Settings) -> Self {
         let folder = Arc::new(folder);
-        let store = Arc::clone(&folder);
+        let store = Arc::new(Listed(Arc::clone(&folder)));
         Self {
             folder: Some(folder),
             ..Self::new(store, settings)

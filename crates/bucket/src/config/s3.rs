@@ -1,6 +1,7 @@
 //! `type: S3`, any server that speaks S3's protocol.
 
 mod fields;
+mod listing;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -9,8 +10,8 @@ use object_store::{
     aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut},
 };
 
-use self::fields::LookupType;
 pub(super) use self::fields::S3Config;
+use self::{fields::LookupType, listing::ListingConnector};
 use super::Secret;
 use crate::{Bucket, BucketError, bucket::Settings};
 
@@ -75,6 +76,7 @@ impl S3 {
             .with_endpoint(self.endpoint())
             .with_virtual_hosted_style_request(self.names_bucket_in_host())
             .with_client_options(http.options()?)
+            .with_http_connector(ListingConnector::default())
             .with_allow_http(config.insecure)
             // One request an object: what a server lacks or answers wrongly is known of that object.
             .with_disable_bulk_delete(true)

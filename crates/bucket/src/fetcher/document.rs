@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{BlockId, BlockMeta, DeletionMark, NoCompactMark, NoDownsampleMark};
-use serde::{Deserialize, de::DeserializeOwned};
+use model::{BlockId, BlockMeta, DeletionMark, MarkError, NoCompactMark, NoDownsampleMark};
 
 /// Which file it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,16 +20,9 @@ pub(super) enum Document {
     Deletion(DeletionMark),
     NoCompact(NoCompactMark),
     NoDownsample(NoDownsampleMark),
-    /// A mark that cannot be read, for this reason; it marks nothing, as in Thanos.
-    Ignored(String),
-    /// The block must be left alone, for this reason.
+    /// It cannot be used, for this reason. Without its `meta.json` the block cannot either; a mark leaves the block as
+    /// it is.
     Unusable(String),
-}
-
-/// What every mark has.
-#[derive(Debug, Deserialize)]
-struct Version {
-    version: u64,
 }
 
 impl Kind {
@@ -54,17 +46,19 @@ impl Kind {
 
 impl Document {
     /// Says what is wrong with it, if anything.
-    pub(super) fn log(&self) {
-        match self {
-            Self::Unusable(reason) => tracing::error!(reason, "block cannot be used"),
-            Self::Ignored(reason) => tracing::warn!(reason, "mark marks nothing"),
+    pub(super) fn log(&self, kind: Kind) {
+        match (self, kind) {
+            (Self::Unusable(reason), Kind::Meta) => tracing::error!(reason, "block cannot be used"),
+            (Self::Unusable(reason), _) => {
+                tracing::error!(reason, "mark cannot be used, its block is left as it is");
+            }
             _ => {}
         }
     }
 
     /// Whether it is as it should be.
     pub(super) const fn is_readable(&self) -> bool {
-        !matches!(self, Self::Unusable(_) | Self::Ignored(_))
+        !matches!(self, Self::Unusable(_))
     }
 }
 
@@ -72,9 +66,9 @@ impl Document {
 pub(super) fn decode(kind: Kind, block: BlockId, key: &str, json: &[u8]) -> Document {
     let decoded = match kind {
         Kind::Meta => meta(block, json).map(Document::Meta),
-        Kind::Deletion => mark(key, json, Document::Deletion),
-        Kind::NoCompact => mark(key, json, Document::NoCompact),
-        Kind::NoDownsample => mark(key, json, Document::NoDownsample),
+        Kind::Deletion => mark(DeletionMark::decode(block, json), Document::Deletion),
+        Kind::NoCompact => mark(NoCompactMark::decode(json), Document::NoCompact),
+        Kind::NoDownsample => mark(NoDownsampleMark::decode(json), Document::NoDownsample),
     };
     decoded.unwrap_or_else(|reason| Document::Unusable(format!("{key}: {reason}")))
 }
@@ -90,18 +84,11 @@ fn meta(block: BlockId, json: &[u8]) -> Result<Arc<BlockMeta>, String> {
     Ok(Arc::new(meta))
 }
 
-fn mark<T: DeserializeOwned>(
-    key: &str,
-    json: &[u8],
-    document: impl FnOnce(T) -> Document,
+fn mark<M>(
+    mark: Result<M, MarkError>,
+    document: impl FnOnce(M) -> Document,
 ) -> Result<Document, String> {
-    if let Ok(Version { version }) = serde_json::from_slice(json)
-        && version != 1
-    {
-        return Err(format!("version: expected 1, found {version}"));
-    }
-    let decoded = serde_json::from_slice(json).map(document);
-    Ok(decoded.unwrap_or_else(|error| Document::Ignored(format!("{key}: {error}"))))
+    mark.map(document).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -143,14 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_of_another_version_stops_the_block_and_one_that_is_no_json_marks_nothing() {
+    fn a_mark_that_cannot_be_used_names_itself_and_what_is_wrong() {
         for kind in [Kind::Deletion, Kind::NoCompact, Kind::NoDownsample] {
             let version = read(kind, r#"{"version":2}"#);
             let reason = "k: version: expected 1, found 2".to_owned();
             assert_eq!(version, Document::Unusable(reason));
-            for json in ["", "{", r#"{"version":1}"#, "[1]"] {
+            for json in ["", "{", "{}", "[1]", r#"{"version":1,"id":"?"}"#] {
                 let read = read(kind, json);
-                assert!(matches!(&read, Document::Ignored(_)), "{json}: {read:?}");
+                assert!(matches!(&read, Document::Unusable(_)), "{json}: {read:?}");
             }
         }
         let json = format!(r#"{{"id":"{ID}","version":1,"deletion_time":7}}"#);

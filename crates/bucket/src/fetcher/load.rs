@@ -141,7 +141,7 @@ impl MetaFetcher {
             }
             wanted.decode(&bytes)
         };
-        document.log();
+        document.log(wanted.kind);
         Ok(document)
     }
 }

@@ -164,17 +164,25 @@ async fn broken_blocks_are_named_and_do_not_stop_the_others() {
         format!("{C}/meta.json: unexpected meta.json version 2, expected 1"),
         format!("parquet/{A}/meta.json: EOF while parsing an object at line 1 column 1"),
         format!("parquet/{B}/meta.json: ulid: expected {B} as its folder, found {A}"),
-        format!("parquet/{C}/deletion-mark.json: version: expected 1, found 3"),
     ];
     let (snapshot, _) = world.look().await;
-    assert_eq!(roots(&snapshot), [A]);
+    // A mark that cannot be used takes no block away.
+    let parquet = format!("parquet/{C}");
+    assert_eq!(roots(&snapshot), [A, parquet.as_str()]);
+    let marked = &snapshot.blocks[1];
+    assert_eq!(marked.deletion_mark, None);
+    let unusable = UnusableMark {
+        file: "deletion-mark.json",
+        reason: format!("{parquet}/deletion-mark.json: version: expected 1, found 3"),
+    };
+    assert_eq!(marked.unusable_marks, [unusable]);
     assert_eq!(reasons(&snapshot), expected);
     // They are read once only, until they change.
     let (snapshot, reads) = world.look().await;
-    assert_eq!((reasons(&snapshot).len(), reads.len()), (5, 0));
+    assert_eq!((reasons(&snapshot).len(), reads.len()), (4, 0));
     world.put_block(C).await;
     let (snapshot, _) = world.look().await;
-    assert_eq!(roots(&snapshot), [A, C]);
+    assert_eq!(roots(&snapshot), [A, C, parquet.as_str()]);
 }
 
 #[tokio::test]
@@ -197,7 +205,7 @@ async fn marks_are_seen_when_they_come_and_when_they_go() {
     world
         .put(&format!("{A}/no-downsample-mark.json"), &mark(manual))
         .await;
-    // No JSON marks nothing.
+    // No JSON marks nothing, and is told.
     world.put(&format!("{B}/deletion-mark.json"), "?").await;
     let (snapshot, _) = world.look().await;
     let [a, b] = snapshot.blocks.as_slice() else {
@@ -206,7 +214,8 @@ async fn marks_are_seen_when_they_come_and_when_they_go() {
     assert_eq!(a.deletion_mark.as_ref().unwrap().deletion_time, 5);
     assert_eq!(a.no_compact_mark.as_ref().unwrap().no_compact_time, 6);
     assert_eq!(a.no_downsample_mark.as_ref().unwrap().no_downsample_time, 7);
-    assert_eq!(b.deletion_mark, None);
+    assert_eq!((&b.deletion_mark, b.unusable_marks.len()), (&None, 1));
+    assert_eq!(a.unusable_marks, []);
     world
         .bucket
         .delete(&format!("{A}/deletion-mark.json"))

@@ -192,6 +192,7 @@ fn bucket_view(block: &CatalogBlock) -> bucket::BlockView {
         deletion_mark: None,
         no_compact_mark: None,
         no_downsample_mark: None,
+        unusable_marks: Vec::new(),
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn remove(folder: &Path, before: Timestamp) -> io::Result<usize> {
 }
 
 /// Whether it has a name that the store does not show: `<object>#<number>`.
-fn is_staged(path: &Path) -> bool {
+pub(super) fn is_staged(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     let number = name.and_then(|name| name.rsplit_once('#'));
     number.is_some_and(|(_, n)| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()))
