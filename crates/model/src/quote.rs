@@ -107,8 +107,8 @@ pub(crate) fn unquote(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, BadString> {
     Ok(bytes)
 }
 
-/// Reads a string in double quotes or back quotes, as Go's `strconv.Unquote` does; nothing, if it is none or more
-/// follows.
+/// Reads a string in double quotes or back quotes, as Go's `strconv.Unquote` does; nothing, if it is none, more
+/// follows, or it is no UTF-8.
 #[must_use]
 pub fn unquoted(text: &str) -> Option<String> {
     let mut cursor = Cursor::new(text);
@@ -116,7 +116,7 @@ pub fn unquoted(text: &str) -> Option<String> {
         '"' | '`' => unquote(&mut cursor).ok()?,
         _ => return None,
     };
-    cursor.peek().is_none().then_some(string)
+    cursor.peek().is_none().then_some(string).and_then(|bytes| String::from_utf8(bytes).ok())
 }
 
 /// Passes what comes after a backslash.
