@@ -27,6 +27,7 @@ const BYTES: [(&str, &str, &str); 8] = [
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=wire");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     let mut set = protox::compile(FILES, ["wire"])?;

@@ -206,7 +206,7 @@ fn write(columns: &[Cells], values: Values, pages: &PageOptions) -> anyhow::Resu
 }
 
 impl Cells {
-    fn of<'a>(cells: impl Iterator<Item = Option<&'a str>>) -> Self {
+    fn of<'a>(cells: impl Iterator<Item = Option<&'a [u8]>>) -> Self {
         let mut column = Self::default();
         for cell in cells {
             column.present.push(i16::from(cell.is_some()));
