@@ -56,6 +56,7 @@ fn request(args: &SeriesArgs) -> anyhow::Result<SeriesRequest> {
     let matchers = model::parse_selector(&args.selector)
         .with_context(|| format!("selector {}", args.selector))?;
     let now = Timestamp(SystemClock.now_ms());
+    args.time.check(now)?;
     Ok(SeriesRequest {
         min_time: args.time.min_time.resolve(now).0,
         max_time: args.time.max_time.resolve(now).0,
