@@ -91,6 +91,66 @@ async fn a_listing_of_more_than_one_page_is_whole() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn keys_that_are_no_objects_are_passed_over_on_every_page() -> anyhow::Result<()> {
+    let (world, bucket) = world().await?;
+    let keys: Vec<String> = (0..2345).map(|n| format!("folder/{n:05}")).collect();
+    for (n, key) in keys.iter().enumerate() {
+        world.s3.put(key, "");
+        if n % 10 == 0 {
+            world.s3.put(&format!("{key}//x.csv"), "");
+        }
+    }
+    for foreign in [
+        "/leading",
+        "a//b",
+        "folder/./x",
+        "folder/../x",
+        "folder/new\nline",
+        "folder/tab\t",
+        "folder/",
+        "01HF8J5JG0RAVB4GMS32W7ZJ2B/",
+        "01HF8J5JG0RAVB4GMS32W7ZJ2B/chunks/",
+        "parquet/01HF8J5JG0RAVB4GMS32W7ZJ2B/",
+    ] {
+        world.s3.put(foreign, "");
+    }
+    let listed = bucket.list("", None).await?;
+    let listed: Vec<String> = listed.into_iter().map(|o| o.key).collect();
+    assert_eq!(listed, keys);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_folder_objects_of_a_block_go_with_it() -> anyhow::Result<()> {
+    let (world, bucket) = world().await?;
+    let (block, other) = ("01HF8J5JG0RAVB4GMS32W7ZJ2B", "01HF8J5JG0RAVB4GMS32W7ZJ2C");
+    for root in [block, other] {
+        for key in ["", "chunks/", "meta.json", "chunks/000001", "index"] {
+            world.s3.put(&format!("{root}/{key}"), "");
+        }
+    }
+    let mut objects = std::collections::BTreeMap::new();
+    for object in bucket.list(block, None).await? {
+        let name = object
+            .key
+            .trim_start_matches(&format!("{block}/"))
+            .to_owned();
+        objects.insert(name, object);
+    }
+    assert_eq!(objects.len(), 3);
+    let objects = bucket::BlockObjects {
+        id: block.parse()?,
+        root: block.to_owned(),
+        files: objects,
+    };
+    bucket::delete_block(&bucket, &objects).await?;
+    let left = world.s3.keys();
+    assert!(left.iter().all(|key| key.starts_with(other)), "{left:?}");
+    assert_eq!(left.len(), 5, "{left:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_server_that_is_busy_is_asked_again() -> anyhow::Result<()> {
     let (world, bucket) = world().await?;
     for operation in [Operation::Put, Operation::List, Operation::Get] {

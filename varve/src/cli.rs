@@ -76,7 +76,7 @@ pub(crate) struct StandaloneArgs {
     #[arg(long = "shipper.upload-compacted")]
     pub(crate) upload_compacted: bool,
     /// Time between two rounds of upload, compaction and sync.
-    #[arg(long = "interval", default_value = "1m", value_name = "DURATION", value_parser = values::duration)]
+    #[arg(long = "interval", default_value = "1m", value_name = "DURATION", value_parser = values::interval)]
     pub(crate) interval: Duration,
     #[command(flatten)]
     pub(crate) http: HttpArgs,

@@ -2,7 +2,7 @@
 
 use std::{fmt, io, str::FromStr, time::Duration};
 
-use model::{TimeBound, Timestamp};
+use model::{METRIC_NAME, TimeBound, Timestamp};
 use tokio::net::TcpListener;
 
 /// Milliseconds in each unit of a Prometheus duration, the longest first.
@@ -37,6 +37,12 @@ pub(crate) enum ValueError {
     /// No label.
     #[error("{0:?} is no label such as cluster=\"eu-1\"")]
     Label(String),
+    /// A label that only series have.
+    #[error("{0:?}: expected a label of the Prometheus, found that of a metric's name")]
+    MetricName(String),
+    /// A time to wait that is none.
+    #[error("{0:?}: expected more than 0, as in 30s or 5m")]
+    NoInterval(String),
 }
 
 /// A duration as Prometheus writes it (`1h30m`, `2d`, `0s`), or with a fraction as Go does (`1.5s`).
@@ -67,6 +73,13 @@ pub(crate) fn duration(text: &str) -> Result<Duration, ValueError> {
     Duration::try_from_secs_f64(millis / 1000.0).map_err(|_| wrong())
 }
 
+/// A duration of more than 0, such as one between two rounds.
+pub(crate) fn interval(text: &str) -> Result<Duration, ValueError> {
+    let interval = duration(text)?;
+    let some = (!interval.is_zero()).then_some(interval);
+    some.ok_or_else(|| ValueError::NoInterval(text.to_owned()))
+}
+
 /// A size in bytes; units are powers of 1024, as in Thanos: `64KB`, `250MB`, `2GiB`, `100`.
 pub(crate) fn bytes(text: &str) -> Result<u64, ValueError> {
     let wrong = || ValueError::Bytes(text.to_owned());
@@ -95,12 +108,8 @@ pub(crate) fn time(text: &str) -> Result<TimeBound, ValueError> {
         _ => {}
     }
     let wrong = || ValueError::Time(text.to_owned());
-    if let Ok(time) = humantime::parse_rfc3339(text) {
-        let since = time
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_err(|_| wrong())?;
-        let millis = i64::try_from(since.as_millis()).map_err(|_| wrong())?;
-        return Ok(TimeBound::At(Timestamp(millis)));
+    if let Some(time) = Timestamp::parse_rfc3339(text) {
+        return Ok(TimeBound::At(time));
     }
     let (sign, distance) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
@@ -177,17 +186,18 @@ impl FromStr for LabelFlag {
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let wrong = || ValueError::Label(text.to_owned());
         let (name, value) = text.split_once('=').ok_or_else(wrong)?;
-        let value = value
-            .strip_prefix('"')
-            .and_then(|v| v.strip_suffix('"'))
-            .ok_or_else(wrong)?;
-        if name.is_empty() || value.is_empty() {
+        let value = model::unquoted(value).ok_or_else(wrong)?;
+        let is_plain = |c: char| c == '_' || c.is_ascii_alphanumeric();
+        let is_name = name.starts_with(|c: char| !c.is_ascii_digit()) && name.chars().all(is_plain);
+        if !is_name || value.is_empty() {
             return Err(wrong());
         }
-        Ok(Self {
-            name: name.to_owned(),
-            value: value.to_owned(),
-        })
+        // As an external label it would take the place of every metric's name.
+        if name == METRIC_NAME {
+            return Err(ValueError::MetricName(text.to_owned()));
+        }
+        let name = name.to_owned();
+        Ok(Self { name, value })
     }
 }
 
@@ -244,6 +254,14 @@ mod tests {
     }
 
     #[test]
+    fn an_interval_is_more_than_nothing() {
+        assert_eq!(interval("1ms"), Ok(Duration::from_millis(1)));
+        for zero in ["0", "0s", "0d", "0.0s"] {
+            assert_eq!(interval(zero), Err(ValueError::NoInterval(zero.to_owned())));
+        }
+    }
+
+    #[test]
     fn sizes_count_in_powers_of_1024() {
         assert_eq!(bytes("250MB"), Ok(250 << 20));
         assert_eq!(bytes("2GiB"), Ok(2 << 30));
@@ -262,7 +280,14 @@ mod tests {
         assert_eq!(at("1970-01-01T00:00:02Z"), Ok(2_000));
         assert_eq!(at("0000-01-01T00:00:00Z"), Ok(i64::MIN));
         assert_eq!(at("9999-12-31T23:59:59Z"), Ok(i64::MAX));
-        assert!(at("yesterday").is_err());
+        assert_eq!(at("1970-01-01T02:00:02.5+02:00"), Ok(2_500));
+        assert_eq!(at("1969-12-31T23:59:59Z"), Ok(-1_000));
+        assert_eq!(at("0001-01-01T00:00:00Z"), Ok(-62_135_596_800_000));
+        assert_eq!(at("9999-12-31T23:59:58Z"), Ok(253_402_300_798_000));
+        assert_eq!(at("-1d12h"), Ok(1_000_000 - 36 * 3_600_000));
+        for wrong in ["", "-", "yesterday", "2024-02-30T00:00:00Z", "--1h"] {
+            assert!(at(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
@@ -313,7 +338,29 @@ mod tests {
             (label.name.as_str(), label.value.as_str()),
             ("cluster", "eu-1")
         );
-        for wrong in ["cluster", "cluster=eu", "=\"eu\"", "cluster=\"\""] {
+        for (text, value) in [
+            (r#"a="\"b\" \\ \n""#, "\"b\" \\ \n"),
+            (r#"a="\u00e9=\x41""#, "é=A"),
+            (r"a=`\d`", r"\d"),
+        ] {
+            assert_eq!(text.parse::<LabelFlag>().unwrap().value, value, "{text}");
+        }
+        for wrong in [
+            "cluster",
+            "cluster=eu",
+            "=\"eu\"",
+            "cluster=\"\"",
+            r#"__name__="x""#,
+            r#"1a="x""#,
+            r#"a b="x""#,
+            r#" a="x""#,
+            r#"é="x""#,
+            r#"a="x" "#,
+            r#"a="x"y""#,
+            r#"a="\q""#,
+            r#"a="\xff""#,
+            "a='x'",
+        ] {
             assert!(wrong.parse::<LabelFlag>().is_err(), "{wrong}");
         }
     }

@@ -248,6 +248,7 @@ fn plan(compact: &[&str]) -> anyhow::Result<serde_json::Value> {
 #[test]
 fn what_is_wrong_is_one_error_and_a_status() -> anyhow::Result<()> {
     let http = "--http-address=127.0.0.1:0";
+    let nowhere = "--objstore.config={type: FILESYSTEM, config: {directory: /nowhere/bucket}}";
     for (args, status, expected) in [
         (
             &["store", "--what"][..],
@@ -289,6 +290,67 @@ fn what_is_wrong_is_one_error_and_a_status() -> anyhow::Result<()> {
             "--once needs a bucket",
         ),
         (
+            &["compact", "plan", nowhere],
+            1,
+            "objstore config: config.directory: /nowhere/bucket: No such file or directory",
+        ),
+        (
+            &["compact", http, nowhere],
+            1,
+            "objstore config: config.directory: /nowhere/bucket: No such file or directory",
+        ),
+        (
+            &["store", http, nowhere],
+            1,
+            "objstore config: config.directory: /nowhere/bucket: No such file or directory",
+        ),
+        (
+            &["store", http, nowhere, "--min-time=-1h", "--max-time=-2h"],
+            1,
+            "--min-time: expected none after --max-time",
+        ),
+        (
+            &[
+                "compact",
+                "plan",
+                nowhere,
+                "--min-time=9999-12-31T23:59:59Z",
+                "--max-time=1d",
+            ],
+            1,
+            "--min-time: expected none after --max-time",
+        ),
+        (
+            &["store", "--sync-block-duration=0s"],
+            2,
+            "error: invalid value '0s' for '--sync-block-duration <DURATION>': ",
+        ),
+        (
+            &["standalone", "--label=a=\"b\"", "--interval=0"],
+            2,
+            "error: invalid value '0' for '--interval <DURATION>': ",
+        ),
+        (
+            &["compact", "--wait", "--wait-interval=0s"],
+            2,
+            "error: invalid value '0s' for '--wait-interval <DURATION>': ",
+        ),
+        (
+            &["sidecar", "--prometheus.get_config_interval=0s"],
+            2,
+            "error: invalid value '0s' for '--prometheus.get_config_interval <DURATION>': ",
+        ),
+        (
+            &["sidecar", http, "--label=a=\"b\"", "--label=a=\"c\""],
+            1,
+            "--label: expected each name once, found a again",
+        ),
+        (
+            &["sidecar", "--label=__name__=\"b\""],
+            2,
+            "error: invalid value '__name__=\"b\"' for '--label <NAME=\"VALUE\">': ",
+        ),
+        (
             &["tools", "series", "--endpoint=nowhere.invalid:1", "up"],
             1,
             "error: nowhere.invalid:1: ",
@@ -308,6 +370,7 @@ fn what_is_wrong_is_one_error_and_a_status() -> anyhow::Result<()> {
             "{args:?}: {said}"
         );
     }
+    assert!(!Path::new("/nowhere").try_exists()?);
     Ok(())
 }
 

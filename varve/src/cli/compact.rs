@@ -40,7 +40,7 @@ pub(crate) struct CompactArgs {
     #[arg(short = 'w', long = "wait", global = true)]
     pub(crate) wait: bool,
     /// Pause between two runs with --wait.
-    #[arg(long = "wait-interval", global = true, default_value = "5m", value_name = "DURATION", value_parser = values::duration)]
+    #[arg(long = "wait-interval", global = true, default_value = "5m", value_name = "DURATION", value_parser = values::interval)]
     pub(crate) wait_interval: Duration,
     /// Do not downsample; samples that are past their retention do not wait for it then.
     #[arg(long = "downsampling.disable", global = true)]
@@ -108,7 +108,7 @@ pub(crate) struct CompactArgs {
     #[arg(long = "compact.disable-leases", global = true)]
     pub(crate) disable_leases: bool,
     /// How long other compactors wait for one that died at work before they take over its group.
-    #[arg(long = "compact.lease-duration", global = true, hide = true, default_value = "5m", value_name = "DURATION", value_parser = values::duration)]
+    #[arg(long = "compact.lease-duration", global = true, hide = true, default_value = "5m", value_name = "DURATION", value_parser = values::interval)]
     pub(crate) lease_duration: Duration,
     /// How far blocks grow: 4 to 14 days, 3 to 2 days, 2 to 8 hours; below that each block is rewritten on its own.
     #[arg(

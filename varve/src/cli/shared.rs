@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
-use model::TimeBound;
+use model::{TimeBound, Timestamp};
 use service::{LogFormat, LogLevel};
 
 use super::content;
@@ -124,6 +124,18 @@ pub(crate) struct TimeArgs {
         allow_hyphen_values = true
     )]
     pub(crate) max_time: TimeBound,
+}
+
+impl TimeArgs {
+    /// Refuses a range that ends before it begins, if it is now `now`.
+    pub(crate) fn check(&self, now: Timestamp) -> anyhow::Result<()> {
+        let (min, max) = (self.min_time.resolve(now), self.max_time.resolve(now));
+        anyhow::ensure!(
+            min <= max,
+            "--min-time: expected none after --max-time, found {min} ms after {max} ms"
+        );
+        Ok(())
+    }
 }
 
 impl GrpcArgs {

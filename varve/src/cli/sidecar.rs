@@ -21,10 +21,10 @@ pub(crate) struct SidecarArgs {
     #[arg(long = "prometheus.ready_timeout", default_value = "10m", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) ready_timeout: Duration,
     /// How often Prometheus is asked for its external labels.
-    #[arg(long = "prometheus.get_config_interval", default_value = "30s", value_name = "DURATION", value_parser = values::duration)]
+    #[arg(long = "prometheus.get_config_interval", default_value = "30s", value_name = "DURATION", value_parser = values::interval)]
     pub(crate) get_config_interval: Duration,
     /// How long one such question may take.
-    #[arg(long = "prometheus.get_config_timeout", default_value = "30s", value_name = "DURATION", value_parser = values::duration)]
+    #[arg(long = "prometheus.get_config_timeout", default_value = "30s", value_name = "DURATION", value_parser = values::interval)]
     pub(crate) get_config_timeout: Duration,
     /// Prometheus's data folder.
     #[arg(long = "tsdb.path", default_value = "./data", value_name = "PATH")]

@@ -24,7 +24,7 @@ pub(crate) struct StoreArgs {
     )]
     pub(crate) cache_index_header: bool,
     /// Time between two looks at the bucket.
-    #[arg(long = "sync-block-duration", default_value = "15m", value_name = "DURATION", value_parser = values::duration)]
+    #[arg(long = "sync-block-duration", default_value = "15m", value_name = "DURATION", value_parser = values::interval)]
     pub(crate) sync_block_duration: Duration,
     /// How many meta.json are fetched at once.
     #[arg(

@@ -28,6 +28,7 @@ const COMPLETION_INDEX: &str = "JOB_COMPLETION_INDEX";
 
 /// Does what there is to do, with `--wait` again and again until a signal; or plans it; or does one task of it.
 pub(super) async fn run(args: CompactArgs) -> anyhow::Result<ExitCode> {
+    daemon::check_times(&args.time)?;
     let metrics = Metrics::new();
     let probe = Probe::new("compact", &metrics);
     let bucket = daemon::need_bucket(&args.objstore, &metrics)?;

@@ -1,6 +1,6 @@
 //! What all daemons do alike: listen, serve metrics and readiness beside their work, end on a signal.
 
-use std::{future::Future, pin::pin};
+use std::{collections::BTreeSet, future::Future, pin::pin};
 
 use anyhow::Context as _;
 use bucket::{Bucket, BucketConfig};
@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{self, HttpArgs, ObjstoreArgs},
+    cli::{self, HttpArgs, ObjstoreArgs, TimeArgs},
     values::{LabelFlag, ListenAddress},
 };
 
@@ -21,7 +21,7 @@ pub(super) async fn listen(flag: &str, address: &ListenAddress) -> anyhow::Resul
     bound.with_context(|| format!("--{flag} {address}"))
 }
 
-/// The bucket that the flags name.
+/// The bucket that the flags name, to upload to: a folder that is not there is made.
 pub(super) fn open_bucket(
     args: &ObjstoreArgs,
     metrics: &Metrics,
@@ -33,10 +33,13 @@ pub(super) fn open_bucket(
     Ok(Some(metered(config.open()?, metrics)))
 }
 
-/// The bucket that the flags name, where nothing can be done without one.
+/// The bucket that the flags name, where nothing can be done without one, nor with a folder that is not there.
 pub(super) fn need_bucket(args: &ObjstoreArgs, metrics: &Metrics) -> anyhow::Result<Bucket> {
-    let bucket = open_bucket(args, metrics)?;
-    bucket.context("no bucket: --objstore.config-file or --objstore.config says where it is")
+    let yaml = args.yaml()?;
+    let yaml =
+        yaml.context("no bucket: --objstore.config-file or --objstore.config says where it is")?;
+    let config = BucketConfig::from_yaml(&yaml, cli::variable)?;
+    Ok(metered(config.open_existing()?, metrics))
 }
 
 /// The bucket with its operations counted.
@@ -44,13 +47,23 @@ pub(super) fn metered(bucket: Bucket, metrics: &Metrics) -> Bucket {
     metrics.with_registry(|registry| bucket.metered(registry, || Timestamp(SystemClock.now_ms())))
 }
 
-/// The labels that flags give.
-pub(super) fn labels(flags: &[LabelFlag]) -> Labels {
+/// Refuses times that end before they begin.
+pub(super) fn check_times(times: &TimeArgs) -> anyhow::Result<()> {
+    times.check(Timestamp(SystemClock.now_ms()))
+}
+
+/// The labels that flags give, each once.
+pub(super) fn labels(flags: &[LabelFlag]) -> anyhow::Result<Labels> {
     let mut labels = LabelsBuilder::default();
+    let mut names = BTreeSet::new();
     for LabelFlag { name, value } in flags {
+        anyhow::ensure!(
+            names.insert(name),
+            "--label: expected each name once, found {name} again"
+        );
         labels.set(name.as_str(), value.as_str());
     }
-    labels.finish()
+    Ok(labels.finish())
 }
 
 /// Does `work` while `/metrics`, `/-/healthy` and `/-/ready` are served; they are until it has ended.
@@ -108,9 +121,12 @@ mod tests {
     fn labels_are_those_of_the_flags_in_order_of_their_names() {
         let flags = [r#"replica="a""#, r#"cluster="eu-1""#].map(|l| l.parse().unwrap());
         assert_eq!(
-            labels(&flags).to_string(),
+            labels(&flags).unwrap().to_string(),
             r#"{cluster="eu-1", replica="a"}"#
         );
+        let twice = [r#"a="b""#, r#"a="c""#].map(|l| l.parse().unwrap());
+        let error = labels(&twice).unwrap_err().to_string();
+        assert_eq!(error, "--label: expected each name once, found a again");
     }
 
     #[test]

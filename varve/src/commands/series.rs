@@ -62,6 +62,7 @@ pub(super) async fn run(args: SeriesArgs) -> anyhow::Result<ExitCode> {
 fn request(args: &SeriesArgs) -> anyhow::Result<SeriesRequest> {
     let matchers = model::parse_selector(&args.selector).with_context(|| args.selector.clone())?;
     let now = Timestamp(SystemClock.now_ms());
+    args.time.check(now)?;
     Ok(SeriesRequest {
         min_time: args.time.min_time.resolve(now).0,
         max_time: args.time.max_time.resolve(now).0,

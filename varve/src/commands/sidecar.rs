@@ -24,7 +24,7 @@ pub(super) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
         metrics: metrics.clone(),
         probe: probe.clone(),
     };
-    let config = config(&args);
+    let config = config(&args)?;
     let work = async {
         if args.once {
             let bucket = bucket.context("--once needs a bucket to upload to")?;
@@ -37,7 +37,7 @@ pub(super) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// What the flags mean.
-fn config(args: &SidecarArgs) -> Config {
+fn config(args: &SidecarArgs) -> anyhow::Result<Config> {
     let labels = if args.labels.is_empty() {
         LabelSource::Prometheus(PrometheusConfig {
             url: args.prometheus_url.clone(),
@@ -50,13 +50,13 @@ fn config(args: &SidecarArgs) -> Config {
             },
         })
     } else {
-        LabelSource::Fixed(daemon::labels(&args.labels))
+        LabelSource::Fixed(daemon::labels(&args.labels)?)
     };
-    Config {
+    Ok(Config {
         levels: levels(args.upload_compacted),
         meta_file_name: args.meta_file_name.clone(),
         ..Config::new(labels, &args.tsdb_path)
-    }
+    })
 }
 
 /// What `--shipper.upload-compacted` means.

@@ -53,7 +53,7 @@ impl Standalone {
             levels: super::sidecar::levels(args.upload_compacted),
             upload_interval: args.interval,
             ..sidecar::Config::new(
-                LabelSource::Fixed(daemon::labels(&args.labels)),
+                LabelSource::Fixed(daemon::labels(&args.labels)?),
                 &args.tsdb_path,
             )
         };

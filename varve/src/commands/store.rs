@@ -10,6 +10,7 @@ use crate::cli::{GrpcArgs, StoreArgs};
 
 /// Serves the blocks of the bucket until a signal.
 pub(super) async fn run(args: StoreArgs) -> anyhow::Result<ExitCode> {
+    daemon::check_times(&args.time)?;
     let metrics = Metrics::new();
     let probe = Probe::new("store", &metrics);
     let shutdown = shutdown_signal()?;
