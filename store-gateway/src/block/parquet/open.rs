@@ -6,7 +6,7 @@ use futures::future::try_join_all;
 use model::{METRIC_NAME, MatchOp, Matcher, ParquetShard};
 use parquet_block::{Contents, Footer, FooterRead, Shard, labels_file};
 
-use super::{BlockError, BlockSource, CatalogBlock, ParquetBlock, ShardReader};
+use super::{BlockError, BlockSource, CatalogBlock, File, ParquetBlock, ShardReader};
 use crate::fetch::Wanted;
 
 /// How much of the end of a file is read at first: of most files the metadata and the page indexes are no more.
@@ -89,7 +89,7 @@ async fn footer(
     block: &CatalogBlock,
     source: &BlockSource,
     name: &str,
-) -> Result<(Arc<str>, Footer), BlockError> {
+) -> Result<(File, Footer), BlockError> {
     let key: Arc<str> = block.key(name).into();
     let Some(&size) = block.files.get(name) else {
         return Err(BlockError::Missing {
@@ -100,6 +100,7 @@ async fn footer(
     loop {
         let wanted = Wanted {
             key: &key,
+            object: size,
             ranges: &[Footer::tail_range(size, hint)],
             gap: 0,
             budget: None,
@@ -116,7 +117,7 @@ async fn footer(
             .run(move || Footer::decode(file, size, tail))
             .await?
         {
-            FooterRead::Done(footer) => return Ok((key, footer)),
+            FooterRead::Done(footer) => return Ok((File { key, size }, footer)),
             FooterRead::Short { needed } => hint = needed,
         }
     }
