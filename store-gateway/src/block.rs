@@ -37,7 +37,7 @@ use crate::{
     fetch::{Fetcher, PageCache},
 };
 
-/// Postings, dictionaries, pages of label columns and of index headers that are kept in memory, over all blocks.
+/// Small objects, postings, series entries, dictionaries, pages of label columns and of index headers that are kept in memory, over all blocks.
 const PAGE_CACHE_BYTES: u64 = 256 << 20;
 
 /// What is asked of one block. External labels have been dealt with: the matchers concern the series' own labels.
@@ -89,11 +89,23 @@ impl BlockSource {
     /// `bucket` is where blocks are, `pool` does what loops over series and pages, `headers` is what there is of blocks
     /// on the disk. One for all blocks, since it bounds what is in flight and in memory.
     pub(crate) fn new(bucket: Bucket, pool: CpuPool, headers: Arc<HeaderFiles>) -> Self {
+        let pages = Arc::new(PageCache::new(PAGE_CACHE_BYTES));
         Self {
             pool,
-            fetcher: Fetcher::new(bucket),
-            pages: Arc::new(PageCache::new(PAGE_CACHE_BYTES)),
+            fetcher: Fetcher::new(bucket, Arc::clone(&pages)),
+            pages,
             headers,
+        }
+    }
+}
+
+#[cfg(test)]
+impl BlockSource {
+    /// The same for which no object is small.
+    fn never_whole(self) -> Self {
+        Self {
+            fetcher: self.fetcher.never_whole(),
+            ..self
         }
     }
 }

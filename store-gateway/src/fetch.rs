@@ -28,10 +28,18 @@ const IN_FLIGHT: usize = 64;
 /// The longest single range: an index header or a page that is longer is taken for damaged.
 const MAX_RANGE: u64 = 1 << 30;
 
+/// An object of up to so many bytes is fetched whole at its first use, and its parts are then taken from memory: that is
+/// one wait for the bucket where an index is read in several steps.
+const SMALL: u64 = 512 << 10;
+
 /// Reads ranges of objects. Clones share the bound on what is in flight.
 #[derive(Clone)]
 pub(crate) struct Fetcher {
     bucket: Bucket,
+    /// Small objects, whole, and what else is kept.
+    pages: Arc<PageCache>,
+    /// The size up to which an object is small.
+    small: u64,
     in_flight: Arc<Semaphore>,
 }
 
@@ -40,6 +48,8 @@ pub(crate) struct Fetcher {
 pub(crate) struct Wanted<'a> {
     /// The object.
     pub(crate) key: &'a Arc<str>,
+    /// How long it is.
+    pub(crate) object: u64,
     /// In ascending order of their starts, within the object.
     pub(crate) ranges: &'a [Range<u64>],
     /// Up to how many bytes that nobody wants are fetched to save a request.
@@ -49,11 +59,20 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl Fetcher {
-    pub(crate) fn new(bucket: Bucket) -> Self {
+    /// `pages` keeps what is fetched whole.
+    pub(crate) fn new(bucket: Bucket, pages: Arc<PageCache>) -> Self {
         Self {
             bucket,
+            pages,
+            small: SMALL,
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT)),
         }
+    }
+
+    /// The same for which no object is small.
+    #[cfg(test)]
+    pub(crate) fn never_whole(self) -> Self {
+        Self { small: 0, ..self }
     }
 
     /// The bytes of each range, in their order. Those of neighbours may share one piece of memory.
@@ -66,8 +85,51 @@ impl Fetcher {
         if let Some(budget) = wanted.budget {
             budget.add_bytes(total)?;
         }
+        if let Some(whole) = self.whole(&wanted).await? {
+            let runs = runs.iter().map(|run| run.of_whole(&whole, wanted.ranges));
+            return Ok(runs.flatten().collect());
+        }
         let runs = runs.into_iter().map(|run| self.run(wanted, run));
         Ok(try_join_all(runs).await?.into_iter().flatten().collect())
+    }
+
+    /// As [`Self::fetch`]; what is fetched together is kept together, for who asks for the same ranges again.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`].
+    pub(crate) async fn fetch_kept(&self, wanted: Wanted<'_>) -> Result<Vec<Bytes>, BlockError> {
+        let runs = runs::runs(wanted.ranges, wanted.gap);
+        let joined: Vec<_> = runs.iter().map(|run| run.range.clone()).collect();
+        let of_runs = Wanted {
+            ranges: &joined,
+            gap: 0,
+            ..wanted
+        };
+        let bytes = self.fetch_through(&self.pages, of_runs).await?;
+        let parts = runs.iter().zip(&bytes);
+        let parts = parts.map(|(run, bytes)| run.of_run(bytes, wanted.ranges));
+        Ok(parts.flatten().collect())
+    }
+
+    /// Forgets an object that was fetched whole and turned out to be damaged: the copy may be, and not the object.
+    pub(crate) fn forget(&self, key: &Arc<str>, object: u64) {
+        self.pages.remove(key, &(0..object));
+    }
+
+    /// The whole object if it is small, and all that is wanted of it lies in it.
+    async fn whole(&self, wanted: &Wanted<'_>) -> Result<Option<Bytes>, BlockError> {
+        let size = wanted.object;
+        let is_within = |range: &Range<u64>| range.end <= size;
+        if size > self.small || !wanted.ranges.iter().all(is_within) || wanted.ranges.is_empty() {
+            return Ok(None);
+        }
+        let all = 0..size;
+        if let Some(bytes) = self.pages.get(wanted.key, &all) {
+            return Ok(Some(bytes));
+        }
+        let bytes = self.get(wanted.key, all.clone()).await?;
+        self.pages.put(wanted.key, &all, &bytes);
+        Ok(Some(bytes))
     }
 
     /// As [`Self::fetch`]; ranges that are in `pages` are taken from there, and the others put there.
@@ -102,11 +164,17 @@ impl Fetcher {
 
     /// Fetches one run, and cuts it.
     async fn run(&self, wanted: Wanted<'_>, run: Run) -> Result<Vec<Bytes>, BlockError> {
-        let expected = size(&run.range);
+        let bytes = self.get(wanted.key, run.range.clone()).await?;
+        Ok(run.of_run(&bytes, wanted.ranges))
+    }
+
+    /// Fetches a range, all of it.
+    async fn get(&self, key: &Arc<str>, range: Range<u64>) -> Result<Bytes, BlockError> {
+        let expected = size(&range);
         if expected > MAX_RANGE {
             return Err(BlockError::TooLarge {
-                key: wanted.key.to_string(),
-                offset: run.range.start,
+                key: key.to_string(),
+                offset: range.start,
                 what: "a part",
                 size: expected,
                 limit: MAX_RANGE,
@@ -114,17 +182,16 @@ impl Fetcher {
         }
         let permit = self.in_flight.acquire().await;
         debug_assert!(permit.is_ok(), "the semaphore is never closed");
-        let bytes = self.bucket.get_range(wanted.key, run.range.clone()).await?;
+        let bytes = self.bucket.get_range(key, range.clone()).await?;
         drop(permit);
         if bytes.len() as u64 != expected {
             return Err(BlockError::Cut {
-                key: wanted.key.to_string(),
-                offset: run.range.start,
+                key: key.to_string(),
+                offset: range.start,
                 expected,
                 found: bytes.len() as u64,
             });
         }
-        let members = wanted.ranges.get(run.members.clone()).unwrap_or_default();
-        Ok(run.cut(&bytes, members))
+        Ok(bytes)
     }
 }

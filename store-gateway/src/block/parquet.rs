@@ -40,11 +40,17 @@ pub(super) struct ParquetBlock {
 /// An opened shard.
 struct ShardReader {
     shard: Shard,
-    labels: Arc<str>,
+    labels: File,
     /// The second file, of chunks or of aggregates.
-    chunks: Arc<str>,
+    chunks: File,
     /// The first and the last metric name, where the block tells.
     names: Option<(String, String)>,
+}
+
+/// A file of a shard.
+struct File {
+    key: Arc<str>,
+    size: u64,
 }
 
 impl ParquetBlock {

@@ -31,6 +31,7 @@ pub(super) struct TsdbBlock {
     making: Mutex<()>,
     /// The index.
     index: Arc<str>,
+    index_size: u64,
     /// The segments, as chunk references count them.
     segments: Vec<Segment>,
     guesses: Guesses,
@@ -188,6 +189,7 @@ impl TsdbBlock {
             .collect();
         let wanted = Wanted {
             key: &self.index,
+            object: self.index_size,
             ranges: &sorted,
             gap: INDEX_GAP,
             budget: Some(budget),
@@ -198,7 +200,10 @@ impl TsdbBlock {
         placed.sort_by_key(|(i, _)| *i);
         let bytes: Vec<_> = placed.into_iter().map(|(_, bytes)| bytes).collect();
         let refs = self.source.pool.run(move || plan.evaluate(&bytes)).await;
-        refs.map_err(|source| damaged(&self.block, source))
+        refs.map_err(|source| {
+            self.forget_index();
+            damaged(&self.block, source)
+        })
     }
 
     /// Whether each series of the block has a chunk in the range.

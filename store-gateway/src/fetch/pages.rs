@@ -38,6 +38,12 @@ impl PageCache {
         self.pages.lock().get(&key)
     }
 
+    /// Forgets a page.
+    pub(crate) fn remove(&self, key: &Arc<str>, range: &Range<u64>) {
+        let key = (Arc::clone(key), range.start, range.end);
+        self.pages.lock().remove(&key);
+    }
+
     /// Keeps a copy, since `bytes` may be a slice of much more.
     pub(crate) fn put(&self, key: &Arc<str>, range: &Range<u64>, bytes: &Bytes) {
         let size = bytes.len() as u64 + OVERHEAD;

@@ -70,6 +70,20 @@ fn joins(run: &Range<u64>, next: &Range<u64>, gap: u64) -> bool {
 }
 
 impl Run {
+    /// The bytes of the members among `ranges`, from those of the run.
+    pub(super) fn of_run(&self, bytes: &Bytes, ranges: &[Range<u64>]) -> Vec<Bytes> {
+        self.cut(bytes, ranges.get(self.members.clone()).unwrap_or_default())
+    }
+
+    /// The bytes of the members among `ranges`, from those of the whole object.
+    pub(super) fn of_whole(&self, bytes: &Bytes, ranges: &[Range<u64>]) -> Vec<Bytes> {
+        let whole = Self {
+            range: 0..bytes.len() as u64,
+            members: self.members.clone(),
+        };
+        whole.of_run(bytes, ranges)
+    }
+
     /// The bytes of the members, from those of the run.
     pub(super) fn cut(&self, bytes: &Bytes, members: &[Range<u64>]) -> Vec<Bytes> {
         let place = |at: u64| {

@@ -8,12 +8,14 @@ async fn alphabet() -> (Fetcher, Bucket, Arc<str>) {
     let bucket = Bucket::in_memory();
     let bytes = Bytes::from_static(b"abcdefghijklmnopqrstuvwxyz");
     bucket.put("block/file", bytes).await.unwrap();
-    (Fetcher::new(bucket.clone()), bucket, "block/file".into())
+    let fetcher = Fetcher::new(bucket.clone(), Arc::new(PageCache::new(1 << 20)));
+    (fetcher.never_whole(), bucket, "block/file".into())
 }
 
 fn wanted<'a>(key: &'a Arc<str>, ranges: &'a [Range<u64>], gap: u64) -> Wanted<'a> {
     Wanted {
         key,
+        object: 26,
         ranges,
         gap,
         budget: None,
@@ -102,4 +104,54 @@ async fn a_range_that_no_block_has_is_not_fetched() {
         ),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_small_object_is_fetched_once_and_whole() {
+    let bucket = Bucket::in_memory();
+    let bytes = Bytes::from_static(b"abcdefghijklmnopqrstuvwxyz");
+    bucket.put("block/file", bytes).await.unwrap();
+    let fetcher = Fetcher::new(bucket.clone(), Arc::new(PageCache::new(1 << 20)));
+    let key: Arc<str> = "block/file".into();
+    let ranges = [2..4, 20..26];
+    let found = fetcher.fetch(wanted(&key, &ranges, 0)).await.unwrap();
+    assert_eq!(found, ["cd", "uvwxyz"]);
+    bucket.delete("block/file").await.unwrap();
+    let other = [0..1, 5..5, 25..26];
+    let found = fetcher.fetch(wanted(&key, &other, 9)).await.unwrap();
+    assert_eq!(found, ["a", "", "z"]);
+}
+
+#[tokio::test]
+async fn a_small_object_that_is_shorter_than_listed_is_an_error_and_not_kept() {
+    let bucket = Bucket::in_memory();
+    bucket.put("block/file", "abc".into()).await.unwrap();
+    let fetcher = Fetcher::new(bucket, Arc::new(PageCache::new(1 << 20)));
+    let key: Arc<str> = "block/file".into();
+    for _ in 0..2 {
+        let range = std::slice::from_ref(&(0..2));
+        let error = fetcher.fetch(wanted(&key, range, 0)).await.unwrap_err();
+        assert!(
+            matches!(
+                error,
+                BlockError::Cut {
+                    expected: 26,
+                    found: 3,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn runs_that_were_fetched_together_are_kept_together() {
+    let (fetcher, bucket, key) = alphabet().await;
+    let ranges = [0..1, 3..5, 20..22];
+    let asked = || wanted(&key, &ranges, 4);
+    let first = fetcher.fetch_kept(asked()).await.unwrap();
+    assert_eq!(first, ["a", "de", "uv"]);
+    bucket.delete("block/file").await.unwrap();
+    assert_eq!(fetcher.fetch_kept(asked()).await.unwrap(), first);
 }

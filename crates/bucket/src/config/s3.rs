@@ -1,65 +1,80 @@
 //! `type: S3`, any server that speaks S3's protocol.
 
+mod credentials;
 mod fields;
+mod foreign;
 mod listing;
+mod metadata;
+mod profile;
+mod region;
+mod service;
+#[cfg(test)]
+mod testing;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
+use http::Uri;
 use object_store::{
-    Attribute, Attributes, RetryConfig,
-    aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut},
+    RetryConfig,
+    aws::{AmazonS3Builder, S3ConditionalPut},
 };
+use reqwest::Url;
 
 pub(super) use self::fields::S3Config;
-use self::{fields::LookupType, listing::ListingConnector};
+use self::{
+    credentials::{Keys, Order, Reach, Source},
+    fields::LookupType,
+    region::Region,
+    service::{Connector, Rules},
+};
 use super::Secret;
 use crate::{Bucket, BucketError, bucket::Settings};
 
-/// The region that is signed for where none is told.
-const DEFAULT_REGION: &str = "us-east-1";
+/// The name of AWS that is no region's.
+const GLOBAL: &str = "s3.amazonaws.com";
 /// What may be uploaded without parts.
 const MAX_SINGLE_PUT: u64 = 5 << 30;
-
-/// The environment variables that tell credentials where the configuration does not, as the AWS SDKs read them.
-const CREDENTIALS: [&str; 9] = [
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_ROLE_ARN",
-    "AWS_ROLE_SESSION_NAME",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-];
 
 /// A bucket on S3, checked.
 #[derive(Clone, Debug)]
 pub(super) struct S3 {
     config: S3Config,
-    region: String,
-    /// Credentials of the environment, by the variables' names.
-    environment: Vec<(&'static str, Secret)>,
+    region: Region,
+    credentials: Source,
 }
 
 impl S3 {
     pub(super) fn new(
-        config: S3Config,
+        mut config: S3Config,
         variable: &impl Fn(&str) -> Option<String>,
     ) -> Result<Self, BucketError> {
+        // As Thanos takes it.
+        if let Some(host) = config.endpoint.strip_suffix('/') {
+            config.endpoint = host.to_owned();
+        }
         config.check()?;
-        let environment = CREDENTIALS.into_iter();
-        let environment = environment.filter_map(|name| Some((name, Secret(variable(name)?))));
-        let region = Some(config.region.clone())
-            .filter(|region| !region.is_empty())
-            .or_else(|| region_of(&config.endpoint))
-            .or_else(|| variable("AWS_REGION"))
-            .unwrap_or_else(|| DEFAULT_REGION.to_owned());
-        Ok(Self {
-            environment: environment.collect(),
-            region,
+        let credentials = if config.access_key.is_empty() {
+            let order = match config.aws_sdk_auth {
+                true => Order::Sdk,
+                false => Order::Thanos,
+            };
+            Source::of_environment(variable, order)?
+        } else {
+            let keys = Keys {
+                access_key: config.access_key.clone(),
+                secret_key: config.secret_key.clone(),
+                session_token: config.session_token.clone(),
+            };
+            keys.check("config.access_key")?;
+            Source::Keys(keys)
+        };
+        let s3 = Self {
+            region: region_of(&config, variable),
+            credentials,
             config,
-        })
+        };
+        s3.check_url()?;
+        Ok(s3)
     }
 
     /// Attempts after the first, where configured.
@@ -70,37 +85,36 @@ impl S3 {
     pub(super) fn open(&self, prefix: String, retry: RetryConfig) -> Result<Bucket, BucketError> {
         let config = &self.config;
         let http = config.http_config.clone().unwrap_or_default();
+        let options = http.options()?;
+        let credentials = self.credentials.provider(&Reach {
+            options: options.clone(),
+            retry: retry.clone(),
+            region: self.region.name(),
+            sts_endpoint: &config.sts_endpoint,
+        })?;
+        let rules = Rules {
+            credentials: Arc::clone(&credentials),
+            region: self.region.clone(),
+            bucket: self.bucket_url(),
+            region_in_host: config.endpoint == GLOBAL,
+            headers: metadata::headers(&config.put_user_metadata)?,
+            lists_v1: config.list_objects_version == "v1",
+            learnt: Arc::default(),
+        };
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(&config.bucket)
-            .with_region(&self.region)
+            .with_region(self.region.name())
             .with_endpoint(self.endpoint())
             .with_virtual_hosted_style_request(self.names_bucket_in_host())
-            .with_client_options(http.options()?)
-            .with_http_connector(ListingConnector::default())
+            .with_client_options(options)
             .with_allow_http(config.insecure)
+            .with_credentials(credentials)
+            .with_http_connector(Connector(rules))
             // One request an object: what a server lacks or answers wrongly is known of that object.
             .with_disable_bulk_delete(true)
             // `If-None-Match: *`, whatever the environment says.
             .with_conditional_put(S3ConditionalPut::ETagMatch)
             .with_retry(retry);
-        if config.access_key.is_empty() {
-            for (name, value) in &self.environment {
-                // The library knows these names in lower case.
-                if let Ok(key) = name.to_lowercase().parse::<AmazonS3ConfigKey>() {
-                    builder = builder.with_config(key, &value.0);
-                }
-            }
-        } else {
-            builder = builder
-                .with_access_key_id(&config.access_key.0)
-                .with_secret_access_key(&config.secret_key.0);
-        }
-        if !config.session_token.is_empty() {
-            builder = builder.with_token(&config.session_token.0);
-        }
-        if !config.sts_endpoint.is_empty() {
-            builder = builder.with_config(AmazonS3ConfigKey::StsEndpoint, &config.sts_endpoint);
-        }
         if let Some(sse) = &config.sse_config {
             builder = sse.apply(builder);
         }
@@ -114,10 +128,11 @@ impl S3 {
         let config = &self.config;
         let mut settings = Settings {
             prefix,
-            attributes: attributes(&config.put_user_metadata),
+            attributes: metadata::attributes(&config.put_user_metadata),
             ..Settings::new(&config.bucket)
         };
-        if let Some(part_size) = config.part_size {
+        if config.part_size > 0 {
+            let part_size = config.part_size;
             settings.part_size = part_size;
             settings.single_put = part_size;
         }
@@ -133,7 +148,7 @@ impl S3 {
         let scheme = if config.insecure { "http" } else { "https" };
         let host = match config.endpoint.as_str() {
             // The global name answers for one region only.
-            "s3.amazonaws.com" => format!("s3.{}.amazonaws.com", self.region),
+            GLOBAL => format!("s3.{}.amazonaws.com", self.region),
             other => other.to_owned(),
         };
         if self.names_bucket_in_host() {
@@ -143,47 +158,65 @@ impl S3 {
         }
     }
 
+    fn bucket_url(&self) -> String {
+        if self.names_bucket_in_host() {
+            format!("{}/", self.endpoint())
+        } else {
+            format!("{}/{}", self.endpoint(), self.config.bucket)
+        }
+    }
+
+    /// Refuses what makes no URL.
+    fn check_url(&self) -> Result<(), BucketError> {
+        let config = &self.config;
+        let server: Result<Url, _> = format!("http://{}", config.endpoint).parse();
+        let unusable = |error: &dyn std::fmt::Display| {
+            let reason = format!("expected host:port, found {:?}: {error}", config.endpoint);
+            BucketError::config("config.endpoint", reason)
+        };
+        let server = server.map_err(|error| unusable(&error))?;
+        let is_address = server
+            .host_str()
+            .is_none_or(|host| host.starts_with('[') || host.parse::<std::net::Ipv4Addr>().is_ok());
+        if is_address && self.names_bucket_in_host() {
+            let reason = format!(
+                "virtual-hosted needs a host name to put the bucket before, found the address {:?}; expected path or auto",
+                config.endpoint
+            );
+            return Err(BucketError::config("config.bucket_lookup_type", reason));
+        }
+        let url = self.bucket_url();
+        let parsed = url.parse::<Uri>().map_err(|error| error.to_string());
+        let parsed = parsed.and(url.parse::<Url>().map_err(|error| error.to_string()));
+        match parsed {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let reason = format!("expected a name that fits a URL, found {url:?}: {error}");
+                Err(BucketError::config("config.bucket", reason))
+            }
+        }
+    }
+
     fn names_bucket_in_host(&self) -> bool {
         match self.config.bucket_lookup_type {
             LookupType::VirtualHosted => true,
             LookupType::Path => false,
             // A dot in the name would not match the certificate of AWS.
-            LookupType::Auto => is_aws(&self.config.endpoint) && !self.config.bucket.contains('.'),
+            LookupType::Auto => {
+                region::is_aws(&self.config.endpoint) && !self.config.bucket.contains('.')
+            }
         }
     }
 }
 
-/// What each object is written with: a header of S3's own, or metadata.
-fn attributes(metadata: &BTreeMap<String, String>) -> Attributes {
-    let attribute = |(name, value): (&String, &String)| {
-        let attribute = match name.to_ascii_lowercase().as_str() {
-            "x-amz-storage-class" => Attribute::StorageClass,
-            "content-type" => Attribute::ContentType,
-            "content-encoding" => Attribute::ContentEncoding,
-            "content-disposition" => Attribute::ContentDisposition,
-            "content-language" => Attribute::ContentLanguage,
-            "cache-control" => Attribute::CacheControl,
-            lower => Attribute::Metadata(lower.trim_start_matches("x-amz-meta-").to_owned().into()),
-        };
-        (attribute, value.clone())
-    };
-    metadata.iter().map(attribute).collect()
-}
-
-fn is_aws(endpoint: &str) -> bool {
-    endpoint.ends_with(".amazonaws.com") || endpoint.ends_with(".amazonaws.com.cn")
-}
-
-/// The region in the name of an AWS server: `s3.REGION.amazonaws.com` and the like.
-fn region_of(endpoint: &str) -> Option<String> {
-    let host = endpoint
-        .strip_suffix(".amazonaws.com")
-        .or_else(|| endpoint.strip_suffix(".amazonaws.com.cn"))?;
-    let region = host.strip_prefix("s3.dualstack.").or_else(|| {
-        let rest = host.strip_prefix("s3")?;
-        rest.strip_prefix('.').or_else(|| rest.strip_prefix('-'))
-    })?;
-    Some(region.to_owned()).filter(|region| !region.is_empty() && !region.contains('.'))
+/// The configured region, or that of the server's name; else the one to try first.
+fn region_of(config: &S3Config, variable: &impl Fn(&str) -> Option<String>) -> Region {
+    let configured = Some(config.region.clone()).filter(|region| !region.is_empty());
+    if let Some(region) = configured.or_else(|| region::of_host(&config.endpoint)) {
+        return Region::Fixed(region);
+    }
+    let of_environment = variable("AWS_REGION").filter(|region| region::is_name(region));
+    Region::Assumed(of_environment.unwrap_or_else(|| region::DEFAULT.to_owned()))
 }
 
 #[cfg(test)]

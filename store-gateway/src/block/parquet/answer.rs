@@ -1,10 +1,8 @@
 //! Driving lookups: they decode on the CPU pool, and what they ask for is fetched in between.
 
-use std::sync::Arc;
-
 use parquet_block::{Lookup, ShardFile, Step};
 
-use super::{BlockError, ParquetBlock, RequestBudget, ShardReader};
+use super::{BlockError, File, ParquetBlock, RequestBudget, ShardReader};
 use crate::fetch::Wanted;
 
 /// Bytes of a labels file that are fetched in vain to save a request.
@@ -26,6 +24,13 @@ impl ParquetBlock {
     {
         let begun = self.step(lookup).await?;
         self.finish(shard, begun, budget).await
+    }
+
+    /// Forgets the files of a shard that were fetched whole.
+    pub(super) fn forget(&self, shard: &ShardReader) {
+        for File { key, size } in [&shard.labels, &shard.chunks] {
+            self.source.fetcher.forget(key, *size);
+        }
     }
 
     /// Lets a lookup go on as far as it can.
@@ -58,7 +63,8 @@ impl ParquetBlock {
                 Step::Done(answer) => return Ok(answer),
                 Step::Fetch { file, ranges } => {
                     let wanted = Wanted {
-                        key: shard.key(file),
+                        key: &shard.file(file).key,
+                        object: shard.file(file).size,
                         ranges: &ranges,
                         gap: gap(file),
                         budget: Some(budget),
@@ -68,13 +74,14 @@ impl ParquetBlock {
                     lookup.supply(bytes)?;
                 }
             }
-            (lookup, step) = self.step(lookup).await?;
+            let next = self.step(lookup).await;
+            (lookup, step) = next.inspect_err(|_| self.forget(shard))?;
         }
     }
 }
 
 impl ShardReader {
-    const fn key(&self, file: ShardFile) -> &Arc<str> {
+    const fn file(&self, file: ShardFile) -> &File {
         match file {
             ShardFile::Labels => &self.labels,
             ShardFile::Chunks => &self.chunks,

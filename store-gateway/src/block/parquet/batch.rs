@@ -61,10 +61,12 @@ impl Batch {
             Fetched::Here(Vec::new())
         } else {
             let fetcher = block.source.fetcher.clone();
-            let (key, budget) = (Arc::clone(&shard.chunks), Arc::clone(budget));
+            let (key, object) = (Arc::clone(&shard.chunks.key), shard.chunks.size);
+            let budget = Arc::clone(budget);
             Fetched::Arriving(Ahead::start(async move |out| {
                 let wanted = Wanted {
                     key: &key,
+                    object,
                     ranges: &missing,
                     gap: CHUNKS_GAP,
                     budget: Some(&budget),
@@ -121,7 +123,8 @@ impl Batch {
                     shard: number,
                     pages: all,
                 };
-                block.step(lookup).await?
+                let next = block.step(lookup).await;
+                next.inspect_err(|_| block.forget(shard))?
             }
         };
         Ok((self.heads, block.finish(shard, begun, budget).await?))

@@ -6,7 +6,7 @@ use futures::future::try_join_all;
 use model::{FileSum, METRIC_NAME, MatchOp, Matcher, ParquetShard};
 use parquet_block::{Contents, Footer, FooterRead, Shard, labels_file};
 
-use super::{BlockError, BlockSource, CatalogBlock, ParquetBlock, ShardReader};
+use super::{BlockError, BlockSource, CatalogBlock, File, ParquetBlock, ShardReader};
 use crate::fetch::Wanted;
 
 /// How much of the end of a file is read at first where `meta.json` does not tell how long the footer is: of most files
@@ -92,7 +92,7 @@ async fn footer(
     source: &BlockSource,
     name: &str,
     listed: Option<FileSum>,
-) -> Result<(Arc<str>, Footer), BlockError> {
+) -> Result<(File, Footer), BlockError> {
     let key: Arc<str> = block.key(name).into();
     let Some(&size) = block.files.get(name) else {
         return Err(BlockError::Missing {
@@ -103,6 +103,7 @@ async fn footer(
     loop {
         let wanted = Wanted {
             key: &key,
+            object: size,
             ranges: &[range],
             gap: 0,
             budget: None,
@@ -116,7 +117,7 @@ async fn footer(
         let file = Arc::clone(&key);
         let decode = move || Footer::decode_listed(file, size, tail, listed.as_ref());
         match source.pool.run(decode).await? {
-            FooterRead::Done(footer) => return Ok((key, footer)),
+            FooterRead::Done(footer) => return Ok((File { key, size }, footer)),
             FooterRead::Short { needed } => range = Footer::tail_range(size, needed),
         }
     }

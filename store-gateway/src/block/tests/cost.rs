@@ -7,11 +7,112 @@ use model::{BlockMeta, IndexStats, TimeRange};
 
 use super::fixture::{ALL_KINDS, FLOATS, Fixture, ask, labels, query, samples};
 use crate::{
-    block::{BlockError, BlockReader, BlockSeries, RequestBudget},
+    block::{BlockError, BlockQuery, BlockReader, BlockSeries, RequestBudget},
     config::Limits,
 };
 
 const ONE_METRIC: &[&str] = &["__name__=~.+", "namespace!=monitoring"];
+
+/// Each request counts as one wait: the bound holds whichever of them are under way together.
+#[tokio::test]
+async fn a_small_block_takes_three_requests_when_cold_and_none_when_warm() {
+    for is_tsdb in [true, false] {
+        let fixture = Fixture::new();
+        let block = Arc::new(match is_tsdb {
+            true => fixture.tsdb(FLOATS[0]).await,
+            false => fixture.parquet("floats").await,
+        });
+        for question in 0..4 {
+            let cold = super::fixture::source(fixture.bucket.clone(), None);
+            let reader = async || {
+                BlockReader::open(Arc::clone(&block), cold.clone())
+                    .await
+                    .unwrap()
+            };
+            let mut taken = Vec::new();
+            for _ in 0..2 {
+                let before = fixture.gets();
+                let reader = reader().await;
+                let matchers = super::fixture::matchers(ONE_METRIC);
+                let budget = super::fixture::free();
+                match question {
+                    0 | 1 => {
+                        let query = BlockQuery {
+                            skip_chunks: question == 1,
+                            ..query(ONE_METRIC, TimeRange::ALL)
+                        };
+                        assert!(ask(&reader, query).await.unwrap().len() > 100);
+                    }
+                    2 => {
+                        let names = reader.label_names(matchers, TimeRange::ALL, budget);
+                        assert!(names.await.unwrap().len() > 1);
+                    }
+                    _ => {
+                        let values = reader.label_values("pod", matchers, TimeRange::ALL, budget);
+                        assert!(values.await.unwrap().len() > 1);
+                    }
+                }
+                taken.push(fixture.gets() - before);
+            }
+            assert!(
+                taken[0] <= 3 && taken[1] == 0,
+                "{is_tsdb} {question} {taken:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_small_file_whose_copy_arrived_damaged_is_fetched_again() {
+    let fixture = Fixture::new();
+    for (block, file) in [
+        (fixture.tsdb(FLOATS[0]).await, "chunks/000001"),
+        (fixture.parquet("floats").await, "0.chunks.parquet"),
+    ] {
+        let key = block.key(file);
+        let whole = fixture.bucket.get(&key).await.unwrap();
+        let mut flipped = whole.to_vec();
+        let middle = flipped.len() / 2;
+        flipped[middle] ^= 1;
+        fixture.bucket.put(&key, flipped.into()).await.unwrap();
+        let reader = fixture.open(block).await.unwrap();
+        let question = || query(&[], TimeRange::ALL);
+        ask(&reader, question()).await.unwrap_err();
+        fixture.bucket.put(&key, whole).await.unwrap();
+        assert!(ask(&reader, question()).await.unwrap().len() > 100);
+    }
+}
+
+#[tokio::test]
+async fn a_block_that_is_not_small_takes_one_request_when_warm() {
+    for is_tsdb in [true, false] {
+        let fixture = Fixture::new();
+        let block = match is_tsdb {
+            true => fixture.tsdb(FLOATS[0]).await,
+            false => fixture.parquet("floats").await,
+        };
+        let source = fixture.source.clone().never_whole();
+        let reader = BlockReader::open(Arc::new(block), source).await.unwrap();
+        let one = &["__name__=~.+", "pod=~.*1"];
+        let labels_of = |skip_chunks| BlockQuery {
+            skip_chunks,
+            ..query(one, TimeRange::ALL)
+        };
+        let expected = labels(&ask(&reader, labels_of(false)).await.unwrap());
+        assert!(!expected.is_empty());
+        let before = fixture.gets();
+        let again = ask(&reader, labels_of(true)).await.unwrap();
+        assert_eq!(labels(&again), expected);
+        assert_eq!(fixture.gets(), before, "labels are in memory");
+        let again = ask(&reader, labels_of(false)).await.unwrap();
+        assert_eq!(labels(&again), expected);
+        assert!(
+            fixture.gets() <= before + 1,
+            "{is_tsdb} {}",
+            fixture.gets() - before
+        );
+    }
+}
 
 #[tokio::test]
 async fn a_query_to_a_tsdb_block_takes_one_request_for_each_kind_of_part() {

@@ -54,7 +54,12 @@ impl TsdbBlock {
             let bytes = self.bytes(&asked, budget).await?;
             let decode = move || decode(asked, &bytes, found);
             let decoded = self.source.pool.run(decode).await;
-            (found, asked) = decoded.map_err(|source| damaged(&self.block, source))?;
+            (found, asked) = decoded.map_err(|source| {
+                for segment in &self.segments {
+                    self.source.fetcher.forget(&segment.key, segment.size);
+                }
+                damaged(&self.block, source)
+            })?;
         }
         Ok(hand_out(heads, found))
     }
@@ -75,10 +80,11 @@ impl TsdbBlock {
             }
         }
         let fetch = |(segment, ranges): (&Segment, Vec<Range<u64>>)| {
-            let key = Arc::clone(&segment.key);
+            let (key, object) = (Arc::clone(&segment.key), segment.size);
             async move {
                 let wanted = Wanted {
                     key: &key,
+                    object,
                     ranges: &ranges,
                     gap: CHUNK_GAP,
                     budget: Some(budget),

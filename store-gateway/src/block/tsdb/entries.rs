@@ -117,13 +117,15 @@ impl TsdbBlock {
             let ranges: Vec<_> = asked.iter().map(|asked| asked.range.clone()).collect();
             let wanted = Wanted {
                 key: &self.index,
+                object: self.index_size,
                 ranges: &ranges,
                 gap: INDEX_GAP,
                 budget: Some(budget),
             };
-            let bytes = self.source.fetcher.fetch(wanted).await?;
+            let bytes = self.source.fetcher.fetch_kept(wanted).await?;
             let decode = move |header: &IndexHeader| decode(header, &asked, &bytes, range);
-            let decoded = self.with_header(decode).await?;
+            let decoded = self.with_header(decode).await;
+            let decoded = decoded.inspect_err(|_| self.forget_index())?;
             for (place, head) in decoded.heads {
                 if let Some(slot) = found.get_mut(place) {
                     *slot = Some(head);
@@ -133,6 +135,11 @@ impl TsdbBlock {
             self.refuse_long(&asked)?;
         }
         Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Forgets the index if it was fetched whole.
+    pub(super) fn forget_index(&self) {
+        self.source.fetcher.forget(&self.index, self.index_size);
     }
 
     fn refuse_long(&self, asked: &[Asked]) -> Result<(), BlockError> {

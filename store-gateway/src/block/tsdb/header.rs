@@ -21,6 +21,7 @@ struct Source<'a> {
     block: &'a CatalogBlock,
     source: &'a BlockSource,
     index: &'a Arc<str>,
+    size: u64,
     toc: Toc,
     tail: Tail,
 }
@@ -178,7 +179,7 @@ impl<'a> Source<'a> {
         let start = size.saturating_sub(TAIL);
         let tail = Tail {
             start,
-            bytes: fetch_one(source, index, start..size).await?,
+            bytes: fetch_one(source, (index, size), start..size).await?,
         };
         let end = tail.get(&Toc::range(size)).unwrap_or_default();
         let toc = Toc::decode(&end, size).map_err(|source| damaged(block, source))?;
@@ -186,6 +187,7 @@ impl<'a> Source<'a> {
             block,
             source,
             index,
+            size,
             toc,
             tail,
         })
@@ -230,7 +232,9 @@ impl<'a> Source<'a> {
         if let [Some(a), Some(b)] = ranges.each_ref().map(|range| self.tail.get(range)) {
             return Ok((a, b));
         }
-        let mut bytes = fetch(self.source, self.index, ranges).await?.into_iter();
+        let mut bytes = fetch(self.source, (self.index, self.size), ranges)
+            .await?
+            .into_iter();
         let mut next = || bytes.next().unwrap_or_default();
         Ok((next(), next()))
     }
@@ -239,7 +243,7 @@ impl<'a> Source<'a> {
         if let Some(bytes) = self.tail.get(&range) {
             return Ok(bytes);
         }
-        fetch_one(self.source, self.index, range).await
+        fetch_one(self.source, (self.index, self.size), range).await
     }
 }
 
@@ -254,11 +258,12 @@ impl Tail {
 
 async fn fetch(
     source: &BlockSource,
-    index: &Arc<str>,
+    (index, object): (&Arc<str>, u64),
     ranges: &[Range<u64>],
 ) -> Result<Vec<Bytes>, BlockError> {
     let wanted = Wanted {
         key: index,
+        object,
         ranges,
         gap: INDEX_GAP,
         budget: None,
@@ -268,7 +273,7 @@ async fn fetch(
 
 async fn fetch_one(
     source: &BlockSource,
-    index: &Arc<str>,
+    index: (&Arc<str>, u64),
     range: Range<u64>,
 ) -> Result<Bytes, BlockError> {
     let bytes = fetch(source, index, std::slice::from_ref(&range)).await?;

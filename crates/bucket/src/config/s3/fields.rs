@@ -3,41 +3,62 @@
 use std::collections::BTreeMap;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
-use super::super::{Secret, http::HttpConfig};
+use super::{
+    super::{Secret, http::HttpConfig},
+    metadata, region,
+};
 use crate::BucketError;
 
 /// The least part that S3 takes.
 const MIN_PART: u64 = 5 << 20;
+/// The biggest part that S3 takes.
+const MAX_PART: u64 = 5 << 30;
 
 /// The section, as Thanos has it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(in super::super) struct S3Config {
+    #[serde(deserialize_with = "or_default")]
     pub(super) bucket: String,
+    #[serde(deserialize_with = "or_default")]
     pub(super) endpoint: String,
+    #[serde(deserialize_with = "or_default")]
     pub(super) region: String,
+    #[serde(deserialize_with = "or_default")]
     pub(super) aws_sdk_auth: bool,
+    #[serde(deserialize_with = "or_default")]
     pub(super) access_key: Secret,
+    #[serde(deserialize_with = "or_default")]
     pub(super) secret_key: Secret,
+    #[serde(deserialize_with = "or_default")]
     pub(super) session_token: Secret,
+    #[serde(deserialize_with = "or_default")]
     pub(super) insecure: bool,
+    #[serde(deserialize_with = "or_default")]
     pub(super) signature_version2: bool,
+    #[serde(deserialize_with = "or_default")]
     pub(super) put_user_metadata: BTreeMap<String, String>,
     pub(super) http_config: Option<HttpConfig>,
+    #[serde(deserialize_with = "or_default")]
     pub(super) list_objects_version: String,
+    #[serde(deserialize_with = "or_default")]
     pub(super) bucket_lookup_type: LookupType,
+    #[serde(deserialize_with = "or_default")]
     pub(super) disable_multipart: bool,
-    pub(super) part_size: Option<u64>,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) part_size: u64,
     pub(super) sse_config: Option<SseConfig>,
+    #[serde(deserialize_with = "or_default")]
     pub(super) sts_endpoint: String,
+    #[serde(deserialize_with = "or_default")]
     pub(super) max_retries: usize,
     // What follows has no effect: names are resolved for both families, every body is signed with its SHA-256, and
     // requests are traced by the log level.
-    #[serde(rename = "disable_dualstack")]
+    #[serde(rename = "disable_dualstack", deserialize_with = "or_default")]
     _disable_dualstack: bool,
-    #[serde(rename = "send_content_md5")]
+    #[serde(rename = "send_content_md5", deserialize_with = "or_default")]
     _send_content_md5: bool,
     #[serde(rename = "trace")]
     _trace: Option<Trace>,
@@ -64,9 +85,11 @@ pub(super) struct Trace {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct SseConfig {
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "or_default")]
     kind: String,
+    #[serde(deserialize_with = "or_default")]
     kms_key_id: String,
+    #[serde(deserialize_with = "or_default")]
     kms_encryption_context: BTreeMap<String, String>,
     #[serde(rename = "encryption_key")]
     _encryption_key: String,
@@ -89,7 +112,7 @@ impl Default for S3Config {
             list_objects_version: String::new(),
             bucket_lookup_type: LookupType::Auto,
             disable_multipart: false,
-            part_size: None,
+            part_size: 0,
             sse_config: None,
             sts_endpoint: String::new(),
             max_retries: 0,
@@ -130,21 +153,20 @@ impl S3Config {
                 "not supported, requests are signed by version 4",
             );
         }
-        if !["", "v2"].contains(&self.list_objects_version.as_str()) {
-            let reason = format!("expected v2, found {:?}", self.list_objects_version);
+        if !["", "v1", "v2"].contains(&self.list_objects_version.as_str()) {
+            let reason = format!("expected v1 or v2, found {:?}", self.list_objects_version);
             return refuse("list_objects_version", &reason);
         }
-        if self.part_size.is_some_and(|size| size < MIN_PART) {
-            let reason = format!(
-                "expected at least {MIN_PART}, found {}",
-                self.part_size.unwrap_or(0)
-            );
+        if self.part_size > 0 && !(MIN_PART..=MAX_PART).contains(&self.part_size) {
+            let found = self.part_size;
+            let reason = format!("expected 0, or {MIN_PART} to {MAX_PART}, found {found}");
             return refuse("part_size", &reason);
         }
-        let acl = self.put_user_metadata.keys();
-        if let Some(name) = acl.into_iter().find(|name| is_unsupported_header(name)) {
-            return refuse(&format!("put_user_metadata.{name}"), "not supported");
+        if !self.region.is_empty() && !region::is_name(&self.region) {
+            let reason = format!("expected a region's name, found {:?}", self.region);
+            return refuse("region", &reason);
         }
+        metadata::headers(&self.put_user_metadata)?;
         if let Some(sse) = &self.sse_config {
             sse.check()?;
         }
@@ -188,9 +210,11 @@ impl SseConfig {
     }
 }
 
-/// Headers of S3 that cannot be sent; to store them as metadata would not do what was meant.
-fn is_unsupported_header(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let own = name.starts_with("x-amz-");
-    own && name != "x-amz-storage-class" && !name.starts_with("x-amz-meta-")
+/// A field without a value has its default, as in Go.
+fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

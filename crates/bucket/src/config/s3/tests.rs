@@ -5,7 +5,7 @@ const NO_VARIABLE: fn(&str) -> Option<String> = |_| None;
 
 /// A bucket `b` on `server` with more fields.
 fn s3(server: &str, more: &str) -> S3 {
-    let yaml = format!("bucket: b\nendpoint: {server}\n{more}");
+    let yaml = format!("bucket: b\nendpoint: '{server}'\n{more}");
     S3::new(serde_saphyr::from_str(&yaml).unwrap(), &NO_VARIABLE).unwrap()
 }
 
@@ -36,16 +36,16 @@ fn what_cannot_be_honoured_is_an_error_that_names_the_field() {
             "signature_version2: not supported",
         ),
         (
-            "endpoint: e, list_objects_version: v1",
-            "list_objects_version: expected v2, found \"v1\"",
+            "endpoint: e, list_objects_version: v3",
+            "list_objects_version: expected v1 or v2, found \"v3\"",
         ),
         (
             "endpoint: e, part_size: 1024",
-            "part_size: expected at least 5242880, found 1024",
+            "part_size: expected 0, or 5242880 to 5368709120, found 1024",
         ),
         (
-            "endpoint: e, put_user_metadata: {X-Amz-Acl: private}",
-            "put_user_metadata.X-Amz-Acl: not supported",
+            "endpoint: e, put_user_metadata: {X-Amz-Date: now}",
+            "put_user_metadata.X-Amz-Date: not supported",
         ),
         (
             "endpoint: e, sse_config: {type: SSE-C, encryption_key: k}",
@@ -108,6 +108,9 @@ fn the_bucket_is_named_where_the_server_expects_it() {
     for (server, more, expected) in [
         ("localhost:9000", "insecure: true", "http://localhost:9000"),
         ("minio.example", "", "https://minio.example"),
+        ("minio.example:9000/", "", "https://minio.example:9000"),
+        ("10.0.0.1:9000", "", "https://10.0.0.1:9000"),
+        ("[::1]:9000", "", "https://[::1]:9000"),
         (
             "minio.example",
             "bucket_lookup_type: virtual-hosted",
@@ -157,47 +160,14 @@ fn the_region_is_the_configured_the_servers_or_the_environments() {
         ),
         ("s3.cn-north-1.amazonaws.com.cn", "", None, "cn-north-1"),
         ("s3.amazonaws.com", "", None, "us-east-1"),
+        ("s3.amazonaws.com", "", Some("eu-9"), "eu-9"),
+        ("s3-accelerate.amazonaws.com", "", None, "us-east-1"),
     ] {
         let yaml = format!("bucket: b\nendpoint: {server}\n{more}");
         let lookup = |name: &str| variable.filter(|_| name == "AWS_REGION").map(str::to_owned);
         let s3 = S3::new(serde_saphyr::from_str(&yaml).unwrap(), &lookup).unwrap();
-        assert_eq!(s3.region, expected, "{server} {more}");
+        assert_eq!(s3.region.name(), expected, "{server} {more}");
     }
-}
-
-#[test]
-fn all_names_of_credentials_are_known_to_the_library() {
-    for name in CREDENTIALS {
-        assert!(
-            name.to_lowercase().parse::<AmazonS3ConfigKey>().is_ok(),
-            "{name}"
-        );
-    }
-    assert!(
-        "aws_server_side_encryption"
-            .parse::<AmazonS3ConfigKey>()
-            .is_ok()
-    );
-}
-
-#[test]
-fn objects_are_written_with_the_headers_and_metadata_configured() {
-    let metadata = BTreeMap::from([
-        ("X-Amz-Storage-Class".to_owned(), "GLACIER".to_owned()),
-        ("Team".to_owned(), "a".to_owned()),
-        ("x-amz-meta-tier".to_owned(), "b".to_owned()),
-    ]);
-    let attributes = attributes(&metadata);
-    let value = |attribute| attributes.get(&attribute).map(|v| v.as_ref().to_owned());
-    assert_eq!(value(Attribute::StorageClass).as_deref(), Some("GLACIER"));
-    assert_eq!(
-        value(Attribute::Metadata("team".into())).as_deref(),
-        Some("a")
-    );
-    assert_eq!(
-        value(Attribute::Metadata("tier".into())).as_deref(),
-        Some("b")
-    );
 }
 
 #[test]
@@ -207,6 +177,67 @@ fn parts_are_as_big_as_configured() {
         (settings.part_size, settings.single_put)
     };
     assert_eq!(sizes(""), (8 << 20, 8 << 20));
+    assert_eq!(sizes("part_size: 0"), (8 << 20, 8 << 20));
     assert_eq!(sizes("part_size: 67108864"), (64 << 20, 64 << 20));
     assert_eq!(sizes("disable_multipart: true"), (8 << 20, 5 << 30));
+}
+
+#[tokio::test]
+async fn what_makes_no_url_or_header_is_an_error_and_no_panic() {
+    let keys = "access_key: a, secret_key: s";
+    for (more, expected) in [
+        (
+            "endpoint: '127.0.0.1:9000', bucket_lookup_type: virtual-hosted",
+            "bucket_lookup_type: virtual-hosted needs a host name to put the bucket before, found the address \"127.0.0.1:9000\"",
+        ),
+        (
+            "endpoint: '[::1]:9000', bucket_lookup_type: virtual-hosted",
+            "bucket_lookup_type: virtual-hosted needs a host name",
+        ),
+        (
+            "endpoint: '2130706433', bucket_lookup_type: virtual-hosted",
+            "bucket_lookup_type: virtual-hosted needs a host name",
+        ),
+        ("endpoint: 'e:99999'", "endpoint: expected host:port"),
+        ("endpoint: 'e f'", "endpoint: expected host:port"),
+        ("endpoint: '[::1'", "endpoint: expected host:port"),
+        (
+            "endpoint: 'e//'",
+            "endpoint: expected host:port without scheme or path",
+        ),
+        (
+            "endpoint: e, region: 'a b'",
+            "region: expected a region's name",
+        ),
+        (
+            "endpoint: e, session_token: \"t\\n\"",
+            "access_key: expected a key and a token of visible ASCII",
+        ),
+        (
+            "endpoint: e, part_size: 5368709121",
+            "part_size: expected 0, or 5242880 to 5368709120",
+        ),
+    ] {
+        let found = error(&format!("{more}, {keys}"));
+        assert!(
+            found.starts_with(&format!("objstore config: config.{expected}")),
+            "{found}"
+        );
+    }
+    let yaml = format!("type: S3\nconfig: {{bucket: 'a b', endpoint: e, {keys}}}");
+    let found = BucketConfig::from_yaml(&yaml, NO_VARIABLE).unwrap_err();
+    let expected = "objstore config: config.bucket: expected a name that fits a URL";
+    assert!(found.to_string().starts_with(expected), "{found}");
+}
+
+#[test]
+fn fields_without_a_value_and_plain_scalars_are_taken_as_yaml_in_go_takes_them() {
+    let empty = "region:\nsession_token:\nput_user_metadata:\nhttp_config:\nsse_config:\ntrace:\npart_size:\nlist_objects_version:\ninsecure:\nmax_retries:\naccess_key:\nsecret_key:\nsts_endpoint:";
+    assert_eq!(s3("e", empty).endpoint(), "https://e");
+    let plain = s3(
+        "e",
+        "access_key: 12345\nsecret_key: 67890\nput_user_metadata: {a: 1}",
+    );
+    assert_eq!(plain.config.access_key.0, "12345");
+    assert_eq!(plain.config.put_user_metadata["a"], "1");
 }
