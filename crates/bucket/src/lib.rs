@@ -31,6 +31,6 @@ pub use crate::{
     filter::{BlockFilter, BlockFilterError},
     lease::{Acquired, Holder, Lease, Leases, Renewal},
     metrics::SyncMetrics,
-    objects::{BlockObjects, BlockView, Object, PARQUET_ROOT, PartialBlock, Snapshot},
+    objects::{BlockObjects, BlockView, Object, PARQUET_ROOT, PartialBlock, Snapshot, UnreadBlock},
     operations::{Mark, delete_block, mark_block, upload_block},
 };
