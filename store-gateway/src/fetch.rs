@@ -2,6 +2,7 @@
 //! requests at once, and what is asked for often from memory. What the bytes mean is not known here.
 
 mod lru;
+mod object;
 mod pages;
 mod runs;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use tokio::sync::Semaphore;
 use self::runs::Run;
 pub(crate) use self::{
     lru::Lru,
+    object::ListedObject,
     pages::PageCache,
     runs::{leading, size},
 };
@@ -39,7 +41,7 @@ pub(crate) struct Fetcher {
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted<'a> {
     /// The object.
-    pub(crate) key: &'a Arc<str>,
+    pub(crate) object: &'a ListedObject,
     /// In ascending order of their starts, within the object.
     pub(crate) ranges: &'a [Range<u64>],
     /// Up to how many bytes that nobody wants are fetched to save a request.
@@ -59,7 +61,7 @@ impl Fetcher {
     /// The bytes of each range, in their order. Those of neighbours may share one piece of memory.
     ///
     /// # Errors
-    /// When the bucket refuses, the object is shorter, or the budget is used up.
+    /// When the bucket refuses, the object is another one by now or shorter, or the budget is used up.
     pub(crate) async fn fetch(&self, wanted: Wanted<'_>) -> Result<Vec<Bytes>, BlockError> {
         let runs = runs::runs(wanted.ranges, wanted.gap);
         let total = runs.iter().map(|run| size(&run.range)).sum();
@@ -79,7 +81,7 @@ impl Fetcher {
         pages: &PageCache,
         wanted: Wanted<'_>,
     ) -> Result<Vec<Bytes>, BlockError> {
-        let key = wanted.key;
+        let key = &wanted.object.place;
         let mut found: Vec<_> = wanted.ranges.iter().map(|r| pages.get(key, r)).collect();
         let ranges = wanted.ranges.iter().zip(&found);
         let missing = ranges.filter(|(_, bytes)| bytes.is_none());
@@ -103,9 +105,10 @@ impl Fetcher {
     /// Fetches one run, and cuts it.
     async fn run(&self, wanted: Wanted<'_>, run: Run) -> Result<Vec<Bytes>, BlockError> {
         let expected = size(&run.range);
+        let ListedObject { key, etag, .. } = wanted.object;
         if expected > MAX_RANGE {
             return Err(BlockError::TooLarge {
-                key: wanted.key.to_string(),
+                key: key.to_string(),
                 offset: run.range.start,
                 what: "a part",
                 size: expected,
@@ -114,11 +117,15 @@ impl Fetcher {
         }
         let permit = self.in_flight.acquire().await;
         debug_assert!(permit.is_ok(), "the semaphore is never closed");
-        let bytes = self.bucket.get_range(wanted.key, run.range.clone()).await?;
+        let range = run.range.clone();
+        let bytes = match etag {
+            Some(etag) => self.bucket.get_range_of_version(key, etag, range).await?,
+            None => self.bucket.get_range(key, range).await?,
+        };
         drop(permit);
         if bytes.len() as u64 != expected {
             return Err(BlockError::Cut {
-                key: wanted.key.to_string(),
+                key: key.to_string(),
                 offset: run.range.start,
                 expected,
                 found: bytes.len() as u64,

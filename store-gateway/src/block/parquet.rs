@@ -24,7 +24,7 @@ use self::{
     heads::Heads,
 };
 use super::{BlockError, BlockQuery, BlockSeries, BlockSource, RequestBudget, ahead::Ahead};
-use crate::catalog::CatalogBlock;
+use crate::{catalog::CatalogBlock, fetch::ListedObject};
 
 /// What is read of a downsampled block to know which series have a chunk in the range. Each chunk has a count, and
 /// counts take the fewest bytes.
@@ -40,9 +40,9 @@ pub(super) struct ParquetBlock {
 /// An opened shard.
 struct ShardReader {
     shard: Shard,
-    labels: Arc<str>,
+    labels: ListedObject,
     /// The second file, of chunks or of aggregates.
-    chunks: Arc<str>,
+    chunks: ListedObject,
     /// The first and the last metric name, where the block tells.
     names: Option<(String, String)>,
 }

@@ -4,16 +4,17 @@ use crate::config::Limits;
 
 use super::*;
 
-async fn alphabet() -> (Fetcher, Bucket, Arc<str>) {
+async fn alphabet() -> (Fetcher, Bucket, ListedObject) {
     let bucket = Bucket::in_memory();
     let bytes = Bytes::from_static(b"abcdefghijklmnopqrstuvwxyz");
     bucket.put("block/file", bytes).await.unwrap();
-    (Fetcher::new(bucket.clone()), bucket, "block/file".into())
+    let object = ListedObject::new("block/file", None, 0);
+    (Fetcher::new(bucket.clone()), bucket, object)
 }
 
-fn wanted<'a>(key: &'a Arc<str>, ranges: &'a [Range<u64>], gap: u64) -> Wanted<'a> {
+fn wanted<'a>(object: &'a ListedObject, ranges: &'a [Range<u64>], gap: u64) -> Wanted<'a> {
     Wanted {
-        key,
+        object,
         ranges,
         gap,
         budget: None,

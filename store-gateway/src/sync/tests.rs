@@ -217,8 +217,8 @@ async fn what_is_told_of_the_blocks_is_counted_by_external_labels() {
     .await;
     world.handle.sync().await.unwrap();
     let served = world.served.borrow().clone().unwrap();
-    let told: Vec<_> = served
-        .advertised
+    let advertised = served.advertised(Timestamp(0));
+    let told: Vec<_> = advertised
         .sets
         .iter()
         .map(|(labels, extent)| (labels.to_string(), extent.min.0, extent.max.0))
@@ -230,7 +230,7 @@ async fn what_is_told_of_the_blocks_is_counted_by_external_labels() {
             (r#"{region="us"}"#.to_owned(), 0, 40)
         ]
     );
-    let all = served.advertised.extent;
+    let all = advertised.extent;
     assert_eq!((all.min.0, all.max.0), (0, 40));
 }
 

@@ -1,11 +1,9 @@
 //! Driving lookups: they decode on the CPU pool, and what they ask for is fetched in between.
 
-use std::sync::Arc;
-
 use parquet_block::{Lookup, ShardFile, Step};
 
 use super::{BlockError, ParquetBlock, RequestBudget, ShardReader};
-use crate::fetch::Wanted;
+use crate::fetch::{ListedObject, Wanted};
 
 /// Bytes of a labels file that are fetched in vain to save a request.
 const LABELS_GAP: u64 = 128 << 10;
@@ -58,7 +56,7 @@ impl ParquetBlock {
                 Step::Done(answer) => return Ok(answer),
                 Step::Fetch { file, ranges } => {
                     let wanted = Wanted {
-                        key: shard.key(file),
+                        object: shard.object(file),
                         ranges: &ranges,
                         gap: gap(file),
                         budget: Some(budget),
@@ -74,7 +72,7 @@ impl ParquetBlock {
 }
 
 impl ShardReader {
-    const fn key(&self, file: ShardFile) -> &Arc<str> {
+    const fn object(&self, file: ShardFile) -> &ListedObject {
         match file {
             ShardFile::Labels => &self.labels,
             ShardFile::Chunks => &self.chunks,

@@ -61,10 +61,10 @@ impl Batch {
             Fetched::Here(Vec::new())
         } else {
             let fetcher = block.source.fetcher.clone();
-            let (key, budget) = (Arc::clone(&shard.chunks), Arc::clone(budget));
+            let (object, budget) = (shard.chunks.clone(), Arc::clone(budget));
             Fetched::Arriving(Ahead::start(async move |out| {
                 let wanted = Wanted {
-                    key: &key,
+                    object: &object,
                     ranges: &missing,
                     gap: CHUNKS_GAP,
                     budget: Some(&budget),

@@ -7,7 +7,7 @@ use model::{METRIC_NAME, MatchOp, Matcher, ParquetShard};
 use parquet_block::{Contents, Footer, FooterRead, Shard, labels_file};
 
 use super::{BlockError, BlockSource, CatalogBlock, ParquetBlock, ShardReader};
-use crate::fetch::Wanted;
+use crate::fetch::{ListedObject, Wanted};
 
 /// How much of the end of a file is read at first: of most files the metadata and the page indexes are no more.
 const TAIL: u64 = 128 << 10;
@@ -89,17 +89,17 @@ async fn footer(
     block: &CatalogBlock,
     source: &BlockSource,
     name: &str,
-) -> Result<(Arc<str>, Footer), BlockError> {
-    let key: Arc<str> = block.key(name).into();
-    let Some(&size) = block.files.get(name) else {
+) -> Result<(ListedObject, Footer), BlockError> {
+    let object = block.object(name);
+    let Some(size) = block.files.get(name).map(|version| version.size) else {
         return Err(BlockError::Missing {
-            key: key.to_string(),
+            key: object.key.to_string(),
         });
     };
     let mut hint = TAIL;
     loop {
         let wanted = Wanted {
-            key: &key,
+            object: &object,
             ranges: &[Footer::tail_range(size, hint)],
             gap: 0,
             budget: None,
@@ -110,13 +110,13 @@ async fn footer(
             .await?
             .pop()
             .unwrap_or_default();
-        let file = Arc::clone(&key);
+        let file = Arc::clone(&object.key);
         match source
             .pool
             .run(move || Footer::decode(file, size, tail))
             .await?
         {
-            FooterRead::Done(footer) => return Ok((key, footer)),
+            FooterRead::Done(footer) => return Ok((object, footer)),
             FooterRead::Short { needed } => hint = needed,
         }
     }

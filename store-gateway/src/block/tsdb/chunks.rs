@@ -75,10 +75,10 @@ impl TsdbBlock {
             }
         }
         let fetch = |(segment, ranges): (&Segment, Vec<Range<u64>>)| {
-            let key = Arc::clone(&segment.key);
+            let object = segment.object.clone();
             async move {
                 let wanted = Wanted {
-                    key: &key,
+                    object: &object,
                     ranges: &ranges,
                     gap: CHUNK_GAP,
                     budget: Some(budget),
@@ -106,7 +106,7 @@ impl TsdbBlock {
             }
             if available > MAX_CHUNK {
                 return Err(BlockError::TooLarge {
-                    key: segment.key.to_string(),
+                    key: segment.object.key.to_string(),
                     offset,
                     what: "a chunk",
                     size: needed,
@@ -171,7 +171,7 @@ mod tests {
             .unwrap();
         block
             .files
-            .insert("chunks/000002".to_owned(), bytes.len() as u64);
+            .insert("chunks/000002".to_owned(), (bytes.len() as u64).into());
         let key = block.key("chunks/000002");
         fixture.bucket.put(&key, bytes.clone()).await.unwrap();
         let block = TsdbBlock::open(Arc::new(block), fixture.source.clone())
