@@ -117,8 +117,12 @@ impl Syncer {
         let mut due = Instant::now();
         self.clear(|headers| headers.remove_parts()).await;
         loop {
+            // Who asks has a reason to think that it is better now.
+            if !waiting.is_empty() {
+                backoff = Backoff::default();
+            }
             let is_due = Instant::now() >= due || !waiting.is_empty();
-            let looked = if is_due || backoff.attempts() % ATTEMPTS == 0 {
+            let looked = if is_due || self.unread == 0 || backoff.attempts() % ATTEMPTS == 0 {
                 due = Instant::now() + self.interval;
                 self.sync().await
             } else {

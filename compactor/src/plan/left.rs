@@ -54,6 +54,11 @@ pub enum LeftReason {
         /// What is wrong, and where.
         error: String,
     },
+    /// It may belong together with a block that the bucket did not give.
+    Unread {
+        /// What was done, on which object, and what the bucket said.
+        error: String,
+    },
     /// It begins last in its group, so more may come at its side.
     Newest,
     /// Its window may still get blocks.
@@ -155,6 +160,7 @@ impl LeftReason {
             Self::NoCompact { .. } => "no-compact",
             Self::CompactionFailed => "compaction-failed",
             Self::Damaged { .. } => "damaged",
+            Self::Unread { .. } => "unread",
             Self::Newest => "newest",
             Self::WindowOpen { .. } => "window-open",
             Self::WaitsFor { .. } => "waits-for",
@@ -187,6 +193,12 @@ impl fmt::Display for LeftReason {
             }
             Self::CompactionFailed => f.write_str("its meta.json says that its compaction failed"),
             Self::Damaged { error } => write!(f, "damaged: {error}"),
+            Self::Unread { error } => {
+                write!(
+                    f,
+                    "a block that may be of its group could not be read: {error}"
+                )
+            }
             Self::Newest => f.write_str("the newest block of its group"),
             Self::WindowOpen { window } => write!(f, "its window, {window}, is not complete"),
             Self::WaitsFor { block } => write!(f, "its window waits for block {block}"),

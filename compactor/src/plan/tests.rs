@@ -67,6 +67,7 @@ fn block(name: char, start: i64, end: i64) -> Candidate {
         no_compact_mark: None,
         no_downsample_mark: None,
         damage: None,
+        unread: None,
     }
 }
 

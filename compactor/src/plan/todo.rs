@@ -123,5 +123,6 @@ fn made_up(task: &Task, resolution: Resolution, number: u128) -> Candidate {
         no_compact_mark: None,
         no_downsample_mark: None,
         damage: None,
+        unread: None,
     }
 }

@@ -1,6 +1,6 @@
 //! What others are told of the blocks.
 
-use model::{Labels, TimeRange, Timestamp};
+use model::{Labels, TimeRange};
 
 use crate::catalog::{Catalog, Extent};
 
@@ -67,7 +67,7 @@ impl Advertised {
 #[cfg(test)]
 mod tests {
     use bucket::{Snapshot, UnreadBlock};
-    use model::TimeBound;
+    use model::{TimeBound, Timestamp};
 
     use super::*;
     use crate::{catalog::Rules, testing::Drawn};

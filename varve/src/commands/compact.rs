@@ -82,7 +82,10 @@ fn print(plan: &Plan, output: Output) -> anyhow::Result<ExitCode> {
     };
     let mut out = io::stdout().lock();
     writeln!(out, "{text}").context("writing to stdout")?;
-    Ok(ExitCode::SUCCESS)
+    Ok(match plan.unread.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }
 
 /// What the flags mean.

@@ -66,3 +66,26 @@ fn without_an_upload_time_the_name_tells_the_age() {
     let fresh = |l: &Left| l.reason == LeftReason::TooFresh { until };
     assert!(plan.left.iter().all(fresh), "{plan}");
 }
+
+#[test]
+fn nothing_is_planned_where_a_block_that_could_not_be_read_may_belong() {
+    let mut drawing = Drawing::new("|ABCDEF\n|aaaa").sources('a', "ABCD");
+    let why = || Some("get C/no-compact-mark.json: access denied".to_owned());
+    drawing.0.get_mut(&'C').unwrap().unread = why();
+    // Neither is anything merged, nor marked as covered.
+    assert_eq!(drawing.outcome(), "unread ABCDEFa");
+    // Where nothing is known of the block, its group may be any.
+    let blocks = Drawing::new("|ABCDEF").blocks();
+    let options = PlanOptions {
+        unread: why(),
+        retention: Retention {
+            raw: Some(std::time::Duration::from_secs(1)),
+            ..Retention::default()
+        },
+        ..PlanOptions::new(NOW)
+    };
+    let plan = plan(&blocks, &options);
+    assert!(plan.tasks.is_empty() && plan.expired.is_empty(), "{plan}");
+    assert!(plan.left.iter().all(|left| left.reason.word() == "unread"));
+    assert!(plan.to_string().contains("access denied"), "{plan}");
+}

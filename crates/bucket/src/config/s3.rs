@@ -11,7 +11,7 @@ use object_store::{
 
 use self::fields::LookupType;
 pub(super) use self::fields::S3Config;
-use super::Secret;
+use super::{Secret, lengths::LengthsConnector};
 use crate::{Bucket, BucketError, bucket::Settings};
 
 /// The region that is signed for where none is told.
@@ -75,6 +75,7 @@ impl S3 {
             .with_endpoint(self.endpoint())
             .with_virtual_hosted_style_request(self.names_bucket_in_host())
             .with_client_options(http.options()?)
+            .with_http_connector(LengthsConnector::default())
             .with_allow_http(config.insecure)
             // One request an object: what a server lacks or answers wrongly is known of that object.
             .with_disable_bulk_delete(true)

@@ -1,6 +1,6 @@
 //! Reading the chunks of a batch.
 
-use std::{ops::Range, sync::Arc};
+use std::ops::Range;
 
 use bytes::Bytes;
 use futures::future::try_join_all;
@@ -155,6 +155,8 @@ fn hand_out(heads: Vec<Head>, chunks: Vec<Option<Chunk>>) -> Vec<BlockSeries> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use model::{Labels, Timestamp};
     use tsdb::ChunkRef;
 
