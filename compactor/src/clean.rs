@@ -26,7 +26,23 @@ impl Cleaner<'_> {
         let metrics = self.compaction.metrics;
         let now = self.now();
         let options = self.compaction.config.plan_options(now);
-        let is_ours = |view: &&BlockView| plan::foreign(&view.meta, &options).is_none();
+        // A block is marked as another has its samples. If that may be one that could not be read, nothing is deleted.
+        if let Some(reason) = blocks.unknown() {
+            tracing::warn!(
+                reason,
+                "no marked block is deleted, as a block could not be read"
+            );
+            return;
+        }
+        let group = |meta: &BlockMeta| options.replicas.group(&meta.external_labels());
+        let unread = blocks
+            .unread()
+            .iter()
+            .filter_map(|block| block.meta.as_ref());
+        let waiting: Vec<_> = unread.map(|meta| group(meta)).collect();
+        let is_ours = |view: &&BlockView| {
+            plan::foreign(&view.meta, &options).is_none() && !waiting.contains(&group(&view.meta))
+        };
         let due = blocks.iter().filter(|view| self.is_due(view, now));
         for view in due.filter(is_ours) {
             let block = view.objects.id;

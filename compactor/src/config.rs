@@ -140,6 +140,7 @@ impl Config {
             replicas: self.replicas.clone(),
             output: self.output,
             memory_budget: self.merge.memory_budget,
+            unread: None,
             now,
         }
     }

@@ -41,6 +41,12 @@ pub enum CompactError {
     /// The settings do not go together.
     #[error(transparent)]
     Retention(#[from] RetentionError),
+    /// The bucket did not give the metadata of a block, so nothing is done where it may belong.
+    #[error("{reason}; nothing is planned where its block may belong")]
+    Unread {
+        /// What was done, on which object, and what the bucket said.
+        reason: String,
+    },
     /// A block is there no more.
     #[error("block {block}: expected in the bucket, found no more")]
     Gone {

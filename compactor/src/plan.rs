@@ -31,7 +31,7 @@ use std::{
     sync::Arc,
 };
 
-use bucket::{BlockFilter, PartialBlock, UnusableMark};
+use bucket::{BlockFilter, PartialBlock, UnreadBlock, UnusableMark};
 use model::{
     BlockId, BlockMeta, DeletionMark, NoCompactMark, NoDownsampleMark, TimeRange, Timestamp,
 };
@@ -76,6 +76,8 @@ pub struct Candidate {
     pub unusable_marks: Vec<UnusableMark>,
     /// What is wrong with it, if an attempt to merge it has shown that.
     pub damage: Option<String>,
+    /// Why its `meta.json` or one of its marks is not known as it is listed, if so. Nothing is planned for its labels.
+    pub unread: Option<String>,
 }
 
 /// What the planner is told.
@@ -101,6 +103,9 @@ pub struct PlanOptions {
     pub output: OutputFormat,
     /// Bytes of memory that a merge may take.
     pub memory_budget: u64,
+    /// Why the `meta.json` of a block could not be read of which nothing else is known, if there is one. It may belong to
+    /// any group, so nothing is planned.
+    pub unread: Option<String>,
     /// The time.
     pub now: Timestamp,
 }
@@ -120,6 +125,9 @@ pub struct Plan {
     pub overdue: Vec<Expired>,
     /// Blocks whose `meta.json` is missing or cannot be read; the planner itself knows of none.
     pub unusable: Vec<Unusable>,
+    /// Blocks whose `meta.json` or mark is listed and was not given by the bucket; nothing is planned where they may
+    /// belong. The planner itself knows of none.
+    pub unread: Vec<Unusable>,
 }
 
 /// A block that cannot be planned for.
@@ -144,10 +152,21 @@ pub fn plan(blocks: &[Candidate], options: &PlanOptions) -> Plan {
         options,
         cover: &cover,
     };
+    let waiting: BTreeMap<u64, &str> = known
+        .iter()
+        .filter_map(|block| Some((block.group.hash, block.unread.as_deref()?)))
+        .collect();
     let mut groups: BTreeMap<GroupKey, Vec<&Known<'_>>> = BTreeMap::new();
     for block in &known {
         if let Some(reason) = left::unseen(block, options) {
             plan.left.push(Left::new(block, reason));
+            continue;
+        }
+        let of_group = waiting.get(&block.group.hash).copied();
+        if let Some(error) = options.unread.as_deref().or(of_group) {
+            let error = error.to_owned();
+            plan.left
+                .push(Left::new(block, LeftReason::Unread { error }));
             continue;
         }
         if let Some(reason) = left::wrong_times(block, options.now) {
@@ -185,6 +204,15 @@ impl From<&PartialBlock> for Unusable {
     }
 }
 
+impl From<&UnreadBlock> for Unusable {
+    fn from(block: &UnreadBlock) -> Self {
+        Self {
+            root: block.objects.root.clone(),
+            reason: block.reason.clone(),
+        }
+    }
+}
+
 impl PlanOptions {
     /// Thanos's defaults at `now`.
     #[must_use]
@@ -200,6 +228,7 @@ impl PlanOptions {
             replicas: Replicas::default(),
             output: OutputFormat::default(),
             memory_budget: 256 << 20,
+            unread: None,
             now,
         }
     }

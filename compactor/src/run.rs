@@ -84,6 +84,7 @@ pub async fn plan_now(config: Config, bucket: Bucket, deps: Deps) -> Result<Plan
     let snapshot = compactor.fetcher.fetch().await?;
     let mut plan = compactor.plan(&Blocks::new(&snapshot));
     plan.unusable = snapshot.partial.iter().map(Unusable::from).collect();
+    plan.unread = snapshot.unread.iter().map(Unusable::from).collect();
     Ok(plan)
 }
 
@@ -180,7 +181,12 @@ impl Compactor {
     async fn find(&mut self, id: &str) -> Result<(Blocks, Task), CompactError> {
         let blocks = Blocks::new(&self.fetcher.fetch().await?);
         let task = self.plan(&blocks).tasks.into_iter().find(|t| t.id == id);
-        let task = task.ok_or_else(|| CompactError::NoTask { id: id.to_owned() })?;
+        let task = task.ok_or_else(|| match blocks.unread().first() {
+            Some(unread) => CompactError::Unread {
+                reason: unread.reason.clone(),
+            },
+            None => CompactError::NoTask { id: id.to_owned() },
+        })?;
         Ok((blocks, task))
     }
 
@@ -233,7 +239,10 @@ impl Compactor {
             self.metrics.cleanup_loops.inc();
             let plan = self.plan(&blocks);
             self.count_todo(&blocks).await;
-            cleaner.clean_work_dir(&plan, &mut summary).await;
+            // What waits for a block that was not read is done later, with what there is of it.
+            if snapshot.unread.is_empty() {
+                cleaner.clean_work_dir(&plan, &mut summary).await;
+            }
             cleaner.mark_covered(&plan, &blocks, &mut summary).await;
             cleaner.mark_expired(&plan, &blocks, &mut summary).await;
             cleaner.mark_wrong_times(&plan, &blocks, &mut summary).await;
@@ -250,6 +259,12 @@ impl Compactor {
             if !progress {
                 self.tell_unusable(&snapshot, &mut summary);
                 self.write_catalog(&snapshot).await;
+                for unread in &snapshot.unread {
+                    let (root, reason) = (unread.objects.root.clone(), unread.reason.clone());
+                    let error = CompactError::Unread { reason };
+                    tracing::error!(%error, "not read, so its group is left");
+                    summary.failed.push((root, error));
+                }
                 break;
             }
         }
@@ -378,7 +393,7 @@ impl Compactor {
     /// Plays through what is to be done until nothing is left.
     async fn count_todo(&self, blocks: &Blocks) {
         let candidates = blocks.candidates(&self.set_aside);
-        let options = self.options();
+        let options = self.options(blocks);
         let count = move || todo(&candidates, &options);
         self.metrics.todo.set(self.deps.pool.run(count).await);
     }
@@ -387,12 +402,15 @@ impl Compactor {
         Timestamp(self.deps.clock.now_ms())
     }
 
-    fn options(&self) -> PlanOptions {
-        self.config.plan_options(self.now())
+    fn options(&self, blocks: &Blocks) -> PlanOptions {
+        PlanOptions {
+            unread: blocks.unknown().map(str::to_owned),
+            ..self.config.plan_options(self.now())
+        }
     }
 
     fn plan(&self, blocks: &Blocks) -> Plan {
-        plan(&blocks.candidates(&self.set_aside), &self.options())
+        plan(&blocks.candidates(&self.set_aside), &self.options(blocks))
     }
 
     fn cleaner(&self) -> Cleaner<'_> {

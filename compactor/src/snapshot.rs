@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bucket::{BlockView, Snapshot};
+use bucket::{BlockView, Snapshot, UnreadBlock};
 use model::BlockId;
 
 use crate::Candidate;
@@ -10,7 +10,11 @@ use crate::Candidate;
 /// The blocks of the bucket by their names. Of two that share one, which no program makes, that below `parquet/` is
 /// taken and the other one left as it is.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Blocks(BTreeMap<BlockId, BlockView>);
+pub(crate) struct Blocks {
+    by_id: BTreeMap<BlockId, BlockView>,
+    /// Those that are not known as they are listed, as the bucket did not give a `meta.json` or a mark.
+    unread: Vec<UnreadBlock>,
+}
 
 impl Blocks {
     pub(crate) fn new(snapshot: &Snapshot) -> Self {
@@ -27,19 +31,37 @@ impl Blocks {
                 );
             }
         }
-        Self(blocks)
+        Self {
+            by_id: blocks,
+            unread: snapshot.unread.clone(),
+        }
+    }
+
+    /// Those that are not known as they are listed.
+    pub(crate) fn unread(&self) -> &[UnreadBlock] {
+        &self.unread
+    }
+
+    /// Why nothing may be done with any block, if so: of one that could not be read nothing is known.
+    pub(crate) fn unknown(&self) -> Option<&str> {
+        let unknown = self.unread.iter().find(|block| block.meta.is_none());
+        unknown.map(|block| block.reason.as_str())
     }
 
     pub(crate) fn get(&self, block: BlockId) -> Option<&BlockView> {
-        self.0.get(&block)
+        self.by_id.get(&block)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &BlockView> {
-        self.0.values()
+        self.by_id.values()
     }
 
     /// As the planner sees them; `set_aside` are blocks that turned out to be damaged.
     pub(crate) fn candidates(&self, set_aside: &BTreeMap<BlockId, String>) -> Vec<Candidate> {
+        let unread = self.unread.iter();
+        let unread: BTreeMap<BlockId, &str> = unread
+            .map(|block| (block.objects.id, block.reason.as_str()))
+            .collect();
         let candidate = |view: &BlockView| Candidate {
             meta: Arc::clone(&view.meta),
             bytes: view.objects.files.values().map(|o| o.size).sum(),
@@ -48,6 +70,7 @@ impl Blocks {
             no_downsample_mark: view.no_downsample_mark.clone(),
             unusable_marks: view.unusable_marks.clone(),
             damage: set_aside.get(&view.objects.id).cloned(),
+            unread: unread.get(&view.objects.id).map(|&why| why.to_owned()),
         };
         self.iter().map(candidate).collect()
     }

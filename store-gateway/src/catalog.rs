@@ -1,22 +1,28 @@
 //! The blocks that are served: an immutable snapshot, made anew at each look at the bucket.
 
+mod block;
 mod filter;
+mod missing;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bucket::{BlockView, Object, Snapshot};
-use model::{BlockId, BlockMeta, Labels, Resolution, TimeRange, Timestamp};
-use xxhash_rust::xxh64::xxh64;
+use bucket::Snapshot;
+use model::{Labels, Resolution, TimeRange, Timestamp};
 
-pub(crate) use self::filter::{Rules, State};
+pub(crate) use self::{
+    block::{CatalogBlock, Format},
+    filter::{Rules, State},
+    missing::{Before, Missing},
+};
 
 /// The blocks that are served.
 #[derive(Debug)]
 pub(crate) struct Catalog {
     /// Sorted by labels, none empty.
     pub(crate) groups: Vec<Group>,
-    /// What requests are restricted to, whatever the blocks hold.
-    pub(crate) bounds: TimeRange,
+    /// Blocks that are listed and that the bucket did not give, so that they are not served as they are listed.
+    pub(crate) missing: Vec<Missing>,
+    rules: Rules,
 }
 
 /// The blocks with the same external labels.
@@ -26,31 +32,6 @@ pub(crate) struct Group {
     pub(crate) labels: Labels,
     /// The blocks of each resolution, each list sorted by first time and name.
     pub(crate) blocks: BTreeMap<Resolution, Vec<Arc<CatalogBlock>>>,
-}
-
-/// A block that is served.
-#[derive(Debug)]
-pub(crate) struct CatalogBlock {
-    pub(crate) id: BlockId,
-    /// Where it lies in the bucket: `01H…` or `parquet/01H…`.
-    pub(crate) root: String,
-    pub(crate) meta: Arc<BlockMeta>,
-    pub(crate) format: Format,
-    /// The external labels.
-    pub(crate) labels: Labels,
-    /// Size in bytes of each file, by its path below `root`.
-    pub(crate) files: BTreeMap<String, u64>,
-    /// Changes with the index of a TSDB block, as far as a listing tells.
-    pub(crate) index_stamp: u64,
-}
-
-/// How a block is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Format {
-    /// As this project stores it; preferred where both hold the same.
-    Parquet,
-    /// As Prometheus stores it.
-    Tsdb,
 }
 
 /// The times that a set of blocks covers, as the info API gives them.
@@ -83,26 +64,22 @@ impl Catalog {
         for blocks in groups.iter_mut().flat_map(|g| g.blocks.values_mut()) {
             blocks.sort_by_key(|block| (block.meta.min_time, block.id));
         }
-        let bounds = rules.bounds(now);
-        (Self { groups, bounds }, states)
+        let catalog = Self {
+            groups,
+            missing: missing::of(snapshot),
+            rules: *rules,
+        };
+        (catalog, states)
+    }
+
+    /// What a request at `now` is restricted to, whatever the blocks hold.
+    pub(crate) const fn bounds(&self, now: Timestamp) -> TimeRange {
+        self.rules.bounds(now)
     }
 
     /// All blocks.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = &Arc<CatalogBlock>> {
         self.groups.iter().flat_map(Group::blocks)
-    }
-
-    /// What all blocks cover, within the bounds. Nothing: the first time lies after the last.
-    pub(crate) fn extent(&self) -> Extent {
-        let all = self.groups.iter().map(Group::extent).reduce(Extent::union);
-        let all = all.unwrap_or(Extent {
-            min: Timestamp::MAX,
-            max: Timestamp::MIN,
-        });
-        Extent {
-            min: all.min.max(self.bounds.min),
-            max: all.max.min(self.bounds.max),
-        }
     }
 }
 
@@ -125,56 +102,39 @@ impl Group {
             min: block.meta.min_time,
             max: block.meta.max_time,
         });
-        extents.reduce(Extent::union).unwrap_or(Extent {
-            min: Timestamp::MAX,
-            max: Timestamp::MIN,
-        })
-    }
-}
-
-impl CatalogBlock {
-    pub(crate) fn new(view: &BlockView) -> Self {
-        let files = view.objects.files.iter();
-        Self {
-            id: view.objects.id,
-            root: view.objects.root.clone(),
-            meta: Arc::clone(&view.meta),
-            format: Format::of(&view.meta),
-            labels: view.meta.external_labels(),
-            files: files.map(|(name, o)| (name.clone(), o.size)).collect(),
-            index_stamp: view.objects.files.get("index").map_or(0, stamp),
-        }
-    }
-
-    /// The object's name in the bucket of a file of the block.
-    pub(crate) fn key(&self, file: &str) -> String {
-        format!("{}/{file}", self.root)
-    }
-}
-
-impl Format {
-    /// A block whose metadata list Parquet files is one.
-    pub(crate) const fn of(meta: &BlockMeta) -> Self {
-        match meta.parquet {
-            Some(_) => Self::Parquet,
-            None => Self::Tsdb,
-        }
+        extents.fold(Extent::NONE, Extent::union)
     }
 }
 
 impl Extent {
-    fn union(self, other: Self) -> Self {
+    /// Nothing: the first time lies after the last.
+    pub(crate) const NONE: Self = Self {
+        min: Timestamp::MAX,
+        max: Timestamp::MIN,
+    };
+
+    /// All times within the bounds.
+    pub(crate) const fn all(bounds: TimeRange) -> Self {
+        Self {
+            min: bounds.min,
+            max: bounds.max,
+        }
+    }
+
+    /// What of it lies within the bounds.
+    pub(crate) fn within(self, bounds: TimeRange) -> Self {
+        Self {
+            min: self.min.max(bounds.min),
+            max: self.max.min(bounds.max),
+        }
+    }
+
+    pub(crate) fn union(self, other: Self) -> Self {
         Self {
             min: self.min.min(other.min),
             max: self.max.max(other.max),
         }
     }
-}
-
-/// Stands for this version of an object.
-fn stamp(object: &Object) -> u64 {
-    let etag = object.etag.as_deref().unwrap_or_default();
-    xxh64(format!("{} {etag}", object.last_modified).as_bytes(), 0)
 }
 
 #[cfg(test)]
@@ -211,20 +171,5 @@ mod tests {
         assert_eq!(states.get(&State::Loaded), Some(&4));
         let extent = catalog.groups[1].extent();
         assert_eq!((extent.min, extent.max), (Timestamp(10), Timestamp(30)));
-    }
-
-    #[test]
-    fn the_extent_stays_within_the_bounds() {
-        let snapshot = Drawn::snapshot(&[Drawn::raw('A', 10, 30)]);
-        let rules = Rules {
-            max_time: model::TimeBound::At(Timestamp(25)),
-            ..Rules::default()
-        };
-        let (catalog, _) = Catalog::new(&snapshot, &rules, Timestamp(0));
-        let extent = catalog.extent();
-        assert_eq!((extent.min, extent.max), (Timestamp(10), Timestamp(25)));
-        let (nothing, _) = Catalog::new(&Snapshot::default(), &Rules::default(), Timestamp(0));
-        let nothing = nothing.extent();
-        assert!(nothing.min > nothing.max);
     }
 }

@@ -43,6 +43,14 @@ pub(crate) enum AnswerError {
     /// The request asks for what cannot be.
     #[error("{0}")]
     Invalid(String),
+    /// Blocks that the request may need are listed, and the bucket did not give what says what is in them.
+    #[error("{}", said_of_missing(*count, reason))]
+    Missing {
+        /// How many they are.
+        count: usize,
+        /// What was done for one of them, on which object, and what the bucket said.
+        reason: String,
+    },
     /// A block gives no answer.
     #[error("block {}: {source}", block.id)]
     Block {
@@ -88,6 +96,20 @@ impl AnswerError {
 
     /// Whether the other blocks can still answer.
     pub(crate) const fn concerns_one_block(&self) -> bool {
-        matches!(self, Self::Block { .. }) && self.limit().is_none()
+        match self {
+            Self::Block { .. } => self.limit().is_none(),
+            Self::Missing { .. } => true,
+            Self::NotReady | Self::Invalid(_) => false,
+        }
+    }
+}
+
+/// What a client reads about blocks that are missing.
+fn said_of_missing(count: usize, reason: &str) -> String {
+    match count {
+        1 => format!("a block of the bucket is missing in the answer: {reason}"),
+        _ => {
+            format!("{count} blocks of the bucket are missing in the answer, one of them: {reason}")
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! requests at once, and what is asked for often from memory. What the bytes mean is not known here.
 
 mod lru;
+mod object;
 mod pages;
 mod runs;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use tokio::sync::Semaphore;
 use self::runs::Run;
 pub(crate) use self::{
     lru::Lru,
+    object::ListedObject,
     pages::PageCache,
     runs::{leading, size},
 };
@@ -47,9 +49,7 @@ pub(crate) struct Fetcher {
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted<'a> {
     /// The object.
-    pub(crate) key: &'a Arc<str>,
-    /// How long it is.
-    pub(crate) object: u64,
+    pub(crate) object: &'a ListedObject,
     /// In ascending order of their starts, within the object.
     pub(crate) ranges: &'a [Range<u64>],
     /// Up to how many bytes that nobody wants are fetched to save a request.
@@ -78,7 +78,7 @@ impl Fetcher {
     /// The bytes of each range, in their order. Those of neighbours may share one piece of memory.
     ///
     /// # Errors
-    /// When the bucket refuses, the object is shorter, or the budget is used up.
+    /// When the bucket refuses, the object is another one by now or shorter, or the budget is used up.
     pub(crate) async fn fetch(&self, wanted: Wanted<'_>) -> Result<Vec<Bytes>, BlockError> {
         let runs = runs::runs(wanted.ranges, wanted.gap);
         let total = runs.iter().map(|run| size(&run.range)).sum();
@@ -112,23 +112,24 @@ impl Fetcher {
     }
 
     /// Forgets an object that was fetched whole and turned out to be damaged: the copy may be, and not the object.
-    pub(crate) fn forget(&self, key: &Arc<str>, object: u64) {
-        self.pages.remove(key, &(0..object));
+    pub(crate) fn forget(&self, object: &ListedObject) {
+        self.pages.remove(&object.place, &(0..object.size));
     }
 
     /// The whole object if it is small, and all that is wanted of it lies in it.
     async fn whole(&self, wanted: &Wanted<'_>) -> Result<Option<Bytes>, BlockError> {
-        let size = wanted.object;
+        let object = wanted.object;
+        let size = object.size;
         let is_within = |range: &Range<u64>| range.end <= size;
         if size > self.small || !wanted.ranges.iter().all(is_within) || wanted.ranges.is_empty() {
             return Ok(None);
         }
         let all = 0..size;
-        if let Some(bytes) = self.pages.get(wanted.key, &all) {
+        if let Some(bytes) = self.pages.get(&object.place, &all) {
             return Ok(Some(bytes));
         }
-        let bytes = self.get(wanted.key, all.clone()).await?;
-        self.pages.put(wanted.key, &all, &bytes);
+        let bytes = self.get(object, all.clone()).await?;
+        self.pages.put(&object.place, &all, &bytes);
         Ok(Some(bytes))
     }
 
@@ -141,7 +142,7 @@ impl Fetcher {
         pages: &PageCache,
         wanted: Wanted<'_>,
     ) -> Result<Vec<Bytes>, BlockError> {
-        let key = wanted.key;
+        let key = &wanted.object.place;
         let mut found: Vec<_> = wanted.ranges.iter().map(|r| pages.get(key, r)).collect();
         let ranges = wanted.ranges.iter().zip(&found);
         let missing = ranges.filter(|(_, bytes)| bytes.is_none());
@@ -164,13 +165,14 @@ impl Fetcher {
 
     /// Fetches one run, and cuts it.
     async fn run(&self, wanted: Wanted<'_>, run: Run) -> Result<Vec<Bytes>, BlockError> {
-        let bytes = self.get(wanted.key, run.range.clone()).await?;
+        let bytes = self.get(wanted.object, run.range.clone()).await?;
         Ok(run.of_run(&bytes, wanted.ranges))
     }
 
     /// Fetches a range, all of it.
-    async fn get(&self, key: &Arc<str>, range: Range<u64>) -> Result<Bytes, BlockError> {
+    async fn get(&self, object: &ListedObject, range: Range<u64>) -> Result<Bytes, BlockError> {
         let expected = size(&range);
+        let ListedObject { key, etag, .. } = object;
         if expected > MAX_RANGE {
             return Err(BlockError::TooLarge {
                 key: key.to_string(),
@@ -182,12 +184,16 @@ impl Fetcher {
         }
         let permit = self.in_flight.acquire().await;
         debug_assert!(permit.is_ok(), "the semaphore is never closed");
-        let bytes = self.bucket.get_range(key, range.clone()).await?;
+        let start = range.start;
+        let bytes = match etag {
+            Some(etag) => self.bucket.get_range_of_version(key, etag, range).await?,
+            None => self.bucket.get_range(key, range).await?,
+        };
         drop(permit);
         if bytes.len() as u64 != expected {
             return Err(BlockError::Cut {
                 key: key.to_string(),
-                offset: range.start,
+                offset: start,
                 expected,
                 found: bytes.len() as u64,
             });

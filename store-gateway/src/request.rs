@@ -54,6 +54,20 @@ pub(crate) struct Selector {
     pub(crate) on_failure: OnFailure,
 }
 
+impl Selector {
+    /// The same within the times that are served. Nothing is left where the first time lies after the last.
+    pub(crate) fn within(&self, bounds: TimeRange) -> Self {
+        let range = TimeRange {
+            min: self.range.min.max(bounds.min),
+            max: self.range.max.min(bounds.max),
+        };
+        Self {
+            range,
+            ..self.clone()
+        }
+    }
+}
+
 /// What to do about a block that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnFailure {

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use model::{BlockId, Labels, Matcher, Resolution, TimeRange, Timestamp};
+use model::{BlockId, BlockMeta, Labels, Matcher, Resolution, TimeRange, Timestamp};
 
 use crate::{
-    catalog::{Catalog, CatalogBlock, Group},
+    catalog::{Before, Catalog, CatalogBlock, Group, Missing},
     request::Selector,
 };
 
@@ -44,12 +44,36 @@ pub(crate) fn for_series(
     .collect()
 }
 
+/// The blocks that a request could need and that are not served as they are listed; `coarsest` is the coarsest
+/// resolution that may answer, in milliseconds.
+pub(crate) fn missing<'a>(
+    catalog: &'a Catalog,
+    selector: &Selector,
+    coarsest: i64,
+) -> Vec<&'a Missing> {
+    let range = selector.range;
+    let is_needed = |missing: &&Missing| {
+        if range.min > range.max || selector.matchers.is_empty() && coarsest < i64::MAX {
+            return false;
+        }
+        match &missing.before {
+            Some(Before { meta, labels }) => {
+                overlaps(meta, range)
+                    && meta.resolution().millis() <= coarsest.max(0)
+                    && left_for(labels, &selector.matchers).is_some()
+                    && is_meant(missing.id, labels, &selector.block_matchers)
+            }
+            // Its times and labels may be any.
+            None => may_be_meant(missing.id, &selector.block_matchers),
+        }
+    };
+    catalog.missing.iter().filter(is_needed).collect()
+}
+
 /// The blocks that may hold labels asked for, of every resolution.
 pub(crate) fn for_labels(catalog: &Catalog, selector: &Selector) -> Vec<Chosen> {
     choose(catalog, selector, |group, range, chosen| {
-        let overlapping = |block: &&Arc<CatalogBlock>| {
-            block.meta.min_time <= range.max && range.min < block.meta.max_time
-        };
+        let overlapping = |block: &&Arc<CatalogBlock>| overlaps(&block.meta, range);
         chosen.extend(group.blocks().filter(overlapping).cloned());
     })
 }
@@ -59,10 +83,7 @@ fn choose(
     selector: &Selector,
     blocks_of: impl Fn(&Group, TimeRange, &mut Vec<Arc<CatalogBlock>>),
 ) -> Vec<Chosen> {
-    let range = TimeRange {
-        min: selector.range.min.max(catalog.bounds.min),
-        max: selector.range.max.min(catalog.bounds.max),
-    };
+    let range = selector.range;
     if range.min > range.max {
         return Vec::new();
     }
@@ -94,6 +115,17 @@ fn left_for(external: &Labels, matchers: &[Matcher]) -> Option<Arc<[Matcher]>> {
         }
     }
     Some(left.into())
+}
+
+/// Whether a block has a time of the range.
+fn overlaps(meta: &BlockMeta, range: TimeRange) -> bool {
+    meta.min_time <= range.max && range.min < meta.max_time
+}
+
+/// Whether all matchers on blocks may match a block of unknown labels.
+fn may_be_meant(id: BlockId, matchers: &[Matcher]) -> bool {
+    let mut of_id = matchers.iter().filter(|matcher| matcher.name == BLOCK_ID);
+    of_id.all(|matcher| matcher.matches(&id.to_string()))
 }
 
 /// Whether all matchers on blocks match.

@@ -8,27 +8,30 @@ mod labels;
 use std::sync::Arc;
 
 use futures::Stream;
-use model::Resolution;
-use service::CpuPool;
+use model::{Resolution, Timestamp};
+use service::{Clock, CpuPool};
 use tokio::sync::watch;
 
 use self::{answer::Answer, gate::Gate};
 pub(crate) use self::{answer::Part, labels::LabelsAnswer};
 use crate::{
     block::{BlockCache, BlockError, BlockReader, BlockSource, RequestBudget},
-    catalog::CatalogBlock,
+    catalog::{CatalogBlock, Missing, Rules},
     config::{Config, Deps, Limits},
     error::AnswerError,
     metrics::{GateMetrics, StoreMetrics},
     request::{OnFailure, SeriesRequest},
     select,
-    sync::Served,
+    sync::{Advertised, Served},
 };
 
 /// Answers requests. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct Store {
     served: watch::Receiver<Option<Arc<Served>>>,
+    /// The times that are served, until the bucket has been looked at.
+    rules: Rules,
+    clock: Arc<dyn Clock>,
     blocks: Arc<BlockCache>,
     pool: CpuPool,
     limits: Limits,
@@ -60,6 +63,8 @@ impl Store {
         let gate = GateMetrics::new(&deps.metrics);
         Self {
             served,
+            rules: Rules::from(config),
+            clock: Arc::clone(&deps.clock),
             blocks: Arc::new(BlockCache::new(source, config.block_cache_bytes)),
             pool: deps.pool.clone(),
             limits: config.limits,
@@ -73,6 +78,18 @@ impl Store {
     /// What is served now.
     pub(crate) fn served(&self) -> Result<Arc<Served>, AnswerError> {
         self.served.borrow().clone().ok_or(AnswerError::NotReady)
+    }
+
+    /// What others may be told now of what is served.
+    pub(crate) fn advertised(&self) -> Advertised {
+        let now = self.now();
+        let served = self.served.borrow().clone();
+        let unknown = || Advertised::unknown(self.rules.bounds(now));
+        served.map_or_else(unknown, |served| served.advertised(now))
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(self.clock.now_ms())
     }
 
     /// The series asked for, as messages that `encode` makes. Waits until the gate lets the request in.
@@ -90,7 +107,12 @@ impl Store {
             None => None,
         };
         let served = self.served()?;
-        let chosen = select::for_series(&served.catalog, &request.selector, request.max_resolution);
+        let (catalog, coarsest) = (&served.catalog, request.max_resolution);
+        let selector = request.selector.within(catalog.bounds(self.now()));
+        let reach = self.reach();
+        let missing = select::missing(catalog, &selector, coarsest);
+        let missing = reach.warning_of_missing(&missing, selector.on_failure)?;
+        let chosen = select::for_series(catalog, &selector, coarsest);
         if request.aggregates.is_empty()
             && !request.skip_chunks
             && let Some(one) = chosen
@@ -104,8 +126,9 @@ impl Store {
             return Err(AnswerError::Invalid(text));
         }
         self.metrics.blocks_queried(chosen.len());
-        let (reach, metrics) = (self.reach(), self.metrics.clone());
-        Ok(Answer::new(chosen, request, reach, metrics, passage, encode).messages())
+        let metrics = self.metrics.clone();
+        let answer = Answer::new(chosen, request, reach, metrics, passage, encode);
+        Ok(answer.warned(missing).messages())
     }
 
     fn reach(&self) -> Reach {
@@ -127,6 +150,22 @@ impl Reach {
         })
     }
 
+    /// What the client is told about blocks that are missing, if there are any and the others may answer; the error if
+    /// not.
+    pub(crate) fn warning_of_missing(
+        &self,
+        missing: &[&Missing],
+        on_failure: OnFailure,
+    ) -> Result<Option<String>, AnswerError> {
+        let error = missing.first().map(|first| AnswerError::Missing {
+            count: missing.len(),
+            reason: first.reason.clone(),
+        });
+        error
+            .map(|error| self.warning(error, on_failure))
+            .transpose()
+    }
+
     /// What the client is told about a block that failed, if the others may answer without it; the error if not.
     pub(crate) fn warning(
         &self,
@@ -139,7 +178,7 @@ impl Reach {
         if on_failure == OnFailure::Abort || !error.concerns_one_block() {
             return Err(error);
         }
-        tracing::warn!(%error, "a block is left out of an answer");
+        tracing::warn!(%error, "an answer is not whole");
         Ok(error.to_string())
     }
 }

@@ -1,24 +1,30 @@
 //! Looks at the bucket again and again, and says what is served from then on.
 
+mod advertised;
+mod backoff;
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use bucket::{Bucket, BucketError, MetaFetcher};
-use model::{BlockId, Labels, Timestamp};
+use bucket::{Bucket, BucketError, MetaFetcher, Snapshot};
+use model::{BlockId, Timestamp};
 use service::{Clock, Probe};
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::sleep,
+    time::{Instant, sleep},
 };
+
+pub(crate) use self::advertised::Advertised;
+use self::{advertised::Extents, backoff::Backoff};
 
 use crate::{
     Config, Deps, GatewayError,
     block::HeaderFiles,
-    catalog::{Catalog, Extent, Format, Rules},
+    catalog::{Catalog, Format, Rules},
     metrics::CatalogMetrics,
 };
 
-/// Pause after a look that failed, as long as there was none that did not.
-const RETRY: Duration = Duration::from_secs(10);
+/// So many attempts to read what is missing are made before the bucket is listed again.
+const ATTEMPTS: u32 = 4;
 
 /// Below the data folder: the metadata of blocks that were read.
 const CACHE_DIR: &str = "meta-syncer";
@@ -27,16 +33,7 @@ const CACHE_DIR: &str = "meta-syncer";
 #[derive(Debug)]
 pub(crate) struct Served {
     pub(crate) catalog: Catalog,
-    pub(crate) advertised: Advertised,
-}
-
-/// What others are told of the blocks, counted together once for each look.
-#[derive(Debug)]
-pub(crate) struct Advertised {
-    /// The times of all.
-    pub(crate) extent: Extent,
-    /// External labels, sorted, with the times of the blocks that have them.
-    pub(crate) sets: Vec<(Labels, Extent)>,
+    extents: Extents,
 }
 
 /// Lets others have the bucket looked at now. Clones are of the same gateway.
@@ -53,8 +50,11 @@ pub(crate) struct Syncer {
     rules: Rules,
     headers: Arc<HeaderFiles>,
     interval: Duration,
+    concurrency: usize,
     clock: Arc<dyn Clock>,
     probe: Probe,
+    /// How many blocks were unread at the last attempt.
+    unread: usize,
     metrics: CatalogMetrics,
     served: watch::Sender<Option<Arc<Served>>>,
     asked: mpsc::Receiver<Asked>,
@@ -92,6 +92,8 @@ impl Syncer {
             rules: Rules::from(config),
             headers,
             interval: config.sync_interval,
+            concurrency: config.meta_fetch_concurrency,
+            unread: 0,
             clock: Arc::clone(&deps.clock),
             probe: deps.probe.clone(),
             metrics: CatalogMetrics::new(&deps.metrics),
@@ -106,27 +108,44 @@ impl Syncer {
         self.served.subscribe()
     }
 
-    /// Looks again and again, and whenever it is asked to.
+    /// Looks again and again, and whenever it is asked to. What was listed and not read is tried again soon, and so is a
+    /// listing that failed.
     pub(crate) async fn run(mut self) {
         let mut waiting: Vec<Asked> = Vec::new();
+        let mut backoff = Backoff::default();
+        // When the bucket is to be listed, whatever is missing.
+        let mut due = Instant::now();
         self.clear(|headers| headers.remove_parts()).await;
         loop {
-            let looked = self.sync().await.map_err(|error| error.to_string());
+            // Who asks has a reason to think that it is better now.
+            if !waiting.is_empty() {
+                backoff = Backoff::default();
+            }
+            let is_due = Instant::now() >= due || !waiting.is_empty();
+            let looked = if is_due || self.unread == 0 || backoff.attempts() % ATTEMPTS == 0 {
+                due = Instant::now() + self.interval;
+                self.sync().await
+            } else {
+                self.retry(backoff.attempts()).await
+            };
             if let Err(error) = &looked {
                 tracing::error!(
-                    error,
+                    %error,
                     "the bucket could not be looked at, it will be tried again"
                 );
             }
+            let pause = match &looked {
+                Ok(()) if self.unread == 0 => {
+                    backoff = Backoff::default();
+                    due.saturating_duration_since(Instant::now())
+                }
+                _ => backoff.pause().min(self.interval),
+            };
+            let looked = looked.map_err(|error| error.to_string());
             for answer in waiting.drain(..) {
                 // Whoever asked may have gone away.
                 let _ = answer.send(looked.clone());
             }
-            let pause = if self.served.borrow().is_some() {
-                self.interval
-            } else {
-                RETRY
-            };
             tokio::select! {
                 () = sleep(pause) => {}
                 Some(first) = self.asked.recv() => waiting.push(first),
@@ -140,8 +159,25 @@ impl Syncer {
     /// Looks once. If that fails, what was found before is served on.
     async fn sync(&mut self) -> Result<(), BucketError> {
         let snapshot = self.fetcher.fetch().await?;
+        self.serve(&snapshot).await;
+        Ok(())
+    }
+
+    /// Reads once more what is missing, the less at once the more attempts have failed: the bucket may refuse as it is
+    /// asked too much.
+    async fn retry(&mut self, attempts: u32) -> Result<(), BucketError> {
+        let concurrency = self.concurrency.checked_shr(attempts).unwrap_or(1).max(1);
+        let snapshot = self.fetcher.retry(concurrency).await?;
+        if snapshot.unread.len() != self.unread {
+            self.serve(&snapshot).await;
+        }
+        Ok(())
+    }
+
+    /// Serves what was found from now on. Ready is who has once read all that is listed.
+    async fn serve(&mut self, snapshot: &Snapshot) {
         let now = Timestamp(self.clock.now_ms());
-        let (catalog, states) = Catalog::new(&snapshot, &self.rules, now);
+        let (catalog, states) = Catalog::new(snapshot, &self.rules, now);
         self.metrics.states(&states);
         let (corrupted, without_meta): (Vec<_>, Vec<_>) = snapshot
             .partial
@@ -149,19 +185,31 @@ impl Syncer {
             .partition(|block| block.objects.files.contains_key(model::BlockMeta::FILE));
         self.metrics.state("corrupted-meta-json", corrupted.len());
         self.metrics.state("no-meta-json", without_meta.len());
+        self.metrics.state("failed", snapshot.unread.len());
         self.count(&catalog, now);
-        let advertised = Advertised::new(&catalog);
+        let extents = Extents::of(&catalog);
         let kept = catalog
             .blocks()
             .filter(|block| block.format == Format::Tsdb);
-        let kept: BTreeSet<BlockId> = kept.map(|block| block.id).collect();
-        self.served.send_replace(Some(Arc::new(Served {
-            catalog,
-            advertised,
-        })));
-        self.probe.ready();
+        let mut kept: BTreeSet<BlockId> = kept.map(|block| block.id).collect();
+        kept.extend(catalog.missing.iter().map(|block| block.id));
+        self.served
+            .send_replace(Some(Arc::new(Served { catalog, extents })));
+        self.unread = snapshot.unread.len();
+        match snapshot.unread.first() {
+            None => self.probe.ready(),
+            Some(first) => {
+                let (blocks, reason) = (self.unread, &first.reason);
+                let ready = self.probe.status().ready;
+                tracing::warn!(
+                    blocks,
+                    ready,
+                    reason,
+                    "blocks are listed whose metadata could not be read, it will be tried again"
+                );
+            }
+        }
         self.clear(move |headers| headers.retain(&kept)).await;
-        Ok(())
     }
 
     /// Removes index headers from the disk.
@@ -194,15 +242,10 @@ impl Syncer {
     }
 }
 
-impl Advertised {
-    fn new(catalog: &Catalog) -> Self {
-        let groups = catalog.groups.iter();
-        Self {
-            extent: catalog.extent(),
-            sets: groups
-                .map(|group| (group.labels.clone(), group.extent()))
-                .collect(),
-        }
+impl Served {
+    /// What others may be told at `now`.
+    pub(crate) fn advertised(&self, now: Timestamp) -> Advertised {
+        self.extents.within(self.catalog.bounds(now))
     }
 }
 

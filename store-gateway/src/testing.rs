@@ -93,7 +93,7 @@ impl Drawn {
         blocks.sort_by(|a, b| a.objects.root.cmp(&b.objects.root));
         Snapshot {
             blocks,
-            partial: Vec::new(),
+            ..Snapshot::default()
         }
     }
 

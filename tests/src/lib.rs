@@ -21,7 +21,7 @@ pub use crate::{
     },
     log::CapturedLog,
     questions::{Truth, ask_everything, matcher},
-    s3::{Access, Failure, Fault, Operation, Request, S3Server, When},
+    s3::{Access, Failure, Fault, FaultScript, Operation, Request, S3Server, When},
     store_client::{SeriesAnswer, StoreClient, series_request},
     totals::Totals,
     world::{RunningGateway, World},

@@ -5,6 +5,7 @@
 
 mod api;
 mod faults;
+mod script;
 mod store;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -25,6 +26,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::faults::{Access, Failure, Fault, Operation, Request, When};
+pub use self::script::FaultScript;
 use self::{api::Api, faults::Faults, store::Store};
 
 /// The one bucket that there is.

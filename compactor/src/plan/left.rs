@@ -71,6 +71,11 @@ pub enum LeftReason {
         /// What was expected and found.
         error: String,
     },
+    /// It may belong together with a block that the bucket did not give.
+    Unread {
+        /// What was done, on which object, and what the bucket said.
+        error: String,
+    },
     /// It begins last in its group, so more may come at its side.
     Newest,
     /// Its window may still get blocks.
@@ -224,6 +229,7 @@ impl LeftReason {
             Self::CompactionFailed => "compaction-failed",
             Self::Damaged { .. } => "damaged",
             Self::WrongTimes { .. } => "wrong-times",
+            Self::Unread { .. } => "unread",
             Self::Newest => "newest",
             Self::WindowOpen { .. } => "window-open",
             Self::WaitsFor { .. } => "waits-for",
@@ -258,6 +264,12 @@ impl fmt::Display for LeftReason {
             Self::CompactionFailed => f.write_str("its meta.json says that its compaction failed"),
             Self::Damaged { error } => write!(f, "damaged: {error}"),
             Self::WrongTimes { error } => write!(f, "wrong times in its meta.json: {error}"),
+            Self::Unread { error } => {
+                write!(
+                    f,
+                    "a block that may be of its group could not be read: {error}"
+                )
+            }
             Self::Newest => f.write_str("the newest block of its group"),
             Self::WindowOpen { window } => write!(f, "its window, {window}, is not complete"),
             Self::WaitsFor { block } => write!(f, "its window waits for block {block}"),

@@ -91,6 +91,9 @@ impl fmt::Display for Plan {
         for unusable in &self.unusable {
             writeln!(f, "leave {}: {}", unusable.root, unusable.reason)?;
         }
+        for unread in &self.unread {
+            writeln!(f, "not read {}: {}", unread.root, unread.reason)?;
+        }
         write!(
             f,
             "to read: {} blocks of {} in {} tasks; to mark: {}; to leave: {}",

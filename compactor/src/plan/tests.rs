@@ -68,6 +68,7 @@ fn block(name: char, start: i64, end: i64) -> Candidate {
         no_downsample_mark: None,
         unusable_marks: Vec::new(),
         damage: None,
+        unread: None,
     }
 }
 

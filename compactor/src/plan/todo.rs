@@ -120,5 +120,6 @@ fn made_up(task: &Task, resolution: Resolution, number: u128) -> Candidate {
         no_downsample_mark: None,
         unusable_marks: Vec::new(),
         damage: None,
+        unread: None,
     }
 }

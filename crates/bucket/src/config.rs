@@ -9,6 +9,7 @@
 //! is taken and has no effect.
 
 mod http;
+mod lengths;
 mod s3;
 mod variables;
 

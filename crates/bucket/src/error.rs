@@ -13,6 +13,14 @@ pub enum BucketError {
         /// The object.
         key: String,
     },
+    /// The object is another than the listing showed.
+    #[error("{operation} {key}: changed since it was listed")]
+    Changed {
+        /// What was being done.
+        operation: Operation,
+        /// The object.
+        key: String,
+    },
     /// The credentials do not allow it.
     #[error("{operation} {key}: access denied: {}", causes(cause.as_ref()))]
     Denied {

@@ -2,17 +2,17 @@
 //!
 //! ```text
 //! LIST ─▶ blocks ─▶ meta.json and marks ─▶ known in this version? ─▶ on disk? ─▶ GET ─▶ Snapshot
-//!                                                       at the start, in the catalog? ┘
+//!                                                       at the start, in the catalog? ┘  └ failed: unread, retried
 //! ```
 
 mod cache;
 mod document;
 mod load;
+mod view;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::Arc,
     time::Instant,
 };
 
@@ -24,8 +24,7 @@ use self::{
     load::{Loaded, Wanted},
 };
 use crate::{
-    BlockObjects, BlockView, Bucket, BucketError, Object, PartialBlock, Snapshot, SyncMetrics,
-    UnusableMark,
+    BlockObjects, Bucket, BucketError, Object, PartialBlock, Snapshot, SyncMetrics,
     catalog::CATALOG,
     objects::{PARQUET_ROOT, folder, group},
 };
@@ -41,6 +40,10 @@ pub struct MetaFetcher {
     known: BTreeMap<String, Known>,
     /// The roots of blocks without `meta.json`, as of the last look.
     without_meta: BTreeSet<String>,
+    /// What was listed at the last look and not read, by its key.
+    unread: BTreeMap<String, Unread>,
+    /// What was listed at the last look, as long as something of it is unread.
+    listed: Option<Listed>,
     /// Whether this is after the first look, so that the catalog has nothing that is new.
     is_started: bool,
 }
@@ -50,6 +53,22 @@ struct Known {
     /// As listed when it was read.
     object: Object,
     document: Document,
+}
+
+/// An object that could not be read.
+#[derive(Debug)]
+struct Unread {
+    wanted: Wanted,
+    reason: String,
+}
+
+/// What a listing told of blocks.
+#[derive(Clone, Debug)]
+struct Listed {
+    /// Those with objects.
+    blocks: Vec<BlockObjects>,
+    /// Those of which there is a folder.
+    folders: Vec<BlockObjects>,
 }
 
 impl MetaFetcher {
@@ -69,14 +88,16 @@ impl MetaFetcher {
             metrics,
             known: BTreeMap::new(),
             without_meta: BTreeSet::new(),
+            unread: BTreeMap::new(),
+            listed: None,
             is_started: false,
         }
     }
 
     /// What is in the bucket now.
     ///
-    /// What is wrong with one block is told in [`Snapshot::partial`], and logged when it is first seen. An object that
-    /// cannot be fetched is taken as it was before, or else makes its block partial until the next look.
+    /// What is wrong with one block is told in [`Snapshot::partial`], and logged when it is first seen. What the bucket
+    /// does not give is told in [`Snapshot::unread`]; the block is then taken as it was before, if it was read before.
     ///
     /// # Errors
     /// When the bucket cannot be listed.
@@ -89,18 +110,35 @@ impl MetaFetcher {
         })?;
         let catalog = objects.iter().find(|object| object.key == CATALOG);
         let catalog = catalog.filter(|_| !self.is_started).cloned();
-        let mut blocks = group(objects);
-        let unread = self.read(&mut blocks, catalog.as_ref()).await;
+        let blocks = group(objects);
+        let wanted = blocks.iter().flat_map(|block| self.wanted(block)).collect();
+        let loaded = self.load(wanted, catalog.as_ref()).await;
         self.is_started = true;
-        if !unread.is_empty() {
-            self.metrics.failures.inc();
-        }
-        self.forget(&blocks).await;
-        let mut snapshot = self.snapshot(blocks, &unread);
-        add_empty(folders, &mut snapshot);
-        self.log_without_meta(&snapshot);
-        self.metrics.duration.observe(start.elapsed().as_secs_f64());
-        Ok(snapshot)
+        let before = std::mem::take(&mut self.unread);
+        let listed = self.take(loaded, Listed { blocks, folders }, &before);
+        self.forget(&listed.blocks).await;
+        Ok(self.seen(listed, start))
+    }
+
+    /// Reads again what could not be read of what the last look listed, so many objects at once; and what there is now,
+    /// as far as that listing tells. What is gone by now is left out.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`], which it is if nothing is unread.
+    pub async fn retry(&mut self, concurrency: usize) -> Result<Snapshot, BucketError> {
+        let Some(listed) = self.listed.take() else {
+            return self.fetch().await;
+        };
+        let start = Instant::now();
+        self.metrics.syncs.inc();
+        let before = std::mem::take(&mut self.unread);
+        let wanted: Vec<Wanted> = before
+            .values()
+            .map(|unread| unread.wanted.clone())
+            .collect();
+        let loaded = self.load_from_bucket(wanted.into_iter(), concurrency).await;
+        let listed = self.take(loaded, listed, &before);
+        Ok(self.seen(listed, start))
     }
 
     /// All objects, and the blocks of which there is a folder, with objects or without.
@@ -113,49 +151,61 @@ impl MetaFetcher {
         Ok((objects, blocks))
     }
 
-    /// Reads what is new; returns what could not be read, with the reason. In `blocks`, what has vanished is taken out,
-    /// and what is taken as it was before is told as it was before.
-    async fn read(
+    /// Remembers what was read, and what was not, and logs the latter if it was not unread `before`. In what is listed,
+    /// what has vanished is taken out, and what is taken as it was before is told as it was before.
+    fn take(
         &mut self,
-        blocks: &mut [BlockObjects],
-        catalog: Option<&Object>,
-    ) -> BTreeMap<String, String> {
-        let wanted = blocks.iter().flat_map(|block| self.wanted(block)).collect();
-        let loaded = self.load(wanted, catalog).await;
-        let mut unread = BTreeMap::new();
-        let mut as_before: BTreeMap<String, Option<Object>> = BTreeMap::new();
-        for Loaded { object, document } in loaded {
+        loaded: Vec<Loaded>,
+        mut listed: Listed,
+        before: &BTreeMap<String, Unread>,
+    ) -> Listed {
+        let mut now: BTreeMap<String, Option<Object>> = BTreeMap::new();
+        for Loaded { wanted, document } in loaded {
+            let object = wanted.object.clone();
+            let key = object.key.clone();
             match document {
                 Ok(document) => {
-                    let known = Known { object, document };
-                    self.known.insert(known.object.key.clone(), known);
+                    now.insert(key.clone(), Some(object.clone()));
+                    self.known.insert(key, Known { object, document });
                 }
                 Err(BucketError::NotFound { .. }) => {
-                    as_before.insert(object.key, None);
+                    now.insert(key, None);
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "not read, the next look tries again");
-                    if let Some(known) = self.known.get(&object.key) {
-                        as_before.insert(object.key, Some(known.object.clone()));
-                    } else {
-                        unread.insert(object.key, error.to_string());
+                    if !before.contains_key(&key) {
+                        tracing::warn!(%error, "not read, it will be tried again");
                     }
+                    if let Some(known) = self.known.get(&key) {
+                        now.insert(key.clone(), Some(known.object.clone()));
+                    }
+                    let reason = error.to_string();
+                    self.unread.insert(key, Unread { wanted, reason });
                 }
             }
         }
-        for block in blocks {
-            block
-                .files
-                .retain(|_, object| match as_before.get(&object.key) {
-                    None => true,
-                    Some(None) => false,
-                    Some(Some(before)) => {
-                        object.clone_from(before);
-                        true
-                    }
-                });
+        for block in &mut listed.blocks {
+            block.files.retain(|_, object| match now.get(&object.key) {
+                None => true,
+                Some(None) => false,
+                Some(Some(now)) => {
+                    object.clone_from(now);
+                    true
+                }
+            });
         }
-        unread
+        listed
+    }
+
+    /// What is in the bucket, as far as it was read.
+    fn seen(&mut self, listed: Listed, start: Instant) -> Snapshot {
+        self.listed = (!self.unread.is_empty()).then(|| listed.clone());
+        if !self.unread.is_empty() {
+            self.metrics.failures.inc();
+        }
+        let snapshot = self.snapshot(listed);
+        self.log_without_meta(&snapshot);
+        self.metrics.duration.observe(start.elapsed().as_secs_f64());
+        snapshot
     }
 
     /// The `meta.json` and marks of a block that are not known as they are listed.
@@ -186,17 +236,6 @@ impl MetaFetcher {
         }
     }
 
-    fn snapshot(&self, blocks: Vec<BlockObjects>, unread: &BTreeMap<String, String>) -> Snapshot {
-        let mut snapshot = Snapshot::default();
-        for objects in blocks.into_iter().filter(|block| !block.files.is_empty()) {
-            match self.view(objects, unread) {
-                Ok(view) => snapshot.blocks.push(view),
-                Err(partial) => snapshot.partial.push(partial),
-            }
-        }
-        snapshot
-    }
-
     /// Names the blocks without `meta.json` that were not there at the last look.
     fn log_without_meta(&mut self, snapshot: &Snapshot) {
         let partial = snapshot.partial.iter();
@@ -213,68 +252,6 @@ impl MetaFetcher {
         }
         self.without_meta = roots;
     }
-
-    /// A block as what is known of it tells.
-    fn view(
-        &self,
-        objects: BlockObjects,
-        unread: &BTreeMap<String, String>,
-    ) -> Result<BlockView, PartialBlock> {
-        let mut meta = None;
-        let (mut deletion_mark, mut no_compact_mark, mut no_downsample_mark) = (None, None, None);
-        let (mut unusable_marks, mut reason) = (Vec::new(), None);
-        for (kind, object) in Kind::ALL
-            .iter()
-            .filter_map(|kind| Some((kind, objects.files.get(kind.file())?)))
-        {
-            reason = reason.or_else(|| unread.get(&object.key).cloned());
-            match self.known.get(&object.key).map(|known| &known.document) {
-                Some(Document::Meta(found)) => meta = Some(Arc::clone(found)),
-                Some(Document::Deletion(mark)) => deletion_mark = Some(mark.clone()),
-                Some(Document::NoCompact(mark)) => no_compact_mark = Some(mark.clone()),
-                Some(Document::NoDownsample(mark)) => no_downsample_mark = Some(mark.clone()),
-                Some(Document::Unusable(found)) if *kind == Kind::Meta => {
-                    reason = reason.or_else(|| Some(found.clone()));
-                }
-                Some(Document::Unusable(reason)) => unusable_marks.push(UnusableMark {
-                    file: kind.file(),
-                    reason: reason.clone(),
-                }),
-                None => {}
-            }
-        }
-        match (meta, reason) {
-            (Some(meta), None) => Ok(BlockView {
-                objects,
-                meta,
-                deletion_mark,
-                no_compact_mark,
-                no_downsample_mark,
-                unusable_marks,
-            }),
-            (_, reason) => {
-                let missing = || format!("{}: not found", objects.key(BlockMeta::FILE));
-                let reason = reason.unwrap_or_else(missing);
-                Err(PartialBlock { objects, reason })
-            }
-        }
-    }
-}
-
-/// Adds those of `folders` in which there is nothing.
-fn add_empty(folders: Vec<BlockObjects>, snapshot: &mut Snapshot) {
-    let blocks = snapshot.blocks.iter().map(|block| &block.objects);
-    let filled = blocks.chain(snapshot.partial.iter().map(|block| &block.objects));
-    let filled: BTreeSet<String> = filled.map(|objects| objects.root.clone()).collect();
-    for objects in folders {
-        if !filled.contains(&objects.root) {
-            let key = objects.key(BlockMeta::FILE);
-            let reason = format!("{key}: not found, the folder is empty");
-            snapshot.partial.push(PartialBlock { objects, reason });
-        }
-    }
-    let partial = &mut snapshot.partial;
-    partial.sort_by(|a, b| a.objects.root.cmp(&b.objects.root));
 }
 
 #[cfg(test)]

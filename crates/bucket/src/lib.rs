@@ -32,7 +32,8 @@ pub use crate::{
     lease::{Acquired, Holder, Lease, Leases, Renewal},
     metrics::SyncMetrics,
     objects::{
-        BlockObjects, BlockView, Object, PARQUET_ROOT, PartialBlock, Snapshot, UnusableMark,
+        BlockObjects, BlockView, Object, PARQUET_ROOT, PartialBlock, Snapshot, UnreadBlock,
+        UnusableMark,
     },
     operations::{Mark, delete_block, mark_block, upload_block},
 };

@@ -66,13 +66,37 @@ pub struct PartialBlock {
     pub reason: String,
 }
 
-/// What is in the bucket at one time. Both lists are sorted by `root`.
+/// A block with a `meta.json` or a mark that is listed and that the bucket did not give: refused, cut off, timed out.
+/// Nothing is known to be wrong with the block; another attempt may read it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnreadBlock {
+    /// Its objects.
+    pub objects: BlockObjects,
+    /// The object that was not read; `meta.json`, if that is one of several.
+    pub key: String,
+    /// What was done, on what, and what the bucket said.
+    pub reason: String,
+    /// Its `meta.json`, as listed if only a mark is unread. Else as it was at an earlier look, if it was read then.
+    pub meta: Option<Arc<BlockMeta>>,
+}
+
+/// What is in the bucket at one time. All lists are sorted by `root`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
-    /// The blocks that can be used.
+    /// The blocks that can be used. One that is in [`Self::unread`] too is as it was at an earlier look, or lacks a mark.
     pub blocks: Vec<BlockView>,
-    /// Those that cannot.
+    /// Those that cannot, by their own fault.
     pub partial: Vec<PartialBlock>,
+    /// Those that are not known as they are listed, by the bucket's fault.
+    pub unread: Vec<UnreadBlock>,
+}
+
+impl UnreadBlock {
+    /// Whether it is its `meta.json` that was not read. If not, it is a mark.
+    #[must_use]
+    pub fn lacks_meta(&self) -> bool {
+        self.key == self.objects.key(BlockMeta::FILE)
+    }
 }
 
 impl BlockObjects {

@@ -6,7 +6,6 @@ use proto::{
 };
 use tonic::{Request, Response, Status};
 
-use super::status;
 use crate::{store::Store, sync::Advertised};
 
 /// Answers the info API.
@@ -15,8 +14,7 @@ pub(super) struct InfoApi(pub(super) Store);
 #[tonic::async_trait]
 impl info_server::Info for InfoApi {
     async fn info(&self, _: Request<InfoRequest>) -> Result<Response<InfoResponse>, Status> {
-        let served = self.0.served().map_err(|error| status::of(&error))?;
-        Ok(Response::new(response(&served.advertised)))
+        Ok(Response::new(response(&self.0.advertised())))
     }
 }
 

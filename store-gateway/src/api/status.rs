@@ -14,7 +14,7 @@ pub(super) fn of(error: &AnswerError) -> Status {
 
 fn code(error: &AnswerError) -> Code {
     match error {
-        AnswerError::NotReady => Code::Unavailable,
+        AnswerError::NotReady | AnswerError::Missing { .. } => Code::Unavailable,
         AnswerError::Busy { .. } => Code::ResourceExhausted,
         AnswerError::Invalid(_) => Code::InvalidArgument,
         AnswerError::Block { source, .. } => match source {

@@ -14,9 +14,12 @@ const OVERHEAD: u64 = 1 << 10;
 /// The blocks used last, up to a bound on their memory. Who still reads a block keeps it beyond that.
 pub(crate) struct BlockCache {
     source: BlockSource,
-    /// By the block's place in the bucket.
-    blocks: Mutex<Lru<String, Arc<OnceCell<BlockReader>>>>,
+    /// By the block's place in the bucket and its version: one that was replaced is opened anew.
+    blocks: Mutex<Lru<Version, Arc<OnceCell<BlockReader>>>>,
 }
+
+/// A block's place in the bucket, and what stands for its version.
+type Version = (String, u64);
 
 impl BlockCache {
     /// Opens blocks of `source`, and keeps those that together take at most `max` bytes.
@@ -33,7 +36,8 @@ impl BlockCache {
     /// # Errors
     /// As [`BlockReader::open`].
     pub(crate) async fn get(&self, block: &Arc<CatalogBlock>) -> Result<BlockReader, BlockError> {
-        let cell = self.cell(&block.root);
+        let version = (block.root.clone(), block.version);
+        let cell = self.cell(&version);
         if let Some(reader) = cell.get() {
             return Ok(reader.clone());
         }
@@ -41,21 +45,21 @@ impl BlockCache {
             let reader = BlockReader::open(Arc::clone(block), self.source.clone()).await?;
             let size = reader.memory_size() as u64 + OVERHEAD;
             let mut blocks = self.blocks.lock();
-            blocks.put(block.root.clone(), Arc::clone(&cell), size);
+            blocks.put(version.clone(), Arc::clone(&cell), size);
             Ok::<_, BlockError>(reader)
         };
         let opened = cell.get_or_try_init(open).await.cloned();
         if opened.is_err() {
-            self.blocks.lock().remove(&block.root);
+            self.blocks.lock().remove(&version);
         }
         opened
     }
 
-    fn cell(&self, root: &String) -> Arc<OnceCell<BlockReader>> {
+    fn cell(&self, version: &Version) -> Arc<OnceCell<BlockReader>> {
         let mut blocks = self.blocks.lock();
-        blocks.get(root).unwrap_or_else(|| {
+        blocks.get(version).unwrap_or_else(|| {
             let cell = Arc::new(OnceCell::new());
-            blocks.put(root.clone(), Arc::clone(&cell), OVERHEAD);
+            blocks.put(version.clone(), Arc::clone(&cell), OVERHEAD);
             cell
         })
     }

@@ -24,7 +24,7 @@ use self::{
     heads::Heads,
 };
 use super::{BlockError, BlockQuery, BlockSeries, BlockSource, RequestBudget, ahead::Ahead};
-use crate::catalog::CatalogBlock;
+use crate::{catalog::CatalogBlock, fetch::ListedObject};
 
 /// What is read of a downsampled block to know which series have a chunk in the range. Each chunk has a count, and
 /// counts take the fewest bytes.
@@ -40,17 +40,11 @@ pub(super) struct ParquetBlock {
 /// An opened shard.
 struct ShardReader {
     shard: Shard,
-    labels: File,
+    labels: ListedObject,
     /// The second file, of chunks or of aggregates.
-    chunks: File,
+    chunks: ListedObject,
     /// The first and the last metric name, where the block tells.
     names: Option<(String, String)>,
-}
-
-/// A file of a shard.
-struct File {
-    key: Arc<str>,
-    size: u64,
 }
 
 impl ParquetBlock {

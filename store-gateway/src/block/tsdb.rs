@@ -16,7 +16,10 @@ use tokio::sync::Mutex;
 use tsdb::{ChunkMeta, IndexHeader, SeriesRef};
 
 use super::{BlockError, BlockQuery, BlockSeries, BlockSource, RequestBudget, ahead::Ahead};
-use crate::{catalog::CatalogBlock, fetch::Wanted};
+use crate::{
+    catalog::CatalogBlock,
+    fetch::{ListedObject, Wanted},
+};
 
 /// Bytes of the index that are fetched in vain to save a request.
 const INDEX_GAP: u64 = 256 << 10;
@@ -30,8 +33,7 @@ pub(super) struct TsdbBlock {
     /// Whoever makes another.
     making: Mutex<()>,
     /// The index.
-    index: Arc<str>,
-    index_size: u64,
+    index: ListedObject,
     /// The segments, as chunk references count them.
     segments: Vec<Segment>,
     guesses: Guesses,
@@ -40,7 +42,7 @@ pub(super) struct TsdbBlock {
 /// A segment of chunks.
 #[derive(Debug)]
 struct Segment {
-    key: Arc<str>,
+    object: ListedObject,
     size: u64,
 }
 
@@ -188,8 +190,7 @@ impl TsdbBlock {
             .cloned()
             .collect();
         let wanted = Wanted {
-            key: &self.index,
-            object: self.index_size,
+            object: &self.index,
             ranges: &sorted,
             gap: INDEX_GAP,
             budget: Some(budget),

@@ -65,6 +65,17 @@ impl Rules {
             max: self.max_time.resolve(now),
         }
     }
+
+    /// The times that are served now or will be.
+    const fn reach(&self, now: Timestamp) -> TimeRange {
+        TimeRange {
+            min: self.min_time.resolve(now),
+            max: match self.max_time {
+                TimeBound::At(max) => max,
+                TimeBound::FromNow(_) => Timestamp::MAX,
+            },
+        }
+    }
 }
 
 impl From<&Config> for Rules {
@@ -84,7 +95,7 @@ impl Default for Rules {
     }
 }
 
-/// The blocks to serve, and what became of how many.
+/// The blocks to serve now or later, as a bound that moves with the clock comes to them; and what became of how many.
 pub(super) fn filter<'a>(
     blocks: &'a [BlockView],
     rules: &Rules,
@@ -99,13 +110,14 @@ pub(super) fn filter<'a>(
             None => alive.push(block),
         }
     }
+    let bounds = rules.bounds(now);
     let covered = covered(&alive);
     alive.retain(|block| {
         let kept = !covered.contains(&(block.objects.id, Format::of(&block.meta)));
-        count(if kept {
-            State::Loaded
-        } else {
-            State::Duplicate
+        count(match kept {
+            true if lies_outside(&block.meta, bounds) => State::TimeExcluded,
+            true => State::Loaded,
+            false => State::Duplicate,
         });
         kept
     });
@@ -114,8 +126,7 @@ pub(super) fn filter<'a>(
 
 /// Why a block is not served, whatever the others are.
 fn excluded(block: &BlockView, rules: &Rules, now: Timestamp) -> Option<State> {
-    let bounds = rules.bounds(now);
-    if block.meta.max_time < bounds.min || block.meta.min_time > bounds.max {
+    if lies_outside(&block.meta, rules.reach(now)) {
         return Some(State::TimeExcluded);
     }
     let age = now.0.saturating_sub(block.objects.id.time().0);
@@ -127,6 +138,11 @@ fn excluded(block: &BlockView, rules: &Rules, now: Timestamp) -> Option<State> {
         .0
         .saturating_sub(mark.deletion_time.saturating_mul(1000));
     (marked_for > millis(rules.ignore_deletion_marks_delay)).then_some(State::MarkedForDeletion)
+}
+
+/// Whether no time of a block is within the bounds.
+fn lies_outside(meta: &BlockMeta, bounds: TimeRange) -> bool {
+    meta.max_time < bounds.min || meta.min_time > bounds.max
 }
 
 /// Whether the block's samples were served before by its sources, so that it need not wait.
@@ -302,7 +318,16 @@ mod tests {
             max_time: TimeBound::FromNow(-970),
             ..Rules::default()
         };
-        assert_eq!(served(&blocks, &rules, 999), "BC");
+        // D is not served now; the bound moves towards it.
+        assert_eq!(served(&blocks, &rules, 999), "BCD");
+        let (_, states) = filter(&Drawn::snapshot(&blocks).blocks, &rules, Timestamp(999));
+        assert_eq!(states[&State::Loaded], 2);
+        assert_eq!(states[&State::TimeExcluded], 2);
+        let fixed = Rules {
+            max_time: TimeBound::At(Timestamp(29)),
+            ..rules
+        };
+        assert_eq!(served(&blocks, &fixed, 999), "BC");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Pages of objects in memory. Objects of a block never change, so nothing here becomes wrong.
+//! Pages of objects in memory, each of one version of an object, so nothing here becomes wrong.
 
 use std::{ops::Range, sync::Arc};
 

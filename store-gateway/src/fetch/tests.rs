@@ -4,18 +4,18 @@ use crate::config::Limits;
 
 use super::*;
 
-async fn alphabet() -> (Fetcher, Bucket, Arc<str>) {
+async fn alphabet() -> (Fetcher, Bucket, ListedObject) {
     let bucket = Bucket::in_memory();
     let bytes = Bytes::from_static(b"abcdefghijklmnopqrstuvwxyz");
     bucket.put("block/file", bytes).await.unwrap();
+    let object = ListedObject::new("block/file", None, 0, 26);
     let fetcher = Fetcher::new(bucket.clone(), Arc::new(PageCache::new(1 << 20)));
-    (fetcher.never_whole(), bucket, "block/file".into())
+    (fetcher.never_whole(), bucket, object)
 }
 
-fn wanted<'a>(key: &'a Arc<str>, ranges: &'a [Range<u64>], gap: u64) -> Wanted<'a> {
+fn wanted<'a>(object: &'a ListedObject, ranges: &'a [Range<u64>], gap: u64) -> Wanted<'a> {
     Wanted {
-        key,
-        object: 26,
+        object,
         ranges,
         gap,
         budget: None,

@@ -264,8 +264,94 @@ fn times_that_are_not_served_are_not_asked_for() {
     };
     let blocks = drawn("raw AABBCC");
     let (catalog, _) = Catalog::new(&Drawn::snapshot(&blocks), &rules, Timestamp(0));
-    let chosen = for_series(&catalog, &selector(0, 100), RAW);
+    let ask = |min, max| {
+        let selector = selector(min, max).within(catalog.bounds(Timestamp(0)));
+        for_series(&catalog, &selector, RAW)
+    };
+    let chosen = ask(0, 100);
     assert_eq!(letters(&chosen), "AB");
     assert_eq!(chosen[0].range, TimeRange::new(15, 25));
-    assert_eq!(letters(&for_series(&catalog, &selector(26, 100), RAW)), "");
+    assert_eq!(letters(&ask(26, 100)), "");
+}
+
+proptest::proptest! {
+    /// One serves what is older than a bound that moves with the clock, the other what is newer.
+    #[test]
+    fn two_gateways_parted_at_a_moving_bound_lose_nothing_at_any_time(
+        spans in proptest::collection::vec((0i64..100, 1i64..50), 1..8),
+        ago in 0i64..60,
+        look in 0i64..150,
+        later in 0i64..100,
+        (from, length) in (-10i64..150, 0i64..150),
+    ) {
+        let blocks: Vec<Drawn> = ('A'..)
+            .zip(&spans)
+            .map(|(letter, (min, length))| Drawn::raw(letter, *min, min + length))
+            .collect();
+        let bound = model::TimeBound::FromNow(-ago);
+        let older = Rules { max_time: bound, ..Rules::default() };
+        let newer = Rules { min_time: bound, ..Rules::default() };
+        // Neither looks at the bucket again before it is asked.
+        let now = Timestamp(look + later);
+        let chosen: Vec<Chosen> = [older, newer]
+            .iter()
+            .flat_map(|rules| {
+                let snapshot = Drawn::snapshot(&blocks);
+                let (catalog, _) = Catalog::new(&snapshot, rules, Timestamp(look));
+                let selector = selector(from, from + length).within(catalog.bounds(now));
+                for_series(&catalog, &selector, RAW)
+            })
+            .collect();
+        for (letter, (min, span)) in ('A'..).zip(&spans) {
+            for time in (*min).max(from)..(min + span).min(from + length + 1) {
+                let gives = |one: &Chosen| {
+                    one.block.id == Drawn::id(letter) && one.range.contains(Timestamp(time))
+                };
+                proptest::prop_assert!(chosen.iter().any(gives), "{letter} at {time}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_block_that_is_not_given_is_missing_where_it_may_be_needed() {
+    let old = Drawn::raw('A', 0, 40).labels(&[("region", "us")]);
+    let old = old.resolution(Resolution::FiveMinutes);
+    let mut snapshot = Drawn::snapshot(&[old]);
+    let view = &snapshot.blocks[0];
+    snapshot.unread.push(bucket::UnreadBlock {
+        objects: view.objects.clone(),
+        key: view.objects.key(BlockMeta::FILE),
+        reason: "refused".to_owned(),
+        meta: Some(Arc::clone(&view.meta)),
+    });
+    let missing = |snapshot: &bucket::Snapshot, selector: &Selector, coarsest| {
+        let (catalog, _) = Catalog::new(snapshot, &Rules::default(), Timestamp(0));
+        missing(&catalog, selector, coarsest).len()
+    };
+    let other = |selector: Selector| Selector {
+        matchers: vec![matcher(MatchOp::Equal, "region", "eu")],
+        ..selector
+    };
+    let block = |id: String| Selector {
+        block_matchers: vec![matcher(MatchOp::Equal, BLOCK_ID, &id)],
+        ..selector(0, 10)
+    };
+    // An earlier version tells its times, labels and resolution.
+    assert_eq!(missing(&snapshot, &selector(39, 50), FIVE_MINUTES), 1);
+    assert_eq!(missing(&snapshot, &selector(40, 50), FIVE_MINUTES), 0);
+    assert_eq!(missing(&snapshot, &selector(0, 10), RAW), 0);
+    assert_eq!(missing(&snapshot, &other(selector(0, 10)), ONE_HOUR), 0);
+    // Else it may be any.
+    snapshot.unread[0].meta = None;
+    assert_eq!(missing(&snapshot, &other(selector(40, 50)), RAW), 1);
+    assert_eq!(missing(&snapshot, &selector(10, 0), RAW), 0);
+    assert_eq!(
+        missing(&snapshot, &block(Drawn::id('A').to_string()), RAW),
+        1
+    );
+    assert_eq!(
+        missing(&snapshot, &block(Drawn::id('B').to_string()), RAW),
+        0
+    );
 }

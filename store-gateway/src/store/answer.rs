@@ -32,6 +32,8 @@ pub(super) struct Answer<E> {
     feeds: Vec<Feed>,
     merge: Merge,
     on_failure: OnFailure,
+    /// What is missing, still to be said.
+    warnings: Vec<String>,
     /// How many series may still be sent.
     remaining: usize,
     sent: usize,
@@ -58,12 +60,19 @@ impl<E: Send + Sync> Answer<E> {
                 .map(|one| Feed::new(one, request))
                 .collect(),
             on_failure: request.selector.on_failure,
+            warnings: Vec::new(),
             remaining: if limit == 0 { usize::MAX } else { limit },
             sent: 0,
             encode: Arc::new(encode),
             metrics,
             _passage: passage,
         }
+    }
+
+    /// The same, which says first what is missing.
+    pub(super) fn warned(mut self, warning: Option<String>) -> Self {
+        self.warnings.extend(warning);
+        self
     }
 
     /// The messages, as they are made.
@@ -86,7 +95,10 @@ impl<E: Send + Sync> Answer<E> {
         E: Fn(Part) -> Vec<T> + Send + Sync + 'static,
     {
         loop {
-            let warnings = self.feed().await?;
+            let mut warnings = std::mem::take(&mut self.warnings);
+            if warnings.is_empty() {
+                warnings = self.feed().await?;
+            }
             if !warnings.is_empty() {
                 let parts = warnings.into_iter().map(Part::Warning);
                 return Ok(Some(parts.flat_map(|part| (self.encode)(part)).collect()));

@@ -67,15 +67,19 @@ impl Store {
         ask: impl Fn(Chosen, Reach) -> Said + Send,
     ) -> Result<LabelsAnswer, AnswerError> {
         let served = self.served()?;
-        let chosen = select::for_labels(&served.catalog, selector);
+        let catalog = &served.catalog;
+        let selector = &selector.within(catalog.bounds(self.now()));
         let reach = self.reach();
+        let missing = select::missing(catalog, selector, i64::MAX);
+        let missing = reach.warning_of_missing(&missing, selector.on_failure)?;
+        let chosen = select::for_labels(catalog, selector);
         let blocks = chosen.iter().map(|c| c.block.id).collect();
         let asked = chosen.into_iter().map(|one| {
             let block = Arc::clone(&one.block);
             ask(one, reach.clone()).map(|said| (block, said))
         });
         let mut said = stream::iter(asked.collect::<Vec<_>>()).buffer_unordered(reach.concurrency);
-        let (mut texts, mut warnings) = (BTreeSet::new(), Vec::new());
+        let (mut texts, mut warnings) = (BTreeSet::new(), Vec::from_iter(missing));
         while let Some((block, said)) = said.next().await {
             match said {
                 Ok(some) => texts.extend(some),

@@ -32,6 +32,11 @@ impl World {
 
     /// Starts on a bucket, with nothing on the disk.
     fn on(bucket: Bucket) -> Self {
+        Self::behind(FailingBucket::new(&bucket))
+    }
+
+    /// Starts on a bucket that fails from the beginning.
+    fn behind(failing: FailingBucket) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let metrics = Metrics::new();
         let deps = Deps {
@@ -46,7 +51,7 @@ impl World {
             sync_interval: Duration::from_hours(1000),
             ..Config::default()
         };
-        let failing = FailingBucket::new(&bucket);
+        let bucket = failing.bucket();
         let headers = HeaderFiles::new(Some(dir.path()), HeaderMetrics::new(&deps.metrics));
         let (syncer, handle) = Syncer::new(&config, failing.bucket(), &deps, headers.into());
         let served = syncer.served();
@@ -173,6 +178,61 @@ async fn while_the_bucket_cannot_be_listed_the_last_blocks_are_served() {
     assert_eq!(world.served(), "AB");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_start_is_ready_when_all_that_is_listed_was_read_and_comes_to_it_by_itself() {
+    let bucket = Bucket::in_memory();
+    let blocks = ['A', 'B'].map(|letter| Drawn::raw(letter, 0, 10));
+    for block in &blocks {
+        put(&bucket, block).await;
+    }
+    let mark = format!("{}/{}", Drawn::id('A'), DeletionMark::FILE);
+    bucket.put(&mark, "?".into()).await.unwrap();
+    let failing = FailingBucket::new(&bucket);
+    let meta = format!("{}/{}", Drawn::id('B'), BlockMeta::FILE);
+    for key in [&meta, &mark] {
+        failing.fail_reads(key, ReadFault::Refused);
+    }
+    let world = World::behind(failing);
+    world.handle.sync().await.unwrap();
+    // A block whose mark is unread is served.
+    assert_eq!(world.served(), "A");
+    assert!(!world.deps.probe.status().ready);
+    assert_eq!(
+        world.metric(r#"thanos_blocks_meta_synced{state="failed"}"#),
+        "2"
+    );
+    let missing = |world: &World| world.served.borrow().clone().unwrap().catalog.missing.len();
+    assert_eq!(missing(&world), 1);
+    // Nobody asks any more, and time passes.
+    world.failing.clear_log();
+    sleep(Duration::from_secs(7)).await;
+    let gets = world.failing.log();
+    let lists = gets.iter().filter(|what| what.starts_with("list")).count();
+    assert!(gets.len() >= 6 && lists <= 1, "{gets:?}");
+    world.failing.heal();
+    let mut status = world.deps.probe.subscribe();
+    let ready = status.wait_for(|status| status.ready);
+    tokio::time::timeout(Duration::from_secs(31), ready)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((world.served(), missing(&world)), ("AB".to_owned(), 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_on_a_bucket_that_cannot_be_listed_tries_again_within_seconds() {
+    let failing = FailingBucket::new(&Bucket::in_memory());
+    failing.fail_reads("", ReadFault::Refused);
+    let world = World::behind(failing);
+    sleep(Duration::from_secs(4)).await;
+    assert!(world.failing.log().len() >= 3, "{:?}", world.failing.log());
+    assert_eq!(world.served(), "nothing yet");
+    world.failing.heal();
+    sleep(Duration::from_secs(31)).await;
+    assert_eq!(world.served(), "");
+    assert!(world.deps.probe.status().ready);
+}
+
 #[tokio::test]
 async fn marked_blocks_go_when_their_time_is_over() {
     let world = World::new(&[Drawn::raw('A', 0, 10)]).await;
@@ -217,8 +277,8 @@ async fn what_is_told_of_the_blocks_is_counted_by_external_labels() {
     .await;
     world.handle.sync().await.unwrap();
     let served = world.served.borrow().clone().unwrap();
-    let told: Vec<_> = served
-        .advertised
+    let advertised = served.advertised(Timestamp(0));
+    let told: Vec<_> = advertised
         .sets
         .iter()
         .map(|(labels, extent)| (labels.to_string(), extent.min.0, extent.max.0))
@@ -230,7 +290,7 @@ async fn what_is_told_of_the_blocks_is_counted_by_external_labels() {
             (r#"{region="us"}"#.to_owned(), 0, 40)
         ]
     );
-    let all = served.advertised.extent;
+    let all = advertised.extent;
     assert_eq!((all.min.0, all.max.0), (0, 40));
 }
 

@@ -157,7 +157,7 @@ pub(crate) async fn put_parquet(
     let root = format!("parquet/{id}");
     let mut sizes = BTreeMap::new();
     for (name, bytes) in [labels_file(0), aggregates_file(0)].into_iter().zip(files) {
-        sizes.insert(name.clone(), bytes.len() as u64);
+        sizes.insert(name.clone(), (bytes.len() as u64).into());
         let key = format!("{root}/{name}");
         bucket.put(&key, bytes.into()).await.unwrap();
     }
@@ -170,7 +170,7 @@ pub(crate) async fn put_parquet(
         labels: meta.external_labels(),
         meta: Arc::new(meta),
         files: sizes,
-        index_stamp: 0,
+        version: 0,
     }
 }
 

@@ -7,6 +7,7 @@ mod write;
 
 use std::sync::Arc;
 
+use http::StatusCode;
 use parking_lot::MutexGuard;
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result, dto, s3_error};
 
@@ -47,6 +48,11 @@ impl Api {
         match failure {
             Some(Failure::Refused) => Err(s3_error!(AccessDenied, "an injected fault")),
             Some(Failure::Unavailable) => Err(s3_error!(SlowDown, "an injected fault")),
+            Some(Failure::TooMany) => {
+                let mut error = s3_error!(SlowDown, "an injected fault");
+                error.set_status_code(StatusCode::TOO_MANY_REQUESTS);
+                Err(error)
+            }
             failure => Ok((inner, failure)),
         }
     }

@@ -65,6 +65,8 @@ pub enum When {
     Writes(String),
     /// The next so many requests of one kind.
     Next(Operation, usize),
+    /// The next so many GETs of objects whose keys end so.
+    NextGets(String, usize),
 }
 
 /// What becomes of a request that a fault hits.
@@ -76,6 +78,12 @@ pub enum Failure {
     AnswerLost,
     /// Status 503, for which clients try again.
     Unavailable,
+    /// Status 429, for which clients try again.
+    TooMany,
+    /// The body of the answer to a GET comes in pieces of so many bytes, with pauses.
+    Slow(usize),
+    /// The answer to a GET does not say how long it is: its body comes in chunks.
+    Chunked,
     /// The connection ends behind so many bytes of the body, if it is the answer to a GET.
     CutOff(usize),
 }
@@ -137,17 +145,20 @@ impl Counted {
             When::Reads(suffix) => access == Access::Read && request.key.ends_with(suffix),
             When::Writes(suffix) => access == Access::Write && request.key.ends_with(suffix),
             When::Next(operation, _) => request.operation == *operation,
+            When::NextGets(suffix, _) => {
+                request.operation == Operation::Get && request.key.ends_with(suffix)
+            }
         };
         if !counts {
             return false;
         }
         let number = self.seen;
         self.seen += 1;
-        match self.fault.when {
-            When::Write(n) => number == n,
-            When::WritesFrom(n) => number >= n,
+        match &self.fault.when {
+            When::Write(n) => number == *n,
+            When::WritesFrom(n) => number >= *n,
             When::Reads(_) | When::Writes(_) => true,
-            When::Next(_, n) => number < n,
+            When::Next(_, n) | When::NextGets(_, n) => number < *n,
         }
     }
 }

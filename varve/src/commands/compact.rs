@@ -82,7 +82,10 @@ fn show(plan: &Plan, output: Output) -> anyhow::Result<ExitCode> {
         Output::Json => serde_json::to_string(plan).context("plan as JSON")?,
     };
     print::stdout(&format!("{text}\n"))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(match plan.unread.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }
 
 /// What the flags mean.

@@ -116,6 +116,8 @@ fn a_block_whose_times_cannot_be_right_is_left_and_nothing_waits_for_it_or_delet
         assert_eq!(merged, [id('A'), id('C')], "{min:?} {max:?}");
     }
 }
+
+#[test]
 fn a_block_with_a_mark_that_cannot_be_used_is_left_as_it_is_whichever_mark_it_is() {
     for file in [
         DeletionMark::FILE,
@@ -157,4 +159,27 @@ fn no_block_is_left_to_one_whose_mark_cannot_be_used() {
     let drawing = Drawing::new("|ABCDEF\n|aaaa").sources('a', "ABCD");
     let told = drawing.unusable('a', DeletionMark::FILE).plan();
     assert!(told.covered.is_empty(), "{told}");
+}
+
+#[test]
+fn nothing_is_planned_where_a_block_that_could_not_be_read_may_belong() {
+    let mut drawing = Drawing::new("|ABCDEF\n|aaaa").sources('a', "ABCD");
+    let why = || Some("get C/no-compact-mark.json: access denied".to_owned());
+    drawing.0.get_mut(&'C').unwrap().unread = why();
+    // Neither is anything merged, nor marked as covered.
+    assert_eq!(drawing.outcome(), "unread ABCDEFa");
+    // Where nothing is known of the block, its group may be any.
+    let blocks = Drawing::new("|ABCDEF").blocks();
+    let options = PlanOptions {
+        unread: why(),
+        retention: Retention {
+            raw: Some(std::time::Duration::from_secs(1)),
+            ..Retention::default()
+        },
+        ..PlanOptions::new(NOW)
+    };
+    let plan = plan(&blocks, &options);
+    assert!(plan.tasks.is_empty() && plan.expired.is_empty(), "{plan}");
+    assert!(plan.left.iter().all(|left| left.reason.word() == "unread"));
+    assert!(plan.to_string().contains("access denied"), "{plan}");
 }

@@ -10,7 +10,7 @@ use super::{
     document::{self, Document, Kind},
 };
 use crate::{
-    BucketError, Object,
+    BucketError, Object, Operation,
     catalog::{self, CATALOG},
 };
 
@@ -30,7 +30,7 @@ pub(super) struct Wanted {
 /// An object that was wanted, and what it says.
 #[derive(Debug)]
 pub(super) struct Loaded {
-    pub(super) object: Object,
+    pub(super) wanted: Wanted,
     pub(super) document: Result<Document, BucketError>,
 }
 
@@ -60,19 +60,22 @@ impl MetaFetcher {
             let found = missing_before - missing.len();
             tracing::info!(found, missing = missing.len(), "read the catalog");
         }
-        let mut in_bucket = stream::iter(missing.into_values())
-            .map(|wanted| async move {
-                let document = self.read_object(&wanted).await;
-                Loaded {
-                    object: wanted.object,
-                    document,
-                }
-            })
-            .buffer_unordered(self.concurrency);
-        while let Some(read) = in_bucket.next().await {
-            loaded.push(read);
-        }
+        let in_bucket = self.load_from_bucket(missing.into_values(), self.concurrency);
+        loaded.extend(in_bucket.await);
         loaded
+    }
+
+    /// Reads what is wanted from the bucket, so many objects at once.
+    pub(super) async fn load_from_bucket(
+        &self,
+        wanted: impl Iterator<Item = Wanted> + Send,
+        concurrency: usize,
+    ) -> Vec<Loaded> {
+        let reads = stream::iter(wanted).map(|wanted| async move {
+            let document = self.read_object(&wanted).await;
+            Loaded { wanted, document }
+        });
+        reads.buffer_unordered(concurrency.max(1)).collect().await
     }
 
     async fn look_on_disk(&self, wanted: &Wanted) -> Option<Document> {
@@ -136,6 +139,16 @@ impl MetaFetcher {
             ))
         } else {
             let bytes = self.bucket.get(&object.key).await?;
+            let found = bytes.len() as u64;
+            // Cut off on the way, or written anew since the listing: what it says is not what was listed.
+            if found != object.size {
+                return Err(BucketError::Length {
+                    operation: Operation::Get,
+                    key: object.key.clone(),
+                    expected: object.size,
+                    found,
+                });
+            }
             if let Some(cache) = &self.cache {
                 cache.put(object, bytes.clone()).await;
             }
@@ -153,7 +166,7 @@ impl Wanted {
 
     fn loaded(self, document: Document) -> Loaded {
         Loaded {
-            object: self.object,
+            wanted: self,
             document: Ok(document),
         }
     }

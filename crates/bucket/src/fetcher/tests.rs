@@ -3,7 +3,10 @@ use std::path::Path;
 use prometheus_client::{encoding::prometheus_text, registry::Registry};
 
 use super::*;
-use crate::testing::{FailingBucket, ReadFault, WriteFault};
+use crate::{
+    UnreadBlock,
+    testing::{FailingBucket, ReadFault, WriteFault},
+};
 
 const A: &str = "01HF8B9V80XM795QY4ZC4QZX6R";
 const B: &str = "01HF8J5JG0RAVB4GMS32W7ZJ2B";
@@ -286,6 +289,12 @@ async fn a_cache_that_was_cut_is_read_anew() {
     }
 }
 
+/// The objects that were not read, with whether their block's `meta.json` is known.
+fn unread(snapshot: &Snapshot) -> Vec<(&str, bool)> {
+    let unread = snapshot.unread.iter();
+    unread.map(|u| (u.key.as_str(), u.meta.is_some())).collect()
+}
+
 #[tokio::test]
 async fn a_flipped_bit_of_a_cache_is_never_taken_for_what_was_read() {
     let dir = tempfile::tempdir().unwrap();
@@ -307,29 +316,78 @@ async fn a_flipped_bit_of_a_cache_is_never_taken_for_what_was_read() {
 }
 
 #[tokio::test]
-async fn an_object_that_cannot_be_fetched_is_taken_as_it_was_or_tried_again() {
+async fn an_object_that_the_bucket_does_not_give_is_unread_and_no_fault_of_its_block() {
     let mut world = World::new(None);
     world.put_block(A).await;
     world.look().await;
     world.put(&format!("{A}/meta.json"), &meta(A, 9)).await;
     world.put_block(B).await;
-    for block in [A, B] {
-        world
-            .failing
-            .fail_reads(&format!("{block}/meta.json"), ReadFault::Refused);
+    world.put_block(C).await;
+    world.put(&format!("{C}/deletion-mark.json"), "{}").await;
+    let keys = [
+        format!("{A}/meta.json"),
+        format!("{B}/meta.json"),
+        format!("{C}/deletion-mark.json"),
+    ];
+    for (key, fault) in
+        keys.iter()
+            .zip([ReadFault::Refused, ReadFault::Truncated, ReadFault::Refused])
+    {
+        world.failing.fail_reads(key, fault);
     }
     let (snapshot, _) = world.look().await;
-    assert_eq!(roots(&snapshot), [A]);
+    // A is taken as it was before, and C without its mark.
+    assert_eq!(roots(&snapshot), [A, C]);
     assert_eq!(snapshot.blocks[0].meta.max_time.0, 1);
-    assert_eq!(
-        reasons(&snapshot),
-        [format!("get {B}/meta.json: injected fault")]
-    );
+    assert_eq!(reasons(&snapshot), [""; 0]);
+    let expected = keys.iter().map(String::as_str).zip([true, false, true]);
+    assert_eq!(unread(&snapshot), expected.collect::<Vec<_>>());
+    let found: Vec<&str> = snapshot.unread.iter().map(|u| u.reason.as_str()).collect();
+    assert_eq!(found[0], format!("get {A}/meta.json: injected fault"));
+    let size = meta(B, 1).len();
+    let cut = format!("expected {size} bytes, found {}", size / 2);
+    assert!(found[1].ends_with(&cut), "{}", found[1]);
+    let lacks: Vec<bool> = snapshot
+        .unread
+        .iter()
+        .map(UnreadBlock::lacks_meta)
+        .collect();
+    assert_eq!(lacks, [true, true, false]);
     assert_eq!(world.metric("thanos_blocks_meta_sync_failures_total"), "1");
     world.failing.heal();
     let (snapshot, reads) = world.look().await;
-    assert_eq!((roots(&snapshot), reads.len()), (vec![A, B], 2));
+    assert_eq!((roots(&snapshot), reads.len()), (vec![A, B, C], 3));
     assert_eq!(snapshot.blocks[0].meta.max_time.0, 9);
+    assert_eq!(unread(&snapshot), []);
+}
+
+#[tokio::test]
+async fn only_what_is_unread_is_tried_again_and_nothing_is_listed_for_it() {
+    let mut world = World::new(None);
+    for block in [A, B, C] {
+        world.put_block(block).await;
+    }
+    let keys = [B, C].map(|block| format!("{block}/meta.json"));
+    for key in &keys {
+        world.failing.fail_reads(key, ReadFault::Refused);
+    }
+    world.look().await;
+    world.failing.clear_log();
+    let still = world.fetcher.retry(2).await.unwrap();
+    assert_eq!((roots(&still), still.unread.len()), (vec![A], 2));
+    let mut log = world.failing.log();
+    log.sort();
+    assert_eq!(log, keys.each_ref().map(|key| format!("get {key}")));
+    // C is deleted meanwhile.
+    world.failing.heal();
+    world.bucket.delete(&keys[1]).await.unwrap();
+    let after = world.fetcher.retry(2).await.unwrap();
+    assert_eq!((roots(&after), unread(&after)), (vec![A, B], vec![]));
+    assert_eq!(reasons(&after), [format!("{}: not found", keys[1])]);
+    // Nothing is left to be tried again, so it is a look.
+    world.failing.clear_log();
+    world.fetcher.retry(2).await.unwrap();
+    assert_eq!(world.failing.log(), ["list "]);
 }
 
 #[tokio::test]

@@ -2,8 +2,8 @@
 
 use parquet_block::{Lookup, ShardFile, Step};
 
-use super::{BlockError, File, ParquetBlock, RequestBudget, ShardReader};
-use crate::fetch::Wanted;
+use super::{BlockError, ParquetBlock, RequestBudget, ShardReader};
+use crate::fetch::{ListedObject, Wanted};
 
 /// Bytes of a labels file that are fetched in vain to save a request.
 const LABELS_GAP: u64 = 128 << 10;
@@ -28,8 +28,8 @@ impl ParquetBlock {
 
     /// Forgets the files of a shard that were fetched whole.
     pub(super) fn forget(&self, shard: &ShardReader) {
-        for File { key, size } in [&shard.labels, &shard.chunks] {
-            self.source.fetcher.forget(key, *size);
+        for object in [&shard.labels, &shard.chunks] {
+            self.source.fetcher.forget(object);
         }
     }
 
@@ -63,8 +63,7 @@ impl ParquetBlock {
                 Step::Done(answer) => return Ok(answer),
                 Step::Fetch { file, ranges } => {
                     let wanted = Wanted {
-                        key: &shard.file(file).key,
-                        object: shard.file(file).size,
+                        object: shard.object(file),
                         ranges: &ranges,
                         gap: gap(file),
                         budget: Some(budget),
@@ -81,7 +80,7 @@ impl ParquetBlock {
 }
 
 impl ShardReader {
-    const fn file(&self, file: ShardFile) -> &File {
+    const fn object(&self, file: ShardFile) -> &ListedObject {
         match file {
             ShardFile::Labels => &self.labels,
             ShardFile::Chunks => &self.chunks,

@@ -61,12 +61,10 @@ impl Batch {
             Fetched::Here(Vec::new())
         } else {
             let fetcher = block.source.fetcher.clone();
-            let (key, object) = (Arc::clone(&shard.chunks.key), shard.chunks.size);
-            let budget = Arc::clone(budget);
+            let (object, budget) = (shard.chunks.clone(), Arc::clone(budget));
             Fetched::Arriving(Ahead::start(async move |out| {
                 let wanted = Wanted {
-                    key: &key,
-                    object,
+                    object: &object,
                     ranges: &missing,
                     gap: CHUNKS_GAP,
                     budget: Some(&budget),

@@ -6,8 +6,8 @@ use futures::future::try_join_all;
 use model::{FileSum, METRIC_NAME, MatchOp, Matcher, ParquetShard};
 use parquet_block::{Contents, Footer, FooterRead, Shard, labels_file};
 
-use super::{BlockError, BlockSource, CatalogBlock, File, ParquetBlock, ShardReader};
-use crate::fetch::Wanted;
+use super::{BlockError, BlockSource, CatalogBlock, ParquetBlock, ShardReader};
+use crate::fetch::{ListedObject, Wanted};
 
 /// How much of the end of a file is read at first where `meta.json` does not tell how long the footer is: of most files
 /// the metadata and the page indexes are no more.
@@ -92,18 +92,17 @@ async fn footer(
     source: &BlockSource,
     name: &str,
     listed: Option<FileSum>,
-) -> Result<(File, Footer), BlockError> {
-    let key: Arc<str> = block.key(name).into();
-    let Some(&size) = block.files.get(name) else {
+) -> Result<(ListedObject, Footer), BlockError> {
+    let object = block.object(name);
+    let Some(size) = block.files.get(name).map(|version| version.size) else {
         return Err(BlockError::Missing {
-            key: key.to_string(),
+            key: object.key.to_string(),
         });
     };
     let mut range = Footer::listed_range(size, listed.as_ref(), TAIL);
     loop {
         let wanted = Wanted {
-            key: &key,
-            object: size,
+            object: &object,
             ranges: &[range],
             gap: 0,
             budget: None,
@@ -114,10 +113,10 @@ async fn footer(
             .await?
             .pop()
             .unwrap_or_default();
-        let file = Arc::clone(&key);
+        let file = Arc::clone(&object.key);
         let decode = move || Footer::decode_listed(file, size, tail, listed.as_ref());
         match source.pool.run(decode).await? {
-            FooterRead::Done(footer) => return Ok((File { key, size }, footer)),
+            FooterRead::Done(footer) => return Ok((object, footer)),
             FooterRead::Short { needed } => range = Footer::tail_range(size, needed),
         }
     }

@@ -39,7 +39,7 @@ async fn a_truncated_index_is_named() {
     let mut block = fixture.tsdb(FLOATS[0]).await;
     let key = block.key("index");
     let size = change(&fixture, &key, |bytes| bytes.truncate(20_000)).await;
-    block.files.insert("index".to_owned(), size);
+    block.files.insert("index".to_owned(), size.into());
     let text = failure(&fixture, block).await;
     assert!(text.starts_with(&format!("{key} at byte 199")), "{text}");
     assert!(text.contains("checksum"), "{text}");
@@ -50,7 +50,7 @@ async fn an_index_shorter_than_listed_is_named() {
     let fixture = Fixture::new();
     let mut block = fixture.tsdb(FLOATS[0]).await;
     let key = block.key("index");
-    block.files.insert("index".to_owned(), 23_100);
+    block.files.insert("index".to_owned(), 23_100.into());
     let text = failure(&fixture, block).await;
     assert_eq!(
         text,
@@ -103,7 +103,7 @@ async fn a_truncated_segment_is_named_with_the_place_of_the_chunk() {
     let mut block = fixture.tsdb(FLOATS[0]).await;
     let key = block.key("chunks/000001");
     let size = change(&fixture, &key, |bytes| bytes.truncate(30_000)).await;
-    block.files.insert("chunks/000001".to_owned(), size);
+    block.files.insert("chunks/000001".to_owned(), size.into());
     let text = failure(&fixture, block).await;
     assert!(text.starts_with(&format!("{key} at byte ")), "{text}");
     assert!(
@@ -158,7 +158,9 @@ async fn a_truncated_parquet_file_is_named() {
     let mut block = fixture.parquet("floats").await;
     let key = block.key("0.chunks.parquet");
     let size = change(&fixture, &key, |bytes| bytes.truncate(200_000)).await;
-    block.files.insert("0.chunks.parquet".to_owned(), size);
+    block
+        .files
+        .insert("0.chunks.parquet".to_owned(), size.into());
     let text = failure(&fixture, block).await;
     assert!(
         text.starts_with(&format!("{key}: at byte 199996")),

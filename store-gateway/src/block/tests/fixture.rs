@@ -130,7 +130,7 @@ impl Fixture {
         let mut files = BTreeMap::new();
         for name in names {
             let bytes = fs::read(dir.join(name)).unwrap();
-            files.insert(name.clone(), bytes.len() as u64);
+            files.insert(name.clone(), (bytes.len() as u64).into());
             self.bucket
                 .put(&format!("{root}/{name}"), bytes.into())
                 .await
@@ -143,7 +143,7 @@ impl Fixture {
             labels: meta.external_labels(),
             meta: Arc::new(meta),
             files,
-            index_stamp: 1,
+            version: 1,
         }
     }
 

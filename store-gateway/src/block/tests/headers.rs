@@ -90,7 +90,7 @@ async fn a_second_start_reads_neither_symbols_nor_the_table_from_the_bucket() {
     assert_eq!(world.reads(), 0);
     assert_eq!(all(&second).await, expected);
     // Postings and series.
-    let index = tsdb::Toc::range(world.block.files["index"]).start;
+    let index = tsdb::Toc::range(world.block.files["index"].size).start;
     let read = world.failing.ranges_read(&world.block.key("index"));
     assert!(
         read.iter()
@@ -165,7 +165,8 @@ async fn a_header_of_another_index_is_made_anew() {
 
     // Of the same size, but written at another time.
     let mut block = CatalogBlock::new(&bucket_view(&world.block));
-    block.index_stamp = world.block.index_stamp + 1;
+    let index = block.files.get_mut("index").unwrap();
+    index.stamp = world.block.files["index"].stamp + 1;
     let source = world.start();
     BlockReader::open(Arc::new(block), source).await.unwrap();
     assert_eq!(world.reads(), 1);
@@ -173,10 +174,10 @@ async fn a_header_of_another_index_is_made_anew() {
 
 /// The block as a listing tells of it.
 fn bucket_view(block: &CatalogBlock) -> bucket::BlockView {
-    let files = block.files.iter().map(|(name, size)| {
+    let files = block.files.iter().map(|(name, version)| {
         let object = bucket::Object {
             key: block.key(name),
-            size: *size,
+            size: version.size,
             last_modified: Timestamp(0),
             etag: None,
         };

@@ -1,6 +1,6 @@
 //! Reading the chunks of a batch.
 
-use std::{ops::Range, sync::Arc};
+use std::ops::Range;
 
 use bytes::Bytes;
 use futures::future::try_join_all;
@@ -56,7 +56,7 @@ impl TsdbBlock {
             let decoded = self.source.pool.run(decode).await;
             (found, asked) = decoded.map_err(|source| {
                 for segment in &self.segments {
-                    self.source.fetcher.forget(&segment.key, segment.size);
+                    self.source.fetcher.forget(&segment.object);
                 }
                 damaged(&self.block, source)
             })?;
@@ -80,11 +80,10 @@ impl TsdbBlock {
             }
         }
         let fetch = |(segment, ranges): (&Segment, Vec<Range<u64>>)| {
-            let (key, object) = (Arc::clone(&segment.key), segment.size);
+            let object = segment.object.clone();
             async move {
                 let wanted = Wanted {
-                    key: &key,
-                    object,
+                    object: &object,
                     ranges: &ranges,
                     gap: CHUNK_GAP,
                     budget: Some(budget),
@@ -112,7 +111,7 @@ impl TsdbBlock {
             }
             if available > MAX_CHUNK {
                 return Err(BlockError::TooLarge {
-                    key: segment.key.to_string(),
+                    key: segment.object.key.to_string(),
                     offset,
                     what: "a chunk",
                     size: needed,
@@ -161,6 +160,8 @@ fn hand_out(heads: Vec<Head>, chunks: Vec<Option<Chunk>>) -> Vec<BlockSeries> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use model::{Labels, Timestamp};
     use tsdb::ChunkRef;
 
@@ -177,7 +178,7 @@ mod tests {
             .unwrap();
         block
             .files
-            .insert("chunks/000002".to_owned(), bytes.len() as u64);
+            .insert("chunks/000002".to_owned(), (bytes.len() as u64).into());
         let key = block.key("chunks/000002");
         fixture.bucket.put(&key, bytes.clone()).await.unwrap();
         let block = TsdbBlock::open(Arc::new(block), fixture.source.clone())

@@ -116,8 +116,7 @@ impl TsdbBlock {
         while !asked.is_empty() {
             let ranges: Vec<_> = asked.iter().map(|asked| asked.range.clone()).collect();
             let wanted = Wanted {
-                key: &self.index,
-                object: self.index_size,
+                object: &self.index,
                 ranges: &ranges,
                 gap: INDEX_GAP,
                 budget: Some(budget),
@@ -146,7 +145,7 @@ impl TsdbBlock {
         match asked.iter().find(|asked| size(&asked.range) > MAX_ENTRY) {
             None => Ok(()),
             Some(long) => Err(BlockError::TooLarge {
-                key: self.index.to_string(),
+                key: self.index.key.to_string(),
                 offset: long.range.start,
                 what: "a series",
                 size: size(&long.range),

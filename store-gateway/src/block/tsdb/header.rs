@@ -7,7 +7,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tsdb::{HeaderIdentity, HeaderRoot, HeaderWriter, IndexHeader, Toc};
 
 use super::{BlockError, BlockSource, CatalogBlock, INDEX_GAP, TsdbBlock, damaged};
-use crate::fetch::Wanted;
+use crate::fetch::{ListedObject, Wanted};
 
 /// How much of the end of an index is read at first: of a small block that is the whole postings offset table.
 const TAIL: u64 = 64 << 10;
@@ -20,8 +20,7 @@ const AHEAD: usize = 2;
 struct Source<'a> {
     block: &'a CatalogBlock,
     source: &'a BlockSource,
-    index: &'a Arc<str>,
-    size: u64,
+    index: &'a ListedObject,
     toc: Toc,
     tail: Tail,
 }
@@ -36,7 +35,7 @@ struct Tail {
 pub(super) async fn open(
     block: &CatalogBlock,
     source: &BlockSource,
-    index: &Arc<str>,
+    index: &ListedObject,
 ) -> Result<IndexHeader, BlockError> {
     let metrics = &source.headers.metrics;
     let started = Instant::now();
@@ -61,7 +60,7 @@ pub(super) async fn open(
 async fn kept(
     block: &CatalogBlock,
     source: &BlockSource,
-    index: &Arc<str>,
+    index: &ListedObject,
 ) -> Result<Option<IndexHeader>, BlockError> {
     let made_of = identity(block, index)?;
     let (headers, pages) = (Arc::clone(&source.headers), Arc::clone(&source.pages));
@@ -80,7 +79,7 @@ async fn kept(
 async fn make(
     block: &CatalogBlock,
     source: &BlockSource,
-    index: &Arc<str>,
+    index: &ListedObject,
 ) -> Result<IndexHeader, BlockError> {
     let started = Instant::now();
     let from = Source::new(block, source, index).await?;
@@ -105,19 +104,22 @@ async fn make(
             Err(error) => return Err(error),
         }
     }
-    let (bytes, root) = from.write(Vec::new(), index.as_ref().as_ref()).await?;
+    let (bytes, root) = from.write(Vec::new(), index.key.as_ref().as_ref()).await?;
     let took = started.elapsed().as_secs_f64();
     source.headers.metrics.download_duration.observe(took);
     Ok(IndexHeader::new(root, Arc::new(Bytes::from(bytes))))
 }
 
-fn identity(block: &CatalogBlock, index: &Arc<str>) -> Result<HeaderIdentity, BlockError> {
-    let size = block.files.get("index").copied();
+fn identity(block: &CatalogBlock, index: &ListedObject) -> Result<HeaderIdentity, BlockError> {
+    let version = block
+        .files
+        .get("index")
+        .ok_or_else(|| BlockError::Missing {
+            key: index.key.to_string(),
+        })?;
     Ok(HeaderIdentity {
-        index_size: size.ok_or_else(|| BlockError::Missing {
-            key: index.to_string(),
-        })?,
-        stamp: block.index_stamp,
+        index_size: version.size,
+        stamp: version.stamp,
     })
 }
 
@@ -173,13 +175,13 @@ impl<'a> Source<'a> {
     async fn new(
         block: &'a CatalogBlock,
         source: &'a BlockSource,
-        index: &'a Arc<str>,
+        index: &'a ListedObject,
     ) -> Result<Self, BlockError> {
         let size = identity(block, index)?.index_size;
         let start = size.saturating_sub(TAIL);
         let tail = Tail {
             start,
-            bytes: fetch_one(source, (index, size), start..size).await?,
+            bytes: fetch_one(source, index, start..size).await?,
         };
         let end = tail.get(&Toc::range(size)).unwrap_or_default();
         let toc = Toc::decode(&end, size).map_err(|source| damaged(block, source))?;
@@ -187,7 +189,6 @@ impl<'a> Source<'a> {
             block,
             source,
             index,
-            size,
             toc,
             tail,
         })
@@ -204,7 +205,8 @@ impl<'a> Source<'a> {
         // It lies at the start of the index, and the symbols behind it.
         let begin = [ranges.head, symbols.next().unwrap_or(0..0)];
         let (head, first) = self.both(&begin).await?;
-        let (toc, stamp, path) = (self.toc, self.block.index_stamp, path.to_owned());
+        let stamp = identity(self.block, self.index)?.stamp;
+        let (toc, path) = (self.toc, path.to_owned());
         let start = move || {
             let mut writer = HeaderWriter::new(out, &path, toc, stamp, &head)?;
             writer.push(&first)?;
@@ -232,7 +234,7 @@ impl<'a> Source<'a> {
         if let [Some(a), Some(b)] = ranges.each_ref().map(|range| self.tail.get(range)) {
             return Ok((a, b));
         }
-        let mut bytes = fetch(self.source, (self.index, self.size), ranges)
+        let mut bytes = fetch(self.source, self.index, ranges)
             .await?
             .into_iter();
         let mut next = || bytes.next().unwrap_or_default();
@@ -243,7 +245,7 @@ impl<'a> Source<'a> {
         if let Some(bytes) = self.tail.get(&range) {
             return Ok(bytes);
         }
-        fetch_one(self.source, (self.index, self.size), range).await
+        fetch_one(self.source, self.index, range).await
     }
 }
 
@@ -258,12 +260,11 @@ impl Tail {
 
 async fn fetch(
     source: &BlockSource,
-    (index, object): (&Arc<str>, u64),
+    index: &ListedObject,
     ranges: &[Range<u64>],
 ) -> Result<Vec<Bytes>, BlockError> {
     let wanted = Wanted {
-        key: index,
-        object,
+        object: index,
         ranges,
         gap: INDEX_GAP,
         budget: None,
@@ -273,7 +274,7 @@ async fn fetch(
 
 async fn fetch_one(
     source: &BlockSource,
-    index: (&Arc<str>, u64),
+    index: &ListedObject,
     range: Range<u64>,
 ) -> Result<Bytes, BlockError> {
     let bytes = fetch(source, index, std::slice::from_ref(&range)).await?;

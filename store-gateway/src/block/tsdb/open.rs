@@ -14,7 +14,7 @@ impl TsdbBlock {
         block: Arc<CatalogBlock>,
         source: BlockSource,
     ) -> Result<Self, BlockError> {
-        let index: Arc<str> = block.key("index").into();
+        let index = block.object("index");
         let header = header::open(&block, &source, &index).await?;
         let segments = segments(&block);
         Ok(Self {
@@ -38,9 +38,9 @@ fn segments(block: &CatalogBlock) -> Vec<Segment> {
     };
     let files = block.files.iter().filter(|(name, _)| is_segment(name));
     files
-        .map(|(name, &size)| Segment {
-            key: block.key(name).into(),
-            size,
+        .map(|(name, version)| Segment {
+            object: block.object(name),
+            size: version.size,
         })
         .collect()
 }

@@ -12,7 +12,7 @@ use super::{
     Api,
     wire::{body, check, length, position, timestamp},
 };
-use crate::s3::{Operation, store::Query};
+use crate::s3::{Failure, Operation, store::Query};
 
 /// Most keys of a page, as S3 has it.
 const PAGE: usize = 1000;
@@ -41,7 +41,7 @@ impl Api {
         let length = length(&bytes)?;
         Ok(GetObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
-            content_length: Some(length),
+            content_length: (failure != Some(Failure::Chunked)).then_some(length),
             content_range,
             e_tag: Some(ETag::Strong(object.etag)),
             last_modified: Some(timestamp(object.modified)),

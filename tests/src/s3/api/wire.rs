@@ -70,9 +70,20 @@ pub(super) fn body(bytes: Bytes, failure: Option<Failure>) -> StreamingBlob {
                 Err(std::io::Error::other("an injected fault")),
             ]
         }
+        Some(Failure::Slow(piece)) => pieces(&bytes, piece),
         _ => vec![Ok(bytes)],
     };
-    StreamingBlob::wrap(stream::iter(parts).fuse())
+    let parts = stream::iter(parts).then(async |part| {
+        tokio::task::yield_now().await;
+        part
+    });
+    StreamingBlob::wrap(Box::pin(parts).fuse())
+}
+
+fn pieces(bytes: &Bytes, size: usize) -> Vec<std::io::Result<Bytes>> {
+    let starts = (0..bytes.len()).step_by(size.max(1));
+    let piece = |start| Ok(bytes.slice(start..bytes.len().min(start + size.max(1))));
+    starts.map(piece).collect()
 }
 
 pub(super) fn timestamp(millis: i64) -> Timestamp {

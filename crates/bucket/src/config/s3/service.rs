@@ -16,6 +16,7 @@ use object_store::{
 use parking_lot::RwLock;
 
 use super::{
+    super::lengths,
     foreign, listing,
     region::{self, Region},
 };
@@ -61,7 +62,7 @@ struct Service {
 
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        let inner = ReqwestConnector::default().connect(options)?;
+        let inner = lengths::stated(ReqwestConnector::default().connect(options)?);
         let rules = self.0.clone();
         Ok(foreign::sifted(HttpClient::new(Service { inner, rules })))
     }

@@ -1,0 +1,121 @@
+//! What others are told of the blocks.
+
+use model::{Labels, TimeRange};
+
+use crate::catalog::{Catalog, Extent};
+
+/// What others are told of the blocks at one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Advertised {
+    /// The times of all.
+    pub(crate) extent: Extent,
+    /// External labels, sorted, with the times of the blocks that have them. No labels stand for any.
+    pub(crate) sets: Vec<(Labels, Extent)>,
+}
+
+/// The same, whatever the time is: counted once for each look at the bucket.
+#[derive(Debug)]
+pub(crate) struct Extents {
+    sets: Vec<(Labels, Extent)>,
+    /// Whether there may be blocks of any times and labels.
+    unknown: bool,
+}
+
+impl Extents {
+    pub(super) fn of(catalog: &Catalog) -> Self {
+        let groups = catalog.groups.iter();
+        Self {
+            sets: groups
+                .map(|group| (group.labels.clone(), group.extent()))
+                .collect(),
+            unknown: catalog.missing.iter().any(|block| block.before.is_none()),
+        }
+    }
+
+    /// What of it lies within the bounds.
+    pub(super) fn within(&self, bounds: TimeRange) -> Advertised {
+        let any = self
+            .unknown
+            .then(|| (Labels::default(), Extent::all(bounds)));
+        let known = self.sets.iter();
+        let known = known.map(|(labels, extent)| (labels.clone(), extent.within(bounds)));
+        let sets: Vec<_> = any
+            .into_iter()
+            .chain(known)
+            .filter(|(_, extent)| extent.min <= extent.max)
+            .collect();
+        let extents = sets.iter().map(|(_, extent)| *extent);
+        Advertised {
+            extent: extents.fold(Extent::NONE, Extent::union),
+            sets,
+        }
+    }
+}
+
+impl Advertised {
+    /// What others are told before it is known what there is: so they ask, and get an error rather than an answer from
+    /// others alone.
+    pub(crate) fn unknown(bounds: TimeRange) -> Self {
+        let extents = Extents {
+            sets: Vec::new(),
+            unknown: true,
+        };
+        extents.within(bounds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bucket::{Snapshot, UnreadBlock};
+    use model::{TimeBound, Timestamp};
+
+    use super::*;
+    use crate::{catalog::Rules, testing::Drawn};
+
+    fn told(snapshot: &Snapshot, rules: &Rules, now: i64) -> Advertised {
+        let (catalog, _) = Catalog::new(snapshot, rules, Timestamp(now));
+        Extents::of(&catalog).within(catalog.bounds(Timestamp(now)))
+    }
+
+    #[test]
+    fn the_times_told_stay_within_the_bounds() {
+        let region = |letter, min, max, name| Drawn::raw(letter, min, max).labels(&[("r", name)]);
+        let snapshot = Drawn::snapshot(&[region('A', 10, 30, "a"), region('B', 40, 50, "b")]);
+        let rules = Rules {
+            max_time: TimeBound::FromNow(-100),
+            ..Rules::default()
+        };
+        let early = told(&snapshot, &rules, 125);
+        assert_eq!((early.extent.min.0, early.extent.max.0), (10, 25));
+        // What begins later is not told of yet.
+        assert_eq!(early.sets.len(), 1);
+        let late = told(&snapshot, &rules, 145);
+        assert_eq!((late.extent.min.0, late.extent.max.0), (10, 45));
+        assert_eq!(late.sets.len(), 2);
+        let nothing = told(&Snapshot::default(), &rules, 0).extent;
+        assert!(nothing.min > nothing.max);
+    }
+
+    #[test]
+    fn a_block_of_which_nothing_is_known_may_be_of_any_time_and_labels() {
+        let mut snapshot = Drawn::snapshot(&[
+            Drawn::raw('A', 10, 30).labels(&[("r", "a")]),
+            Drawn::raw('B', 10, 30),
+        ]);
+        let unread = snapshot.blocks.remove(1);
+        snapshot.unread.push(UnreadBlock {
+            key: unread.objects.key(model::BlockMeta::FILE),
+            objects: unread.objects,
+            reason: "refused".to_owned(),
+            meta: None,
+        });
+        let found = told(&snapshot, &Rules::default(), 0);
+        assert_eq!(found.extent, Extent::all(TimeRange::ALL));
+        let labels: Vec<_> = found
+            .sets
+            .iter()
+            .map(|(labels, _)| labels.to_string())
+            .collect();
+        assert_eq!(labels, ["{}", r#"{r="a"}"#]);
+    }
+}
