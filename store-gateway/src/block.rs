@@ -151,11 +151,11 @@ impl BlockReader {
     ///
     /// # Errors
     /// When the block is damaged, or the bucket refuses.
-    pub(crate) async fn is_out_of_order(&self, names: &[&str]) -> Result<bool, BlockError> {
+    pub(crate) async fn is_out_of_order(&self, names: &[&[u8]]) -> Result<bool, BlockError> {
         match &self.0 {
             Opened::Tsdb(block) => {
-                let before = names.iter().filter(|name| **name < METRIC_NAME);
-                let before = before.map(|name| (*name).to_owned()).collect();
+                let before = names.iter().filter(|name| **name < METRIC_NAME.as_bytes());
+                let before = before.map(|name| (*name).to_vec()).collect();
                 block.has_empty_values(before).await
             }
             Opened::Parquet(_) => Ok(false),

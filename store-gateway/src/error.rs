@@ -99,7 +99,7 @@ impl AnswerError {
         match self {
             Self::Block { .. } => self.limit().is_none(),
             Self::Missing { .. } => true,
-            Self::NotReady | Self::Invalid(_) => false,
+            Self::NotReady | Self::Busy { .. } | Self::Invalid(_) => false,
         }
     }
 }

@@ -116,7 +116,11 @@ pub fn unquoted(text: &str) -> Option<String> {
         '"' | '`' => unquote(&mut cursor).ok()?,
         _ => return None,
     };
-    cursor.peek().is_none().then_some(string).and_then(|bytes| String::from_utf8(bytes).ok())
+    cursor
+        .peek()
+        .is_none()
+        .then_some(string)
+        .and_then(|bytes| String::from_utf8(bytes).ok())
 }
 
 /// Passes what comes after a backslash.

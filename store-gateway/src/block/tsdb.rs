@@ -131,7 +131,7 @@ impl TsdbBlock {
     }
 
     /// Whether some series have an empty value for one of these labels, which is left out of them.
-    pub(super) async fn has_empty_values(&self, names: Vec<String>) -> Result<bool, BlockError> {
+    pub(super) async fn has_empty_values(&self, names: Vec<Vec<u8>>) -> Result<bool, BlockError> {
         if names.is_empty() {
             return Ok(false);
         }

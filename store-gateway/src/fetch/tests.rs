@@ -112,7 +112,7 @@ async fn a_small_object_is_fetched_once_and_whole() {
     let bytes = Bytes::from_static(b"abcdefghijklmnopqrstuvwxyz");
     bucket.put("block/file", bytes).await.unwrap();
     let fetcher = Fetcher::new(bucket.clone(), Arc::new(PageCache::new(1 << 20)));
-    let key: Arc<str> = "block/file".into();
+    let key = ListedObject::new("block/file", None, 0, 26);
     let ranges = [2..4, 20..26];
     let found = fetcher.fetch(wanted(&key, &ranges, 0)).await.unwrap();
     assert_eq!(found, ["cd", "uvwxyz"]);
@@ -127,7 +127,7 @@ async fn a_small_object_that_is_shorter_than_listed_is_an_error_and_not_kept() {
     let bucket = Bucket::in_memory();
     bucket.put("block/file", "abc".into()).await.unwrap();
     let fetcher = Fetcher::new(bucket, Arc::new(PageCache::new(1 << 20)));
-    let key: Arc<str> = "block/file".into();
+    let key = ListedObject::new("block/file", None, 0, 26);
     for _ in 0..2 {
         let range = std::slice::from_ref(&(0..2));
         let error = fetcher.fetch(wanted(&key, range, 0)).await.unwrap_err();

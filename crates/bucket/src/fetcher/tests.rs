@@ -4,7 +4,7 @@ use prometheus_client::{encoding::prometheus_text, registry::Registry};
 
 use super::*;
 use crate::{
-    UnreadBlock,
+    UnreadBlock, UnusableMark,
     testing::{FailingBucket, ReadFault, WriteFault},
 };
 

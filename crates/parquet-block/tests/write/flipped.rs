@@ -31,7 +31,7 @@ enum Answer {
     Rows(Vec<(Labels, Vec<Chunk>)>),
     Labels(Vec<Labels>),
     Chunks(Vec<Vec<Chunk>>),
-    Texts(Vec<String>),
+    Texts(Vec<Vec<u8>>),
     Selection(Selection),
     Pairs(Vec<Vec<(u32, u32)>>),
 }
@@ -153,7 +153,7 @@ fn ways() -> Vec<Way> {
         let values = local.answer(local.shard().label_values("instance", Some(some)))?;
         Ok(Answer::Texts([names, values].concat()))
     }));
-    let some_labels = Projection::Only(vec!["job".to_owned()]);
+    let some_labels = Projection::Only(vec![b"job".to_vec()]);
     for projection in [Projection::All, some_labels] {
         ways.push(Box::new(move |local| {
             let rows = |(group, rows)| local.shard().labels(group, rows, projection.clone());
@@ -193,8 +193,8 @@ fn merged(local: &LocalShard) -> Result<Answer, Error> {
         let ids = dictionaries.iter().enumerate().map(|(name, dictionary)| {
             // Any ids do, as long as the same values have the same.
             let values = dictionary.iter().map(|value| {
-                let hash = value.bytes().fold(7_u32, |hash, byte| {
-                    hash.wrapping_mul(31).wrapping_add(byte.into())
+                let hash = value.iter().fold(7_u32, |hash, byte| {
+                    hash.wrapping_mul(31).wrapping_add((*byte).into())
                 });
                 hash.min(u32::MAX - 1)
             });
@@ -343,7 +343,7 @@ fn no_flipped_bit_of_a_bloom_filter_rules_a_value_out() {
     let labels_footer = open("labels", &labels, shard.labels_sum());
     let chunks_footer = open("chunks", &chunks, shard.chunks_sum());
     let shard = Shard::open(labels_footer, chunks_footer).unwrap();
-    let id = series[4321].0.get("id").unwrap();
+    let id = str::from_utf8(series[4321].0.get("id").unwrap()).unwrap();
     let matchers = [matcher(MatchOp::Equal, "id", id)];
     let asked = |filter: Option<Bytes>| {
         let mut search = shard.search(&matchers);

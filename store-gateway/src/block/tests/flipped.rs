@@ -27,7 +27,7 @@ const QUESTIONS: [&[&str]; 4] = [
 #[derive(Debug, PartialEq)]
 enum Answer {
     Series(Vec<(Labels, Vec<Chunk>)>),
-    Texts(Vec<String>),
+    Texts(Vec<Vec<u8>>),
 }
 
 /// A block in a bucket, read without what an earlier reader has kept.

@@ -138,7 +138,7 @@ impl TsdbBlock {
 
     /// Forgets the index if it was fetched whole.
     pub(super) fn forget_index(&self) {
-        self.source.fetcher.forget(&self.index, self.index_size);
+        self.source.fetcher.forget(&self.index);
     }
 
     fn refuse_long(&self, asked: &[Asked]) -> Result<(), BlockError> {

@@ -234,9 +234,7 @@ impl<'a> Source<'a> {
         if let [Some(a), Some(b)] = ranges.each_ref().map(|range| self.tail.get(range)) {
             return Ok((a, b));
         }
-        let mut bytes = fetch(self.source, self.index, ranges)
-            .await?
-            .into_iter();
+        let mut bytes = fetch(self.source, self.index, ranges).await?.into_iter();
         let mut next = || bytes.next().unwrap_or_default();
         Ok((next(), next()))
     }

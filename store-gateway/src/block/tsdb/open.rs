@@ -22,7 +22,6 @@ impl TsdbBlock {
             header: RwLock::new(Arc::new(header)),
             making: Mutex::default(),
             segments,
-            index_size: block.files.get("index").copied().unwrap_or(u64::MAX),
             index,
             block,
             source,
