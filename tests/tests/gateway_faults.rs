@@ -151,7 +151,8 @@ async fn names(world: &World) -> anyhow::Result<Vec<String>> {
     };
     let names = gateway.client.label_names(request).await?.names;
     gateway.stop().await?;
-    Ok(names)
+    let names = names.into_iter().map(|name| String::from_utf8(name.to_vec()));
+    Ok(names.collect::<Result<_, _>>()?)
 }
 
 #[tokio::test]

@@ -90,7 +90,8 @@ impl<'a> Odd<'a> {
         let mut answer = Answer::default();
         for (labels, chunks) in &self.series {
             let external = Self::external();
-            let all = labels.iter().copied().chain(external.iter());
+            let own = labels.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()));
+            let all = own.chain(external.iter());
             let labels = Labels::from_pairs(all);
             for samples in chunks {
                 let deleted = |time: i64| {
