@@ -87,25 +87,20 @@ enum Opened {
 
 impl BlockSource {
     /// `bucket` is where blocks are, `pool` does what loops over series and pages, `headers` is what there is of blocks
-    /// on the disk. One for all blocks, since it bounds what is in flight and in memory.
-    pub(crate) fn new(bucket: Bucket, pool: CpuPool, headers: Arc<HeaderFiles>) -> Self {
+    /// on the disk, `small` up to how many bytes a file is fetched whole. One for all blocks, since it bounds what is in
+    /// flight and in memory.
+    pub(crate) fn new(
+        bucket: Bucket,
+        pool: CpuPool,
+        headers: Arc<HeaderFiles>,
+        small: u64,
+    ) -> Self {
         let pages = Arc::new(PageCache::new(PAGE_CACHE_BYTES));
         Self {
             pool,
-            fetcher: Fetcher::new(bucket, Arc::clone(&pages)),
+            fetcher: Fetcher::new(bucket, Arc::clone(&pages), small),
             pages,
             headers,
-        }
-    }
-}
-
-#[cfg(test)]
-impl BlockSource {
-    /// The same for which no object is small.
-    fn never_whole(self) -> Self {
-        Self {
-            fetcher: self.fetcher.never_whole(),
-            ..self
         }
     }
 }

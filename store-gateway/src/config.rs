@@ -37,6 +37,9 @@ pub struct Config {
     /// Bytes of opened blocks (Parquet footers, index headers that are in memory), whatever blocks there are; those in use
     /// by requests are kept beyond it. Default: 1 GiB.
     pub block_cache_bytes: u64,
+    /// A file of a block of up to so many bytes is fetched whole at its first use, and its parts are then taken from
+    /// memory: one wait for the bucket where a file is read in several steps. Default: 512 KiB.
+    pub small_file_bytes: u64,
     /// How it is served (`--grpc-grace-period`, `--grpc-server-max-connection-age`); it brings its own descriptors.
     pub grpc: GrpcOptions,
 }
@@ -91,6 +94,7 @@ impl Default for Config {
             series_wait: Duration::from_secs(90),
             limits: Limits::default(),
             block_cache_bytes: 1 << 30,
+            small_file_bytes: 512 << 10,
             grpc: GrpcOptions::default(),
         }
     }

@@ -30,10 +30,6 @@ const IN_FLIGHT: usize = 64;
 /// The longest single range: an index header or a page that is longer is taken for damaged.
 const MAX_RANGE: u64 = 1 << 30;
 
-/// An object of up to so many bytes is fetched whole at its first use, and its parts are then taken from memory: that is
-/// one wait for the bucket where an index is read in several steps.
-const SMALL: u64 = 512 << 10;
-
 /// Reads ranges of objects. Clones share the bound on what is in flight.
 #[derive(Clone)]
 pub(crate) struct Fetcher {
@@ -59,20 +55,14 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl Fetcher {
-    /// `pages` keeps what is fetched whole.
-    pub(crate) fn new(bucket: Bucket, pages: Arc<PageCache>) -> Self {
+    /// An object of up to `small` bytes is fetched whole at its first use, and kept in `pages`.
+    pub(crate) fn new(bucket: Bucket, pages: Arc<PageCache>, small: u64) -> Self {
         Self {
             bucket,
             pages,
-            small: SMALL,
+            small,
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT)),
         }
-    }
-
-    /// The same for which no object is small.
-    #[cfg(test)]
-    pub(crate) fn never_whole(self) -> Self {
-        Self { small: 0, ..self }
     }
 
     /// The bytes of each range, in their order. Those of neighbours may share one piece of memory.

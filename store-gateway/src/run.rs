@@ -51,7 +51,7 @@ impl Gateway {
         let headers = HeaderFiles::new(data_dir, HeaderMetrics::new(&deps.metrics));
         let headers = Arc::new(headers);
         let (syncer, handle) = Syncer::new(config, bucket.clone(), &deps, Arc::clone(&headers));
-        let source = BlockSource::new(bucket, deps.pool.clone(), headers);
+        let source = BlockSource::new(bucket, deps.pool.clone(), headers, config.small_file_bytes);
         let metrics = StoreMetrics::new(&deps.metrics);
         let store = Store::new(config, source, &deps, metrics, syncer.served());
         Self {

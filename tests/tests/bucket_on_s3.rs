@@ -170,7 +170,7 @@ async fn a_server_that_is_busy_is_asked_again() -> anyhow::Result<()> {
 async fn what_stays_away_is_an_error_that_names_it() -> anyhow::Result<()> {
     let (world, bucket) = world().await?;
     world.s3.put("a/b", "text");
-    for failure in [Failure::Unavailable, Failure::Refused, Failure::CutOff(2)] {
+    for failure in [Failure::Unavailable, Failure::Refused, Failure::CutOff(0)] {
         world.s3.inject(Fault {
             when: When::Reads("a/b".to_owned()),
             failure,

@@ -151,7 +151,9 @@ async fn names(world: &World) -> anyhow::Result<Vec<String>> {
     };
     let names = gateway.client.label_names(request).await?.names;
     gateway.stop().await?;
-    let names = names.into_iter().map(|name| String::from_utf8(name.to_vec()));
+    let names = names
+        .into_iter()
+        .map(|name| String::from_utf8(name.to_vec()));
     Ok(names.collect::<Result<_, _>>()?)
 }
 

@@ -250,5 +250,5 @@ pub(super) fn bytes_of(blocks: &[Candidate]) -> u64 {
 }
 
 fn as_text<S: serde::Serializer>(labels: &Labels, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(labels.iter())
+    serializer.collect_map(labels.to_texts())
 }

@@ -9,8 +9,8 @@ async fn alphabet() -> (Fetcher, Bucket, ListedObject) {
     let bytes = Bytes::from_static(b"abcdefghijklmnopqrstuvwxyz");
     bucket.put("block/file", bytes).await.unwrap();
     let object = ListedObject::new("block/file", None, 0, 26);
-    let fetcher = Fetcher::new(bucket.clone(), Arc::new(PageCache::new(1 << 20)));
-    (fetcher.never_whole(), bucket, object)
+    let fetcher = Fetcher::new(bucket.clone(), Arc::new(PageCache::new(1 << 20)), 0);
+    (fetcher, bucket, object)
 }
 
 fn wanted<'a>(object: &'a ListedObject, ranges: &'a [Range<u64>], gap: u64) -> Wanted<'a> {
@@ -111,7 +111,7 @@ async fn a_small_object_is_fetched_once_and_whole() {
     let bucket = Bucket::in_memory();
     let bytes = Bytes::from_static(b"abcdefghijklmnopqrstuvwxyz");
     bucket.put("block/file", bytes).await.unwrap();
-    let fetcher = Fetcher::new(bucket.clone(), Arc::new(PageCache::new(1 << 20)));
+    let fetcher = Fetcher::new(bucket.clone(), Arc::new(PageCache::new(1 << 20)), 26);
     let key = ListedObject::new("block/file", None, 0, 26);
     let ranges = [2..4, 20..26];
     let found = fetcher.fetch(wanted(&key, &ranges, 0)).await.unwrap();
@@ -126,7 +126,7 @@ async fn a_small_object_is_fetched_once_and_whole() {
 async fn a_small_object_that_is_shorter_than_listed_is_an_error_and_not_kept() {
     let bucket = Bucket::in_memory();
     bucket.put("block/file", "abc".into()).await.unwrap();
-    let fetcher = Fetcher::new(bucket, Arc::new(PageCache::new(1 << 20)));
+    let fetcher = Fetcher::new(bucket, Arc::new(PageCache::new(1 << 20)), 26);
     let key = ListedObject::new("block/file", None, 0, 26);
     for _ in 0..2 {
         let range = std::slice::from_ref(&(0..2));

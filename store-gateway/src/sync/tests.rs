@@ -40,7 +40,7 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let metrics = Metrics::new();
         let deps = Deps {
-            clock: Arc::new(ManualClock::new(0)),
+            clock: Arc::new(ManualClock::new(100_000_000)),
             pool: CpuPool::new("test", 1).unwrap(),
             probe: Probe::new("store", &metrics),
             metrics,
@@ -237,7 +237,7 @@ async fn a_start_on_a_bucket_that_cannot_be_listed_tries_again_within_seconds() 
 async fn marked_blocks_go_when_their_time_is_over() {
     let world = World::new(&[Drawn::raw('A', 0, 10)]).await;
     let mark = format!(
-        r#"{{"id":"{}","version":1,"deletion_time":-100000}}"#,
+        r#"{{"id":"{}","version":1,"deletion_time":1}}"#,
         Drawn::id('A')
     );
     let key = format!("{}/{}", Drawn::id('A'), DeletionMark::FILE);

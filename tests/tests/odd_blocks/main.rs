@@ -2,6 +2,7 @@
 //! times: what can be merged is, with every sample, and what cannot be is named, marked and left, while all else goes
 //! on. From then on nothing is left to do.
 
+mod bytes;
 mod deleted;
 mod empty_labels;
 mod made;

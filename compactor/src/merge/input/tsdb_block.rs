@@ -100,7 +100,11 @@ impl OpenedTsdb {
     ) -> Result<Vec<TsdbInput>, MergeError> {
         let unnamed = self.block.header().postings_range(METRIC_NAME, "");
         let unnamed = unnamed.map_err(MergeError::block(&self.dir))?;
-        let is_mixed = unnamed.is_some() || self.block.label_names().any(|name| name < METRIC_NAME.as_bytes());
+        let is_mixed = unnamed.is_some()
+            || self
+                .block
+                .label_names()
+                .any(|name| name < METRIC_NAME.as_bytes());
         let metrics = match keys.order() {
             Order::ByLabels if is_mixed => Metrics::Mixed,
             _ => Metrics::Apart,

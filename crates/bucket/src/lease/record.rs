@@ -200,21 +200,33 @@ mod tests {
         for (newest, now, expected) in [
             (None, i64::MIN, "free 1"),
             (Some(newest(true, i64::MAX)), 0, "free 8"),
-            (Some(newest(false, 1_000)), 0, "a until 1000"),
-            (Some(newest(false, 1_000)), 1_000, "a until 1000"),
+            (
+                Some(newest(false, 1_000)),
+                0,
+                "a until 1970-01-01T00:00:01Z",
+            ),
+            (
+                Some(newest(false, 1_000)),
+                1_000,
+                "a until 1970-01-01T00:00:01Z",
+            ),
             // Past, but perhaps not yet by the holder's clock.
-            (Some(newest(false, 1_000)), 61_000, "a until 1000"),
+            (
+                Some(newest(false, 1_000)),
+                61_000,
+                "a until 1970-01-01T00:00:01Z",
+            ),
             (Some(newest(false, 1_000)), 61_001, "free 8"),
             (
                 Some(newest(false, i64::MAX)),
                 i64::MAX,
-                "a until 9223372036854775807",
+                "a until 9223372036854775807 ms",
             ),
             // What cannot be read is held for an hour after it was written.
             (
                 Some(unreadable.clone()),
                 1_060_000 + hour,
-                "someone (k: ?) until 4600000",
+                "someone (k: ?) until 1970-01-01T01:16:40Z",
             ),
             (Some(unreadable), 1_060_001 + hour, "free 8"),
         ] {

@@ -66,6 +66,8 @@ impl World {
         };
         let config = Config {
             data_dir: dir.path().to_owned(),
+            // Tests tell what is fetched.
+            small_file_bytes: 0,
             ..config
         };
         let (probe, shutdown) = (deps.probe.clone(), CancellationToken::new());

@@ -155,11 +155,20 @@ impl Fixture {
     }
 }
 
-/// A source of blocks in `bucket`, with index headers below a folder or in memory.
+/// A source of blocks in `bucket`, with index headers below a folder or in memory. No file is small.
 pub(in crate::block) fn source(bucket: Bucket, data_dir: Option<&Path>) -> BlockSource {
+    source_with(bucket, data_dir, 0)
+}
+
+/// The same where files of up to so many bytes are fetched whole.
+pub(in crate::block) fn source_with(
+    bucket: Bucket,
+    data_dir: Option<&Path>,
+    small: u64,
+) -> BlockSource {
     let headers = HeaderFiles::new(data_dir, HeaderMetrics::new(&Metrics::new()));
     let pool = CpuPool::new("test", 2).unwrap();
-    BlockSource::new(bucket, pool, Arc::new(headers))
+    BlockSource::new(bucket, pool, Arc::new(headers), small)
 }
 
 fn golden() -> PathBuf {
