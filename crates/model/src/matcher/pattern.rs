@@ -97,8 +97,10 @@ impl Pattern {
             Program::Set(values.into_iter().map(String::into_bytes).collect())
         } else if let Some(glob) = Glob::of(&hir) {
             Program::Glob(glob)
-        } else if let Some(alternatives) = split::alternatives(&hir) {
-            Program::Split(Split::of(alternatives)?)
+        } else if let Some(alternatives) = split::alternatives(&hir)
+            && let Some(split) = Split::of(alternatives)?
+        {
+            Program::Split(split)
         } else {
             Program::Regex {
                 suffix: common_suffix(&hir),

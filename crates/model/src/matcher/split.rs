@@ -1,6 +1,7 @@
 //! Patterns of many alternatives: each alternative is compiled to the cheapest thing that means the same.
 //!
-//! What is kept grows with the pattern as written, and regexes have the limits of [`engine`].
+//! What is kept of sets and globs grows with the pattern as written; what needs a regex has the limit of
+//! [`engine`].
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,9 @@ const MAX_COPIED: usize = 256 << 20;
 /// How many texts alternatives may have beyond one for each.
 const MAX_EXTRA_TEXTS: usize = 1 << 16;
 
+/// With more alternatives than this that need a regex, the pattern as written is one in less memory.
+const MAX_REST: usize = 1 << 14;
+
 /// In bytes, of all keys. A searcher takes some 40 times as much while it is built.
 const MAX_KEYS: usize = 1 << 20;
 
@@ -39,7 +43,8 @@ pub(super) struct Split {
     /// Ascending, each once.
     set: Vec<Vec<u8>>,
     globs: Globs,
-    rest: Vec<Regex>,
+    /// Of all other alternatives.
+    rest: Option<Regex>,
 }
 
 #[derive(Debug)]
@@ -91,9 +96,12 @@ fn size(hir: &Hir) -> usize {
 }
 
 impl Split {
-    pub(super) fn of(alternatives: impl Iterator<Item = Hir>) -> Result<Self, PatternError> {
+    /// Nothing if one regex is better.
+    pub(super) fn of(
+        alternatives: impl Iterator<Item = Hir>,
+    ) -> Result<Option<Self>, PatternError> {
         let mut extra = MAX_EXTRA_TEXTS;
-        let mut allow = |texts: usize| match extra.checked_sub(texts.saturating_sub(1)) {
+        let mut allow = |more: usize| match extra.checked_sub(more) {
             Some(left) => {
                 extra = left;
                 true
@@ -102,23 +110,33 @@ impl Split {
         };
         let (mut set, mut globs, mut rest) = (Vec::new(), HashSet::new(), Vec::new());
         for hir in alternatives {
-            if let Some(values) = finite(&hir).filter(|values| allow(values.len())) {
-                set.extend(values.into_iter().map(String::into_bytes));
-            } else if let Some(glob) =
-                Glob::of(&hir).filter(|glob| allow(glob.texts().map(<[String]>::len).sum()))
+            if let Some(values) =
+                finite(&hir).filter(|values| allow(values.len().saturating_sub(1)))
             {
+                set.extend(values.into_iter().map(String::into_bytes));
+            } else if let Some(glob) = Glob::of(&hir).filter(|glob| {
+                allow(
+                    glob.texts()
+                        .map(|texts| texts.len().saturating_sub(1))
+                        .sum(),
+                )
+            }) {
                 globs.insert(glob);
             } else {
                 rest.push(hir);
+                if rest.len() > MAX_REST {
+                    return Ok(None);
+                }
             }
         }
         set.sort_unstable();
         set.dedup();
-        Ok(Self {
+        let rest = (!rest.is_empty()).then(|| engine::compile(Hir::alternation(rest)));
+        Ok(Some(Self {
             set,
             globs: Globs::new(globs)?,
-            rest: engine::compile_all(&rest)?,
-        })
+            rest: rest.transpose()?,
+        }))
     }
 
     /// Whether a text of a glob has `c`.
@@ -131,7 +149,10 @@ impl Split {
     pub(super) fn matches(&self, value: Subject<'_>) -> bool {
         is_in(&self.set, value.bytes)
             || self.globs.matches(value.apart)
-            || self.rest.iter().any(|regex| regex.is_match(value.text))
+            || self
+                .rest
+                .as_ref()
+                .is_some_and(|regex| regex.is_match(value.text))
     }
 }
 
