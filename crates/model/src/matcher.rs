@@ -1,8 +1,10 @@
 //! Label matchers, with the meaning they have in PromQL.
 
+mod engine;
 mod glob;
 mod pattern;
 mod re2;
+mod split;
 #[cfg(test)]
 mod tests;
 
@@ -56,7 +58,9 @@ impl Matcher {
     /// A matcher; patterns are anchored at both ends, as in PromQL.
     ///
     /// # Errors
-    /// When a pattern is no regular expression, or takes too much memory when compiled.
+    /// When a pattern is no regular expression, or takes more than 64 MiB when compiled. Texts with any
+    /// characters between, such as `a.*|.*b.*`, do not count, only what needs the regex engine does. The engine
+    /// may keep twice as much in all, for it reads backwards too.
     pub fn new(
         op: MatchOp,
         name: impl Into<String>,

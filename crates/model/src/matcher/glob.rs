@@ -9,14 +9,14 @@ const MAX_TEXTS: usize = 16;
 
 /// A value matches if it begins with one of `first`, then for each of `rest` has a gap and one of its texts,
 /// and is at its end.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Glob {
     first: Vec<String>,
     /// At least one.
     rest: Vec<Part>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 struct Part {
     /// How many characters there are before the text at least.
     gap: u32,
@@ -60,6 +60,16 @@ impl Glob {
         };
         let texts = glob.rest.iter().map(|part| part.texts.len());
         (glob.first.len() + texts.sum::<usize>() <= MAX_TEXTS).then_some(glob)
+    }
+
+    /// All lists of alternatives, in order: a matching value has one text of each.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &[String]> {
+        let rest = self.rest.iter().map(|part| part.texts.as_slice());
+        std::iter::once(self.first.as_slice()).chain(rest)
+    }
+
+    pub(super) fn has(&self, c: char) -> bool {
+        self.texts().flatten().any(|text| text.contains(c))
     }
 
     /// Each text is taken as early as can be, for that leaves the most to the ones after it.

@@ -2,20 +2,18 @@
 
 use std::{io, panic, thread};
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 use regex_syntax::hir::{
     Hir, HirKind, Look,
     literal::{ExtractKind, Extractor, Seq},
-    print::Printer,
 };
 
-use super::{glob::Glob, re2};
-
-/// In bytes, of a compiled expression and of what the engine caches beside it.
-const MAX_COMPILED: usize = 10 << 20;
-
-/// How deep Rust's parser may go; it meets only what [`re2`] has limited already.
-const MAX_NESTING: u32 = 10_000;
+use super::{
+    engine,
+    glob::Glob,
+    re2,
+    split::{self, Split},
+};
 
 /// With more parentheses than this an expression may nest too deeply for the stack of an ordinary thread.
 const MAX_SHALLOW: usize = 64;
@@ -32,6 +30,18 @@ pub(super) struct Pattern {
     program: Program,
     /// Each matching value begins with it.
     prefix: String,
+    /// What no text of the pattern has, if a few guesses find it.
+    stranger: char,
+}
+
+/// A value in the forms in which it is compared.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subject<'v> {
+    pub(super) bytes: &'v [u8],
+    /// As Go's engine sees it: each byte that belongs to no character is one, U+FFFD.
+    pub(super) text: &'v str,
+    /// The same, but such bytes equal no text of the pattern.
+    pub(super) apart: &'v str,
 }
 
 #[derive(Debug)]
@@ -43,6 +53,7 @@ enum Program {
         suffix: String,
         regex: Regex,
     },
+    Split(Split),
 }
 
 /// A pattern that cannot be compiled.
@@ -56,6 +67,8 @@ pub(super) enum PatternError {
     Size { limit: usize },
     #[error("regular expression: {0}")]
     Engine(#[source] regex::Error),
+    #[error("regular expression: {0}")]
+    Keys(#[source] aho_corasick::BuildError),
     #[error("regular expression: no thread to compile it: {0}")]
     Thread(#[source] io::Error),
 }
@@ -84,24 +97,46 @@ impl Pattern {
             Program::Set(values.into_iter().map(String::into_bytes).collect())
         } else if let Some(glob) = Glob::of(&hir) {
             Program::Glob(glob)
+        } else if let Some(alternatives) = split::alternatives(&hir)
+            && let Some(split) = Split::of(alternatives)?
+        {
+            Program::Split(split)
         } else {
             Program::Regex {
                 suffix: common_suffix(&hir),
-                regex: compile(hir)?,
+                regex: engine::compile(hir)?,
             }
         };
-        Ok(Self { program, prefix })
+        let strangers = [
+            char::REPLACEMENT_CHARACTER,
+            char::MAX,
+            '\u{10FFFE}',
+            '\u{FDD0}',
+        ];
+        let stranger = strangers.into_iter().find(|c| !program.has(*c));
+        Ok(Self {
+            program,
+            prefix,
+            stranger: stranger.unwrap_or(char::REPLACEMENT_CHARACTER),
+        })
     }
 
     pub(super) fn matches(&self, value: &[u8]) -> bool {
         if let Program::Set(values) = &self.program {
-            let found = values.binary_search_by(|known| known.as_slice().cmp(value));
-            return found.is_ok();
+            return is_in(values, value);
         }
         value.starts_with(self.prefix.as_bytes())
             && match str::from_utf8(value) {
-                Ok(text) => self.program.matches(text),
-                Err(_) => self.program.matches(&as_go_reads(value)),
+                Ok(text) => self.program.matches(Subject {
+                    bytes: value,
+                    text,
+                    apart: text,
+                }),
+                Err(_) => self.program.matches(Subject {
+                    bytes: value,
+                    text: &with_each_stray_byte_as(char::REPLACEMENT_CHARACTER, value),
+                    apart: &with_each_stray_byte_as(self.stranger, value),
+                }),
             }
     }
 
@@ -109,7 +144,7 @@ impl Pattern {
     pub(super) fn set(&self) -> Option<&[Vec<u8>]> {
         match &self.program {
             Program::Set(values) => Some(values),
-            Program::Glob(_) | Program::Regex { .. } => None,
+            Program::Glob(_) | Program::Regex { .. } | Program::Split(_) => None,
         }
     }
 
@@ -119,40 +154,41 @@ impl Pattern {
 }
 
 impl Program {
-    fn matches(&self, text: &str) -> bool {
+    /// Whether a text that is compared with [`Subject::apart`] has `c`.
+    fn has(&self, c: char) -> bool {
         match self {
-            Self::Set(values) => values.iter().any(|known| known == text.as_bytes()),
-            Self::Glob(glob) => glob.matches(text),
-            Self::Regex { suffix, regex } => text.ends_with(suffix) && regex.is_match(text),
+            Self::Glob(glob) => glob.has(c),
+            Self::Split(split) => split.has(c),
+            Self::Set(_) | Self::Regex { .. } => false,
+        }
+    }
+
+    fn matches(&self, value: Subject<'_>) -> bool {
+        match self {
+            Self::Set(values) => is_in(values, value.bytes),
+            Self::Glob(glob) => glob.matches(value.apart),
+            Self::Regex { suffix, regex } => {
+                value.text.ends_with(suffix) && regex.is_match(value.text)
+            }
+            Self::Split(split) => split.matches(value),
         }
     }
 }
 
-/// A value that is no UTF-8, as Go's engine sees it: each byte that belongs to no character is one, U+FFFD.
-fn as_go_reads(value: &[u8]) -> String {
+/// Whether `value` is one of `values`, which ascend.
+pub(super) fn is_in(values: &[Vec<u8>], value: &[u8]) -> bool {
+    let found = values.binary_search_by(|known| known.as_slice().cmp(value));
+    found.is_ok()
+}
+
+/// A value that is no UTF-8, with `c` for each byte that belongs to no character.
+fn with_each_stray_byte_as(c: char, value: &[u8]) -> String {
     let mut text = String::with_capacity(value.len());
     for chunk in value.utf8_chunks() {
         text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+        text.extend(chunk.invalid().iter().map(|_| c));
     }
     text
-}
-
-/// An expression that matches all of a value or nothing.
-fn compile(hir: Hir) -> Result<Regex, PatternError> {
-    let whole = Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]);
-    let mut text = String::new();
-    Printer::new()
-        .print(&whole, &mut text)
-        .map_err(|e| PatternError::Engine(regex::Error::Syntax(e.to_string())))?;
-    RegexBuilder::new(&text)
-        .size_limit(MAX_COMPILED)
-        .nest_limit(MAX_NESTING)
-        .build()
-        .map_err(|error| match error {
-            regex::Error::CompiledTooBig(limit) => PatternError::Size { limit },
-            other => PatternError::Engine(other),
-        })
 }
 
 /// `hir` without anchors that a match of all of a value meets anyway.

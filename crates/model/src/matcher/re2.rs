@@ -6,6 +6,10 @@
 //! Only whether a whole value matches is asked. Therefore groups capture nothing, and greed, which decides
 //! what a match spans but not whether there is one, is read and forgotten.
 //!
+//! A surrogate, which no text has, is U+FFFD where it stands for itself: Go makes texts of a pattern's fixed
+//! parts, and writes it so. Where Go's engine goes character by character instead, as after `[ab]+`, nothing
+//! matches there; here U+FFFD does.
+//!
 //! Unicode's tables are those of `regex-syntax`, a version newer than Go's: characters assigned between the
 //! two are in more classes here. Names of classes are taken without regard to case, `_` and `-`, as Go does
 //! since 1.25; the names with `_` that it lost thereby are known here as before.
@@ -39,6 +43,7 @@ pub(super) fn parse(pattern: &str) -> Result<Hir> {
         group: Group::outermost(),
         outer: Vec::new(),
         ranges: 0,
+        after_surrogate: false,
     };
     parser.read_all()?;
     if !parser.outer.is_empty() {
@@ -65,6 +70,8 @@ struct Parser<'p> {
     outer: Vec<Group>,
     /// Ranges in classes so far.
     ranges: usize,
+    /// Whether the last step read a surrogate.
+    after_surrogate: bool,
 }
 
 /// What a step read.
@@ -91,18 +98,19 @@ impl Parser<'_> {
 
     fn step(&mut self, c: char) -> Result<Step> {
         let at = self.cursor.at();
+        let after_surrogate = std::mem::take(&mut self.after_surrogate);
         match c {
             '*' | '+' | '?' => {
                 self.cursor.bump();
                 let min = u32::from(c == '+');
                 let max = (c == '?').then_some(1);
-                self.repeat(at, min, max)?;
+                self.repeat(at, min, max, after_surrogate)?;
                 return Ok(Step::Repeat);
             }
             '{' => {
                 if let Some(counts) = counts::counts(&mut self.cursor) {
                     let (min, max) = counts.map_err(|problem| self.error(problem, at))?;
-                    self.repeat(at, min, max)?;
+                    self.repeat(at, min, max, after_surrogate)?;
                     return Ok(Step::Repeat);
                 }
                 self.cursor.bump();
@@ -197,9 +205,8 @@ impl Parser<'_> {
         match char::from_u32(escape::code_point(&mut self.cursor)?) {
             Some(c) => self.literal(c),
             None => {
-                // A surrogate; no text has one.
-                self.push(Hir::fail());
-                Ok(())
+                self.after_surrogate = true;
+                self.literal(char::REPLACEMENT_CHARACTER)
             }
         }
     }
@@ -234,12 +241,16 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Repeats what was read last.
-    fn repeat(&mut self, at: usize, min: u32, max: Option<u32>) -> Result<()> {
+    /// Repeats what was read last. Go compares a surrogate that may be missing with characters, none of which
+    /// is one.
+    fn repeat(&mut self, at: usize, min: u32, max: Option<u32>, surrogate: bool) -> Result<()> {
         self.cursor.eat("?");
-        let Some(node) = self.group.items.pop() else {
+        let Some(mut node) = self.group.items.pop() else {
             return Err(self.error(Problem::MissingRepeatArgument, at));
         };
+        if surrogate && min == 0 {
+            node.hir = Hir::fail();
+        }
         let node = node.repeat(min, max);
         let node = node.map_err(|problem| self.error(problem, at))?;
         self.group.items.push(node);

@@ -65,7 +65,7 @@ pub(super) fn bracketed(cursor: &mut Cursor<'_>, flags: Flags) -> Result<ClassUn
         } else if let Some(escaped) = escaped(cursor, flags)? {
             ranges.extend(escaped);
         } else {
-            let range = range(cursor, start)?;
+            let range = range(cursor, start, negated)?;
             ranges.extend(signed(&range, Sign::Plain, flags));
         }
     }
@@ -152,8 +152,13 @@ fn named(cursor: &mut Cursor<'_>, flags: Flags) -> Result<Option<Ranges>> {
     Ok(Some(signed(&of_chars(ranges), sign, flags)))
 }
 
-/// One character, or two with a dash between. A dash before the closing bracket is one of the characters.
-fn range(cursor: &mut Cursor<'_>, class_at: usize) -> Result<Option<ClassUnicodeRange>> {
+/// One character, or two with a dash between. A dash before the closing bracket is one of the characters. A
+/// surrogate of its own is U+FFFD, unless it is one of what must not match.
+fn range(
+    cursor: &mut Cursor<'_>,
+    class_at: usize,
+    negated: bool,
+) -> Result<Option<ClassUnicodeRange>> {
     let start = cursor.at();
     let low = character(cursor, class_at)?;
     let mut high = low;
@@ -165,6 +170,10 @@ fn range(cursor: &mut Cursor<'_>, class_at: usize) -> Result<Option<ClassUnicode
     if high < low {
         let found = cursor.since(start);
         return Err(SyntaxError::new(Problem::ClassRange, start, found));
+    }
+    if low == high && char::from_u32(low).is_none() && !negated {
+        let c = char::REPLACEMENT_CHARACTER;
+        return Ok(Some(ClassUnicodeRange::new(c, c)));
     }
     // Surrogates, which no text has, lie between U+D7FF and U+E000.
     let low = char::from_u32(low).unwrap_or('\u{E000}');

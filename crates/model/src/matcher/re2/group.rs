@@ -1,5 +1,7 @@
 //! Groups, and the flags that hold within them.
 
+use regex_syntax::hir::HirKind;
+
 use super::{
     error::{Problem, Result, SyntaxError},
     node::Node,
@@ -33,6 +35,8 @@ pub(super) struct Group {
     pub(super) flags_before: Flags,
     captures: Captures,
     alternatives: Vec<Node>,
+    /// Which of them matches nothing but the empty text.
+    empty: Option<usize>,
     /// What the last alternative has so far.
     pub(super) items: Vec<Node>,
 }
@@ -63,6 +67,7 @@ impl Group {
             flags_before,
             captures,
             alternatives: Vec::new(),
+            empty: None,
             items: Vec::new(),
         }
     }
@@ -74,8 +79,20 @@ impl Group {
 
     pub(super) fn next_alternative(&mut self) -> std::result::Result<(), Problem> {
         let items = std::mem::take(&mut self.items);
-        self.alternatives.push(Node::concat(items)?);
-        Ok(())
+        let node = Node::concat(items)?;
+        let is_empty = matches!(node.hir.kind(), HirKind::Empty);
+        let at = self.alternatives.len();
+        let last = at.checked_sub(1);
+        let same = if is_empty { self.empty.or(last) } else { last };
+        match same.and_then(|same| self.alternatives.get_mut(same)) {
+            // Written again, it takes no memory, only part of what Go's limits allow.
+            Some(same) if same.hir == node.hir => same.merge(&node),
+            _ => {
+                self.empty = self.empty.or(is_empty.then_some(at));
+                self.alternatives.push(node);
+                Ok(())
+            }
+        }
     }
 
     pub(super) fn finish(mut self) -> std::result::Result<Node, Problem> {

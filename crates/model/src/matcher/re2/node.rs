@@ -88,6 +88,18 @@ impl Node {
         node.checked()
     }
 
+    /// Takes in an alternative that matches the same.
+    pub(super) fn merge(&mut self, other: &Self) -> Result<(), Problem> {
+        self.shape = Shape::Other;
+        self.height = self.height.max(other.height);
+        self.copies = self.copies.max(other.copies);
+        self.size += other.size + 1;
+        if self.size > MAX_SIZE {
+            return Err(Problem::Large);
+        }
+        Ok(())
+    }
+
     pub(super) fn captured(self) -> Result<Self, Problem> {
         Self {
             shape: Shape::Other,
