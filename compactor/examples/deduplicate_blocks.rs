@@ -13,6 +13,9 @@ use compactor::deduplicate;
 use model::Labels;
 use tsdb::{Block, BlockWriter, SeriesEntry};
 
+/// Names and values in order.
+type Pairs<'a> = Vec<(&'a [u8], &'a [u8])>;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = env::args_os().skip(1);
     let to = args.next().ok_or("usage: deduplicate_blocks TO BLOCK...")?;
@@ -27,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let symbols: BTreeSet<&[u8]> = blocks.iter().flat_map(|b| b.symbols().iter()).collect();
     let mut writer = BlockWriter::create(Path::new(&to), symbols)?;
 
-    let mut all: BTreeMap<Vec<(&[u8], &[u8])>, Vec<_>> = BTreeMap::new();
+    let mut all: BTreeMap<Pairs<'_>, Vec<_>> = BTreeMap::new();
     for (source, block) in blocks.iter().enumerate() {
         let (mut series, mut chunks) = (block.series_cursor(), block.chunk_cursor());
         let mut entry = SeriesEntry::default();

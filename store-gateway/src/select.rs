@@ -125,13 +125,13 @@ fn overlaps(meta: &BlockMeta, range: TimeRange) -> bool {
 /// Whether all matchers on blocks may match a block of unknown labels.
 fn may_be_meant(id: BlockId, matchers: &[Matcher]) -> bool {
     let mut of_id = matchers.iter().filter(|matcher| matcher.name == BLOCK_ID);
-    of_id.all(|matcher| matcher.matches(&id.to_string()))
+    of_id.all(|matcher| matcher.matches(id.to_string()))
 }
 
 /// Whether all matchers on blocks match.
 fn is_meant(id: BlockId, external: &Labels, matchers: &[Matcher]) -> bool {
     matchers.iter().all(|matcher| match matcher.name.as_str() {
-        BLOCK_ID => matcher.matches(&id.to_string()),
+        BLOCK_ID => matcher.matches(id.to_string()),
         name => matcher.matches(external.get(name).unwrap_or_default()),
     })
 }

@@ -127,7 +127,7 @@ impl Answer {
     pub fn select(&self, matchers: &[Matcher], range: TimeRange) -> Self {
         let matches = |labels: &Labels| {
             let value = |m: &Matcher| labels.get(&m.name).unwrap_or_default().to_owned();
-            matchers.iter().all(|m| m.matches(&value(m)))
+            matchers.iter().all(|m| m.matches(value(m)))
         };
         let within = |samples: &Samples| {
             let samples = samples

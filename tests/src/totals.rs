@@ -46,7 +46,7 @@ impl Totals {
     pub fn select(&self, matchers: &[Matcher]) -> Self {
         let matches = |labels: &Labels| {
             let value = |m: &Matcher| labels.get(&m.name).unwrap_or_default().to_owned();
-            matchers.iter().all(|m| m.matches(&value(m)))
+            matchers.iter().all(|m| m.matches(value(m)))
         };
         let series = self.0.iter().filter(|(labels, _)| matches(labels));
         Self(series.map(|(labels, of)| (labels.clone(), *of)).collect())

@@ -90,7 +90,7 @@ impl Raw {
         body: Bytes,
     ) -> anyhow::Result<Reply> {
         let (head, stream) = self.send(path, headers, body).await?.into_parts();
-        Ok(timeout(DEADLINE, Reply::read(head.headers, stream)).await??)
+        timeout(DEADLINE, Reply::read(head.headers, stream)).await?
     }
 }
 

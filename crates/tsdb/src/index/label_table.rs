@@ -24,6 +24,9 @@ pub(super) struct Name {
     root: Place,
 }
 
+/// Takes a value and the place of its postings, and says whether to go on.
+type EachValue<'a> = dyn FnMut(&[u8], Range<u64>) -> ControlFlow<()> + 'a;
+
 impl<'a> LabelTable<'a> {
     /// `root` is that of the names.
     pub(super) const fn new(pages: PageReader<'a>, root: Option<Place>) -> Self {
@@ -65,7 +68,7 @@ impl<'a> LabelTable<'a> {
         &mut self,
         name: Name,
         from: &[u8],
-        each: &mut dyn FnMut(&[u8], Range<u64>) -> ControlFlow<()>,
+        each: &mut EachValue<'_>,
     ) -> Result<()> {
         let pages = &mut self.pages;
         pages.walk(name.root, Tree::Values, from, &mut |value, entry| {
