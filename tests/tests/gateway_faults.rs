@@ -4,8 +4,8 @@ use anyhow::{Context as _, ensure};
 use model::TimeRange;
 use proto::thanos::{LabelNamesRequest, PartialResponseStrategy, SeriesRequest};
 use tests::{
-    Answer, Failure, Fault, FaultScript, Operation, RunningGateway, SAMPLE, When, World, matcher,
-    sample_dir, series_request,
+    Answer, Failure, Fault, FaultScript, RunningGateway, SAMPLE, When, World, matcher, sample_dir,
+    series_request,
 };
 use tokio::time::{Duration, timeout};
 
@@ -211,11 +211,12 @@ async fn an_answer_that_does_not_say_its_length_is_as_good_as_any() -> anyhow::R
 
 #[tokio::test]
 async fn a_compactor_leaves_the_group_of_a_block_that_it_could_not_read() -> anyhow::Result<()> {
-    let world = world().await?;
     for file in [
         format!("{}/meta.json", SAMPLE[1]),
         format!("{}/no-compact-mark.json", SAMPLE[0]),
     ] {
+        // A compactor that has read none of it before.
+        let world = world().await?;
         let before = world.s3.keys();
         let when = When::NextGets(file.clone(), usize::MAX);
         let failure = Failure::Refused;
@@ -233,16 +234,11 @@ async fn a_compactor_leaves_the_group_of_a_block_that_it_could_not_read() -> any
         after.retain(|key| !key.starts_with("parquet/"));
         ensure!(before == after, "{file}: {after:?}");
         world.s3.heal();
+        let summary = world.compact().await?;
+        ensure!(
+            !summary.merged.is_empty() && summary.failed.is_empty(),
+            "{summary:?}"
+        );
     }
-    let summary = world.compact().await?;
-    ensure!(
-        !summary.merged.is_empty() && summary.failed.is_empty(),
-        "{summary:?}"
-    );
-    let log = world.s3.take_log();
-    ensure!(
-        log.iter()
-            .any(|request| request.operation == Operation::Put)
-    );
     Ok(())
 }
