@@ -170,13 +170,14 @@ func (s *shard) close() {
 func (s *shard) keyValues(f *parquetFile) error {
 	var keys []string
 	for _, kv := range f.Metadata().KeyValueMetadata {
-		keys = append(keys, kv.Key)
+		// Ours beside those of the layout.
 		if kv.Key == "varve_checksums" {
 			if kv.Value != "crc32" {
 				return fmt.Errorf("key-value %s: %q", kv.Key, kv.Value)
 			}
 			continue
 		}
+		keys = append(keys, kv.Key)
 		number, err := strconv.ParseInt(kv.Value, 10, 64)
 		if err != nil {
 			return fmt.Errorf("key-value %s: %w", kv.Key, err)
@@ -190,7 +191,7 @@ func (s *shard) keyValues(f *parquetFile) error {
 			s.duration = number
 		}
 	}
-	if want := []string{"data_col_duration_ms", "maxT", "minT", "varve_checksums"}; !slices.Equal(keys, want) {
+	if want := []string{"data_col_duration_ms", "maxT", "minT"}; !slices.Equal(keys, want) {
 		return fmt.Errorf("keys are %q, not %q", keys, want)
 	}
 	return nil

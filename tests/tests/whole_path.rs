@@ -232,7 +232,8 @@ async fn a_gateway_is_not_ready_before_it_has_looked_at_its_bucket() -> anyhow::
         status.context("an answer out of nothing")?.code(),
         Code::Unavailable
     );
-    assert!(gateway.client.info().await.is_err());
+    // Or a querier would leave it out, and say nothing of it.
+    gateway.client.info().await?;
 
     world.s3.heal();
     gateway.sync().await?;

@@ -358,7 +358,7 @@ fn what_is_wrong_is_one_error_and_a_status() -> anyhow::Result<()> {
         (
             &["tools", "series", "--endpoint=127.0.0.1:1", "up{"],
             1,
-            "error: selector up{: ",
+            "error: up{: selector, byte 3: ",
         ),
     ] {
         let out = run(args)?;
