@@ -34,7 +34,7 @@ fn chunks_that_overlap_or_come_in_no_order_are_read_and_made_one_series() {
     ];
     let no_order = [
         chunk(3600..3700, 1.0),
-        chunk(-50..60, 2.0),
+        chunk(5..60, 2.0),
         chunk(1200..1800, 3.0),
     ];
     let series = [("a", &overlapping), ("b", &no_order)];
@@ -47,7 +47,7 @@ fn chunks_that_overlap_or_come_in_no_order_are_read_and_made_one_series() {
         let pairs = [(symbol("__name__"), symbol(name))];
         writer.append_series(&pairs, chunks).unwrap();
     }
-    let meta = r#"{"ulid":"01HF8J5JG0RAVB4GMS32W7ZJ2B","minTime":-50,"maxTime":7200,"version":1}"#;
+    let meta = r#"{"ulid":"01HF8J5JG0RAVB4GMS32W7ZJ2B","minTime":0,"maxTime":7200,"version":1}"#;
     let meta = BlockMeta::decode(meta.as_bytes()).unwrap();
     assert_eq!(writer.finish(meta).unwrap().stats.num_chunks, 6);
 
