@@ -81,7 +81,7 @@ pub fn write(corpus: &Corpus) {
     let entry = [&[1, 1, 0, b'a'][..], &[0; 16], b"\x01\x01\0e\x02\0\0\0{}"].concat();
     let content = [&[1], entry.as_slice(), &[0, 1, 0, 0, 0, 0, 0, 0, 0]].concat();
     corpus.add("catalog", "content", &content);
-    let matcher = |kind, name: &str, value: &str| LabelMatcher {
+    let matcher = |kind, name: &str, value: &'static str| LabelMatcher {
         r#type: kind,
         name: name.into(),
         value: value.into(),
