@@ -46,9 +46,13 @@ fuzz_target!(|data: &[u8]| {
         for value in values.iter().take(LOOKED_INTO) {
             let _ = header.postings_range(name, value);
         }
-        let value = values.last().map_or("", String::as_str);
+        let value = values.last().map_or(&[][..], Vec::as_slice);
+        // Matchers name labels in UTF-8.
+        let Ok(name) = str::from_utf8(name) else {
+            continue;
+        };
         for op in [MatchOp::Equal, MatchOp::NotEqual, MatchOp::NotRegex] {
-            if let Ok(matcher) = Matcher::new(op, name.as_str(), value) {
+            if let Ok(matcher) = Matcher::new(op, name, value) {
                 let _ = bounded(data.len(), 128, || header.select(&[matcher]));
             }
         }

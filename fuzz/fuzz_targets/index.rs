@@ -71,17 +71,17 @@ fn made<T>(said: Result<T, Error>) -> T {
 fn look_up_symbols(header: &IndexHeader) {
     let mut symbols = header.symbols();
     let number = |n: usize| SymbolRef(u32::try_from(n).expect("counted by 32 bits"));
-    let mut last: Option<String> = None;
+    let mut last: Option<Vec<u8>> = None;
     for n in 0..header.symbol_count() {
         let text = made(symbols.text(number(n)));
-        assert!(last.is_none_or(|last| last.as_str() < text));
-        last = Some(text.to_owned());
+        assert!(last.is_none_or(|last| last.as_slice() < text));
+        last = Some(text.to_vec());
     }
     assert!(symbols.text(number(header.symbol_count())).is_err());
 }
 
-fn names_and_values(header: &IndexHeader) -> Vec<(String, String)> {
-    let mut pairs = vec![(String::new(), String::new())];
+fn names_and_values(header: &IndexHeader) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut pairs = vec![(Vec::new(), Vec::new())];
     let names = made(header.label_names());
     assert!(names.is_sorted_by(|a, b| a < b));
     for name in names {
@@ -94,16 +94,20 @@ fn names_and_values(header: &IndexHeader) -> Vec<(String, String)> {
 }
 
 fn selections(header: &IndexHeader) -> Vec<Vec<Matcher>> {
-    let matcher = |op, name: &str, value: &str| Matcher::new(op, name, value).expect("a matcher");
+    let matcher = |op, name: &str, value: &[u8]| Matcher::new(op, name, value).expect("a matcher");
     let mut all = vec![Vec::new()];
     for name in made(header.label_names()).iter().take(LOOKED_INTO) {
         let value = &made(header.label_values(name)).pop().unwrap_or_default();
+        // Matchers name labels in UTF-8.
+        let Ok(name) = str::from_utf8(name) else {
+            continue;
+        };
         all.push(vec![matcher(MatchOp::Equal, name, value)]);
         all.push(vec![
             matcher(MatchOp::NotEqual, name, value),
-            matcher(MatchOp::Regex, "__name__", ".+"),
+            matcher(MatchOp::Regex, "__name__", b".+"),
         ]);
-        all.push(vec![matcher(MatchOp::NotRegex, name, "a.*|b")]);
+        all.push(vec![matcher(MatchOp::NotRegex, name, b"a.*|b")]);
     }
     all
 }

@@ -15,7 +15,7 @@ fuzz_target!(|text: &str| {
     }
     let written: Vec<String> = matchers.iter().map(Matcher::to_string).collect();
     let again = parse_selector(&format!("{{{}}}", written.join(","))).expect("as written");
-    let parts = |matcher: &Matcher| -> (String, MatchOp, String) {
+    let parts = |matcher: &Matcher| -> (String, MatchOp, Vec<u8>) {
         (matcher.name.clone(), matcher.op, matcher.value.clone())
     };
     let parts = |matchers: &[Matcher]| matchers.iter().map(parts).collect::<Vec<_>>();
