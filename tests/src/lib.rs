@@ -9,6 +9,7 @@ mod log;
 mod questions;
 mod s3;
 mod store_client;
+mod summary;
 mod totals;
 mod world;
 
@@ -23,6 +24,7 @@ pub use crate::{
     questions::{Truth, ask_everything, matcher},
     s3::{Access, Failure, Fault, FaultScript, Operation, Request, S3Server, When},
     store_client::{SeriesAnswer, StoreClient, series_request},
+    summary::{failures, merged},
     totals::Totals,
     world::{RunningGateway, World},
 };

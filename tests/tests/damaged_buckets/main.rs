@@ -9,12 +9,12 @@ mod uploads;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use compactor::{Outcome, Summary};
+use compactor::Summary;
 use model::{BlockId, BlockMeta, Matcher, NoCompactMark, NoCompactReason, TimeRange};
 use proto::thanos::{PartialResponseStrategy, SeriesRequest};
 use tests::{
-    Answer, CapturedLog, Failure, Fault, MERGED, RunningGateway, SAMPLE, When, World, ids, matcher,
-    sample_dir, series_request,
+    Answer, CapturedLog, Failure, Fault, MERGED, RunningGateway, SAMPLE, When, World, failures,
+    ids, matcher, merged, sample_dir, series_request,
 };
 use tonic::Code;
 
@@ -72,22 +72,6 @@ fn the_one_of<'a>(messages: &'a [String], object: &str) -> anyhow::Result<&'a st
         "more than one names {object}: {messages:#?}"
     );
     Ok(first)
-}
-
-fn merged(summary: &Summary) -> usize {
-    summary
-        .merged
-        .iter()
-        .filter(|(_, outcome)| matches!(outcome, Outcome::Merged(_)))
-        .count()
-}
-
-fn failures(summary: &Summary) -> Vec<String> {
-    summary
-        .failed
-        .iter()
-        .map(|(what, error)| format!("{what}: {error}"))
-        .collect()
 }
 
 /// The sources that are marked for deletion.

@@ -12,9 +12,9 @@ mod times;
 
 use std::path::{Path, PathBuf};
 
-use compactor::{Outcome, Summary};
+use compactor::Summary;
 use model::{BlockId, TimeRange};
-use tests::{Answer, RunningGateway, World, matcher, series_request};
+use tests::{Answer, RunningGateway, World, failures, matcher, merged, series_request};
 
 use self::made::Odd;
 
@@ -93,21 +93,6 @@ async fn assert_named(world: &World, block: BlockId, words: &str) -> anyhow::Res
     let mark = format!("{block}/no-compact-mark.json");
     assert!(world.s3.object(&mark).is_some(), "{:?}", world.s3.keys());
     Ok(first)
-}
-
-fn failures(summary: &Summary) -> Vec<String> {
-    summary
-        .failed
-        .iter()
-        .map(|(what, error)| format!("{what}: {error}"))
-        .collect()
-}
-
-fn merged(summary: &Summary) -> usize {
-    let outcomes = summary.merged.iter();
-    outcomes
-        .filter(|(_, outcome)| matches!(outcome, Outcome::Merged(_)))
-        .count()
 }
 
 /// The blocks that are marked for deletion.
