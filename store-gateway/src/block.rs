@@ -37,7 +37,8 @@ use crate::{
     fetch::{Fetcher, PageCache},
 };
 
-/// Small objects, postings, series entries, dictionaries, pages of label columns and of index headers that are kept in memory, over all blocks.
+/// Small files, postings, series entries, dictionaries, pages of label columns and of index headers that are kept in
+/// memory, over all blocks.
 const PAGE_CACHE_BYTES: u64 = 256 << 20;
 
 /// What is asked of one block. External labels have been dealt with: the matchers concern the series' own labels.

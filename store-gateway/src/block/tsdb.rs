@@ -35,15 +35,8 @@ pub(super) struct TsdbBlock {
     /// The index.
     index: ListedObject,
     /// The segments, as chunk references count them.
-    segments: Vec<Segment>,
+    segments: Vec<ListedObject>,
     guesses: Guesses,
-}
-
-/// A segment of chunks.
-#[derive(Debug)]
-struct Segment {
-    object: ListedObject,
-    size: u64,
 }
 
 /// How much is read where it is not known how long a record is.

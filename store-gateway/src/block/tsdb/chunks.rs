@@ -7,10 +7,10 @@ use futures::future::try_join_all;
 use tsdb::{Chunk, ChunkMeta, Fetched, decode_chunk_record, segment_file_name};
 
 use super::{
-    BlockError, BlockSeries, Head, RequestBudget, Segment, TsdbBlock, damaged,
+    BlockError, BlockSeries, Head, RequestBudget, TsdbBlock, damaged,
     series::{Batch, CHUNK_GAP},
 };
-use crate::fetch::{Wanted, size};
+use crate::fetch::{ListedObject, Wanted, size};
 
 /// The longest chunk: some hundred native histograms of thousands of buckets.
 const MAX_CHUNK: u64 = 64 << 20;
@@ -56,7 +56,7 @@ impl TsdbBlock {
             let decoded = self.source.pool.run(decode).await;
             (found, asked) = decoded.map_err(|source| {
                 for segment in &self.segments {
-                    self.source.fetcher.forget(&segment.object);
+                    self.source.fetcher.forget(segment);
                 }
                 damaged(&self.block, source)
             })?;
@@ -79,8 +79,8 @@ impl TsdbBlock {
                 parts.push((found, ranges));
             }
         }
-        let fetch = |(segment, ranges): (&Segment, Vec<Range<u64>>)| {
-            let object = segment.object.clone();
+        let fetch = |(segment, ranges): (&ListedObject, Vec<Range<u64>>)| {
+            let object = segment.clone();
             async move {
                 let wanted = Wanted {
                     object: &object,
@@ -111,7 +111,7 @@ impl TsdbBlock {
             }
             if available > MAX_CHUNK {
                 return Err(BlockError::TooLarge {
-                    key: segment.object.key.to_string(),
+                    key: segment.key.to_string(),
                     offset,
                     what: "a chunk",
                     size: needed,

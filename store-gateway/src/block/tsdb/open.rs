@@ -6,7 +6,8 @@ use parking_lot::RwLock;
 use tokio::sync::Mutex;
 use tsdb::IndexHeader;
 
-use super::{BlockError, BlockSource, CatalogBlock, Guesses, Segment, TsdbBlock, header};
+use super::{BlockError, BlockSource, CatalogBlock, Guesses, TsdbBlock, header};
+use crate::fetch::ListedObject;
 
 impl TsdbBlock {
     /// Opens the header of the index, which may have to be made.
@@ -30,23 +31,18 @@ impl TsdbBlock {
 }
 
 /// The segments in the order of their names, which is how chunk references count them.
-fn segments(block: &CatalogBlock) -> Vec<Segment> {
+fn segments(block: &CatalogBlock) -> Vec<ListedObject> {
     let is_segment = |name: &str| {
         let number = name.strip_prefix("chunks/");
         number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
     };
     let files = block.files.iter().filter(|(name, _)| is_segment(name));
-    files
-        .map(|(name, version)| Segment {
-            object: block.object(name),
-            size: version.size,
-        })
-        .collect()
+    files.map(|(name, _)| block.object(name)).collect()
 }
 
 impl Guesses {
     /// As the block states them, else some times the average.
-    fn new(block: &CatalogBlock, header: &IndexHeader, segments: &[Segment]) -> Self {
+    fn new(block: &CatalogBlock, header: &IndexHeader, segments: &[ListedObject]) -> Self {
         let stats = block.meta.stats;
         let stated = block.meta.thanos.as_ref().map(|t| t.index_stats);
         let stated = stated.unwrap_or_default();

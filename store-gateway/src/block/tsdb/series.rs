@@ -5,8 +5,8 @@ use std::ops::Range;
 use futures::StreamExt as _;
 use tokio::sync::mpsc::Sender;
 
-use super::{Ahead, BlockError, BlockSeries, Guesses, Head, RequestBudget, Segment, TsdbBlock};
-use crate::fetch::size;
+use super::{Ahead, BlockError, BlockSeries, Guesses, Head, RequestBudget, TsdbBlock};
+use crate::fetch::{ListedObject, size};
 
 /// Bytes of chunks in the first batch: few, so that the first answer is soon there.
 const FIRST_BATCH: u64 = 128 << 10;
@@ -66,7 +66,7 @@ impl TsdbBlock {
     }
 
     /// The segment that chunk references call `segment`.
-    pub(super) fn segment(&self, segment: u32) -> Result<&Segment, BlockError> {
+    pub(super) fn segment(&self, segment: u32) -> Result<&ListedObject, BlockError> {
         let found = self.segments.get(segment as usize);
         found.ok_or_else(|| BlockError::Missing {
             key: self.block.key(&tsdb::segment_file_name(segment)),
