@@ -56,7 +56,8 @@ pub struct GrpcOptions {
 /// The health of the whole server, the service without a name, is what `probe` says of being ready.
 ///
 /// # Errors
-/// When the descriptors do not decode, there are no threads for the encodings, the server breaks, or calls are still under way when the grace period is over.
+/// When the descriptors do not decode, there are no threads for the encodings, the server breaks, or calls are still
+/// under way when the grace period is over.
 pub async fn serve_grpc(
     listener: TcpListener,
     routes: Routes,

@@ -53,7 +53,7 @@ fn pairs(uri: &Uri) -> impl Iterator<Item = &str> {
 }
 
 /// The text of an element without others in it, as it is escaped.
-fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(&format!("<{name}>"))?;
     Some(rest.split_once(&format!("</{name}>"))?.0)
 }

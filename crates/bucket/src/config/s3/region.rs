@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use super::listing::element;
+
 /// The region that is signed for until another one is known.
 pub(super) const DEFAULT: &str = "us-east-1";
 /// The header in which AWS names a bucket's region, in answers of all kinds.
@@ -64,7 +66,8 @@ pub(super) fn of_host(host: &str) -> Option<String> {
 
 /// The region that an error names: `<Region>`, as in `AuthorizationHeaderMalformed`, or the message of such an error.
 pub(super) fn of_error(body: &str) -> Option<String> {
-    let named = between(body, "<Region>", "</Region>").or_else(|| {
+    let named = element(body, "Region").map(|name| name.trim().to_owned());
+    let named = named.or_else(|| {
         let (_, rest) = body.split_once("; expecting ")?;
         let quote = |c| matches!(c, '\'' | '"');
         let rest = rest.replace("&apos;", "'").replace("&#39;", "'");
@@ -88,11 +91,6 @@ pub(super) fn of_location(body: &str) -> Option<String> {
         "EU" => Some("eu-west-1".to_owned()),
         name => Some(name.to_owned()).filter(|name| is_name(name)),
     }
-}
-
-fn between(text: &str, open: &str, close: &str) -> Option<String> {
-    let (_, rest) = text.split_once(open)?;
-    Some(rest.split_once(close)?.0.trim().to_owned())
 }
 
 #[cfg(test)]
