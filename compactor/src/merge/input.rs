@@ -14,7 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use model::{BlockMeta, Labels, METRIC_NAME, Resolution, TimeRange, Timestamp};
+use model::{BlockMeta, Labels, METRIC_NAME, Resolution, SeriesOrder, TimeRange, Timestamp};
 use rayon::prelude::*;
 use tsdb::{Chunk, ChunkError, Intervals};
 
@@ -24,7 +24,7 @@ use self::{
 };
 use super::{
     MergeError,
-    key::{Key, Keys, Order},
+    key::{Key, Keys},
     symbols::SymbolTable,
 };
 
@@ -84,7 +84,7 @@ impl Inputs {
     /// When a block cannot be read, or is of another resolution than the first; the error names it.
     pub(crate) fn open(
         dirs: &[PathBuf],
-        order: Order,
+        order: SeriesOrder,
         shared_pages: usize,
     ) -> Result<Self, MergeError> {
         let mut resolution = None;

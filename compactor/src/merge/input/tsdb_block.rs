@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use model::{METRIC_NAME, TimeRange};
+use model::{METRIC_NAME, SeriesOrder, TimeRange};
 use tsdb::{
     Block, Chunk, ChunkCursor, ChunkError, Intervals, SeriesCursor, SeriesEntry, SeriesRef,
 };
@@ -15,7 +15,7 @@ use super::{
     super::{
         MergeError,
         deleted::without,
-        key::{Key, Keys, Order},
+        key::{Key, Keys},
     },
     SAMPLE_STEP, Table, check_within,
     refs::{self, Refs},
@@ -65,11 +65,11 @@ pub(crate) struct TsdbStretch<'a> {
 }
 
 impl OpenedTsdb {
-    pub(super) fn open(dir: &Path, order: Order) -> Result<Self, MergeError> {
+    pub(super) fn open(dir: &Path, order: SeriesOrder) -> Result<Self, MergeError> {
         let named = MergeError::block(dir);
         let block = Block::open(dir).map_err(&named)?;
         let mut refs = block.refs_by_name().map_err(&named)?;
-        if order == Order::ByLabels {
+        if order == SeriesOrder::ByLabels {
             // The index has them in this order, which references follow.
             refs.sort_unstable();
         }
@@ -106,7 +106,7 @@ impl OpenedTsdb {
                 .label_names()
                 .any(|name| name < METRIC_NAME.as_bytes());
         let metrics = match keys.order() {
-            Order::ByLabels if is_mixed => Metrics::Mixed,
+            SeriesOrder::ByLabels if is_mixed => Metrics::Mixed,
             _ => Metrics::Apart,
         };
         let all = self.refs.len() + self.unset.len();

@@ -5,16 +5,13 @@ use std::{
     sync::Arc,
 };
 
-use model::{METRIC_NAME, ParquetMeta, ParquetShard, Resolution};
+use model::{METRIC_NAME, ParquetMeta, ParquetShard, Resolution, SeriesOrder};
 use parquet_block::{Contents, Dictionary, LabelIds, LocalShard, SharedGroup, labels_file};
 use rayon::prelude::*;
 
 use super::{
     super::{
-        super::{
-            MergeError,
-            key::{Keys, Order},
-        },
+        super::{MergeError, key::Keys},
         Table,
         permuted::Permutation,
     },
@@ -81,7 +78,7 @@ impl OpenedParquet {
         ids: &[Vec<u32>],
         keys: Keys,
         metric_name: Option<u32>,
-        order: Order,
+        order: SeriesOrder,
         shared_pages: usize,
     ) -> Result<ParquetInput, MergeError> {
         let mut input = ParquetInput {
@@ -117,7 +114,9 @@ impl OpenedParquet {
             }
             input.shards.push(opened.shard);
         }
-        if order == Order::ByLabels && (has_earlier_name || input.begins_unnamed(metric_name)?) {
+        if order == SeriesOrder::ByLabels
+            && (has_earlier_name || input.begins_unnamed(metric_name)?)
+        {
             let permutation = Permutation::of(&input)?;
             input.samples = permutation.sample();
             input.permutation = Some(permutation);
