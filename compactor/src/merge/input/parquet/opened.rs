@@ -1,11 +1,8 @@
 //! A Parquet block whose symbols are not translated yet.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
-use model::{METRIC_NAME, ParquetMeta, ParquetShard, Resolution, SeriesOrder};
+use model::{BlockId, METRIC_NAME, ParquetMeta, ParquetShard, Resolution, SeriesOrder};
 use parquet_block::{Contents, Dictionary, LabelIds, LocalShard, SharedGroup, labels_file};
 use rayon::prelude::*;
 
@@ -21,7 +18,7 @@ use super::{
 /// One whose symbols are not translated yet.
 #[derive(Debug)]
 pub(crate) struct OpenedParquet {
-    dir: PathBuf,
+    block: BlockId,
     shards: Vec<OpenedShard>,
 }
 
@@ -44,6 +41,7 @@ struct Sorted {
 impl OpenedParquet {
     pub(crate) fn open(
         dir: &Path,
+        block: BlockId,
         meta: &ParquetMeta,
         resolution: Resolution,
     ) -> Result<Self, MergeError> {
@@ -53,9 +51,8 @@ impl OpenedParquet {
             .enumerate()
             .map(|(number, listed)| OpenedShard::open(dir, number, listed, resolution))
             .collect::<Result<_, _>>()
-            .map_err(MergeError::parquet(dir))?;
-        let dir = dir.to_path_buf();
-        Ok(Self { dir, shards })
+            .map_err(MergeError::parquet(block))?;
+        Ok(Self { block, shards })
     }
 
     pub(crate) fn tables(&self) -> Vec<Table<'_>> {
@@ -82,7 +79,7 @@ impl OpenedParquet {
         shared_pages: usize,
     ) -> Result<ParquetInput, MergeError> {
         let mut input = ParquetInput {
-            dir: self.dir,
+            block: self.block,
             shards: Vec::new(),
             groups: Vec::new(),
             keys,
