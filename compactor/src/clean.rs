@@ -1,6 +1,6 @@
 //! Clearing away: blocks whose time has come, uploads that never ended, folders of work that is done.
 
-use std::{collections::BTreeSet, fs, io, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use bucket::{BlockObjects, BlockView, Mark, Snapshot};
 use model::{BlockMeta, Timestamp};
@@ -229,15 +229,10 @@ fn keep_only(dir: &Path, names: &BTreeSet<String>) -> Result<(), CompactError> {
         }
         let path = entry.path();
         let removed = match entry.file_type() {
-            Ok(kind) if kind.is_dir() => fs::remove_dir_all(&path),
-            _ => fs::remove_file(&path),
+            Ok(kind) if kind.is_dir() => files::remove_folder(&path),
+            _ => files::remove_file(&path),
         };
-        match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(CompactError::io(&path)(error));
-            }
-            _ => {}
-        }
+        removed.map_err(CompactError::io(&path))?;
     }
     Ok(())
 }
