@@ -1,11 +1,11 @@
 //! A Parquet block as a source.
 //!
 //! A row's labels are ids of its row group's dictionaries, which are translated once; no string is looked at after
-//! that. Rows are read in order, and a page that has rows of several stretches goes from one to the next, so that each
+//! that. Rows are read in order, and a page that has rows of several cursors goes from one to the next, so that each
 //! is decoded once.
 
+mod cursor;
 mod opened;
-mod stretch;
 
 use std::{ops::Range, sync::Arc};
 
@@ -13,9 +13,9 @@ use model::BlockId;
 use parquet_block::{LabelIds, LocalShard, SharedGroup};
 use rayon::prelude::*;
 
+pub(crate) use self::cursor::ParquetCursor;
+use self::cursor::{Pages, Reader};
 pub(super) use self::opened::OpenedParquet;
-pub(crate) use self::stretch::ParquetStretch;
-use self::stretch::{Pages, Reader};
 use super::{
     super::{
         MergeError,
@@ -49,7 +49,7 @@ struct Group {
     /// Its rows, counted over the block.
     rows: Range<usize>,
     ids: Vec<LabelIds>,
-    /// For the stretches, of which each row has one.
+    /// For the cursors, of which each row has one.
     shared: Arc<SharedGroup>,
 }
 
@@ -106,8 +106,8 @@ impl ParquetInput {
         Ok(positions)
     }
 
-    pub(super) fn stretch(&self, series: Range<usize>) -> Result<ParquetStretch<'_>, MergeError> {
-        ParquetStretch::begin(self, series)
+    pub(super) fn cursor(&self, series: Range<usize>) -> Result<ParquetCursor<'_>, MergeError> {
+        ParquetCursor::begin(self, series)
     }
 
     /// A reader of some rows, which ascend.

@@ -2,8 +2,8 @@
 //!
 //! A TSDB block has its series in the order of their labels; a Parquet block by metric name first. The two differ
 //! where a label's name sorts before `__name__`, as upper-case ones do, and for series without a metric name. It is
-//! rare, so it is done simply: all keys are kept in memory, and the chunks of a stretch are read before its first
-//! series is given out.
+//! rare, so it is done simply: all keys are kept in memory, and a cursor reads all its chunks before it gives
+//! out its first series.
 
 use std::ops::Range;
 
@@ -31,7 +31,7 @@ pub(super) struct Permutation {
     keys: Keys,
 }
 
-/// The chunks of a stretch.
+/// The chunks of the series that a cursor reads.
 #[derive(Debug)]
 pub(super) struct Gathered {
     start: usize,

@@ -18,7 +18,7 @@ use super::{
 
 /// Reads some of the series.
 #[derive(Debug)]
-pub(crate) struct ParquetStretch<'a> {
+pub(crate) struct ParquetCursor<'a> {
     input: &'a ParquetInput,
     /// What is still to be read.
     rest: Range<usize>,
@@ -121,14 +121,14 @@ impl<'a> Reader<'a> {
     }
 }
 
-impl<'a> ParquetStretch<'a> {
+impl<'a> ParquetCursor<'a> {
     /// Stands at the first series.
     pub(super) fn begin(input: &'a ParquetInput, series: Range<usize>) -> Result<Self, MergeError> {
         let gathered = match &input.permutation {
             Some(permutation) => Some(permutation.gather(input, series.clone())?),
             None => None,
         };
-        let mut stretch = Self {
+        let mut cursor = Self {
             input,
             reader: Reader::new(input, series.end, Pages::Shared),
             rest: series,
@@ -137,12 +137,12 @@ impl<'a> ParquetStretch<'a> {
             key: Key::default(),
             before: Key::default(),
         };
-        stretch.advance()?;
-        Ok(stretch)
+        cursor.advance()?;
+        Ok(cursor)
     }
 }
 
-impl ParquetStretch<'_> {
+impl ParquetCursor<'_> {
     pub(crate) fn key(&self) -> Option<&Key> {
         self.at.map(|_| &self.key)
     }
