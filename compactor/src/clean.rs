@@ -7,7 +7,7 @@ use model::{BlockMeta, Timestamp};
 use service::blocking;
 
 use crate::{
-    CompactError, CoveredBy, LeftReason, Plan, Summary, compaction::Compaction, duration,
+    CompactError, CoveredBy, Plan, SkipReason, Summary, compaction::Compaction, duration,
     metrics::DAMAGED, millis, plan, snapshot::Blocks,
 };
 
@@ -167,14 +167,14 @@ impl Cleaner<'_> {
         blocks: &Blocks,
         summary: &mut Summary,
     ) {
-        for left in &plan.left {
-            let LeftReason::WrongTimes { error } = &left.reason else {
+        for skipped in &plan.skipped {
+            let SkipReason::WrongTimes { error } = &skipped.reason else {
                 continue;
             };
-            let block = left.block;
+            let block = skipped.block;
             let source = CompactError::Block {
                 block,
-                reason: left.reason.to_string(),
+                reason: skipped.reason.to_string(),
             };
             let mark = Mark::NoCompact(DAMAGED);
             let details = format!("meta.json: {error}");
