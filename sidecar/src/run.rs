@@ -90,7 +90,7 @@ async fn start(
         LabelSource::Fixed(labels) => return Ok((None, labels.clone())),
         LabelSource::Prometheus(peer) => peer,
     };
-    let prometheus = Prometheus::new(&peer.url, peer.get_config_timeout)?;
+    let prometheus = Prometheus::new(peer)?;
     let deadline = Instant::now() + peer.ready_timeout;
     loop {
         let error = match connect(config, peer, &prometheus, bucket).await {

@@ -24,7 +24,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("proto", &["model"]),
     ("bucket", &["model", "files"]),
     ("parquet-block", &["model", "tsdb"]),
-    ("sidecar", &["model", "tsdb", "bucket", "proto", "service"]),
+    ("series", &["model"]),
+    (
+        "sidecar",
+        &["model", "tsdb", "series", "bucket", "proto", "service"],
+    ),
     (
         "compactor",
         &[
@@ -42,6 +46,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "model",
             "tsdb",
             "parquet-block",
+            "series",
             "bucket",
             "proto",
             "service",
@@ -136,7 +141,7 @@ fn crates_import_only_what_the_table_allows() {
 #[test]
 fn format_crates_neither_wait_nor_log() {
     let dependencies = dependencies();
-    for name in ["model", "tsdb", "parquet-block"] {
+    for name in ["model", "tsdb", "parquet-block", "series"] {
         let unexpected: Vec<_> = NOT_IN_FORMATS
             .iter()
             .filter(|d| dependencies[name].contains(**d))
