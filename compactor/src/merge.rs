@@ -24,6 +24,7 @@ mod input;
 mod key;
 mod key_range;
 mod limits;
+mod merge_plan;
 mod passthrough;
 mod penalty;
 mod rows;
@@ -42,8 +43,9 @@ pub(crate) use self::held::Held;
 use self::{
     column_sets::ColumnSet,
     input::Inputs,
-    key_range::{KeyRange, MergePlan},
+    key_range::KeyRange,
     limits::Limits,
+    merge_plan::MergePlan,
     rows::{Layout, Rows},
     sink::{Format, ParquetSink, Sink, TsdbSink},
     symbols::SymbolTable,
@@ -219,7 +221,7 @@ impl Batch {
             key_ranges
                 .par_iter()
                 .map_init(Downsampler::default, |downsampler, key_range| {
-                    let rows = key_range::merge(plan, key_range, downsampler)?;
+                    let rows = merge_plan::merge(plan, key_range, downsampler)?;
                     Ok((key_range.column_set, rows))
                 });
         let mut batch = Self {

@@ -1,7 +1,6 @@
 //! One source block as the merge sees it: its series in the order of the output, in global ids.
 
 mod parquet;
-mod permuted;
 mod refs;
 mod tsdb_block;
 mod unset;

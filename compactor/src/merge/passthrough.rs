@@ -5,7 +5,11 @@ use bytes::Bytes;
 use model::{Resolution, TimeRange};
 use parquet_block::{Slices, envelope};
 
-use super::{MergeError, input::InputCursor, key_range::MergePlan, rows::Layout};
+use super::{
+    MergeError,
+    input::InputCursor,
+    rows::{Layout, Value},
+};
 
 /// The values of a row, from all inputs.
 #[derive(Debug)]
@@ -16,24 +20,15 @@ pub(super) struct Passthrough {
     values: Vec<Value>,
 }
 
-/// The chunks of a series in a slice of an input.
-#[derive(Debug)]
-pub(super) struct Value {
-    /// The slice of the output that all of them lie in.
-    pub(super) slice: usize,
-    pub(super) summary: envelope::Summary,
-    pub(super) bytes: Bytes,
-}
-
 impl Passthrough {
     /// None if more is made of chunks than to put them into slices.
-    pub(super) fn of(plan: &MergePlan<'_>) -> Option<Self> {
-        let [(Resolution::Raw, Layout::Raw(slices))] = plan.outputs.as_slice() else {
+    pub(super) fn of(outputs: &[(Resolution, Layout)], range: TimeRange) -> Option<Self> {
+        let [(Resolution::Raw, Layout::Raw(slices))] = outputs else {
             return None;
         };
         Some(Self {
             slices: *slices,
-            range: plan.range,
+            range,
             values: Vec::new(),
         })
     }

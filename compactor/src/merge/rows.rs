@@ -5,8 +5,6 @@ use model::{Aggregate, BlockStats, Resolution, Timestamp};
 use parquet_block::{Contents, SharedValue, Slices, envelope};
 use tsdb::{AGGREGATES, Chunk, ChunkError, DownsampledChunk, Encoding};
 
-use super::passthrough::Value;
-
 /// How the chunks of a series are put down.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Layout {
@@ -16,6 +14,15 @@ pub(crate) enum Layout {
     Aggregates(Slices),
     /// All chunks in one value.
     SingleValue,
+}
+
+/// The chunks of a series in a slice of an input.
+#[derive(Debug)]
+pub(crate) struct Value {
+    /// The slice of the output that all of them lie in.
+    pub(crate) slice: usize,
+    pub(crate) summary: envelope::Summary,
+    pub(crate) bytes: Bytes,
 }
 
 /// Merged series, in order.
