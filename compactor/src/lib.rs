@@ -36,8 +36,9 @@ pub use crate::{
     },
     output::{Compression, Dedup, OutputFormat},
     plan::{
-        Candidate, Covered, CoveredBy, Downsampling, Expired, GoDuration, Left, LeftReason, Plan,
-        PlanOptions, Retention, RetentionError, Task, Todo, Unusable, WINDOWS, Window, plan, todo,
+        Candidate, Covered, CoveredBy, Downsampling, Expired, GoDuration, Plan, PlanOptions,
+        Retention, RetentionError, SkipReason, Skipped, Task, Todo, Unusable, WINDOWS, Window,
+        plan, todo,
     },
     progress::ProgressStyle,
     replicas::{NoReplicaLabel, Replicas},
