@@ -3,6 +3,7 @@
 mod download;
 mod folder;
 mod in_folder;
+mod listed;
 mod put;
 mod read_back;
 mod settings;
