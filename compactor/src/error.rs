@@ -213,6 +213,7 @@ impl CompactError {
             | MergeError::Order { dir, .. }
             | MergeError::Alike { dir, .. }
             | MergeError::Outside { dir, .. }
+            | MergeError::Divided { dir, .. }
             | MergeError::Resolution { dir, .. } => dir,
             MergeError::Finer { .. }
             | MergeError::Series { .. }
@@ -260,6 +261,7 @@ impl CompactError {
                 | MergeError::Symbol { .. }
                 | MergeError::Order { .. }
                 | MergeError::Alike { .. }
+                | MergeError::Divided { .. }
                 | MergeError::Outside { .. } => true,
                 _ => false,
             },

@@ -96,6 +96,18 @@ pub enum MergeError {
         /// The times of the output.
         range: TimeRange,
     },
+    /// Tombstones delete a part of a chunk of aggregates. Which samples a window has is not known, so neither is what would
+    /// be left of it.
+    #[error(
+        "block {}: tombstones delete a part of the aggregates from {} to {} ms, expected all or nothing",
+        dir.display(), times.min, times.max
+    )]
+    Divided {
+        /// The block's folder.
+        dir: PathBuf,
+        /// The times of the chunk, both ends included.
+        times: TimeRange,
+    },
     /// Two blocks have aggregates of the same series for the same time, and these are not the same.
     #[error(
         "block {}: aggregates from {} to {} ms, block {}: others from {} to {} ms",

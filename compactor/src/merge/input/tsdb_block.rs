@@ -14,7 +14,7 @@ use tsdb::{
 use super::{
     super::{
         MergeError,
-        deleted::without,
+        deleted::{divides, without},
         key::{Key, Keys, Order},
     },
     SAMPLE_STEP, Table, check_within,
@@ -318,6 +318,15 @@ impl TsdbStretch<'_> {
             let chunk = self.chunks.read(meta).map_err(MergeError::block(dir))?;
             match deleted {
                 None => each(chunk),
+                Some(intervals) if divides(intervals, &chunk) => {
+                    return Err(MergeError::Divided {
+                        dir: dir.clone(),
+                        times: TimeRange {
+                            min: chunk.min,
+                            max: chunk.max,
+                        },
+                    });
+                }
                 Some(intervals) => {
                     let kept = without(&chunk, intervals).map_err(|source| MergeError::Chunk {
                         dir: dir.clone(),
