@@ -63,10 +63,9 @@ impl Cleaner<'_> {
 
     fn is_due(&self, view: &BlockView, now: Timestamp) -> bool {
         let delay = millis(self.compaction.config.delete_delay);
-        view.deletion_mark.as_ref().is_some_and(|mark| {
-            let marked = mark.deletion_time.saturating_mul(1000);
-            now.0.saturating_sub(marked) > delay
-        })
+        view.deletion_mark
+            .as_ref()
+            .is_some_and(|mark| now.0.saturating_sub(mark.marked_at().0) > delay)
     }
 
     /// Deletes what was uploaded of blocks that never got their `meta.json`.

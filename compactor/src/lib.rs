@@ -4,6 +4,7 @@
 //! local Parquet block; [`run()`] brings the blocks here and the result back, verifies it there, commits it and marks
 //! what it replaces.
 
+mod blame;
 mod clean;
 mod compaction;
 mod config;

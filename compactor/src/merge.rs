@@ -42,7 +42,6 @@ pub(crate) use self::held::Held;
 pub use self::{error::MergeError, penalty::penalty};
 use self::{
     input::Inputs,
-    key::Order,
     limits::Limits,
     rows::{Layout, Rows},
     shards::Part,
@@ -137,7 +136,7 @@ pub fn merge(
 ) -> Result<Vec<MergeOutput>, MergeError> {
     let inputs = Inputs::open(
         &input.blocks,
-        Order::of(input.format),
+        input.format.order(),
         limits::shared_pages(input.options.memory_budget, input.blocks.len()),
     )?;
     let finer = |target: &&MergeTarget| target.resolution < inputs.resolution;
@@ -180,7 +179,7 @@ pub fn merge(
 /// # Errors
 /// When a block cannot be read, which the error names.
 pub(crate) fn held(blocks: &[PathBuf], format: OutputFormat) -> Result<Held, MergeError> {
-    held::count(&Inputs::open(blocks, Order::of(format), 0)?)
+    held::count(&Inputs::open(blocks, format.order(), 0)?)
 }
 
 /// What has been merged of some spans: for each sink rows, and the part that they belong to.

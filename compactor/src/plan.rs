@@ -16,7 +16,6 @@ mod duplicates;
 mod group;
 mod known;
 mod left;
-mod moment;
 mod retention;
 mod run;
 mod show;

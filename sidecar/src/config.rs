@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use model::Labels;
 use service::{Clock, CpuPool, Metrics, Probe};
 
-use crate::UnequalBlocks;
+use crate::{HttpClientConfig, UnequalBlocks};
 
 /// What the sidecar is told. Each field is a flag of Thanos's.
 #[derive(Clone, Debug)]
@@ -42,6 +42,8 @@ pub struct PrometheusConfig {
     pub get_config_interval: Duration,
     /// `--prometheus.get_config_timeout`: how long one answer may take.
     pub get_config_timeout: Duration,
+    /// `--prometheus.http-client`: how it is reached.
+    pub http_client: HttpClientConfig,
     /// `--shipper.ignore-unequal-block-size`.
     pub unequal_blocks: UnequalBlocks,
 }
@@ -76,6 +78,7 @@ impl Default for PrometheusConfig {
             ready_timeout: Duration::from_secs(600),
             get_config_interval: Duration::from_secs(30),
             get_config_timeout: Duration::from_secs(30),
+            http_client: HttpClientConfig::default(),
             unequal_blocks: UnequalBlocks::default(),
         }
     }

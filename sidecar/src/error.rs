@@ -1,6 +1,6 @@
 //! What can go wrong in the sidecar.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{error::Error, io, path::PathBuf, time::Duration};
 
 use bucket::BucketError;
 use model::MetaError;
@@ -16,13 +16,29 @@ pub enum SidecarError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The configuration of the HTTP client cannot be used.
+    #[error("prometheus http client: {place}: {reason}")]
+    HttpClient {
+        /// The field.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Prometheus was not reached or did not answer in time.
-    #[error("{url}: {source}")]
+    #[error("{url}: {}", chain(source))]
     Http {
         /// What was asked.
         url: String,
         /// What the client says.
         source: reqwest::Error,
+    },
+    /// Prometheus took the request and did not begin to answer.
+    #[error("{url}: no answer after {waited:?}")]
+    NoHead {
+        /// What was asked.
+        url: String,
+        /// How long it was waited for.
+        waited: Duration,
     },
     /// Prometheus answered with an error.
     #[error("{url}: status {status}: {body}")]
@@ -121,6 +137,7 @@ impl SidecarError {
         matches!(
             self,
             Self::Url { .. }
+                | Self::HttpClient { .. }
                 | Self::Compaction { .. }
                 | Self::DelayCompactFile { .. }
                 | Self::NoExternalLabels
@@ -131,4 +148,19 @@ impl SidecarError {
         let path = path.into();
         move |source| Self::Io { path, source }
     }
+}
+
+/// An error with those that caused it.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        source = error.source();
+    }
+    text
 }

@@ -6,6 +6,7 @@
 mod checks;
 mod config;
 mod error;
+mod http_client;
 mod metrics;
 mod prometheus;
 mod run;
@@ -15,6 +16,7 @@ pub use crate::{
     checks::UnequalBlocks,
     config::{Config, Deps, LabelSource, Levels, PrometheusConfig},
     error::SidecarError,
+    http_client::HttpClientConfig,
     run::{run, run_once},
     shipper::Pass,
 };

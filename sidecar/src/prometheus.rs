@@ -5,11 +5,11 @@ mod answers;
 use std::{collections::BTreeMap, time::Duration};
 
 use model::Labels;
-use reqwest::{Client, StatusCode};
+use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use crate::SidecarError;
+use crate::{PrometheusConfig, SidecarError, http_client::HttpClient};
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 << 20;
@@ -20,30 +20,35 @@ const MAX_ERROR_TEXT: usize = 200;
 #[derive(Clone, Debug)]
 pub(crate) struct Prometheus {
     base: Url,
-    client: Client,
+    client: HttpClient,
+    timeout: Duration,
 }
 
 impl Prometheus {
-    /// A client for the Prometheus at `url`, whose path is kept as a prefix; `timeout` is for each question.
-    pub(crate) fn new(url: &str, timeout: Duration) -> Result<Self, SidecarError> {
+    /// A client for the Prometheus that `config` names; the path of its URL is kept as a prefix.
+    pub(crate) fn new(config: &PrometheusConfig) -> Result<Self, SidecarError> {
         let no_url = |reason: String| SidecarError::Url {
-            url: url.to_owned(),
+            url: config.url.clone(),
             reason,
         };
-        let base = Url::parse(url).map_err(|e| no_url(e.to_string()))?;
+        let mut base = Url::parse(&config.url).map_err(|e| no_url(e.to_string()))?;
         if !matches!(base.scheme(), "http" | "https") {
             return Err(no_url(format!(
                 "scheme {:?}, expected http or https",
                 base.scheme()
             )));
         }
-        bucket::install_crypto_provider();
-        let client = Client::builder()
-            .timeout(timeout)
-            .user_agent(concat!("varve/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|e| no_url(e.to_string()))?;
-        Ok(Self { base, client })
+        let (username, password) = (base.username(), base.password().unwrap_or_default());
+        let client = config.http_client.clone().with_user(username, password);
+        // A URL is shown in errors, so its password is not kept in it.
+        if base.set_username("").is_err() || base.set_password(None).is_err() {
+            return Err(no_url("expected a host".to_owned()));
+        }
+        Ok(Self {
+            client: HttpClient::new(client, &base)?,
+            base,
+            timeout: config.get_config_timeout,
+        })
     }
 
     /// The external labels of its configuration.
@@ -79,11 +84,18 @@ impl Prometheus {
 
     /// The `data` of an answer.
     async fn get<T: DeserializeOwned>(&self, url: &Url) -> Result<T, SidecarError> {
-        let failed = |source| SidecarError::Http {
+        let body = self.body(url).await?;
+        answers::decode(&body).map_err(|reason| answer(url, reason))
+    }
+
+    /// The whole of an answer that is no error.
+    async fn body(&self, url: &Url) -> Result<Vec<u8>, SidecarError> {
+        let timeout = Some(self.timeout);
+        let mut response = self.client.send(Method::GET, url, timeout, |r| r).await?;
+        let failed = |source: reqwest::Error| SidecarError::Http {
             url: url.to_string(),
-            source,
+            source: source.without_url(),
         };
-        let mut response = self.client.get(url.clone()).send().await.map_err(failed)?;
         let status = response.status();
         let mut body = Vec::new();
         while let Some(part) = response.chunk().await.map_err(failed)? {
@@ -103,7 +115,7 @@ impl Prometheus {
                 body: text.trim().chars().take(MAX_ERROR_TEXT).collect(),
             });
         }
-        answers::decode(&body).map_err(|reason| answer(url, reason))
+        Ok(body)
     }
 }
 

@@ -90,7 +90,7 @@ async fn start(
         LabelSource::Fixed(labels) => return Ok((None, labels.clone())),
         LabelSource::Prometheus(peer) => peer,
     };
-    let prometheus = Prometheus::new(&peer.url, peer.get_config_timeout)?;
+    let prometheus = Prometheus::new(peer)?;
     let deadline = Instant::now() + peer.ready_timeout;
     loop {
         let error = match connect(config, peer, &prometheus, bucket).await {
@@ -142,15 +142,7 @@ async fn external_labels(prometheus: &Prometheus) -> Result<Labels, SidecarError
 fn beat(deps: &Deps, metrics: &SidecarMetrics) {
     metrics.prometheus_up.set(1);
     let now = Timestamp(deps.clock.now_ms());
-    metrics.last_heartbeat.set(seconds(now));
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "exact for the next 285,000 years"
-)]
-fn seconds(at: Timestamp) -> f64 {
-    at.0 as f64 / 1000.0
+    metrics.last_heartbeat.set(now.as_secs_f64());
 }
 
 /// Asks for the labels again and again; passes on what changed.

@@ -74,10 +74,8 @@ fn of_span(inputs: &Inputs, span: &Span) -> Result<Held, MergeError> {
             }
             stretch.advance()?;
         }
-        held.kept += kept.take().map_err(|(block, source)| MergeError::Chunk {
-            dir: inputs.dir(block),
-            source,
-        })?;
+        let kept = kept.take();
+        held.kept += kept.map_err(|(block, source)| MergeError::chunk(inputs.id(block))(source))?;
     }
     Ok(held)
 }

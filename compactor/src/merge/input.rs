@@ -14,7 +14,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use model::{BlockMeta, Labels, METRIC_NAME, Resolution, TimeRange, Timestamp};
+use model::{
+    BlockId, BlockMeta, Labels, METRIC_NAME, Resolution, SeriesOrder, TimeRange, Timestamp,
+};
 use rayon::prelude::*;
 use tsdb::{Chunk, ChunkError, Intervals};
 
@@ -24,7 +26,7 @@ use self::{
 };
 use super::{
     MergeError,
-    key::{Key, Keys, Order},
+    key::{Key, Keys},
     symbols::SymbolTable,
 };
 
@@ -84,26 +86,27 @@ impl Inputs {
     /// When a block cannot be read, or is of another resolution than the first; the error names it.
     pub(crate) fn open(
         dirs: &[PathBuf],
-        order: Order,
+        order: SeriesOrder,
         shared_pages: usize,
     ) -> Result<Self, MergeError> {
         let mut resolution = None;
         let mut opened = Vec::with_capacity(dirs.len());
         for dir in dirs {
-            let meta = read_meta(dir).map_err(MergeError::block(dir))?;
+            let meta = read_meta(dir)?;
+            let block = meta.ulid;
             let expected = *resolution.get_or_insert_with(|| meta.resolution());
             if meta.resolution() != expected {
                 return Err(MergeError::Resolution {
-                    dir: dir.clone(),
+                    block,
                     expected,
                     found: meta.resolution(),
                 });
             }
             opened.push(match &meta.parquet {
                 Some(parquet) => {
-                    Opened::Parquet(OpenedParquet::open(dir, parquet, meta.resolution())?)
+                    Opened::Parquet(OpenedParquet::open(dir, block, parquet, meta.resolution())?)
                 }
-                None => Opened::Tsdb(OpenedTsdb::open(dir, order)?),
+                None => Opened::Tsdb(OpenedTsdb::open(dir, block, order)?),
             });
         }
         let tables: Vec<Vec<Table<'_>>> = opened.iter().map(Opened::tables).collect();
@@ -156,11 +159,11 @@ impl Inputs {
         self.blocks.get(input).copied().unwrap_or(usize::MAX)
     }
 
-    /// Where the block at this place lies.
-    pub(crate) fn dir(&self, block: usize) -> PathBuf {
+    /// The block at this place.
+    pub(crate) fn id(&self, block: usize) -> BlockId {
         let mut inputs = self.blocks.iter().zip(&self.all);
         let input = inputs.find(|(of, _)| **of == block);
-        input.map_or_else(PathBuf::new, |(_, input)| input.dir().to_path_buf())
+        input.map(|(_, input)| input.block()).unwrap_or_default()
     }
 
     /// The labels of a key for a person to read.
@@ -179,11 +182,17 @@ impl Inputs {
     }
 }
 
-fn read_meta(dir: &Path) -> tsdb::Result<BlockMeta> {
+fn read_meta(dir: &Path) -> Result<BlockMeta, MergeError> {
     let path = dir.join(BlockMeta::FILE);
-    let json = fs::read(&path).map_err(|source| tsdb::Error::Io { path, source })?;
-    BlockMeta::decode(&json).map_err(|source| tsdb::Error::Meta {
-        file: BlockMeta::FILE.to_owned(),
+    let read = fs::read(&path).map_err(|source| tsdb::Error::Io { path, source });
+    let decoded = read.and_then(|json| {
+        BlockMeta::decode(&json).map_err(|source| tsdb::Error::Meta {
+            file: BlockMeta::FILE.to_owned(),
+            source,
+        })
+    });
+    decoded.map_err(|source| MergeError::Meta {
+        dir: dir.to_path_buf(),
         source,
     })
 }
@@ -220,11 +229,11 @@ impl Input {
         share(self.chunk_bytes(), series, self.len())
     }
 
-    /// Where the block lies.
-    pub(crate) fn dir(&self) -> &Path {
+    /// The block that it is, or is a part of.
+    pub(crate) fn block(&self) -> BlockId {
         match self {
-            Self::Tsdb(block) => block.dir(),
-            Self::Parquet(block) => block.dir(),
+            Self::Tsdb(input) => input.block(),
+            Self::Parquet(input) => input.block(),
         }
     }
 
@@ -306,14 +315,14 @@ impl Stretch<'_> {
         match self {
             Self::Tsdb(stretch) => stretch.stored(each),
             Self::Parquet(stretch) => {
-                let dir = stretch.dir().to_path_buf();
+                let block = stretch.block();
                 let mut done = Ok(());
                 stretch.chunks(TimeRange::ALL, |chunk| {
                     if done.is_ok() {
                         done = each(chunk, None);
                     }
                 })?;
-                done.map_err(|source| MergeError::Chunk { dir, source })
+                done.map_err(MergeError::chunk(block))
             }
         }
     }
@@ -342,7 +351,7 @@ fn share(bytes: u64, some: usize, all: usize) -> usize {
 
 /// Refuses a chunk outside of `range`.
 fn check_within(
-    dir: &Path,
+    block: BlockId,
     (min, max): (Timestamp, Timestamp),
     range: TimeRange,
 ) -> Result<(), MergeError> {
@@ -350,7 +359,7 @@ fn check_within(
         return Ok(());
     }
     Err(MergeError::Outside {
-        dir: dir.to_path_buf(),
+        block,
         min,
         max,
         range,

@@ -181,7 +181,7 @@ impl Recipe<'_> {
     /// The error for a row, with the block that is to blame where one can be told: that with a chunk that does not
     /// decode, or the only one.
     fn blamed(&self, fault: Fault, key: &Key, of_row: &[Sourced]) -> MergeError {
-        let dir = |block: usize| self.inputs.dir(block);
+        let id = |block: usize| self.inputs.id(block);
         let damaged = of_row
             .iter()
             .find_map(|(block, chunk)| Some((*block, decode(chunk).err()?)));
@@ -191,31 +191,25 @@ impl Recipe<'_> {
         match (fault, damaged, blocks.as_slice()) {
             (Fault::Arrange(ArrangeError::Overlap([(a, times), (b, other_times)])), _, _) => {
                 MergeError::Overlap {
-                    dir: dir(a),
+                    block: id(a),
                     times,
-                    other: dir(b),
+                    other: id(b),
                     other_times,
                 }
             }
-            (_, Some((block, source)), _) => MergeError::Chunk {
-                dir: dir(block),
-                source,
-            },
+            (_, Some((block, source)), _) => MergeError::chunk(id(block))(source),
             (
                 Fault::Arrange(ArrangeError::Chunk(source)) | Fault::Rows(RowError::Chunk(source)),
                 None,
                 [only],
-            ) => MergeError::Chunk {
-                dir: dir(*only),
-                source,
-            },
+            ) => MergeError::chunk(id(*only))(source),
             (Fault::Downsample(source), None, [only]) => MergeError::Downsample {
-                dir: dir(*only),
+                block: id(*only),
                 source,
             },
             (fault, None, blocks) => MergeError::Series {
                 series: self.inputs.text(key),
-                dirs: blocks.iter().map(|block| dir(*block)).collect(),
+                blocks: blocks.iter().map(|block| id(*block)).collect(),
                 reason: fault.to_string(),
             },
         }

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use bucket::UnusableMark;
-use model::{BlockId, BlockMeta, DeletionMark, NoCompactReason, Timestamp};
+use model::{BlockId, BlockMeta, DeletionMark, NoCompactReason, Rfc3339, ThanosMeta, Timestamp};
 use serde::Serialize;
 
-use super::{Candidate, Known, PlanOptions, Window, moment::Moment};
+use super::{Candidate, Known, PlanOptions, Window};
 use crate::group::GroupKey;
 
 const DAY: i64 = 24 * 3_600_000;
@@ -142,7 +142,7 @@ pub(super) fn unseen(block: &Candidate, options: &PlanOptions) -> Option<LeftRea
 /// know. A block of them overlaps all others of its group, which would wait for it for ever.
 pub(super) fn wrong_times(block: &Candidate, now: Timestamp) -> Option<LeftReason> {
     let (min, max) = (block.meta.min_time, block.meta.max_time);
-    let ends = |at: Timestamp| Moment(at).to_string();
+    let ends = |at: Timestamp| Rfc3339(at).to_string();
     let error = if max < min {
         format!(
             "expected maxTime from {} on, found {}",
@@ -204,11 +204,10 @@ pub(super) fn may_go(block: &Candidate) -> bool {
 /// compactor or a repair has written is exempt.
 pub(super) fn too_fresh(block: &Candidate, options: &PlanOptions) -> Option<LeftReason> {
     let thanos = block.meta.thanos.as_ref();
-    let exempt = ["compactor", "compactor.repair", "bucket.repair"];
-    if thanos.is_some_and(|t| exempt.contains(&t.source.as_str())) {
+    if thanos.is_some_and(ThanosMeta::is_rewritten) {
         return None;
     }
-    let said = thanos.and_then(|t| t.uploaded_at());
+    let said = thanos.and_then(ThanosMeta::uploaded_at);
     let since = said.unwrap_or_else(|| block.meta.ulid.time());
     let until = Timestamp(since.0.saturating_add(options.consistency_delay));
     (options.now < until).then_some(LeftReason::TooFresh { until })
@@ -247,11 +246,11 @@ impl fmt::Display for LeftReason {
             Self::NotSelected => f.write_str("not selected by its labels"),
             Self::OtherShard => f.write_str("its group is another shard's"),
             Self::MarkedForDeletion { deletion_time } => {
-                let at = Timestamp(deletion_time.saturating_mul(1000));
-                write!(f, "marked for deletion at {}", Moment(at))
+                let at = Timestamp::from_seconds(*deletion_time);
+                write!(f, "marked for deletion at {}", Rfc3339(at))
             }
             Self::TooFresh { until } => {
-                write!(f, "uploaded lately; left until {}", Moment(*until))
+                write!(f, "uploaded lately; left until {}", Rfc3339(*until))
             }
             Self::NoCompact { mark, details } => {
                 write!(f, "marked as not to be compacted, {mark:?}")?;

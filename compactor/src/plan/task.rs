@@ -2,13 +2,11 @@
 
 use model::{
     BlockDesc, BlockId, BlockMeta, BlockStats, CompactionMeta, Downsample, FileMeta, IndexStats,
-    Labels, ParquetMeta, Resolution, ThanosMeta, TimeRange, Timestamp,
+    Labels, ParquetMeta, Resolution, Rfc3339, Sources, ThanosMeta, TimeRange, Timestamp,
 };
 use serde::Serialize;
 
-use super::{
-    Candidate, Known, PlanOptions, Window, known::merged_sources, moment::Moment, retention,
-};
+use super::{Candidate, Known, PlanOptions, Window, known::merged_sources};
 use crate::{Dedup, OutputFormat, group::GroupKey};
 
 /// Blocks of one group, and the blocks that are made of them, one for each resolution.
@@ -89,7 +87,7 @@ impl Task {
         );
         if outputs != [group.resolution] {
             for output in &outputs {
-                id = format!("{id}-{}", retention::name(*output));
+                id = format!("{id}-{}", output.name());
             }
         }
         Self {
@@ -176,7 +174,7 @@ impl Task {
                 segment_files,
                 files,
                 index_stats: made.index_stats,
-                upload_time: Moment(made.now).to_string(),
+                upload_time: Rfc3339(made.now).to_string(),
                 ..ThanosMeta::default()
             }),
             parquet: made.parquet,
@@ -188,12 +186,11 @@ impl Task {
     fn compaction(&self) -> CompactionMeta {
         if let ([only], false) = (self.inputs.as_slice(), self.merges()) {
             return CompactionMeta {
-                sources: merged_sources(std::iter::once(&only.meta)),
+                sources: Sources::of(&only.meta).into_vec(),
                 ..only.meta.compaction.clone()
             };
         }
         let metas = || self.inputs.iter().map(|b| &b.meta);
-        let sources = merged_sources(metas());
         let parent = |m: &std::sync::Arc<BlockMeta>| BlockDesc {
             ulid: m.ulid,
             min_time: m.min_time,
@@ -202,7 +199,7 @@ impl Task {
         let level = metas().map(|m| m.compaction.level).max().unwrap_or(0);
         CompactionMeta {
             level: level.saturating_add(1),
-            sources,
+            sources: merged_sources(metas()).into_vec(),
             parents: metas().map(parent).collect(),
             ..CompactionMeta::default()
         }

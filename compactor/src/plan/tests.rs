@@ -17,7 +17,8 @@ mod told;
 use std::collections::BTreeMap;
 
 use model::{
-    BlockStats, CompactionMeta, Downsample, NoCompactReason, ParquetMeta, Resolution, ThanosMeta,
+    BlockStats, CompactionMeta, Downsample, NoCompactReason, ParquetMeta, Resolution, Rfc3339,
+    Sources, ThanosMeta,
 };
 
 use super::{todo::MadeUp, *};
@@ -128,7 +129,7 @@ impl Drawing {
 
     fn uploaded(self, name: char, at: Timestamp) -> Self {
         self.edit(name, |m| {
-            m.thanos.as_mut().unwrap().upload_time = moment::Moment(at).to_string();
+            m.thanos.as_mut().unwrap().upload_time = Rfc3339(at).to_string();
         })
     }
 
@@ -207,7 +208,7 @@ fn outcome(plan: &Plan) -> String {
     let mut out: Vec<String> = Vec::new();
     for task in &plan.tasks {
         let inputs: String = task.input_ids().map(letter).collect();
-        let outputs = task.outputs.iter().map(|o| super::retention::name(*o));
+        let outputs = task.outputs.iter().map(|o| o.name());
         let outputs: Vec<&str> = outputs.collect();
         out.push(match (task.merges(), task.outputs.len()) {
             (true, 1) => format!("merge {inputs}"),

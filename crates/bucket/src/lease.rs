@@ -27,13 +27,9 @@ mod held;
 mod record;
 mod self_test;
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use model::Timestamp;
+use model::{Rfc3339, Timestamp};
 
 pub use self::held::Lease;
 use self::{
@@ -181,20 +177,8 @@ impl Leases {
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match rfc3339(self.until) {
-            Some(until) => write!(f, "{} until {until}", self.name),
-            // No clock says so; it is shown as the number that it is.
-            None => write!(f, "{} until {} ms", self.name, self.until),
-        }
+        write!(f, "{} until {:.0}", self.name, Rfc3339(self.until))
     }
-}
-
-/// A time as people read it, in UTC; none outside of the years 1970 to 9999.
-fn rfc3339(time: Timestamp) -> Option<humantime::Rfc3339Timestamp> {
-    let millis = u64::try_from(time.0).ok()?;
-    // The last one of the year 9999.
-    let time = (millis <= 253_402_300_799_999).then(|| Duration::from_millis(millis))?;
-    Some(humantime::format_rfc3339_seconds(UNIX_EPOCH + time))
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use std::{process::ExitCode, sync::Arc};
 use anyhow::Context as _;
 use bucket::Bucket;
 use service::{CpuPool, Metrics, Probe, SystemClock, serve_grpc, shutdown_signal};
-use sidecar::{Config, Deps, LabelSource, Levels, Pass, PrometheusConfig, UnequalBlocks};
+use sidecar::{
+    Config, Deps, HttpClientConfig, LabelSource, Levels, Pass, PrometheusConfig, UnequalBlocks,
+};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -44,6 +46,7 @@ fn config(args: &SidecarArgs) -> anyhow::Result<Config> {
             ready_timeout: args.ready_timeout,
             get_config_interval: args.get_config_interval,
             get_config_timeout: args.get_config_timeout,
+            http_client: HttpClientConfig::from_yaml(&args.http_client()?)?,
             unequal_blocks: match args.ignore_unequal_block_size {
                 true => UnequalBlocks::Ignore,
                 false => UnequalBlocks::Refuse,

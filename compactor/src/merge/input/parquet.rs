@@ -7,12 +7,9 @@
 mod opened;
 mod stretch;
 
-use std::{
-    ops::Range,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{ops::Range, sync::Arc};
 
+use model::BlockId;
 use parquet_block::{LabelIds, LocalShard, SharedGroup};
 use rayon::prelude::*;
 
@@ -31,8 +28,8 @@ use super::{
 /// An open block.
 #[derive(Debug)]
 pub(crate) struct ParquetInput {
-    /// Where it lies, for errors.
-    dir: PathBuf,
+    /// For errors.
+    block: BlockId,
     shards: Vec<LocalShard>,
     groups: Vec<Group>,
     keys: Keys,
@@ -65,8 +62,8 @@ impl ParquetInput {
         self.shards.iter().map(LocalShard::data_size).sum()
     }
 
-    pub(super) fn dir(&self) -> &Path {
-        &self.dir
+    pub(super) fn block(&self) -> BlockId {
+        self.block
     }
 
     pub(super) fn keys(&self) -> Keys {

@@ -88,7 +88,7 @@ fn blocks(drawn: &[Drawn]) -> (Vec<Candidate>, Timestamp) {
             }
             Kind::Fresh => {
                 let meta = Arc::make_mut(&mut raw.meta);
-                let now = moment::Moment(Timestamp(at + LETTER)).to_string();
+                let now = Rfc3339(Timestamp(at + LETTER)).to_string();
                 meta.thanos.as_mut().unwrap().upload_time = now;
             }
             Kind::Tsdb | Kind::Parquet => {}
@@ -100,7 +100,7 @@ fn blocks(drawn: &[Drawn]) -> (Vec<Candidate>, Timestamp) {
 
 fn sources(blocks: &[Candidate], resolution: Resolution) -> BTreeSet<BlockId> {
     let of = blocks.iter().filter(|b| b.meta.resolution() == resolution);
-    of.flat_map(|b| known::sources(&b.meta)).collect()
+    of.flat_map(|b| Sources::of(&b.meta).into_vec()).collect()
 }
 
 fn all_options(now: Timestamp) -> Vec<PlanOptions> {
@@ -185,7 +185,7 @@ proptest! {
             let hour = sources(&bucket.blocks, Resolution::OneHour);
             for block in &bucket.blocks {
                 let long = block.meta.max_time.0 - block.meta.min_time.0;
-                let own = known::sources(&block.meta);
+                let own = Sources::of(&block.meta);
                 let needs = match block.meta.resolution() {
                     _ if block.no_downsample_mark.is_some() => continue,
                     Resolution::Raw if long >= 40 * HOUR => &five,
@@ -193,7 +193,7 @@ proptest! {
                     _ => continue,
                 };
                 let gone = options.retention != Retention::default();
-                let there = own.iter().all(|s| needs.contains(s) || gone && hour.contains(s));
+                let there = own.iter().all(|s| needs.contains(&s) || gone && hour.contains(&s));
                 prop_assert!(there, "{:?} {}", block.meta.resolution(), block.meta.ulid);
             }
         }

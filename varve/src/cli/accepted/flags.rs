@@ -120,11 +120,6 @@ pub(super) const SIDECAR: &[Accepted] = &[
         why: "all that Prometheus has is served",
     },
     Accepted {
-        names: &["prometheus.http-client", "prometheus.http-client-file"],
-        takes: Takes::Only(&[""]),
-        why: "Prometheus is asked without TLS settings and passwords",
-    },
-    Accepted {
         names: &[
             "reloader.config-file",
             "reloader.config-envsubst-file",

@@ -1,20 +1,14 @@
 //! A Parquet block whose symbols are not translated yet.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
-use model::{METRIC_NAME, ParquetMeta, ParquetShard, Resolution};
+use model::{BlockId, METRIC_NAME, ParquetMeta, ParquetShard, Resolution, SeriesOrder};
 use parquet_block::{Contents, Dictionary, LabelIds, LocalShard, SharedGroup, labels_file};
 use rayon::prelude::*;
 
 use super::{
     super::{
-        super::{
-            MergeError,
-            key::{Keys, Order},
-        },
+        super::{MergeError, key::Keys},
         Table,
         permuted::Permutation,
     },
@@ -24,7 +18,7 @@ use super::{
 /// One whose symbols are not translated yet.
 #[derive(Debug)]
 pub(crate) struct OpenedParquet {
-    dir: PathBuf,
+    block: BlockId,
     shards: Vec<OpenedShard>,
 }
 
@@ -47,6 +41,7 @@ struct Sorted {
 impl OpenedParquet {
     pub(crate) fn open(
         dir: &Path,
+        block: BlockId,
         meta: &ParquetMeta,
         resolution: Resolution,
     ) -> Result<Self, MergeError> {
@@ -56,9 +51,8 @@ impl OpenedParquet {
             .enumerate()
             .map(|(number, listed)| OpenedShard::open(dir, number, listed, resolution))
             .collect::<Result<_, _>>()
-            .map_err(MergeError::parquet(dir))?;
-        let dir = dir.to_path_buf();
-        Ok(Self { dir, shards })
+            .map_err(MergeError::parquet(block))?;
+        Ok(Self { block, shards })
     }
 
     pub(crate) fn tables(&self) -> Vec<Table<'_>> {
@@ -81,11 +75,11 @@ impl OpenedParquet {
         ids: &[Vec<u32>],
         keys: Keys,
         metric_name: Option<u32>,
-        order: Order,
+        order: SeriesOrder,
         shared_pages: usize,
     ) -> Result<ParquetInput, MergeError> {
         let mut input = ParquetInput {
-            dir: self.dir,
+            block: self.block,
             shards: Vec::new(),
             groups: Vec::new(),
             keys,
@@ -117,7 +111,9 @@ impl OpenedParquet {
             }
             input.shards.push(opened.shard);
         }
-        if order == Order::ByLabels && (has_earlier_name || input.begins_unnamed(metric_name)?) {
+        if order == SeriesOrder::ByLabels
+            && (has_earlier_name || input.begins_unnamed(metric_name)?)
+        {
             let permutation = Permutation::of(&input)?;
             input.samples = permutation.sample();
             input.permutation = Some(permutation);

@@ -1,9 +1,9 @@
 //! Reads the series of a Parquet block one after the other.
 
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use model::TimeRange;
+use model::{BlockId, TimeRange};
 use parquet_block::{RowReader, SharedGroup};
 use tsdb::Chunk;
 
@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
             let labels = reader.labels(row);
             input
                 .keys
-                .set(key, labels.map_err(MergeError::parquet(&input.dir))?);
+                .set(key, labels.map_err(MergeError::parquet(input.block))?);
         }
         Ok(())
     }
@@ -104,7 +104,7 @@ impl<'a> Reader<'a> {
         let input = self.input;
         if let Some((reader, row)) = self.at(row) {
             let values = reader.values(row, each);
-            values.map_err(MergeError::parquet(&input.dir))?;
+            values.map_err(MergeError::parquet(input.block))?;
         }
         Ok(())
     }
@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
         let input = self.input;
         if let Some((reader, row)) = self.at(row) {
             let chunks = reader.chunks(row);
-            let chunks = chunks.map_err(MergeError::parquet(&input.dir))?;
+            let chunks = chunks.map_err(MergeError::parquet(input.block))?;
             chunks.for_each(each);
         }
         Ok(())
@@ -147,9 +147,8 @@ impl ParquetStretch<'_> {
         self.at.map(|_| &self.key)
     }
 
-    /// Where the block lies.
-    pub(crate) fn dir(&self) -> &Path {
-        &self.input.dir
+    pub(crate) fn block(&self) -> BlockId {
+        self.input.block
     }
 
     pub(crate) fn advance(&mut self) -> Result<(), MergeError> {
@@ -165,7 +164,7 @@ impl ParquetStretch<'_> {
         }
         if !is_first && self.before >= self.key {
             return Err(MergeError::Order {
-                dir: self.input.dir.clone(),
+                block: self.input.block,
                 series: at as u64,
             });
         }
@@ -192,10 +191,10 @@ impl ParquetStretch<'_> {
             return Ok(());
         };
         let mut outside = Ok(());
-        let dir = &self.input.dir;
+        let block = self.input.block;
         let check = |chunk: Chunk| {
             if outside.is_ok() {
-                outside = check_within(dir, (chunk.min, chunk.max), range);
+                outside = check_within(block, (chunk.min, chunk.max), range);
                 each(chunk);
             }
         };

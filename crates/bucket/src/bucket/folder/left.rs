@@ -16,7 +16,7 @@ pub(super) fn remove(folder: &Path, before: Timestamp) -> io::Result<usize> {
         let path = entry?.path();
         removed += match fs::symlink_metadata(&path) {
             Ok(found) if found.is_dir() => remove(&path, before)?,
-            Ok(found) if found.mtime().saturating_mul(1000) < before.0 && is_staged(&path) => {
+            Ok(found) if Timestamp::from_seconds(found.mtime()) < before && is_staged(&path) => {
                 fs::remove_file(&path)?;
                 1
             }
