@@ -25,7 +25,7 @@ use std::sync::Arc;
 use ::tsdb::Chunk;
 use bucket::Bucket;
 use futures::Stream;
-use model::{AggregateSet, Labels, METRIC_NAME, Matcher, TimeRange};
+use model::{AggregateSet, Labels, Matcher, TimeRange};
 use service::CpuPool;
 
 pub(crate) use self::{
@@ -142,19 +142,15 @@ impl BlockReader {
         }
     }
 
-    /// Whether series come in another order than they are stored in, as labels before `__name__` have empty values and
-    /// are left out. `names` are those of all labels.
+    /// Whether series come in another order than [`Self::series`] says: those of a TSDB block whose labels have empty
+    /// values, which are left out; those of a Parquet block that lack `__name__`. `names` are those of all labels.
     ///
     /// # Errors
     /// When the block is damaged, or the bucket refuses.
     pub(crate) async fn is_out_of_order(&self, names: &[&[u8]]) -> Result<bool, BlockError> {
         match &self.0 {
-            Opened::Tsdb(block) => {
-                let before = names.iter().filter(|name| **name < METRIC_NAME.as_bytes());
-                let before = before.map(|name| (*name).to_vec()).collect();
-                block.has_empty_values(before).await
-            }
-            Opened::Parquet(_) => Ok(false),
+            Opened::Tsdb(block) => block.has_empty_values(names).await,
+            Opened::Parquet(block) => Ok(!block.all_are_named()),
         }
     }
 

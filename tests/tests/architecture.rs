@@ -23,7 +23,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("proto", &["model"]),
     ("bucket", &["model"]),
     ("parquet-block", &["model", "tsdb"]),
-    ("sidecar", &["model", "tsdb", "bucket", "proto", "service"]),
+    ("series", &["model"]),
+    (
+        "sidecar",
+        &["model", "tsdb", "series", "bucket", "proto", "service"],
+    ),
     (
         "compactor",
         &["model", "tsdb", "parquet-block", "bucket", "service"],
@@ -34,6 +38,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "model",
             "tsdb",
             "parquet-block",
+            "series",
             "bucket",
             "proto",
             "service",
@@ -128,7 +133,7 @@ fn crates_import_only_what_the_table_allows() {
 #[test]
 fn format_crates_neither_wait_nor_log() {
     let dependencies = dependencies();
-    for name in ["model", "tsdb", "parquet-block"] {
+    for name in ["model", "tsdb", "parquet-block", "series"] {
         let unexpected: Vec<_> = NOT_IN_FORMATS
             .iter()
             .filter(|d| dependencies[name].contains(**d))

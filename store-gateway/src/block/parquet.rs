@@ -15,7 +15,7 @@ mod rows;
 use std::{collections::BTreeSet, sync::Arc};
 
 use futures::stream;
-use model::{Aggregate, MatchOp, Matcher, TimeRange};
+use model::{Aggregate, METRIC_NAME, MatchOp, Matcher, TimeRange};
 use parquet_block::{Selection, Shard};
 use tokio::sync::mpsc::Sender;
 
@@ -220,6 +220,13 @@ impl ParquetBlock {
             }
         }
         Ok(())
+    }
+
+    /// Whether each series has a name.
+    pub(super) fn all_are_named(&self) -> bool {
+        self.shards
+            .iter()
+            .all(|one| one.shard.all_have(METRIC_NAME))
     }
 
     /// Whether each series of the block has a chunk in the range.

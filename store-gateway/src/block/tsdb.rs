@@ -12,7 +12,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use futures::StreamExt as _;
 use model::{AggregateSet, Labels, MatchOp, Matcher, TimeRange};
 use parking_lot::RwLock;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use tsdb::{ChunkMeta, IndexHeader, SeriesRef};
 
 use super::{BlockError, BlockQuery, BlockSeries, BlockSource, RequestBudget, ahead::Ahead};
@@ -37,6 +37,8 @@ pub(super) struct TsdbBlock {
     /// The segments, as chunk references count them.
     segments: Vec<ListedObject>,
     guesses: Guesses,
+    /// Whether labels have empty values, once somebody has asked.
+    empty_values: OnceCell<bool>,
 }
 
 /// How much is read where it is not known how long a record is.
@@ -123,20 +125,21 @@ impl TsdbBlock {
         .await
     }
 
-    /// Whether some series have an empty value for one of these labels, which is left out of them.
-    pub(super) async fn has_empty_values(&self, names: Vec<Vec<u8>>) -> Result<bool, BlockError> {
-        if names.is_empty() {
-            return Ok(false);
-        }
-        let any = move |header: &IndexHeader| {
-            for name in &names {
-                if header.postings_range(name, "")?.is_some() {
-                    return Ok(true);
+    /// Whether some series have an empty value for one of these labels, all that there are; it is left out of them.
+    pub(super) async fn has_empty_values(&self, names: &[&[u8]]) -> Result<bool, BlockError> {
+        let look = async || {
+            let names: Vec<Vec<u8>> = names.iter().map(|name| name.to_vec()).collect();
+            let any = move |header: &IndexHeader| {
+                for name in &names {
+                    if header.postings_range(name, "")?.is_some() {
+                        return Ok(true);
+                    }
                 }
-            }
-            Ok(false)
+                Ok(false)
+            };
+            self.with_header(any).await
         };
-        self.with_header(any).await
+        self.empty_values.get_or_try_init(look).await.copied()
     }
 
     /// Puts together what `take` takes from each series' labels.

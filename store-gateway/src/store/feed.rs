@@ -2,17 +2,19 @@
 
 use std::{mem, pin::Pin, sync::Arc};
 
+use ::series::{FinalLabels, FinalOrder};
 use futures::{Stream, StreamExt as _};
-use model::{AggregateSet, Labels, TimeRange};
-use service::CpuPool;
+use model::{AggregateSet, Labels, METRIC_NAME, TimeRange};
+use tsdb::Chunk;
 
 use super::Reach;
 use crate::{
     block::{BlockError, BlockQuery, BlockSeries},
+    catalog::Format,
     error::{AnswerError, SeriesError},
     request::SeriesRequest,
     select::Chosen,
-    series::{Arrival, Finish, MetricOrder, Series, SeriesChunk, Shard},
+    series::{Series, SeriesChunk, Shard},
 };
 
 type BlockStream = Pin<Box<dyn Stream<Item = Result<Vec<BlockSeries>, BlockError>> + Send>>;
@@ -34,13 +36,15 @@ enum State {
 
 struct Open {
     series: BlockStream,
-    order: MetricOrder,
+    order: FinalOrder<Vec<Chunk>>,
+    /// Own labels that are not sent, and before which there is no order of the series.
+    left_out: Arc<[Vec<u8>]>,
 }
 
 /// What becomes of each series.
 #[derive(Clone, Debug)]
 struct Shape {
-    finish: Finish,
+    labels: FinalLabels,
     shard: Option<Shard>,
     aggregates: AggregateSet,
     skip_chunks: bool,
@@ -50,7 +54,7 @@ struct Shape {
 impl Feed {
     pub(crate) fn new(chosen: Chosen, request: &SeriesRequest) -> Self {
         let shape = Shape {
-            finish: Finish::new(&chosen.block.labels, &request.selector.without),
+            labels: FinalLabels::new(&chosen.block.labels, &request.selector.without),
             shard: request.shard.clone(),
             aggregates: request.aggregates,
             skip_chunks: request.skip_chunks,
@@ -83,12 +87,17 @@ impl Feed {
         if matches!(state, State::New) {
             *state = State::Open(open(chosen, shape, reach).await?);
         }
-        while let State::Open(Open { mut series, order }) = mem::replace(state, State::Ended) {
-            let Some(batch) = series.next().await.transpose()? else {
-                return Ok(reach.pool.run(move || order.finish()).await?);
+        while let State::Open(mut open) = mem::replace(state, State::Ended) {
+            let batch = open.series.next().await.transpose()?;
+            let shape = Arc::clone(shape);
+            let Some(batch) = batch else {
+                return reach
+                    .pool
+                    .run(move || shape.apply(open.order.finish()?))
+                    .await;
             };
-            let (order, ready) = shaped(shape, batch, order, &reach.pool).await?;
-            *state = State::Open(Open { series, order });
+            let (open, ready) = reach.pool.run(move || open.take(batch, &shape)).await?;
+            *state = State::Open(open);
             if !ready.is_empty() {
                 return Ok(ready);
             }
@@ -104,9 +113,18 @@ async fn open(chosen: &Chosen, shape: &Shape, reach: &Reach) -> Result<Open, Ser
     let all = reader.label_names(Arc::from([]), TimeRange::ALL, Arc::clone(&reach.budget));
     let names = all.await?;
     let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
-    let arrival = match reader.is_out_of_order(&names).await? {
-        true => Arrival::Unordered,
-        false => Arrival::of(block.format, &shape.finish, names.iter().copied()),
+    // In a Parquet block the labels before `__name__` do not decide first; those that are not sent need not.
+    let early = |name: &&[u8]| block.format == Format::Parquet && *name < METRIC_NAME.as_bytes();
+    let (sent, not_sent): (Vec<&[u8]>, Vec<&[u8]>) = names
+        .iter()
+        .filter(|name| early(name))
+        .partition(|name| shape.labels.keeps(name));
+    let left_out = not_sent.iter().map(|name| name.to_vec()).collect();
+    let order = if !sent.is_empty() || reader.is_out_of_order(&names).await? {
+        FinalOrder::unsorted(shape.labels.clone(), None, |chunks| bytes(chunks))
+    } else {
+        let has = |name: &[u8]| names.contains(&name) && !not_sent.contains(&name);
+        FinalOrder::new(shape.labels.clone(), has, None, |chunks| bytes(chunks))
     };
     let query = BlockQuery {
         matchers: Arc::clone(&chosen.matchers),
@@ -117,32 +135,49 @@ async fn open(chosen: &Chosen, shape: &Shape, reach: &Reach) -> Result<Open, Ser
     };
     Ok(Open {
         series: Box::pin(reader.series(query, Arc::clone(&reach.budget))),
-        order: MetricOrder::new(arrival),
+        order,
+        left_out,
     })
 }
 
-/// Makes of a block's series what is sent, and gives those that are next in order.
-async fn shaped(
-    shape: &Arc<Shape>,
-    batch: Vec<BlockSeries>,
-    mut order: MetricOrder,
-    pool: &CpuPool,
-) -> Result<(MetricOrder, Vec<Series>), SeriesError> {
-    let shape = Arc::clone(shape);
-    pool.run(move || {
-        let series = batch
-            .into_iter()
-            .filter_map(|one| shape.apply(one).transpose());
-        let ready = order.push(series.collect::<Result<_, _>>()?)?;
-        Ok((order, ready))
-    })
-    .await
+/// Bytes of chunks.
+fn bytes(chunks: &[Chunk]) -> usize {
+    chunks.iter().map(|chunk| chunk.data.len()).sum()
+}
+
+impl Open {
+    /// Makes of a block's series what is sent, and gives those that are next in order.
+    fn take(
+        mut self,
+        batch: Vec<BlockSeries>,
+        shape: &Shape,
+    ) -> Result<(Self, Vec<Series>), SeriesError> {
+        let left_out = &self.left_out;
+        let own = |labels: Labels| match left_out.is_empty() {
+            true => labels,
+            false => Labels::from_sorted(
+                labels
+                    .iter()
+                    .filter(|(name, _)| !left_out.iter().any(|out| out == name)),
+            ),
+        };
+        let batch = batch.into_iter().map(|one| (own(one.labels), one.chunks));
+        let ready = shape.apply(self.order.push(batch)?)?;
+        Ok((self, ready))
+    }
 }
 
 impl Shape {
+    /// The series as they are sent; without those that are not.
+    fn apply(&self, series: Vec<(Labels, Vec<Chunk>)>) -> Result<Vec<Series>, SeriesError> {
+        let shaped = series
+            .into_iter()
+            .filter_map(|(labels, chunks)| self.shaped(labels, chunks).transpose());
+        shaped.collect()
+    }
+
     /// The series as it is sent; `None` if it is not.
-    fn apply(&self, own: BlockSeries) -> Result<Option<Series>, SeriesError> {
-        let labels = self.finish.apply(own.labels);
+    fn shaped(&self, labels: Labels, own: Vec<Chunk>) -> Result<Option<Series>, SeriesError> {
         if self
             .shard
             .as_ref()
@@ -154,17 +189,13 @@ impl Shape {
             let chunks = Vec::new();
             return Ok(Some(Series { labels, chunks }));
         }
-        let chunks = self.chunks(&labels, own.chunks)?;
+        let chunks = self.chunks(&labels, own)?;
         // Of a histogram there may be none of the aggregates.
         Ok((!chunks.is_empty()).then_some(Series { labels, chunks }))
     }
 
-    fn chunks(
-        &self,
-        series: &Labels,
-        own: Vec<tsdb::Chunk>,
-    ) -> Result<Vec<SeriesChunk>, SeriesError> {
-        let chunk = |chunk: tsdb::Chunk| {
+    fn chunks(&self, series: &Labels, own: Vec<Chunk>) -> Result<Vec<SeriesChunk>, SeriesError> {
+        let chunk = |chunk: Chunk| {
             let range = TimeRange {
                 min: chunk.min,
                 max: chunk.max,
@@ -186,7 +217,7 @@ impl Shape {
     /// label of the block's own is removed, series may become one.
     fn limit_for_block(&self, names: &[&[u8]]) -> usize {
         let all_are_sent =
-            self.shard.is_none() && !names.iter().any(|name| self.finish.removes(name));
+            self.shard.is_none() && !names.iter().any(|name| self.labels.removes(name));
         if self.skip_chunks && all_are_sent {
             self.limit
         } else {
