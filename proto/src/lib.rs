@@ -5,7 +5,7 @@
 
 mod convert;
 
-pub use crate::convert::{ConvertError, matchers, model_labels, wire_labels};
+pub use crate::convert::{ConvertError, matchers, model_labels, shard, wire_labels};
 
 #[expect(
     unused_qualifications,

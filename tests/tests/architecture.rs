@@ -20,7 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("service", &[]),
     ("tsdb", &["model"]),
-    ("proto", &["model"]),
+    ("proto", &["model", "series"]),
     ("bucket", &["model"]),
     ("parquet-block", &["model", "tsdb"]),
     ("series", &["model"]),

@@ -5,7 +5,7 @@
 //! come. Where Prometheus's own series have labels called so that cannot be told apart, so a whole metric is sorted at a
 //! time.
 
-use std::mem;
+use std::{collections::BTreeSet, mem};
 
 use model::{Labels, METRIC_NAME};
 use proto::thanos::AggrChunk;
@@ -35,8 +35,10 @@ pub(super) enum Order {
 }
 
 impl Order {
-    /// Sorts the series of the Prometheus `view` by `labels`. At most `bytes` of them wait.
-    pub(super) fn new(view: &View, labels: FinalLabels, bytes: usize) -> Self {
+    /// Sorts the series of the Prometheus `view` by their labels without those called as in `without`. At most `bytes`
+    /// of them wait.
+    pub(super) fn new(view: &View, without: &BTreeSet<Vec<u8>>, bytes: usize) -> Self {
+        let labels = FinalLabels::new(&view.labels, without);
         let budget = Budget {
             name: "store.limits.request-sort-bytes",
             bytes,
@@ -48,7 +50,9 @@ impl Order {
         }
         let is_early = |name: &[u8]| name <= METRIC_NAME.as_bytes();
         let external_early = view.labels.iter().any(|(name, _)| is_early(name));
-        let removed_early = labels.removed().any(|name| is_early(name) && view.may_have(name));
+        let removed_early = without
+            .iter()
+            .any(|name| is_early(name) && view.may_have(name));
         if external_early || removed_early {
             return Self::Known(FinalOrder::unsorted(labels, Some(budget), size));
         }
@@ -80,7 +84,10 @@ impl Order {
             } => {
                 let mut ready = Vec::new();
                 for (own, chunks) in batch {
-                    if last.as_ref().is_some_and(|last| !metric(last).eq(metric(&own))) {
+                    if last
+                        .as_ref()
+                        .is_some_and(|last| !metric(last).eq(metric(&own)))
+                    {
                         let next = FinalOrder::unsorted(labels.clone(), Some(*budget), size);
                         ready.append(&mut mem::replace(series, next).finish()?);
                     }
@@ -106,7 +113,10 @@ fn metric(labels: &Labels) -> impl Iterator<Item = (&[u8], &[u8])> {
     pairs.take_while(|(name, _)| *name <= METRIC_NAME.as_bytes())
 }
 
-#[expect(clippy::ptr_arg, reason = "the order takes a function of what it holds")]
+#[expect(
+    clippy::ptr_arg,
+    reason = "the order takes a function of what it holds"
+)]
 fn size(chunks: &Chunks) -> usize {
     let data = |chunk: &AggrChunk| chunk.raw.as_ref().map_or(0, |raw| raw.data.len());
     chunks.iter().map(|c| data(c) + CHUNK_OVERHEAD).sum()

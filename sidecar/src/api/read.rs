@@ -82,7 +82,12 @@ fn chunk(chunk: prompb::Chunk) -> Result<AggrChunk, String> {
             ));
         }
     };
-    Ok(raw(chunk.min_time_ms, chunk.max_time_ms, encoding, chunk.data))
+    Ok(raw(
+        chunk.min_time_ms,
+        chunk.max_time_ms,
+        encoding,
+        chunk.data,
+    ))
 }
 
 pub(super) fn raw(min_time: i64, max_time: i64, encoding: To, data: bytes::Bytes) -> AggrChunk {

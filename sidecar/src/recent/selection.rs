@@ -63,7 +63,8 @@ impl Recent {
         &self,
         selection: &Selection,
     ) -> Result<(Vec<Labels>, Vec<String>), AnswerError> {
-        let asked = self.ask::<Vec<BTreeMap<String, String>>>("api/v1/series", &selection.pairs());
+        let pairs = selection.pairs();
+        let asked = self.ask::<Vec<BTreeMap<String, String>>>("api/v1/series", &pairs);
         let (sets, warnings) = asked.await?;
         let sets = self.pool.run(move || {
             let sets = sets.into_iter().map(|set| Labels::from_pairs(set));
@@ -79,15 +80,17 @@ impl Recent {
         selection: &Selection,
     ) -> Result<(BTreeSet<Vec<u8>>, Vec<String>), AnswerError> {
         if view.matches_labels || selection.matchers.is_empty() {
-            let asked = self.ask::<Vec<String>>("api/v1/labels", &selection.pairs());
-            let (names, warnings) = asked.await?;
+            let pairs = selection.pairs();
+            let (names, warnings) = self.ask::<Vec<String>>("api/v1/labels", &pairs).await?;
             return Ok((
                 names.into_iter().map(String::into_bytes).collect(),
                 said(warnings),
             ));
         }
         let (sets, warnings) = self.series(selection).await?;
-        let names = sets.iter().flat_map(|set| set.iter().map(|(n, _)| n.into()));
+        let names = sets
+            .iter()
+            .flat_map(|set| set.iter().map(|(n, _)| n.into()));
         Ok((names.collect(), warnings))
     }
 
@@ -100,8 +103,8 @@ impl Recent {
     ) -> Result<(BTreeSet<Vec<u8>>, Vec<String>), AnswerError> {
         if view.matches_labels || selection.matchers.is_empty() {
             let path = format!("api/v1/label/{}/values", in_path(label));
-            let asked = self.ask::<Vec<String>>(&path, &selection.pairs());
-            let (values, warnings) = asked.await?;
+            let pairs = selection.pairs();
+            let (values, warnings) = self.ask::<Vec<String>>(&path, &pairs).await?;
             return Ok((
                 values.into_iter().map(String::into_bytes).collect(),
                 said(warnings),
@@ -214,10 +217,7 @@ mod tests {
         let expected = [
             ("start", "0.001".to_owned()),
             ("end", "0.002".to_owned()),
-            (
-                "match[]",
-                r#"{a!="x\"y","http.status"="5"}"#.to_owned(),
-            ),
+            ("match[]", r#"{a!="x\"y","http.status"="5"}"#.to_owned()),
             ("limit", "7".to_owned()),
         ];
         assert_eq!(selection.pairs(), expected);

@@ -14,7 +14,7 @@ use crate::{
     error::{AnswerError, SeriesError},
     request::SeriesRequest,
     select::Chosen,
-    series::{Series, SeriesChunk, Shard},
+    series::{Series, SeriesChunk},
 };
 
 type BlockStream = Pin<Box<dyn Stream<Item = Result<Vec<BlockSeries>, BlockError>> + Send>>;
