@@ -10,6 +10,7 @@ mod series;
 mod status;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::pin::Pin;
 
@@ -35,16 +36,16 @@ pub(crate) fn routes(recent: Recent) -> Routes {
     let info = InfoServer::new(info::InfoApi(recent.clone()))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let store = StoreServer::new(StoreApi(recent))
+    let store = StoreServer::new(StoreApi(recent.clone()))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    Routes::new(store).add_service(info)
+    told::routes(Routes::new(store).add_service(info), &recent)
 }
 
 /// The options of their server.
 pub(crate) fn grpc_options(told: GrpcOptions) -> GrpcOptions {
     GrpcOptions {
-        descriptors: vec![proto::FILE_DESCRIPTOR_SET],
+        descriptors: vec![proto::FILE_DESCRIPTOR_SET, proto::SIDECAR_DESCRIPTOR_SET],
         ..told
     }
 }

@@ -3,6 +3,7 @@
 mod answers;
 mod frames;
 mod metrics_text;
+mod told;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,6 +19,10 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 pub use self::frames::{FrameDecoder, FrameError, FrameFault};
+pub(crate) use self::told::{
+    ActiveTarget, Alert, AlertingRule, Count, Exemplar, Meta, Rule, RuleGroup, Rules,
+    SeriesExemplars, Targets, Texts, Time, TsdbStatus,
+};
 use crate::{PrometheusConfig, SidecarError, http_client::HttpClient};
 
 /// The longest answer that is read, in bytes.

@@ -12,7 +12,7 @@ use tokio::{
     time::timeout,
 };
 
-pub(crate) use self::selection::{Selection, own_matchers};
+pub(crate) use self::selection::{Selection, own_matchers, seconds};
 use crate::{
     Config, Deps, Limits, error::AnswerError, metrics::ServeMetrics, prometheus::Prometheus,
     view::View,

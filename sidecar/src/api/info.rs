@@ -1,7 +1,10 @@
 //! What the sidecar says of itself.
 
 use proto::{
-    info::{InfoRequest, InfoResponse, StoreInfo, TsdbInfo, info_server},
+    info::{
+        ExemplarsInfo, InfoRequest, InfoResponse, MetricMetadataInfo, RulesInfo, StatusInfo,
+        StoreInfo, TargetsInfo, TsdbInfo, info_server,
+    },
     thanos::ZLabelSet,
 };
 use tonic::{Request, Response, Status};
@@ -35,7 +38,13 @@ impl info_server::Info for InfoApi {
                     max_time,
                 }],
             }),
-            ..InfoResponse::default()
+            // That they are there says that the service is offered.
+            rules: Some(RulesInfo {}),
+            metric_metadata: Some(MetricMetadataInfo {}),
+            targets: Some(TargetsInfo {}),
+            exemplars: Some(ExemplarsInfo::default()),
+            status: Some(StatusInfo {}),
+            query: None,
         }))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{mem, pin::Pin, sync::Arc};
 
-use ::series::{FinalLabels, FinalOrder};
+use ::series::{FinalLabels, FinalOrder, Shard};
 use futures::{Stream, StreamExt as _};
 use model::{AggregateSet, Labels, METRIC_NAME, TimeRange};
 use tsdb::Chunk;
@@ -121,10 +121,14 @@ async fn open(chosen: &Chosen, shape: &Shape, reach: &Reach) -> Result<Open, Ser
         .partition(|name| shape.labels.keeps(name));
     let left_out = not_sent.iter().map(|name| name.to_vec()).collect();
     let order = if !sent.is_empty() || reader.is_out_of_order(&names).await? {
-        FinalOrder::unsorted(shape.labels.clone(), None, |chunks| bytes(chunks))
+        FinalOrder::unsorted(shape.labels.clone(), None, |chunks: &Vec<Chunk>| {
+            bytes(chunks)
+        })
     } else {
         let has = |name: &[u8]| names.contains(&name) && !not_sent.contains(&name);
-        FinalOrder::new(shape.labels.clone(), has, None, |chunks| bytes(chunks))
+        FinalOrder::new(shape.labels.clone(), has, None, |chunks: &Vec<Chunk>| {
+            bytes(chunks)
+        })
     };
     let query = BlockQuery {
         matchers: Arc::clone(&chosen.matchers),

@@ -17,8 +17,18 @@ async fn series_are_sent_under_their_final_labels_in_order() {
         // As Prometheus sends them: sorted before the external label was merged in.
         sent(&[("__name__", "up"), ("a", "1"), ("m", "eu-1")]),
         sent(&[("__name__", "up"), ("job", "node"), ("m", "eu-1")]),
-        sent(&[("__name__", "up"), ("job", "node"), ("k", "1"), ("m", "eu-1")]),
-        sent(&[("__name__", "up"), ("job", "node"), ("m", "eu-1"), ("z", "1")]),
+        sent(&[
+            ("__name__", "up"),
+            ("job", "node"),
+            ("k", "1"),
+            ("m", "eu-1"),
+        ]),
+        sent(&[
+            ("__name__", "up"),
+            ("job", "node"),
+            ("m", "eu-1"),
+            ("z", "1"),
+        ]),
         sent(&[("__name__", "uq"), ("m", "eu-1")]),
     ]);
     let lines = world.lines(request()).await.unwrap();
