@@ -123,10 +123,10 @@ mod tests {
                     "{row_groups:?}"
                 );
                 let columns: usize = outputs.iter().map(|(_, layout)| layout.columns()).sum();
-                let spans = limits.span_series * columns * size_of::<usize>() * threads * 2;
+                let ranges = limits.range_series * columns * size_of::<usize>() * threads * 2;
                 assert!(
-                    spans <= budget / 4,
-                    "{threads} threads, {length} ms: {spans}"
+                    ranges <= budget / 4,
+                    "{threads} threads, {length} ms: {ranges}"
                 );
             }
         }

@@ -2,7 +2,7 @@
 
 use std::{mem, pin::Pin, sync::Arc};
 
-use ::series::{FinalLabels, FinalOrder};
+use ::series::{FinalLabels, FinalOrder, Shard};
 use futures::{Stream, StreamExt as _};
 use model::{AggregateSet, Labels, METRIC_NAME, TimeRange};
 use tsdb::Chunk;
@@ -14,7 +14,7 @@ use crate::{
     error::{AnswerError, SeriesError},
     request::SeriesRequest,
     select::Chosen,
-    series::{Series, SeriesChunk, Shard},
+    series::{Series, SeriesChunk},
 };
 
 type BlockStream = Pin<Box<dyn Stream<Item = Result<Vec<BlockSeries>, BlockError>> + Send>>;
