@@ -9,8 +9,8 @@ mod shard;
 
 use model::Labels;
 
+pub use self::chunks::{Coding, Encoded, Samples, SeriesChunk};
 pub(crate) use self::{
-    chunks::{Coding, Encoded, Samples, SeriesChunk},
     finish::Finish,
     merge::Merge,
     order::{Arrival, MetricOrder, OutOfOrder},
@@ -19,9 +19,9 @@ pub(crate) use self::{
 
 /// A series as it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Series {
+pub struct Series {
     /// The final labels.
-    pub(crate) labels: Labels,
+    pub labels: Labels,
     /// In order of time; none where nobody asked for them.
-    pub(crate) chunks: Vec<SeriesChunk>,
+    pub chunks: Vec<SeriesChunk>,
 }

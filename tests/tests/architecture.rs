@@ -23,6 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("proto", &["model"]),
     ("bucket", &["model"]),
     ("parquet-block", &["model", "tsdb"]),
+    ("export", &["model", "tsdb"]),
     ("sidecar", &["model", "tsdb", "bucket", "proto", "service"]),
     (
         "compactor",
