@@ -6,16 +6,14 @@ mod merge;
 
 use model::Labels;
 
-pub(crate) use self::{
-    chunks::{Coding, Encoded, Samples, SeriesChunk},
-    merge::Merge,
-};
+pub use self::chunks::{Coding, Encoded, Samples, SeriesChunk};
+pub(crate) use self::merge::Merge;
 
 /// A series as it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Series {
+pub struct Series {
     /// The final labels.
-    pub(crate) labels: Labels,
+    pub labels: Labels,
     /// In order of time; none where nobody asked for them.
-    pub(crate) chunks: Vec<SeriesChunk>,
+    pub chunks: Vec<SeriesChunk>,
 }

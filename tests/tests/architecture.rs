@@ -24,6 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("proto", &["model", "series"]),
     ("bucket", &["model", "files"]),
     ("parquet-block", &["model", "tsdb"]),
+    ("export", &["model", "tsdb"]),
     ("series", &["model"]),
     (
         "sidecar",
