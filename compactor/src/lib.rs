@@ -22,6 +22,7 @@ mod replicas;
 mod run;
 mod shard;
 mod snapshot;
+mod summary;
 mod verify;
 
 pub use crate::{
@@ -42,8 +43,9 @@ pub use crate::{
     },
     progress::ProgressStyle,
     replicas::{NoReplicaLabel, Replicas},
-    run::{Summary, plan_now, run, run_task},
+    run::{plan_now, run, run_task},
     shard::{Shard, ShardError},
+    summary::Summary,
 };
 
 /// A duration in milliseconds; the longest there is where it is longer.
