@@ -9,13 +9,14 @@ mod tests;
 use std::collections::{HashMap, HashSet};
 
 use aho_corasick::{AhoCorasick, PatternID};
-use regex::Regex;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::{
-    engine,
+    engine::Engine,
+    error::PatternError,
     glob::Glob,
-    pattern::{PatternError, Subject, finite, is_in},
+    literals::finite,
+    subject::{Subject, is_in},
 };
 
 /// With fewer alternatives than this one regex does.
@@ -44,7 +45,7 @@ pub(super) struct Split {
     set: Vec<Vec<u8>>,
     globs: Globs,
     /// Of all other alternatives.
-    rest: Option<Regex>,
+    rest: Option<Engine>,
 }
 
 #[derive(Debug)]
@@ -131,7 +132,7 @@ impl Split {
         }
         set.sort_unstable();
         set.dedup();
-        let rest = (!rest.is_empty()).then(|| engine::compile(Hir::alternation(rest)));
+        let rest = (!rest.is_empty()).then(|| Engine::compile(Hir::alternation(rest)));
         Ok(Some(Self {
             set,
             globs: Globs::new(globs)?,

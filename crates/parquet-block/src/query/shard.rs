@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    format::{footer::Footer, row_ranges::RowRanges},
+    format::{footer::Footer, metadata::RowGroup, row_ranges::RowRanges},
     layout::{
         contents::Contents,
         schema::{self, Slices},
@@ -127,6 +127,16 @@ impl Shard {
     /// The names of all labels, ascending.
     pub fn label_names(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.0.names.iter().map(|label| &*label.name)
+    }
+
+    /// Whether each row has a label called so, as far as counts of nulls tell.
+    #[must_use]
+    pub fn all_have(&self, name: impl AsRef<[u8]>) -> bool {
+        let nulls = |group: &RowGroup, column: usize| group.columns.get(column)?.bounds.nulls;
+        self.label_column(name.as_ref()).is_some_and(|column| {
+            let mut groups = self.0.labels.row_groups().iter();
+            groups.all(|group| group.rows == 0 || nulls(group, column) == Some(0))
+        })
     }
 
     /// Bytes held on the heap.

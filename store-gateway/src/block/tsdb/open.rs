@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use parking_lot::RwLock;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use tsdb::IndexHeader;
 
 use super::{BlockError, BlockSource, CatalogBlock, Guesses, TsdbBlock, header};
@@ -22,6 +22,7 @@ impl TsdbBlock {
             guesses: Guesses::new(&block, &header, &segments),
             header: RwLock::new(Arc::new(header)),
             making: Mutex::default(),
+            empty_values: OnceCell::new(),
             segments,
             index,
             block,
