@@ -23,7 +23,7 @@
 
 mod counted;
 mod sources;
-mod witness;
+pub(crate) mod witness;
 
 use std::{
     path::{Path, PathBuf},

@@ -47,7 +47,7 @@ const COL_INDEXES: &str = "s_col_indexes";
 const SERIES_HASH: &str = "s_series_hash";
 
 /// The two files of a shard.
-pub(super) struct Witness {
+pub(crate) struct Witness {
     labels: Opened,
     chunks: Opened,
     slices: Slices,
@@ -77,7 +77,7 @@ impl Witness {
     ///
     /// # Errors
     /// When one cannot be read, or is not laid out as such a file is.
-    pub(super) fn open(
+    pub(crate) fn open(
         labels: &Path,
         chunks: &Path,
         contents: Contents,
@@ -111,7 +111,7 @@ impl Witness {
     }
 
     /// How many row groups there are.
-    pub(super) fn row_groups(&self) -> usize {
+    pub(crate) fn row_groups(&self) -> usize {
         self.labels.metadata.metadata().num_row_groups()
     }
 
@@ -119,7 +119,7 @@ impl Witness {
     ///
     /// # Errors
     /// When a file cannot be read, is damaged, or says two different things; what `take` refuses.
-    pub(super) fn read(
+    pub(crate) fn read(
         &self,
         group: usize,
         mut take: impl FnMut(Labels, &[Chunk]) -> Result<(), CompactError>,

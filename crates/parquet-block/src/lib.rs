@@ -25,24 +25,40 @@
 //! The `parquet` crate decodes metadata, page indexes, page headers and bloom filters. Pages are written, and values
 //! read, here: the reasons, measured, are in docs/performance.md.
 
-mod col_indexes;
-mod contents;
-pub mod envelope;
 mod error;
-mod read;
-mod schema;
-mod varint;
+mod format;
+mod layout;
+mod local;
+mod query;
 mod write;
 
 pub use crate::{
-    contents::Contents,
     error::Error,
-    read::{
-        Dictionary, Footer, FooterRead, LabelIds, LocalShard, Lookup, Projection, ReadChunks,
-        ReadLabelNames, ReadLabelValues, ReadLabels, RowRanges, RowReader, Scan, Search, Selection,
-        Shard, ShardFile, SharedGroup, Step,
+    format::{
+        fault::Fault,
+        footer::{Footer, FooterRead},
+        row_ranges::RowRanges,
+        values::Dictionary,
     },
-    schema::{Slices, aggregates_file, chunks_file, labels_file},
+    layout::{
+        contents::Contents,
+        envelope,
+        schema::{Slices, aggregates_file, chunks_file, labels_file},
+    },
+    local::{
+        LocalShard,
+        rows::{LabelIds, RowReader},
+        scan::Scan,
+        shared_group::SharedGroup,
+    },
+    query::{
+        chunks::ReadChunks,
+        label_values::{ReadLabelNames, ReadLabelValues},
+        labels::{Projection, ReadLabels},
+        lookup::{Lookup, ShardFile, Step},
+        search::Search,
+        shard::{Selection, Shard},
+    },
     write::{
         BloomFilters, EncodedRowGroup, PageOptions, RowGroupBuilder, ShardSchema, ShardWriter,
         SharedValue, Symbols, WriteOptions,

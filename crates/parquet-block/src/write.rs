@@ -10,23 +10,18 @@
 //! of a row group, made dense, are its dictionary's, so no string is hashed, compared or copied for a row. What
 //! is written is read by that crate in the tests. The bytes depend on the rows and the options only.
 
-mod bloom;
 mod bounds;
 mod builder;
 mod byte_column;
-mod compress;
-mod delta;
 mod file;
-mod hybrid;
 mod label_column;
 mod options;
 mod page;
 mod row_group;
 mod schema;
 mod shard;
-mod thrift;
 
-pub use self::{
+pub use crate::write::{
     builder::{RowGroupBuilder, Symbols},
     byte_column::SharedValue,
     options::{BloomFilters, PageOptions, WriteOptions},

@@ -55,7 +55,10 @@ impl TsdbSink {
             for SharedValue { buffer, range } in values {
                 let value = buffer.slice(range);
                 for chunk in envelope::decode(&value) {
-                    chunks.push(chunk.map_err(|reason| parquet_block::Error::Layout { reason })?);
+                    let chunk = chunk.map_err(|fault| parquet_block::Error::Layout {
+                        reason: fault.reason,
+                    });
+                    chunks.push(chunk?);
                 }
             }
             // There they are in the order of their encodings.

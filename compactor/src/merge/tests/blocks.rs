@@ -17,6 +17,7 @@ use tsdb::{Block, BlockWriter, Chunk, Encoding, SeriesEntry, encode_xor};
 
 use crate::{
     Dedup, MergeError, MergeInput, MergeOptions, MergeOutput, MergeTarget, OutputFormat, merge,
+    verify::witness::Witness,
 };
 
 pub(super) const HOUR: i64 = 3_600_000;
@@ -206,7 +207,7 @@ fn meta(ulid: BlockId, resolution: Resolution, parquet: Option<ParquetMeta>) -> 
     }
 }
 
-/// The series of an output, as they are stored.
+/// The series of an output, as they are stored: as our reader tells, and the witness of a verification.
 pub(super) fn read(dir: &Path, output: &MergeOutput) -> Vec<Series> {
     if output.shards.is_empty() {
         return read_tsdb(dir);
@@ -214,7 +215,27 @@ pub(super) fn read(dir: &Path, output: &MergeOutput) -> Vec<Series> {
     let numbers = 0..u32::try_from(output.shards.len()).unwrap();
     let shards = numbers.map(|number| open_shard(dir, output.resolution, number));
     let rows = shards.flat_map(|shard| shard.scan().collect::<Vec<_>>());
-    rows.map(Result::unwrap).collect()
+    let rows: Vec<Series> = rows.map(Result::unwrap).collect();
+    assert_eq!(witnessed(dir, output), rows);
+    rows
+}
+
+/// The series of a Parquet output, as `arrow` reads them.
+fn witnessed(dir: &Path, output: &MergeOutput) -> Vec<Series> {
+    let contents = Contents::of(output.resolution);
+    let mut rows = Vec::new();
+    for number in 0..u32::try_from(output.shards.len()).unwrap() {
+        let (labels, chunks) = (labels_file(number), contents.file(number));
+        let shard = Witness::open(&dir.join(labels), &dir.join(chunks), contents).unwrap();
+        for group in 0..shard.row_groups() {
+            let take = |labels, chunks: &[Chunk]| {
+                rows.push((labels, chunks.to_vec()));
+                Ok(())
+            };
+            shard.read(group, take).unwrap();
+        }
+    }
+    rows
 }
 
 pub(super) fn open_shard(dir: &Path, resolution: Resolution, number: u32) -> LocalShard {

@@ -127,7 +127,7 @@ impl RowChunks {
     /// Takes the row's value in a column; what is wrong with it otherwise.
     pub(super) fn push(&mut self, column: &DataColumn, value: &Bytes) -> Result<(), String> {
         for chunk in envelope::decode(value) {
-            let chunk = chunk.map_err(|error| error.to_string())?;
+            let chunk = chunk.map_err(|fault| fault.reason)?;
             self.check_slice(column, &chunk)?;
             match column.aggregate {
                 None => self.chunks.push(chunk),

@@ -11,7 +11,11 @@ use super::{
     row_group::{EncodedRowGroup, encode},
     schema::ShardSchema,
 };
-use crate::{contents::Contents, envelope, error::Error};
+use crate::{
+    error::Error,
+    format::fault::Fault,
+    layout::{contents::Contents, envelope},
+};
 
 /// Rows that a row group has at most: readers of blocks take no more.
 const MAX_ROWS: usize = 1 << 24;
@@ -114,12 +118,12 @@ impl RowGroupBuilder {
         let longest = match self.schema.contents() {
             Contents::Chunks => Ok(0),
             Contents::Aggregates => values.iter().try_fold(self.longest, |longest, value| {
-                Ok::<_, String>(envelope::longest(value.as_ref())?.max(longest))
+                Ok::<_, Fault>(envelope::longest(value.as_ref())?.max(longest))
             }),
         };
         let longest = match longest {
             Ok(longest) => longest,
-            Err(reason) => return wrong(reason),
+            Err(fault) => return wrong(fault.reason),
         };
         if row == MAX_ROWS {
             return wrong(format!("a row group has at most {MAX_ROWS} rows"));

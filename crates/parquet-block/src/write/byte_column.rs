@@ -6,12 +6,11 @@ use bytes::Bytes;
 use rayon::prelude::*;
 
 use super::{
-    delta,
     options::PageOptions,
     page::{self, Compression, EncodedColumn, Page},
     schema::Encoding,
 };
-use crate::error::Error;
+use crate::{error::Error, format::delta};
 
 /// Up to how many bytes the options may make pages: their sizes are 32-bit integers.
 const MAX_PAGE: usize = 256 << 20;

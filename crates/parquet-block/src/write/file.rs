@@ -4,7 +4,7 @@
 //! "PAR1"
 //! row group*   column chunks in order of the schema: [dictionary page] data page*; then bloom filters
 //! column indexes, offset indexes    of all column chunks
-//! checksums    of page headers and bloom filters; `read::page_index` draws them
+//! checksums    of page headers and bloom filters; `format::page_index` draws them
 //! FileMetaData | u32 little-endian length | "PAR1"
 //! ```
 //! What is needed at the end is kept as the bytes that will be written. From the column indexes on no checksum of the
@@ -22,8 +22,8 @@ use model::{FileSum, FooterSum, Xxh64};
 use xxhash_rust::xxh64;
 
 use self::metadata::{checksums, column_index, column_metadata, offset_index, schema_element};
-use super::{page::EncodedColumn, schema::Column, thrift::Thrift};
-use crate::error::Error;
+use super::{page::EncodedColumn, schema::Column};
+use crate::{error::Error, format::thrift::ThriftWriter};
 
 const MAGIC: &[u8] = b"PAR1";
 const CREATED_BY: &str = concat!("varve version ", env!("CARGO_PKG_VERSION"));
@@ -251,7 +251,7 @@ impl<W: Write> FileWriter<W> {
         column_indexes: &mut vec::IntoIter<(u64, usize)>,
         offset_indexes: &mut vec::IntoIter<(u64, usize)>,
     ) -> Vec<u8> {
-        Thrift::of(|t| {
+        ThriftWriter::of(|t| {
             t.i32(1, 2);
             let root = std::iter::once(None);
             let elements: Vec<_> = root.chain(self.columns.iter().map(Some)).collect();
@@ -281,7 +281,7 @@ impl<W: Write> FileWriter<W> {
 impl RowGroup {
     fn write(
         &self,
-        t: &mut Thrift,
+        t: &mut ThriftWriter,
         ordinal: usize,
         column_indexes: &mut vec::IntoIter<(u64, usize)>,
         offset_indexes: &mut vec::IntoIter<(u64, usize)>,

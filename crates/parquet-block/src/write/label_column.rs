@@ -6,14 +6,15 @@ use model::Quoted;
 use rayon::prelude::*;
 
 use super::{
-    bloom,
     bounds::Bounds,
     builder::Symbols,
-    hybrid,
     options::{PageOptions, WriteOptions},
     page::{self, DataPage, EncodedColumn, Page},
 };
-use crate::error::Error;
+use crate::{
+    error::Error,
+    format::{bloom, hybrid},
+};
 
 /// A dictionary is a page, whose size is a 32-bit integer.
 const MAX_DICTIONARY: usize = 1 << 30;
@@ -154,7 +155,7 @@ pub(super) fn encode(
         pages,
         bounds: last.map(|last| Bounds::of(dictionary.get(0), dictionary.get(last))),
         bloom_filter: has_filter
-            .then(|| bloom::filter(dictionary.values()))
+            .then(|| bloom::encode(dictionary.values()))
             .transpose()?,
         dictionary: Some(stored),
     })

@@ -3,7 +3,7 @@
 use model::METRIC_NAME;
 
 use super::page::Compression;
-use crate::read::search::EAGER_BYTES;
+use crate::query::search::EAGER_BYTES;
 
 /// Pages of both files, and filters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

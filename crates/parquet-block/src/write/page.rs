@@ -1,4 +1,4 @@
-//! Pages, and the column chunks that they make; `read::page` draws a page.
+//! Pages, and the column chunks that they make; `format::page` draws a page.
 //!
 //! Data pages are of version 2, and all pages carry a checksum of what is stored. It does not cover their headers:
 //! the offset index has checksums of those.
@@ -7,12 +7,14 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::{
-    bounds::Bounds,
-    compress::{Kind, compress},
-    thrift::Thrift,
+use super::bounds::Bounds;
+use crate::{
+    error::Error,
+    format::{
+        compression::{Kind, compress},
+        thrift::ThriftWriter,
+    },
 };
-use crate::error::Error;
 
 pub(super) const PLAIN: i32 = 0;
 pub(super) const RLE: i32 = 3;
@@ -218,7 +220,7 @@ fn header<'a>(
     kind: i32,
     size: usize,
     stored: impl Iterator<Item = &'a [u8]>,
-    rest: impl FnOnce(&mut Thrift),
+    rest: impl FnOnce(&mut ThriftWriter),
 ) -> Vec<u8> {
     let mut crc = crc32fast::Hasher::new();
     let mut len = 0;
@@ -226,7 +228,7 @@ fn header<'a>(
         crc.update(part);
         len += part.len();
     }
-    Thrift::of(|t| {
+    ThriftWriter::of(|t| {
         t.i32(1, kind);
         t.size(2, size);
         t.size(3, len);

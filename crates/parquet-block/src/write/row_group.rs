@@ -12,9 +12,9 @@ use super::{
     page::{Compression, EncodedColumn},
     schema::{Encoding, ShardSchema},
 };
-use crate::{col_indexes, error::Error};
+use crate::{error::Error, layout::col_indexes};
 
-/// What a [`super::ShardWriter`] appends.
+/// What a [`crate::ShardWriter`] appends.
 #[derive(Debug)]
 pub struct EncodedRowGroup {
     pub(super) rows: usize,

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use model::METRIC_NAME;
 
 use crate::{
-    contents::Contents,
     error::Error,
-    schema::{self, Slices},
+    layout::{
+        contents::Contents,
+        schema::{self, Slices},
+    },
 };
 
 /// Columns that a file has at most: more than parquet-go cannot read.

@@ -5,7 +5,10 @@ use std::io::Write;
 use model::{Labels, METRIC_NAME, ParquetShard};
 
 use super::{file::FileWriter, row_group::EncodedRowGroup, schema::ShardSchema};
-use crate::{contents::Contents, error::Error, schema};
+use crate::{
+    error::Error,
+    layout::{contents::Contents, schema},
+};
 
 /// Writes the labels file and the chunks or aggregates file of a shard, row group by row group.
 #[derive(Debug)]

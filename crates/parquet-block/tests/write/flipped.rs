@@ -394,11 +394,9 @@ fn all_heads_are_compared_without_reading_a_value() {
             }
             flipping.flip(file, byte * 8 + 3);
         }
-        // A header takes 30 bytes and more, a filter 47.
-        assert!(
-            noticed > 400 && noticed < footer - 100,
-            "{noticed} of {footer}"
-        );
+        // Headers and filters take a third of files as small as these, and more.
+        let all = footer / 3..footer - 50;
+        assert!(all.contains(&noticed), "{noticed} of {footer}");
     }
 }
 

@@ -1,15 +1,15 @@
 //! What the end of a file says of a column and of its chunks.
 
-use super::{
-    super::{
+use super::Place;
+use crate::{
+    format::thrift::ThriftWriter,
+    layout::schema::stored_name,
+    write::{
         bounds::Bounds,
         page::{self, EncodedColumn, Page},
         schema::{Column, ColumnKind, Encoding},
-        thrift::Thrift,
     },
-    Place,
 };
-use crate::schema::stored_name;
 
 const BYTE_ARRAY: i32 = 6;
 const ZSTD: i32 = 6;
@@ -18,7 +18,7 @@ const REQUIRED: i32 = 0;
 const OPTIONAL: i32 = 1;
 
 /// `SchemaElement` of a column.
-pub(super) fn schema_element(t: &mut Thrift, column: &Column) {
+pub(super) fn schema_element(t: &mut ThriftWriter, column: &Column) {
     t.i32(1, BYTE_ARRAY);
     match column.kind {
         ColumnKind::Label => {
@@ -50,7 +50,7 @@ pub(super) fn column_metadata(column: &Column, encoded: &EncodedColumn, place: &
             (&[page::DELTA_BYTE_ARRAY], page::DELTA_BYTE_ARRAY)
         }
     };
-    Thrift::of(|t| {
+    ThriftWriter::of(|t| {
         t.i32(1, BYTE_ARRAY);
         t.i32s(2, encodings);
         t.binaries(3, [stored_name(&column.name).as_bytes()].into_iter());
@@ -79,7 +79,7 @@ pub(super) fn column_metadata(column: &Column, encoded: &EncodedColumn, place: &
     })
 }
 
-fn statistics(t: &mut Thrift, encoded: &EncodedColumn) {
+fn statistics(t: &mut ThriftWriter, encoded: &EncodedColumn) {
     t.long(3, encoded.nulls() as u64);
     if let Some(bounds) = &encoded.bounds {
         t.binary(5, &bounds.max);
@@ -98,7 +98,7 @@ pub(super) fn column_index(pages: &[Page]) -> Vec<u8> {
             bound.map_or(&[][..], |bound| bound.as_slice())
         })
     };
-    Thrift::of(|t| {
+    ThriftWriter::of(|t| {
         t.bools(1, pages.iter().map(|page| page.nulls == page.rows));
         t.binaries(2, bound_of(|bounds| &bounds.min));
         t.binaries(3, bound_of(|bounds| &bounds.max));
@@ -126,7 +126,7 @@ fn boundary_order(pages: &[Page]) -> i32 {
     }
 }
 
-/// What no checksum of a page covers, as `read::page_index` draws it.
+/// What no checksum of a page covers, as `format::page_index` draws it.
 pub(super) fn checksums(encoded: &EncodedColumn) -> Vec<u32> {
     let headers = encoded.all_pages().map(|page| page.header_crc);
     let filter = encoded.bloom_filter.as_deref().map(crc32fast::hash);
@@ -138,7 +138,7 @@ pub(super) fn offset_index(encoded: &EncodedColumn, place: &Place) -> Vec<u8> {
     let dictionary = encoded.dictionary.as_ref();
     let mut offset = place.start + dictionary.map_or(0, |page| page.len()) as u64;
     let mut row = 0;
-    Thrift::of(|t| {
+    ThriftWriter::of(|t| {
         t.structures(1, encoded.pages.iter(), |t, page| {
             t.long(1, offset);
             t.size(2, page.len());

@@ -1,0 +1,49 @@
+//! What a decoder of bytes finds wrong, before it is known which file the bytes are of.
+
+use std::fmt;
+
+use parquet::errors::ParquetError;
+
+/// Damage at a place within the bytes a decoder was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Offset within the bytes given.
+    pub at: u64,
+    /// What was expected and what was found.
+    pub reason: String,
+}
+
+impl Fault {
+    /// Damage at `at`.
+    #[cold]
+    pub(crate) fn new(at: usize, reason: impl Into<String>) -> Self {
+        Self {
+            at: at as u64,
+            reason: reason.into(),
+        }
+    }
+
+    /// The same fault, seen from bytes that begin `offset` earlier.
+    pub(crate) fn within(mut self, offset: usize) -> Self {
+        self.at = self.at.saturating_add(offset as u64);
+        self
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl From<ParquetError> for Fault {
+    /// The crate does not say where: the place is that of the whole that it decoded.
+    fn from(error: ParquetError) -> Self {
+        match error {
+            ParquetError::General(reason) | ParquetError::EOF(reason) => Self::new(0, reason),
+            other => Self::new(0, other.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at {}: {}", self.at, self.reason)
+    }
+}

@@ -1,0 +1,6 @@
+//! What the columns of a block mean: their names, their time slices and the bytes of their values.
+
+pub(crate) mod col_indexes;
+pub(crate) mod contents;
+pub mod envelope;
+pub(crate) mod schema;

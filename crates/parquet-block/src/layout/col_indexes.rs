@@ -1,0 +1,72 @@
+//! The values of `s_col_indexes`: which columns of the labels file a series has values in.
+//!
+//! ```text
+//! zig-zag varint n | n × zig-zag varint column, ascending
+//! ```
+//! Columns are counted from 0 in the order of the labels file.
+
+use crate::format::varint;
+
+/// Appends the list of `columns`, ascending ones.
+pub(crate) fn encode(columns: &[usize], out: &mut Vec<u8>) {
+    let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    varint::put_signed(out, number(columns.len()));
+    for column in columns {
+        varint::put_signed(out, number(*column));
+    }
+}
+
+/// The columns that a list names.
+pub(crate) fn decode(list: &[u8]) -> Result<Vec<usize>, String> {
+    let mut rest = list;
+    let mut next = || {
+        let number = varint::take_signed(&mut rest).ok_or("list of columns is cut short")?;
+        usize::try_from(number).map_err(|_| format!("list of columns has {number}"))
+    };
+    let count = next()?;
+    if count >= list.len() {
+        let len = list.len();
+        return Err(format!("list of {count} columns in {len} bytes"));
+    }
+    let columns = (0..count).map(|_| next()).collect::<Result<_, String>>()?;
+    if rest.is_empty() {
+        Ok(columns)
+    } else {
+        let left = rest.len();
+        Err(format!("{left} bytes after a list of {count} columns"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_those_that_parquet_common_writes() {
+        for (columns, expected) in [
+            (&[0, 1, 2, 3][..], &[0x08, 0x00, 0x02, 0x04, 0x06][..]),
+            (&[0, 1, 2], &[0x06, 0x00, 0x02, 0x04]),
+            (&[], &[0x00]),
+            (&[64], &[0x02, 0x80, 0x01]),
+        ] {
+            let mut out = Vec::new();
+            encode(columns, &mut out);
+            assert_eq!(out, expected);
+            assert_eq!(decode(&out).unwrap(), columns);
+        }
+    }
+
+    #[test]
+    fn lists_that_are_cut_or_too_long_or_negative_are_refused() {
+        for (list, reason) in [
+            (&[][..], "cut short"),
+            (&[0x04, 0x00, 0x80], "cut short"),
+            (&[0x02, 0x00, 0x00], "1 bytes after"),
+            (&[0x80, 0x01, 0x00], "list of 64 columns in 3 bytes"),
+            (&[0x02, 0x01], "has -1"),
+        ] {
+            let error = decode(list).unwrap_err();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+}

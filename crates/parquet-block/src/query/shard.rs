@@ -1,0 +1,300 @@
+//! A shard of a block: its labels file and its chunks or aggregates file, checked to belong together.
+
+use std::{fmt, sync::Arc};
+
+use model::{AggregateSet, Matcher, Quoted, TimeRange, Timestamp};
+
+use super::{
+    chunks::ReadChunks,
+    data_columns::{DataColumn, DataColumns, Wanted},
+    label_values::{ReadLabelNames, ReadLabelValues},
+    labels::{Projection, ReadLabels},
+    search::Search,
+};
+use crate::{
+    error::Error,
+    format::{footer::Footer, metadata::RowGroup, row_ranges::RowRanges},
+    layout::{
+        contents::Contents,
+        schema::{self, Slices},
+    },
+};
+
+/// More columns than Parquet readers in Go can hold in one file.
+const MAX_SLICES: i64 = 1 << 15;
+
+/// Rows chosen in a shard: row groups in ascending order, with the rows of each.
+pub type Selection = Vec<(usize, RowRanges)>;
+
+/// An opened shard. Cheap to clone; holds no file open.
+#[derive(Clone)]
+pub struct Shard(Arc<Parts>);
+
+struct Parts {
+    labels: Footer,
+    chunks: Footer,
+    slices: Slices,
+    /// In order of the names.
+    names: Vec<LabelColumn>,
+    col_indexes: usize,
+    /// The columns of the second file.
+    data: DataColumns,
+}
+
+/// The column of a label.
+pub(crate) struct LabelColumn {
+    pub(crate) name: Box<[u8]>,
+    /// In the labels file, counted from 0: what `s_col_indexes` holds.
+    pub(crate) column: usize,
+}
+
+impl Shard {
+    /// Puts together the footers of a shard's two files, the second of which holds chunks or aggregates.
+    ///
+    /// # Errors
+    /// When the files have not the same row groups, or lack columns or key-values that the layout demands.
+    pub fn open(labels: Footer, chunks: Footer) -> Result<Self, Error> {
+        let rows =
+            |footer: &Footer| -> Vec<u32> { footer.row_groups().iter().map(|g| g.rows).collect() };
+        let (expected, found) = (rows(&labels), rows(&chunks));
+        if expected != found {
+            return Err(chunks.invalid(format!(
+                "row groups of {found:?} rows, those of {} have {expected:?}",
+                labels.file()
+            )));
+        }
+        let slices = slices(&labels)?;
+        let mut names = Vec::new();
+        let mut col_indexes = None;
+        for (column, found) in labels.columns().iter().enumerate() {
+            if let Some(name) = schema::label_name(&found.name) {
+                let name = name.into();
+                names.push(LabelColumn { name, column });
+            } else if *found.name == *schema::COL_INDEXES_COLUMN.as_bytes() {
+                col_indexes = Some(column);
+            }
+        }
+        names.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        if let Some([twice, _]) = names.array_windows().find(|[a, b]| a.name == b.name) {
+            return Err(labels.invalid(format!("two columns for label {}", Quoted(&twice.name))));
+        }
+        let Some(col_indexes) = col_indexes else {
+            return Err(labels.invalid(format!("no column {:?}", schema::COL_INDEXES_COLUMN)));
+        };
+        let data = DataColumns::open(&chunks, slices.count())?;
+        Ok(Self(Arc::new(Parts {
+            labels,
+            chunks,
+            slices,
+            names,
+            col_indexes,
+            data,
+        })))
+    }
+
+    /// How many row groups there are.
+    #[must_use]
+    pub fn row_groups(&self) -> usize {
+        self.0.labels.row_groups().len()
+    }
+
+    /// How many rows a row group has: one a series.
+    #[must_use]
+    pub fn rows(&self, group: usize) -> u32 {
+        self.0.labels.row_groups().get(group).map_or(0, |g| g.rows)
+    }
+
+    /// Every row.
+    #[must_use]
+    pub fn everything(&self) -> Selection {
+        (0..self.row_groups())
+            .map(|group| (group, RowRanges::all(self.rows(group))))
+            .collect()
+    }
+
+    /// The time slices that samples are kept in.
+    #[must_use]
+    pub fn slices(&self) -> &Slices {
+        &self.0.slices
+    }
+
+    /// What the second file holds.
+    #[must_use]
+    pub fn contents(&self) -> Contents {
+        self.0.data.contents()
+    }
+
+    /// The names of all labels, ascending.
+    pub fn label_names(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.0.names.iter().map(|label| &*label.name)
+    }
+
+    /// Whether each row has a label called so, as far as counts of nulls tell.
+    #[must_use]
+    pub fn all_have(&self, name: impl AsRef<[u8]>) -> bool {
+        let nulls = |group: &RowGroup, column: usize| group.columns.get(column)?.bounds.nulls;
+        self.label_column(name.as_ref()).is_some_and(|column| {
+            let mut groups = self.0.labels.row_groups().iter();
+            groups.all(|group| group.rows == 0 || nulls(group, column) == Some(0))
+        })
+    }
+
+    /// Bytes held on the heap.
+    #[must_use]
+    pub fn memory_size(&self) -> usize {
+        self.0.labels.memory_size() + self.0.chunks.memory_size()
+    }
+
+    /// Finds the rows that all `matchers` match.
+    #[must_use]
+    pub fn search(&self, matchers: &[Matcher]) -> Search {
+        Search::new(self.clone(), matchers)
+    }
+
+    /// Reads the labels of rows of a row group, in the order of the rows. Rows past its end are left out, as
+    /// they are by all lookups.
+    #[must_use]
+    pub fn labels(&self, group: usize, rows: RowRanges, projection: Projection) -> ReadLabels {
+        let rows = rows.within(0..self.rows(group));
+        ReadLabels::new(self.clone(), group, rows, projection)
+    }
+
+    /// Reads the chunks of rows of a row group that overlap `range`, in the order of the rows; of a shard that
+    /// holds chunks.
+    #[must_use]
+    pub fn chunks(&self, group: usize, rows: RowRanges, range: TimeRange) -> ReadChunks {
+        let rows = rows.within(0..self.rows(group));
+        ReadChunks::new(self.clone(), group, rows, Wanted::Chunks, range)
+    }
+
+    /// Reads the wanted aggregates of rows of a row group, and of them the chunks that overlap `range`, in the
+    /// order of the rows; of a shard that holds aggregates. A chunk that has none of the wanted ones is left out.
+    #[must_use]
+    pub fn aggregates(
+        &self,
+        group: usize,
+        rows: RowRanges,
+        range: TimeRange,
+        wanted: AggregateSet,
+    ) -> ReadChunks {
+        let rows = rows.within(0..self.rows(group));
+        ReadChunks::new(self.clone(), group, rows, Wanted::Aggregates(wanted), range)
+    }
+
+    /// Reads the names of the labels that the rows of `selection` have.
+    #[must_use]
+    pub fn label_names_of(&self, selection: Selection) -> ReadLabelNames {
+        ReadLabelNames::new(self.clone(), self.existing(selection))
+    }
+
+    /// Reads the values of a label that the rows of `selection` have; of all rows, if there is none.
+    #[must_use]
+    pub fn label_values(
+        &self,
+        name: impl AsRef<[u8]>,
+        selection: Option<Selection>,
+    ) -> ReadLabelValues {
+        let selection = selection.unwrap_or_else(|| self.everything());
+        ReadLabelValues::new(self.clone(), name.as_ref(), self.existing(selection))
+    }
+
+    /// Those rows of a selection that there are.
+    fn existing(&self, selection: Selection) -> Selection {
+        selection
+            .into_iter()
+            .map(|(group, rows)| (group, rows.within(0..self.rows(group))))
+            .filter(|(_, rows)| !rows.is_empty())
+            .collect()
+    }
+
+    pub(crate) fn labels_file(&self) -> &Footer {
+        &self.0.labels
+    }
+
+    pub(crate) fn chunks_file(&self) -> &Footer {
+        &self.0.chunks
+    }
+
+    /// The labels' columns in order of the names.
+    pub(crate) fn label_columns(&self) -> &[LabelColumn] {
+        &self.0.names
+    }
+
+    /// The column of a label, if a row has it.
+    pub(crate) fn label_column(&self, name: &[u8]) -> Option<usize> {
+        let label = self.0.names.get(self.label_place(name)?)?;
+        Some(label.column)
+    }
+
+    /// Where a label is among [`Self::label_columns`].
+    pub(crate) fn label_place(&self, name: &[u8]) -> Option<usize> {
+        let names = &self.0.names;
+        names.binary_search_by(|l| (*l.name).cmp(name)).ok()
+    }
+
+    pub(crate) fn col_indexes_column(&self) -> usize {
+        self.0.col_indexes
+    }
+
+    /// The columns that may hold what is wanted of `range`, in order of time.
+    pub(crate) fn data_columns(&self, wanted: Wanted, range: TimeRange) -> Vec<DataColumn> {
+        self.0.data.of(wanted, range, &self.0.slices)
+    }
+}
+
+impl fmt::Debug for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shard")
+            .field("labels", &self.0.labels)
+            .field("chunks", &self.0.chunks)
+            .field("slices", &self.0.slices)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The time slices, as the labels file's key-values tell them.
+fn slices(labels: &Footer) -> Result<Slices, Error> {
+    let number = |key: &str| -> Result<i64, Error> {
+        let value = labels
+            .key_value(key)
+            .ok_or_else(|| labels.invalid(format!("no key-value {key:?}")))?;
+        value
+            .parse()
+            .map_err(|_| labels.invalid(format!("key-value {key:?} is no number: {value:?}")))
+    };
+    let (min, max, duration) = (
+        number(schema::MIN_TIME_KEY)?,
+        number(schema::MAX_TIME_KEY)?,
+        number(schema::DURATION_KEY)?,
+    );
+    if !are_few(min, max, duration) {
+        return Err(labels.invalid(format!(
+            "slices of {duration} ms from {min} to {max} expected to be 1 to {MAX_SLICES}"
+        )));
+    }
+    Ok(Slices::new(
+        Timestamp(min),
+        Timestamp(max.saturating_add(1)),
+        duration,
+    ))
+}
+
+/// Whether there is a slice, and no more than columns at most, so that a wrong number makes no long list.
+fn are_few(min: i64, max: i64, duration: i64) -> bool {
+    max.checked_sub(min)
+        .filter(|span| *span >= 0 && duration > 0)
+        .is_some_and(|span| span / duration < MAX_SLICES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_slices_than_can_be_counted_are_not_few() {
+        assert!(!are_few(0, i64::MAX, 1));
+        assert!(!are_few(i64::MIN, i64::MAX, i64::MAX));
+        assert!(are_few(0, 0, 1) && are_few(0, MAX_SLICES - 1, 1));
+        assert!(!are_few(0, MAX_SLICES, 1) && !are_few(1, 0, 1) && !are_few(0, 1, 0));
+    }
+}
