@@ -3,14 +3,12 @@
 
 mod chunks;
 mod merge;
-mod shard;
 
 use model::Labels;
 
 pub(crate) use self::{
     chunks::{Coding, Encoded, Samples, SeriesChunk},
     merge::Merge,
-    shard::{Hashed, Shard},
 };
 
 /// A series as it is sent.

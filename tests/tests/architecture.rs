@@ -21,7 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("files", &[]),
     ("service", &[]),
     ("tsdb", &["model", "files"]),
-    ("proto", &["model"]),
+    ("proto", &["model", "series"]),
     ("bucket", &["model", "files"]),
     ("parquet-block", &["model", "tsdb"]),
     ("series", &["model"]),

@@ -108,6 +108,18 @@ pub enum MergeError {
         /// The times of the output.
         range: TimeRange,
     },
+    /// Tombstones delete a part of a chunk of aggregates. Which samples a window has is not known, so neither is what would
+    /// be left of it.
+    #[error(
+        "block {block}: tombstones delete a part of the aggregates from {} to {} ms, expected all or nothing",
+        times.min, times.max
+    )]
+    Divided {
+        /// The block.
+        block: BlockId,
+        /// The times of the chunk, both ends included.
+        times: TimeRange,
+    },
     /// Two blocks have aggregates of the same series for the same time, and these are not the same.
     #[error(
         "block {block}: aggregates from {} to {} ms, block {other}: others from {} to {} ms",
@@ -170,6 +182,7 @@ impl MergeError {
             Self::Symbol { block, .. }
             | Self::Order { block, .. }
             | Self::Alike { block, .. }
+            | Self::Divided { block, .. }
             | Self::Outside { block, .. } => Blame::block(*block, Damage::Lasting),
             Self::Resolution { block, .. } => Blame::block(*block, Damage::Transient),
             // Of two that contradict one another the later one steps back.

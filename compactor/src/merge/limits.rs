@@ -64,3 +64,71 @@ const fn weight(output: Resolution) -> usize {
         Resolution::OneHour => 1,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::{TimeRange, Timestamp};
+    use parquet_block::Slices;
+    use tsdb::AGGREGATES;
+
+    use super::*;
+
+    const DAY: i64 = 24 * 3_600_000;
+    const ALL: [Resolution; 3] = [
+        Resolution::Raw,
+        Resolution::FiveMinutes,
+        Resolution::OneHour,
+    ];
+
+    fn layout(resolution: Resolution, length: i64) -> Layout {
+        let range = TimeRange::new(0, length - 1);
+        let duration = Slices::duration_at(resolution, range);
+        let slices = Slices::new(Timestamp(0), Timestamp(length), duration);
+        Layout::in_slices(resolution, slices)
+    }
+
+    #[test]
+    fn an_output_has_so_many_columns_and_no_more_however_long_it_is() {
+        let lengths = [
+            1,
+            DAY,
+            14 * DAY,
+            366 * DAY,
+            3653 * DAY,
+            3_653_000 * DAY,
+            i64::MAX,
+        ];
+        for length in lengths {
+            for (resolution, of_slice) in ALL.into_iter().zip([1, AGGREGATES, AGGREGATES]) {
+                let columns = layout(resolution, length).columns();
+                assert!(
+                    columns <= 129 * of_slice,
+                    "{resolution:?}, {length}: {columns}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_output_takes_no_more_than_its_part_of_the_budget() {
+        let options = MergeOptions::default();
+        let budget = usize::try_from(options.memory_budget).unwrap();
+        for threads in [1, 2, 8] {
+            for length in [DAY, 3653 * DAY, i64::MAX] {
+                let outputs = ALL.map(|resolution| (resolution, layout(resolution, length)));
+                let limits = Limits::of(&options, &[], &outputs, threads);
+                let row_groups = ALL.map(|resolution| limits.row_group_bytes(resolution));
+                assert!(
+                    row_groups.iter().sum::<usize>() <= budget / 5,
+                    "{row_groups:?}"
+                );
+                let columns: usize = outputs.iter().map(|(_, layout)| layout.columns()).sum();
+                let ranges = limits.range_series * columns * size_of::<usize>() * threads * 2;
+                assert!(
+                    ranges <= budget / 4,
+                    "{threads} threads, {length} ms: {ranges}"
+                );
+            }
+        }
+    }
+}

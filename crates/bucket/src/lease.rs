@@ -34,7 +34,7 @@ use model::{Rfc3339, Timestamp};
 pub use self::held::Lease;
 use self::{
     held::Created,
-    record::{Newest, State},
+    record::{Newest, Record, State},
 };
 use crate::{Bucket, BucketError, Object};
 
@@ -154,7 +154,9 @@ impl Leases {
             let Some((generation, object)) = chain.last() else {
                 return Ok(None);
             };
-            match self.0.bucket.get(&object.key).await {
+            // A bit that changed on the way could end a lease that is held.
+            let is_usable = |bytes: &[u8]| Record::decode(bytes).is_ok();
+            match self.0.bucket.get_listed(object, is_usable).await {
                 Ok(bytes) => return Ok(Some(Newest::read(*generation, object, &bytes))),
                 // Others went on since.
                 Err(BucketError::NotFound { .. }) if looks < LOOKS => {}

@@ -10,7 +10,7 @@ use tsdb::{
 use super::{
     super::{
         MergeError,
-        deleted::without,
+        deleted::{divides, without},
         key::{Key, Keys},
     },
     SAMPLE_STEP, Table, check_within,
@@ -311,6 +311,15 @@ impl TsdbCursor<'_> {
             let chunk = self.chunks.read(meta).map_err(MergeError::block(id))?;
             match deleted {
                 None => each(chunk),
+                Some(intervals) if divides(intervals, &chunk) => {
+                    return Err(MergeError::Divided {
+                        block: id,
+                        times: TimeRange {
+                            min: chunk.min,
+                            max: chunk.max,
+                        },
+                    });
+                }
                 Some(intervals) => {
                     let kept = without(&chunk, intervals).map_err(MergeError::chunk(id))?;
                     kept.into_iter().for_each(&mut each);
