@@ -88,9 +88,9 @@ impl Cleaner<'_> {
             let bucket = self.compaction.bucket;
             match bucket.remove_left(&objects.root, before).await {
                 Ok(0) => {}
-                Ok(files) => tracing::info!(%block, files, "files of cut off uploads removed"),
+                Ok(files) => tracing::info!(%block, files, "removed files of interrupted uploads"),
                 Err(error) => {
-                    tracing::error!(%block, %error, "files of cut off uploads not removed");
+                    tracing::error!(%block, %error, "files of interrupted uploads not removed");
                 }
             }
             if objects.files.is_empty() {
@@ -187,7 +187,7 @@ impl Cleaner<'_> {
                 }
                 Err(error) => error,
             };
-            tracing::error!(%block, %error, "block left, others go on");
+            tracing::error!(%block, %error, "block skipped, the run continues");
             summary.failed.push((block.to_string(), error));
         }
     }

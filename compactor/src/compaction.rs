@@ -84,7 +84,7 @@ impl Compaction<'_> {
             };
             match self.judge(error, blocks, &dir).await {
                 CompactError::CopyDiffers { block, key, source } if fetched_again.insert(block) => {
-                    tracing::warn!(task = task.id, %block, key, error = %source, "copy differs from the bucket, fetched again");
+                    tracing::warn!(task = task.id, %block, key, error = %source, "local copy differs from the bucket, fetching it again");
                     self.metrics.blocks_fetched_again.inc();
                     if let Err(error) = remove_dir(dir.join(block.to_string())).await {
                         break Err(error);

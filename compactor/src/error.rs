@@ -48,13 +48,13 @@ pub enum CompactError {
     #[error(transparent)]
     Retention(#[from] RetentionError),
     /// The bucket did not give the metadata of a block, so nothing is done where it may belong.
-    #[error("{reason}; nothing is planned where its block may belong")]
+    #[error("{reason}; nothing is planned for groups that its block may belong to")]
     Unread {
         /// What was done, on which object, and what the bucket said.
         reason: String,
     },
     /// A block is there no more.
-    #[error("block {block}: expected in the bucket, found no more")]
+    #[error("block {block}: no longer in the bucket")]
     Gone {
         /// The block.
         block: BlockId,
@@ -135,7 +135,7 @@ pub enum CompactError {
     },
     /// The bucket is one that compactors cannot share.
     #[error(
-        "leases: {source}; the only compactor of a bucket does without (--compact.disable-leases)"
+        "leases: {source}; if this is the only compactor of the bucket, set --compact.disable-leases"
     )]
     Sharing {
         /// Why not.
@@ -151,14 +151,14 @@ pub enum CompactError {
     },
     /// Another compactor has taken over the group, as the lease on it was not renewed in time.
     #[error(
-        "group {name}: the lease was not renewed in time and is another's; what was not committed is dropped"
+        "group {name}: the lease was not renewed in time, so another compactor has it; uncommitted work is dropped"
     )]
     LeaseLost {
         /// The group.
         name: String,
     },
     /// Work was dropped as all is to stop.
-    #[error("stopped before the end; what was not committed is dropped")]
+    #[error("stopped before the end; uncommitted work is dropped")]
     Stopped,
     /// No task has this id now.
     #[error("no task {id:?} is planned now")]

@@ -243,7 +243,7 @@ impl Compactor {
                 for unread in &snapshot.unread {
                     let (root, reason) = (unread.objects.root.clone(), unread.reason.clone());
                     let error = CompactError::Unread { reason };
-                    tracing::error!(%error, "not read, so its group is left");
+                    tracing::error!(%error, "not read, so its group is skipped");
                     summary.failed.push((root, error));
                 }
                 break;
@@ -285,7 +285,7 @@ impl Compactor {
         let held = match self.turns.take(&name).await {
             Ok(Turn::Ours(held)) => held,
             Ok(Turn::Others(holder)) => {
-                tracing::info!(group = name, %holder, "left to the compactor that works at it");
+                tracing::info!(group = name, %holder, "skipped, as another compactor works on it");
                 summary.left_to_others.push((group, holder));
                 return false;
             }
@@ -302,7 +302,7 @@ impl Compactor {
             Ok(Ok(())) => {}
             Err(CompactError::Stopped) => tracing::info!(group = name, "stopped"),
             Ok(Err(error)) | Err(error) => {
-                tracing::error!(group = name, %error, "group left, others go on");
+                tracing::error!(group = name, %error, "group skipped, the run continues");
                 summary.failed.push((name, error));
             }
         }
@@ -353,7 +353,7 @@ impl Compactor {
             Ok(outcome) => outcome,
             Err(error) => {
                 self.metrics.by.failed(task);
-                tracing::error!(task = task.id, labels = %task.labels, %error, "task failed, others go on");
+                tracing::error!(task = task.id, labels = %task.labels, %error, "task failed, the run continues");
                 if let Some(blamed) = error.blame().blamed() {
                     self.set_aside.insert(blamed.block, error.to_string());
                 }

@@ -14,9 +14,7 @@ pub struct Shard {
 
 /// A shard that there is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "shard {index}/{count}: expected an index from 0 to the count less one, and a count above 0"
-)]
+#[error("shard {index}/{count}: expected a count above 0 and an index below it")]
 pub struct ShardError {
     /// The index that was asked for.
     pub index: u32,

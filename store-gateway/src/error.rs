@@ -34,7 +34,7 @@ pub enum GatewayError {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AnswerError {
     /// The bucket has not been looked at yet.
-    #[error("not ready: the bucket has not been looked at yet")]
+    #[error("not ready: the bucket has not been listed yet")]
     NotReady,
     /// There was no place for the request.
     #[error(

@@ -131,7 +131,7 @@ impl Syncer {
             if let Err(error) = &looked {
                 tracing::error!(
                     %error,
-                    "the bucket could not be looked at, it will be tried again"
+                    "bucket not listed, trying again later"
                 );
             }
             let pause = match &looked {
@@ -216,7 +216,7 @@ impl Syncer {
                     blocks,
                     ready,
                     reason,
-                    "blocks are listed whose metadata could not be read, it will be tried again"
+                    "metadata of listed blocks could not be read, trying again later"
                 );
             }
         }

@@ -26,8 +26,7 @@ pub(crate) use self::{
 };
 use crate::values::{self, LabelFlag};
 
-/// Long-term storage for Prometheus: a sidecar, a compactor to Parquet and a store gateway that
-/// take the place of Thanos's, one by one.
+/// Long-term storage for Prometheus: sidecar, compactor and store gateway, each a drop-in for Thanos's.
 #[derive(Debug, Parser)]
 #[command(name = "varve", version, max_term_width = 110)]
 pub(crate) struct Cli {
@@ -42,15 +41,15 @@ pub(crate) struct Cli {
 /// The components.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Uploads the blocks of the Prometheus beside it to object storage.
+    /// Upload the blocks of a Prometheus to a bucket.
     Sidecar(SidecarArgs),
-    /// Merges blocks in object storage into Parquet blocks.
+    /// Compact and downsample the blocks of a bucket.
     Compact(CompactArgs),
-    /// Serves the blocks in object storage over Thanos's StoreAPI (gRPC).
+    /// Serve the blocks of a bucket over Thanos's StoreAPI (gRPC).
     Store(StoreArgs),
-    /// Sidecar, compactor and store in one process, on a folder as the bucket.
+    /// Run sidecar, compactor and store in one process, with a folder as the bucket.
     Standalone(StandaloneArgs),
-    /// Questions to ask by hand.
+    /// Inspect blocks and servers by hand.
     #[command(subcommand)]
     Tools(Tools),
 }
@@ -60,7 +59,7 @@ pub(crate) enum Command {
 pub(crate) enum Tools {
     /// Export samples as Parquet, Arrow or CSV files, one row a sample.
     Export(ExportArgs),
-    /// Asks a StoreAPI server for series and prints them.
+    /// Query a StoreAPI server for series and print them.
     Series(SeriesArgs),
 }
 
@@ -70,13 +69,13 @@ pub(crate) struct StandaloneArgs {
     /// Prometheus's data folder, or any folder of blocks.
     #[arg(long = "tsdb.path", default_value = "./data", value_name = "PATH")]
     pub(crate) tsdb_path: PathBuf,
-    /// Folder for the bucket and what is cached of it.
+    /// Folder for the bucket and its caches.
     #[arg(long = "data-dir", default_value = "./varve-data", value_name = "PATH")]
     pub(crate) data_dir: PathBuf,
     /// External label of the blocks. Repeatable, at least one.
     #[arg(long = "label", value_name = "NAME=\"VALUE\"", required = true)]
     pub(crate) labels: Vec<LabelFlag>,
-    /// Upload blocks that Prometheus has compacted too.
+    /// Also upload blocks that Prometheus has compacted.
     #[arg(long = "shipper.upload-compacted")]
     pub(crate) upload_compacted: bool,
     /// Time between two rounds of upload, compaction and sync.
@@ -94,13 +93,13 @@ pub(crate) struct SeriesArgs {
     /// The StoreAPI server.
     #[arg(long = "endpoint", value_name = "HOST:PORT")]
     pub(crate) endpoint: String,
-    /// Which series, as in PromQL: up{job="node"}.
+    /// Series to print, as a PromQL selector: up{job="node"}.
     #[arg(value_name = "SELECTOR")]
     pub(crate) selector: String,
-    /// Text for people or JSON for programs, one object a line.
+    /// Print text, or JSON with one object a line.
     #[arg(long = "output", default_value = "text", value_enum)]
     pub(crate) output: Output,
-    /// How long to wait for the server to be ready.
+    /// Time to wait for the server to be ready.
     #[arg(long = "wait", default_value = "0s", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) wait: Duration,
     #[command(flatten)]

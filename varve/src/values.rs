@@ -20,28 +20,30 @@ const UNITS: [(&str, u64); 7] = [
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ValueError {
     /// No duration.
-    #[error("{0:?} is no duration such as 30s, 1h30m or 2d")]
+    #[error("expected a duration such as 30s, 1h30m or 2d, found {0:?}")]
     Duration(String),
     /// No size.
-    #[error("{0:?} is no size such as 512KB, 250MB or 2GB")]
+    #[error("expected a size such as 512KB, 250MB or 2GB, found {0:?}")]
     Bytes(String),
     /// No time.
-    #[error("{0:?} is neither a time such as 2026-01-31T00:00:00Z nor a duration such as -2w")]
+    #[error("expected a time such as 2026-01-31T00:00:00Z or a duration such as -2w, found {0:?}")]
     Time(String),
     /// No address.
-    #[error("{0:?} is no address to listen on such as 0.0.0.0:10902 or :10902")]
+    #[error("expected an address such as 0.0.0.0:10902 or :10902, found {0:?}")]
     Address(String),
     /// No shard.
-    #[error("{0:?} is no shard such as 0/4, or 4 with JOB_COMPLETION_INDEX in the environment")]
+    #[error(
+        "expected a shard such as 0/4, or 4 with JOB_COMPLETION_INDEX in the environment, found {0:?}"
+    )]
     Shard(String),
     /// No label.
-    #[error("{0:?} is no label such as cluster=\"eu-1\"")]
+    #[error("expected a label such as cluster=\"eu-1\", found {0:?}")]
     Label(String),
     /// A label that only series have.
-    #[error("{0:?}: expected a label of the Prometheus, found that of a metric's name")]
+    #[error("expected a label other than __name__, found {0:?}")]
     MetricName(String),
     /// A time to wait that is none.
-    #[error("{0:?}: expected more than 0, as in 30s or 5m")]
+    #[error("expected a duration above 0 such as 30s or 5m, found {0:?}")]
     NoInterval(String),
 }
 

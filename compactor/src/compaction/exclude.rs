@@ -33,12 +33,12 @@ impl Compaction<'_> {
         if error.blame() != Blame::Unknown {
             return error;
         }
-        tracing::warn!(task = task.id, %error, "looking for the block to blame");
+        tracing::warn!(task = task.id, %error, "searching for the block that causes the failure");
         match self.search(task, dir).await {
             Ok(Some(found)) => found,
             Ok(None) => error,
             Err(doubt) => {
-                tracing::warn!(task = task.id, error = %doubt, "block to blame not found");
+                tracing::warn!(task = task.id, error = %doubt, "block that causes the failure not found");
                 error
             }
         }

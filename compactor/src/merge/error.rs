@@ -75,7 +75,7 @@ pub enum MergeError {
         series: u64,
     },
     /// Series of a block are the same without their labels whose values are empty, too many of them.
-    #[error("block {block}: series {series} and {} others are one without their empty labels, at most {most} expected", alike - 1)]
+    #[error("block {block}: series {series} and {} others are the same without their empty labels, expected at most {most}", alike - 1)]
     Alike {
         /// The block.
         block: BlockId,

@@ -41,7 +41,7 @@ pub enum Downsampling {
 /// A retention that would delete samples before they are old enough to be downsampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "retention of {} samples: expected 0d or at least {least}, from where on they are downsampled, found {found}",
+    "retention of {} samples: expected 0d or at least {least}, the length at which blocks are downsampled, found {found}",
     resolution.name()
 )]
 pub struct RetentionError {

@@ -242,15 +242,19 @@ impl SkipReason {
 impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OutsideTimes => f.write_str("outside of the times to work on"),
+            Self::OutsideTimes => f.write_str("outside of --min-time to --max-time"),
             Self::NotSelected => f.write_str("not selected by its labels"),
-            Self::OtherShard => f.write_str("its group is another shard's"),
+            Self::OtherShard => f.write_str("its group belongs to another shard"),
             Self::MarkedForDeletion { deletion_time } => {
                 let at = Timestamp::from_seconds(*deletion_time);
                 write!(f, "marked for deletion at {}", Rfc3339(at))
             }
             Self::TooFresh { until } => {
-                write!(f, "uploaded lately; left until {}", Rfc3339(*until))
+                write!(
+                    f,
+                    "uploaded too recently; skipped until {}",
+                    Rfc3339(*until)
+                )
             }
             Self::NoCompact { mark, details } => {
                 write!(f, "marked as not to be compacted, {mark:?}")?;
@@ -260,7 +264,7 @@ impl fmt::Display for SkipReason {
                 write!(f, ": {details}")
             }
             Self::UnusableMark { error } => write!(f, "a mark cannot be used: {error}"),
-            Self::CompactionFailed => f.write_str("its meta.json says that its compaction failed"),
+            Self::CompactionFailed => f.write_str("meta.json says that its compaction failed"),
             Self::Damaged { error } => write!(f, "damaged: {error}"),
             Self::WrongTimes { error } => write!(f, "wrong times in its meta.json: {error}"),
             Self::Unread { error } => {
@@ -275,7 +279,7 @@ impl fmt::Display for SkipReason {
             Self::WaitsForTask { task } => write!(f, "its window waits for task {task}"),
             Self::Alone => f.write_str("alone in its window"),
             Self::DownsampleVerticalCompaction => {
-                f.write_str("overlaps another downsampled block, and such are not merged")
+                f.write_str("overlaps another downsampled block; these are not merged")
             }
         }
     }

@@ -72,7 +72,7 @@ fn check_pair(
         (fine.stats.num_samples, coarse.told)
     } else {
         equal("series", fine.stats.num_series, coarse.stats.num_series)?;
-        equal("samples told of", fine.told, coarse.told)?;
+        equal("samples counted by aggregates", fine.told, coarse.told)?;
         (fine.told, coarse.told)
     };
     if coarse.stats.num_series > fine.stats.num_series || tells_of > has {

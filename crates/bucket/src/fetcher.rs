@@ -180,7 +180,7 @@ impl MetaFetcher {
                         .is_some_and(|known| known.object == object) => {}
                 Err(error) => {
                     if !before.contains_key(&key) {
-                        tracing::warn!(%error, "not read, it will be tried again");
+                        tracing::warn!(%error, "not read, trying again later");
                     }
                     if let Some(known) = self.known.get(&key) {
                         now.insert(key.clone(), Some(known.object.clone()));
@@ -254,7 +254,7 @@ impl MetaFetcher {
             if !self.without_meta.contains(&objects.root) {
                 tracing::warn!(
                     reason,
-                    "no block yet: its upload is under way, or was given up"
+                    "block without meta.json: its upload is running or was aborted"
                 );
             }
             roots.insert(objects.root.clone());

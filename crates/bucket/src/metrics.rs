@@ -57,7 +57,7 @@ impl BucketMetrics {
             failures: register(
                 registry,
                 "thanos_objstore_bucket_operation_failures",
-                "Total number of operations against the bucket that failed; not to find an object is no failure",
+                "Total number of operations against the bucket that failed, objects that were not found apart",
                 Family::default(),
             ),
             durations: register(

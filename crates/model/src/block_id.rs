@@ -13,7 +13,7 @@ pub struct BlockId(Ulid);
 
 /// The text is no ULID.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no block id: expected a ULID of 26 characters")]
+#[error("block id: expected a ULID of 26 characters, found {0:?}")]
 pub struct InvalidBlockId(String);
 
 impl BlockId {

@@ -10,10 +10,10 @@ use crate::values::{self, ShardFlag};
 /// `varve compact`. Its flags may stand before or after `plan` and `run`.
 #[derive(Debug, Args)]
 pub(crate) struct CompactArgs {
-    /// What to do other than all that there is to do.
+    /// Show the plan, or run one task of it.
     #[command(subcommand)]
     pub(crate) command: Option<CompactCommand>,
-    /// Folder for blocks at work.
+    /// Folder for the blocks being compacted.
     #[arg(
         long = "data-dir",
         global = true,
@@ -21,32 +21,32 @@ pub(crate) struct CompactArgs {
         value_name = "PATH"
     )]
     pub(crate) data_dir: PathBuf,
-    /// Least age of a block before it is touched.
+    /// Minimum age of a block before it is compacted.
     #[arg(long = "consistency-delay", global = true, default_value = "30m", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) consistency_delay: Duration,
-    /// How long raw samples are kept; 0d is for ever. At least 40h, unless nothing is downsampled.
+    /// Keep raw samples this long; 0d is for ever. At least 40h where downsampling is on.
     #[arg(long = "retention.resolution-raw", global = true, default_value = "0d", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) retention_raw: Duration,
-    /// How long aggregates of 5 minutes are kept; 0d is for ever. At least 10d, unless nothing is downsampled.
+    /// Keep aggregates of 5 minutes this long; 0d is for ever. At least 10d where downsampling is on.
     #[arg(long = "retention.resolution-5m", global = true, default_value = "0d", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) retention_5m: Duration,
-    /// How long aggregates of 1 hour are kept; 0d is for ever.
+    /// Keep aggregates of 1 hour this long; 0d is for ever.
     #[arg(long = "retention.resolution-1h", global = true, default_value = "0d", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) retention_1h: Duration,
     /// Time between marking a block for deletion and deleting it.
     #[arg(long = "delete-delay", global = true, default_value = "48h", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) delete_delay: Duration,
-    /// Do not end after all is done, wait for new work.
+    /// Keep running and wait for new work.
     #[arg(short = 'w', long = "wait", global = true)]
     pub(crate) wait: bool,
     /// Pause between two runs with --wait.
     #[arg(long = "wait-interval", global = true, default_value = "5m", value_name = "DURATION", value_parser = values::interval)]
     pub(crate) wait_interval: Duration,
-    /// Do not downsample; samples that are past their retention do not wait for it then.
+    /// Do not downsample; samples past their retention are deleted without it.
     #[arg(long = "downsampling.disable", global = true)]
     pub(crate) downsampling_disable: bool,
-    /// External labels that tell replicas apart: their blocks become one, without these labels. May be given several
-    /// times, or as a list with commas.
+    /// External labels that tell replicas apart; their blocks are merged, without these labels. Repeatable, or a list
+    /// with commas.
     #[arg(
         long = "deduplication.replica-label",
         global = true,
@@ -54,8 +54,8 @@ pub(crate) struct CompactArgs {
         value_delimiter = ','
     )]
     pub(crate) replica_labels: Vec<String>,
-    /// What becomes of the samples of replicas: each timestamp is kept, or, with "penalty", one replica is followed,
-    /// and another only where it has a gap.
+    /// Merge replicas by keeping each timestamp, or, with "penalty", by following one replica and filling its gaps from
+    /// others.
     #[arg(
         long = "deduplication.func",
         global = true,
@@ -65,7 +65,7 @@ pub(crate) struct CompactArgs {
         value_parser = ["", "penalty"]
     )]
     pub(crate) deduplication: String,
-    /// The format of the blocks that are made; Thanos reads tsdb.
+    /// Format of the blocks to write; Thanos reads tsdb.
     #[arg(
         long = "compact.output",
         global = true,
@@ -74,8 +74,7 @@ pub(crate) struct CompactArgs {
         value_enum
     )]
     pub(crate) block_format: BlockFormat,
-    /// What counts more in Parquet blocks: CPU time, so that chunks are compressed where it makes them at least a tenth
-    /// smaller, or bytes, so that all are.
+    /// Compress the chunks of Parquet blocks only where that saves a tenth or more (fast), or always (small).
     #[arg(
         long = "compact.compression",
         global = true,
@@ -84,7 +83,7 @@ pub(crate) struct CompactArgs {
         value_enum
     )]
     pub(crate) compression: Aim,
-    /// How many meta.json are fetched at once.
+    /// Number of meta.json to fetch at once.
     #[arg(
         long = "block-meta-fetch-concurrency",
         global = true,
@@ -92,7 +91,7 @@ pub(crate) struct CompactArgs {
         default_value_t = 32
     )]
     pub(crate) meta_fetch_concurrency: usize,
-    /// How many blocks of a group are downloaded at once.
+    /// Number of blocks of a group to download at once.
     #[arg(
         long = "compact.blocks-fetch-concurrency",
         global = true,
@@ -100,17 +99,18 @@ pub(crate) struct CompactArgs {
         default_value_t = 4
     )]
     pub(crate) blocks_fetch_concurrency: usize,
-    /// Memory that a merge may take, the symbols of its inputs apart. Unless given, half of what the control group of
-    /// this process allows, and 256MB at most.
+    /// Memory for a merge, the symbols of its inputs apart. The default is half of the control group's limit, at most
+    /// 256MB.
     #[arg(long = "compact.memory-budget", global = true, value_name = "SIZE", value_parser = values::bytes)]
     pub(crate) memory_budget: Option<u64>,
-    /// Take no leases: for the only compactor of a bucket whose store knows no conditional puts.
+    /// Take no leases; for a single compactor, on a store without conditional puts.
     #[arg(long = "compact.disable-leases", global = true)]
     pub(crate) disable_leases: bool,
-    /// How long other compactors wait for one that died at work before they take over its group.
+    /// Time after which other compactors take over the group of one that died.
     #[arg(long = "compact.lease-duration", global = true, hide = true, default_value = "5m", value_name = "DURATION", value_parser = values::interval)]
     pub(crate) lease_duration: Duration,
-    /// How far blocks grow: 4 to 14 days, 3 to 2 days, 2 to 8 hours; below that each block is rewritten on its own.
+    /// Largest blocks to make: 4 for 14 days, 3 for 2 days, 2 for 8 hours; below that each block is rewritten on its
+    /// own.
     #[arg(
         long = "debug.max-compaction-level",
         global = true,
@@ -119,7 +119,7 @@ pub(crate) struct CompactArgs {
         default_value_t = 4
     )]
     pub(crate) max_compaction_level: u8,
-    /// YAML file of rules (keep, drop, hashmod) that select blocks by their external labels and __block_id.
+    /// YAML file of relabel rules (keep, drop, hashmod) that select blocks by external labels and __block_id.
     #[arg(
         long = "selector.relabel-config-file",
         global = true,
@@ -127,7 +127,7 @@ pub(crate) struct CompactArgs {
         value_name = "PATH"
     )]
     pub(crate) relabel_config_file: Option<PathBuf>,
-    /// The same YAML, given here.
+    /// The content of that file.
     #[arg(
         long = "selector.relabel-config",
         global = true,
@@ -168,15 +168,15 @@ pub(crate) enum Aim {
 /// What `varve compact` can do other than all that there is to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CompactCommand {
-    /// Prints what would be done now, what it takes, and why each other block is left.
+    /// Print what a run would do, what it takes, and why it leaves each other block.
     Plan {
-        /// Text for people or JSON for programs, one object.
+        /// Print text, or JSON as one object.
         #[arg(long = "output", default_value = "text", value_enum)]
         output: Output,
     },
-    /// Does one task of the plan.
+    /// Run one task of the plan.
     Run {
-        /// The task's id, as `plan` tells it.
+        /// The task's id, as `plan` prints it.
         #[arg(long = "task", value_name = "ID")]
         task: String,
     },

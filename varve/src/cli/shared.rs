@@ -12,10 +12,10 @@ use crate::values::{self, ListenAddress};
 /// How much is logged, and how.
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
-    /// The least level that is logged.
+    /// Log messages of this level and above.
     #[arg(long = "log.level", global = true, default_value = "info", value_enum)]
     pub(crate) level: Level,
-    /// The form of a log line.
+    /// Format of a log line.
     #[arg(
         long = "log.format",
         global = true,
@@ -59,7 +59,7 @@ pub(crate) struct HttpArgs {
         value_name = "HOST:PORT"
     )]
     pub(crate) http_address: ListenAddress,
-    /// How long HTTP requests under way are waited for at the end.
+    /// Time to wait for running HTTP requests at shutdown.
     #[arg(long = "http-grace-period", global = true, default_value = "2m", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) http_grace_period: Duration,
 }
@@ -74,13 +74,13 @@ pub(crate) struct GrpcArgs {
         value_name = "HOST:PORT"
     )]
     pub(crate) grpc_address: ListenAddress,
-    /// How long gRPC calls under way are waited for at the end.
+    /// Time to wait for running gRPC calls at shutdown.
     #[arg(long = "grpc-grace-period", default_value = "2m", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) grpc_grace_period: Duration,
-    /// Age of a connection after which its client is asked to connect anew; 0s for never.
+    /// Age at which a client is told to open a new connection; 0s is never.
     #[arg(long = "grpc-server-max-connection-age", default_value = "60m", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) max_connection_age: Duration,
-    /// How long a client may take no data of an answer before the call is ended; 0s for no limit.
+    /// Time for which a client may read nothing before its call is ended; 0s is no limit.
     #[arg(long = "grpc-server-send-timeout", default_value = "1m", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) send_timeout: Duration,
 }
@@ -88,7 +88,7 @@ pub(crate) struct GrpcArgs {
 /// The bucket.
 #[derive(Debug, Args)]
 pub(crate) struct ObjstoreArgs {
-    /// YAML file that says where the bucket is, as Thanos has it; $(VAR) is taken from the environment.
+    /// YAML file that configures the bucket, as for Thanos; $(VAR) is taken from the environment.
     #[arg(
         long = "objstore.config-file",
         global = true,
@@ -96,7 +96,7 @@ pub(crate) struct ObjstoreArgs {
         value_name = "PATH"
     )]
     pub(crate) objstore_config_file: Option<PathBuf>,
-    /// The same YAML, given here.
+    /// The content of that file.
     #[arg(long = "objstore.config", global = true, value_name = "YAML")]
     pub(crate) objstore_config: Option<String>,
 }

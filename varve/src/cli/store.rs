@@ -10,40 +10,40 @@ use crate::values;
 /// `varve store`.
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {
-    /// Folder for what is cached of the bucket.
+    /// Folder for what is cached of the bucket: index headers and metadata.
     #[arg(long = "data-dir", default_value = "./data", value_name = "PATH")]
     pub(crate) data_dir: PathBuf,
     /// Keep index headers in memory, not on the disk.
     #[arg(long = "no-cache-index-header", overrides_with = "cache_index_header")]
     pub(crate) no_cache_index_header: bool,
-    /// Keep index headers on the disk, as is done anyway.
+    /// Keep index headers on the disk, which is the default.
     #[arg(
         long = "cache-index-header",
         overrides_with = "no_cache_index_header",
         hide = true
     )]
     pub(crate) cache_index_header: bool,
-    /// Time between two looks at the bucket.
+    /// Interval between two syncs with the bucket.
     #[arg(long = "sync-block-duration", default_value = "15m", value_name = "DURATION", value_parser = values::interval)]
     pub(crate) sync_block_duration: Duration,
-    /// How many meta.json are fetched at once.
+    /// Number of meta.json to fetch at once.
     #[arg(
         long = "block-meta-fetch-concurrency",
         value_name = "N",
         default_value_t = 32
     )]
     pub(crate) meta_fetch_concurrency: usize,
-    /// How many blocks one request opens and searches at once.
+    /// Number of blocks that a request opens and searches at once.
     #[arg(
         long = "block-sync-concurrency",
         value_name = "N",
         default_value_t = 20
     )]
     pub(crate) block_concurrency: usize,
-    /// Least age of a block before it is served.
+    /// Minimum age of a block before it is served.
     #[arg(long = "consistency-delay", default_value = "0s", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) consistency_delay: Duration,
-    /// Most series that one request may touch; 0 is no limit.
+    /// Maximum number of series that a request may touch; 0 is no limit.
     #[arg(
         long = "store.limits.request-series",
         alias = "store.grpc.touched-series-limit",
@@ -51,7 +51,7 @@ pub(crate) struct StoreArgs {
         default_value_t = 0
     )]
     pub(crate) request_series: u64,
-    /// Most samples that one request may touch, at 120 a chunk; 0 is no limit.
+    /// Maximum number of samples that a request may touch, at 120 a chunk; 0 is no limit.
     #[arg(
         long = "store.limits.request-samples",
         alias = "store.grpc.series-sample-limit",
@@ -59,20 +59,20 @@ pub(crate) struct StoreArgs {
         default_value_t = 0
     )]
     pub(crate) request_samples: u64,
-    /// Most bytes that one request may fetch from the bucket; 0 is no limit.
+    /// Maximum number of bytes that a request may fetch from the bucket; 0 is no limit.
     #[arg(long = "store.grpc.downloaded-bytes-limit", default_value = "0", value_name = "SIZE", value_parser = values::bytes)]
     pub(crate) downloaded_bytes: u64,
-    /// Most Series requests at once.
+    /// Maximum number of Series requests at once.
     #[arg(
         long = "store.grpc.series-max-concurrency",
         value_name = "N",
         default_value_t = 20
     )]
     pub(crate) series_max_concurrency: usize,
-    /// How long a Series request waits where there are so many; 0s for no limit.
+    /// Time that a Series request waits for its turn; 0s is no limit.
     #[arg(long = "store.grpc.series-max-wait", default_value = "90s", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) series_max_wait: Duration,
-    /// How long a block stays in use after it was marked for deletion.
+    /// Time for which a block is served after it was marked for deletion.
     #[arg(long = "ignore-deletion-marks-delay", default_value = "24h", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) ignore_deletion_marks_delay: Duration,
     #[command(flatten)]

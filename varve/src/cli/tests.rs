@@ -167,17 +167,17 @@ fn what_is_wrong_is_told_in_one_line() {
         (
             &["compact", "--delete-delay=48"],
             "error: invalid value '48' for '--delete-delay <DURATION>': \
-             \"48\" is no duration such as 30s, 1h30m or 2d",
+             expected a duration such as 30s, 1h30m or 2d, found \"48\"",
         ),
         (
             &["store", "--http-address=10902"],
             "error: invalid value '10902' for '--http-address <HOST:PORT>': \
-             \"10902\" is no address to listen on such as 0.0.0.0:10902 or :10902",
+             expected an address such as 0.0.0.0:10902 or :10902, found \"10902\"",
         ),
         (
             &["sidecar", "--label=cluster=eu"],
             "error: invalid value 'cluster=eu' for '--label <NAME=\"VALUE\">': \
-             \"cluster=eu\" is no label such as cluster=\"eu-1\"",
+             expected a label such as cluster=\"eu-1\", found \"cluster=eu\"",
         ),
         (
             &["store", "--objstore.config=x", "--objstore.config-file=y"],

@@ -169,7 +169,7 @@ fn shard(flag: ShardFlag, variable: impl Fn(&str) -> Option<String>) -> anyhow::
                 format!("--shard {}: {COMPLETION_INDEX} is not set", flag.count)
             })?;
             set.parse()
-                .with_context(|| format!("{COMPLETION_INDEX}: {set:?} is no number"))?
+                .with_context(|| format!("{COMPLETION_INDEX}: expected a number, found {set:?}"))?
         }
     };
     Ok(Shard::new(index, flag.count)?)

@@ -50,7 +50,7 @@ impl Document {
         match (self, kind) {
             (Self::Unusable(reason), Kind::Meta) => tracing::error!(reason, "block cannot be used"),
             (Self::Unusable(reason), _) => {
-                tracing::error!(reason, "mark cannot be used, its block is left as it is");
+                tracing::error!(reason, "mark cannot be used, so its block is left as it is");
             }
             _ => {}
         }

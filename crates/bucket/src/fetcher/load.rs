@@ -93,13 +93,15 @@ impl MetaFetcher {
     ) -> BTreeMap<String, Document> {
         let (found, max) = (catalog.size, catalog::MAX_SIZE);
         if found > max {
-            tracing::warn!("{CATALOG}: expected at most {max} bytes, found {found}; done without");
+            tracing::warn!(
+                "{CATALOG}: expected at most {max} bytes, found {found}; reading each meta.json instead"
+            );
             return BTreeMap::new();
         }
         let bytes = match self.bucket.get(CATALOG).await {
             Ok(bytes) => bytes,
             Err(error) => {
-                tracing::warn!(%error, "catalog not read, done without");
+                tracing::warn!(%error, "catalog not read, reading each meta.json instead");
                 return BTreeMap::new();
             }
         };
@@ -121,7 +123,7 @@ impl MetaFetcher {
         match tokio::task::spawn_blocking(read).await {
             Ok(Ok(documents)) => documents,
             Ok(Err(reason)) => {
-                tracing::warn!(reason, "catalog damaged, done without");
+                tracing::warn!(reason, "catalog damaged, reading each meta.json instead");
                 BTreeMap::new()
             }
             // The runtime shuts down.

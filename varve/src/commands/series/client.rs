@@ -69,7 +69,8 @@ fn endpoint(address: &str) -> anyhow::Result<Endpoint> {
     }
     let host = address.strip_prefix("http://").unwrap_or(address);
     let endpoint = Endpoint::from_shared(format!("http://{host}"));
-    let endpoint = endpoint.with_context(|| format!("{address:?} is no HOST:PORT"))?;
+    let endpoint =
+        endpoint.with_context(|| format!("server: expected HOST:PORT, found {address:?}"))?;
     Ok(endpoint.connect_timeout(CONNECT))
 }
 

@@ -52,7 +52,7 @@ impl Listed {
             let own = fs::metadata(&dir).map(|meta| (meta.dev(), meta.ino()));
             found.walk(&dir, &root, depth, &mut Vec::from_iter(own))?;
             if let Some((count, path)) = &found.passed_over {
-                tracing::debug!(count, ?path, "names that are no objects passed over");
+                tracing::debug!(count, ?path, "skipped names that are not objects");
             }
             Ok(found)
         };

@@ -297,7 +297,7 @@ impl CredentialProvider for FileOr {
         given.map_err(|error| object_store::Error::Generic {
             store: "S3",
             source: format!(
-                "there are no credentials: AWS_ACCESS_KEY_ID is not set; {lacking}; {error}"
+                "found no credentials: AWS_ACCESS_KEY_ID is not set; {lacking}; {error}"
             )
             .into(),
         })

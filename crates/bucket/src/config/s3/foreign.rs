@@ -60,7 +60,7 @@ fn sift(page: Bytes) -> Bytes {
     tracing::debug!(
         keys = passed_over.len(),
         first = passed_over.first(),
-        "keys that are no objects passed over"
+        "skipped keys that are not objects"
     );
     kept.push_str(rest);
     kept.into()

@@ -33,7 +33,7 @@ pub(super) fn credentials(file: &str, profile: &str) -> Result<AwsCredential, St
             found.set(name.trim(), value.trim());
         }
     }
-    let found = found.ok_or_else(|| format!("there is no profile {profile:?}"))?;
+    let found = found.ok_or_else(|| format!("found no profile {profile:?}"))?;
     if found.key_id.is_empty() || found.secret_key.is_empty() {
         let keys = "aws_access_key_id and aws_secret_access_key";
         return Err(match found.other {
@@ -111,7 +111,7 @@ sso_start_url = https://example
     #[test]
     fn a_profile_without_keys_is_named_with_what_it_has() {
         for (profile, expected) in [
-            ("none", "there is no profile \"none\""),
+            ("none", "found no profile \"none\""),
             (
                 "half",
                 "profile \"half\": expected aws_access_key_id and aws_secret_access_key",
