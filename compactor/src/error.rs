@@ -41,6 +41,9 @@ pub enum CompactError {
         /// Bytes that there are.
         available: u64,
     },
+    /// The system has no random bits to name a block with.
+    #[error("naming a block: {0}")]
+    Random(#[from] getrandom::Error),
     /// The settings do not go together.
     #[error(transparent)]
     Retention(#[from] RetentionError),

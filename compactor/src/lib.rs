@@ -22,6 +22,7 @@ mod replicas;
 mod run;
 mod shard;
 mod snapshot;
+mod summary;
 mod verify;
 
 pub use crate::{
@@ -36,13 +37,15 @@ pub use crate::{
     },
     output::{Compression, Dedup, OutputFormat},
     plan::{
-        Candidate, Covered, CoveredBy, Downsampling, Expired, GoDuration, Left, LeftReason, Plan,
-        PlanOptions, Retention, RetentionError, Task, Todo, Unusable, WINDOWS, Window, plan, todo,
+        Candidate, Covered, CoveredBy, Downsampling, Expired, GoDuration, Plan, PlanOptions,
+        Retention, RetentionError, SkipReason, Skipped, Task, Todo, Unusable, WINDOWS, Window,
+        plan, todo,
     },
     progress::ProgressStyle,
     replicas::{NoReplicaLabel, Replicas},
-    run::{Summary, plan_now, run, run_task},
+    run::{plan_now, run, run_task},
     shard::{Shard, ShardError},
+    summary::Summary,
 };
 
 /// A duration in milliseconds; the longest there is where it is longer.

@@ -5,13 +5,13 @@ use std::{
     sync::Arc,
 };
 
-use bucket::{Bucket, Holder, MetaFetcher, PartialBlock, Snapshot, SyncMetrics};
+use bucket::{Bucket, MetaFetcher, PartialBlock, Snapshot, SyncMetrics};
 use model::{BlockId, BlockMeta, Timestamp};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CompactError, Config, Deps, Outcome, Plan, PlanOptions, Repeat, Task, Unusable,
+    CompactError, Config, Deps, Outcome, Plan, PlanOptions, Repeat, Summary, Task, Unusable,
     clean::Cleaner,
     compaction::Compaction,
     duration,
@@ -25,25 +25,6 @@ use crate::{
 
 /// For what needs no lease: what it does is the same whoever does it, and however often.
 static EVER: Until = Until::ever();
-
-/// What was done.
-#[derive(Debug, Default)]
-pub struct Summary {
-    /// Tasks that were done, with the blocks that each made.
-    pub merged: Vec<(String, Outcome)>,
-    /// Blocks that were marked because another block holds their samples, sources of merges apart.
-    pub covered: Vec<BlockId>,
-    /// Blocks that were marked because they are older than blocks of their resolution are kept.
-    pub expired: Vec<BlockId>,
-    /// Blocks that turned out to be damaged and were marked so that no later run takes them; each is in `failed` too.
-    pub no_compact: Vec<BlockId>,
-    /// Blocks that were deleted.
-    pub deleted: Vec<BlockId>,
-    /// Groups that another compactor works at.
-    pub left_to_others: Vec<(GroupKey, Holder)>,
-    /// What could not be done: a task, a group or a block, with the reason. The rest went on.
-    pub failed: Vec<(String, CompactError)>,
-}
 
 /// Merges what there is to merge; again and again, if so configured, until `shutdown`.
 ///

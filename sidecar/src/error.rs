@@ -4,6 +4,10 @@ use std::{error::Error, io, path::PathBuf, time::Duration};
 
 use bucket::BucketError;
 use model::MetaError;
+use series::OrderError;
+use service::ServiceError;
+
+use crate::prometheus::FrameError;
 
 /// Why the sidecar cannot go on, or a part of it not now.
 #[derive(Debug, thiserror::Error)]
@@ -125,6 +129,9 @@ pub enum SidecarError {
     /// A local block cannot be read or is damaged.
     #[error(transparent)]
     Block(#[from] tsdb::Error),
+    /// The gRPC server could not start, or broke.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
     /// The bucket refused.
     #[error(transparent)]
     Bucket(#[from] BucketError),
@@ -148,6 +155,81 @@ impl SidecarError {
         let path = path.into();
         move |source| Self::Io { path, source }
     }
+}
+
+/// Why a request gets no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AnswerError {
+    /// Prometheus has not answered, or does not at the moment.
+    #[error("not ready: prometheus does not answer")]
+    NotReady,
+    /// There was no place for the request.
+    #[error("limit store.grpc.series-max-concurrency: no place became free in {waited:?}")]
+    Busy {
+        /// How long it waited.
+        waited: Duration,
+    },
+    /// The request asks for what cannot be.
+    #[error("{0}")]
+    Invalid(String),
+    /// The answer goes past a limit.
+    #[error("failed to send series: {name} limit {limit} violated (got {got})")]
+    Limit {
+        /// The flag.
+        name: &'static str,
+        /// What is allowed.
+        limit: u64,
+        /// What the answer has come to.
+        got: u64,
+    },
+    /// Prometheus's API gives no answer.
+    #[error(transparent)]
+    Api(#[from] SidecarError),
+    /// A remote read fails.
+    #[error("query Prometheus: {0}")]
+    Read(#[from] ReadError),
+}
+
+/// Why a remote read fails.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    /// Prometheus is not reached, or refuses.
+    #[error(transparent)]
+    Peer(#[from] SidecarError),
+    /// The answer is of a kind that is not known.
+    #[error("{url}: not supported remote read content type: {found:?}")]
+    ContentType {
+        /// What was asked.
+        url: String,
+        /// The kind.
+        found: String,
+    },
+    /// A frame of the answer is damaged.
+    #[error("{url}: {source}")]
+    Frame {
+        /// What was asked.
+        url: String,
+        /// Which, and how.
+        source: FrameError,
+    },
+    /// The answer is not what it should be.
+    #[error("{url}: {place}: {reason}")]
+    Content {
+        /// What was asked.
+        url: String,
+        /// Where in the answer.
+        place: String,
+        /// What was expected and found.
+        reason: String,
+    },
+    /// The series are not in order, or too many wait to be sorted.
+    #[error("{url}: {source}")]
+    Order {
+        /// What was asked.
+        url: String,
+        /// Which.
+        source: OrderError,
+    },
 }
 
 /// An error with those that caused it.

@@ -19,6 +19,12 @@ pub enum GatewayError {
         /// What the bucket says.
         reason: String,
     },
+    /// Blocks that a request may need could not be read.
+    #[error("{reason}")]
+    Read {
+        /// Which block, what was done, and what was found.
+        reason: String,
+    },
     /// The store gateway has ended.
     #[error("the store gateway has ended")]
     Ended,

@@ -14,6 +14,7 @@ mod config;
 mod error;
 mod fetch;
 mod metrics;
+mod reader;
 mod request;
 mod run;
 mod select;
@@ -26,6 +27,8 @@ mod testing;
 pub use crate::{
     config::{Config, Deps, IndexHeaders, Limits},
     error::GatewayError,
+    reader::{Chunks, ReadRequest, Reader},
     run::{Gateway, run},
+    series::{Coding, Encoded, Samples, Series, SeriesChunk},
     sync::SyncHandle,
 };

@@ -3,21 +3,17 @@
 
 mod chunks;
 mod merge;
-mod shard;
 
 use model::Labels;
 
-pub(crate) use self::{
-    chunks::{Coding, Encoded, Samples, SeriesChunk},
-    merge::Merge,
-    shard::{Hashed, Shard},
-};
+pub use self::chunks::{Coding, Encoded, Samples, SeriesChunk};
+pub(crate) use self::merge::Merge;
 
 /// A series as it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Series {
+pub struct Series {
     /// The final labels.
-    pub(crate) labels: Labels,
+    pub labels: Labels,
     /// In order of time; none where nobody asked for them.
-    pub(crate) chunks: Vec<SeriesChunk>,
+    pub chunks: Vec<SeriesChunk>,
 }

@@ -156,6 +156,17 @@ impl Syncer {
         }
     }
 
+    /// Looks once, and tries again a few times to read what is missing then.
+    pub(crate) async fn look(&mut self) -> Result<(), BucketError> {
+        self.sync().await?;
+        let mut backoff = Backoff::default();
+        while self.unread > 0 && backoff.attempts() < ATTEMPTS {
+            sleep(backoff.pause()).await;
+            self.retry(backoff.attempts()).await?;
+        }
+        Ok(())
+    }
+
     /// Looks once. If that fails, what was found before is served on.
     async fn sync(&mut self) -> Result<(), BucketError> {
         let snapshot = self.fetcher.fetch().await?;

@@ -18,11 +18,13 @@ use serde_json::Value;
 /// Which of our crates each may import.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &[]),
+    ("files", &[]),
     ("service", &[]),
-    ("tsdb", &["model"]),
-    ("proto", &["model"]),
-    ("bucket", &["model"]),
+    ("tsdb", &["model", "files"]),
+    ("proto", &["model", "series"]),
+    ("bucket", &["model", "files"]),
     ("parquet-block", &["model", "tsdb"]),
+    ("export", &["model", "tsdb"]),
     ("series", &["model"]),
     (
         "sidecar",
@@ -30,7 +32,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     (
         "compactor",
-        &["model", "tsdb", "parquet-block", "bucket", "service"],
+        &[
+            "model",
+            "files",
+            "tsdb",
+            "parquet-block",
+            "bucket",
+            "service",
+        ],
     ),
     (
         "store-gateway",

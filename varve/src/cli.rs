@@ -4,6 +4,7 @@
 
 mod accepted;
 mod compact;
+mod export;
 mod shared;
 mod sidecar;
 mod store;
@@ -18,6 +19,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, error::Erro
 
 pub(crate) use self::{
     compact::{Aim, BlockFormat, CompactArgs, CompactCommand},
+    export::{ExportArgs, ExportFormat, Partition, SourceResolution},
     shared::{GrpcArgs, HttpArgs, LogArgs, ObjstoreArgs, TimeArgs},
     sidecar::SidecarArgs,
     store::StoreArgs,
@@ -56,6 +58,8 @@ pub(crate) enum Command {
 /// `varve tools`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tools {
+    /// Export samples as Parquet, Arrow or CSV files, one row a sample.
+    Export(ExportArgs),
     /// Asks a StoreAPI server for series and prints them.
     Series(SeriesArgs),
 }

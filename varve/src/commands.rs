@@ -2,6 +2,7 @@
 
 mod compact;
 mod daemon;
+mod export;
 mod series;
 mod sidecar;
 mod standalone;
@@ -18,6 +19,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Compact(args) => compact::run(args).await,
         Command::Store(args) => store::run(args).await,
         Command::Standalone(args) => standalone::run(args).await,
+        Command::Tools(Tools::Export(args)) => export::run(args).await,
         Command::Tools(Tools::Series(args)) => series::run(args).await,
     }
 }

@@ -1,7 +1,6 @@
 //! One source block as the merge sees it: its series in the order of the output, in global ids.
 
 mod parquet;
-mod permuted;
 mod refs;
 mod tsdb_block;
 mod unset;
@@ -21,8 +20,8 @@ use rayon::prelude::*;
 use tsdb::{Chunk, ChunkError, Intervals};
 
 use self::{
-    parquet::{OpenedParquet, ParquetInput, ParquetStretch},
-    tsdb_block::{OpenedTsdb, TsdbInput, TsdbStretch},
+    parquet::{OpenedParquet, ParquetCursor, ParquetInput},
+    tsdb_block::{OpenedTsdb, TsdbCursor, TsdbInput},
 };
 use super::{
     MergeError,
@@ -30,7 +29,7 @@ use super::{
     symbols::SymbolTable,
 };
 
-/// Of how many series one key is taken into the sample that spans are cut by.
+/// Of how many series one key is taken into the sample that key ranges are cut by.
 pub(crate) const SAMPLE_STEP: usize = 256;
 
 /// A source block, open, with its symbols translated.
@@ -42,13 +41,13 @@ pub(crate) enum Input {
     Parquet(ParquetInput),
 }
 
-/// Reads a stretch of an input's series one after the other.
+/// Reads some of an input's series one after the other.
 #[derive(Debug)]
-pub(crate) enum Stretch<'a> {
+pub(crate) enum InputCursor<'a> {
     /// Of a TSDB block.
-    Tsdb(TsdbStretch<'a>),
+    Tsdb(TsdbCursor<'a>),
     /// Of a Parquet block.
-    Parquet(ParquetStretch<'a>),
+    Parquet(ParquetCursor<'a>),
 }
 
 /// What is open of a merge's sources.
@@ -66,8 +65,8 @@ pub(crate) struct Inputs {
     pub(crate) metric_name: Option<u32>,
 }
 
-/// A chunk and the place of the block that it comes from; of equal timestamps the earlier block's sample counts.
-pub(crate) type Sourced = (usize, Chunk);
+/// A chunk, and before it the place of the block that it comes from; of equal timestamps the earlier block's sample counts.
+pub(crate) type SourceChunk = (usize, Chunk);
 
 /// A block whose symbols are not translated yet.
 enum Opened {
@@ -266,32 +265,32 @@ impl Input {
     }
 
     /// A reader of some of the series, standing at the first.
-    pub(crate) fn stretch(&self, series: Range<usize>) -> Result<Stretch<'_>, MergeError> {
+    pub(crate) fn cursor(&self, series: Range<usize>) -> Result<InputCursor<'_>, MergeError> {
         Ok(match self {
-            Self::Tsdb(block) => Stretch::Tsdb(block.stretch(series)?),
-            Self::Parquet(block) => Stretch::Parquet(block.stretch(series)?),
+            Self::Tsdb(block) => InputCursor::Tsdb(block.cursor(series)?),
+            Self::Parquet(block) => InputCursor::Parquet(block.cursor(series)?),
         })
     }
 }
 
-impl Stretch<'_> {
-    /// The key of the series that the stretch stands at; none at its end.
+impl InputCursor<'_> {
+    /// The key of the series that the cursor stands at; none at its end.
     pub(crate) fn key(&self) -> Option<&Key> {
         match self {
-            Self::Tsdb(stretch) => stretch.key(),
-            Self::Parquet(stretch) => stretch.key(),
+            Self::Tsdb(cursor) => cursor.key(),
+            Self::Parquet(cursor) => cursor.key(),
         }
     }
 
     /// Goes to the next series.
     pub(crate) fn advance(&mut self) -> Result<(), MergeError> {
         match self {
-            Self::Tsdb(stretch) => stretch.advance(),
-            Self::Parquet(stretch) => stretch.advance(),
+            Self::Tsdb(cursor) => cursor.advance(),
+            Self::Parquet(cursor) => cursor.advance(),
         }
     }
 
-    /// The values of raw chunks of the series that the stretch stands at, as a Parquet block stores them; false where
+    /// The values of raw chunks of the series that the cursor stands at, as a Parquet block stores them; false where
     /// only [`Self::chunks`] can tell.
     ///
     /// # Errors
@@ -299,11 +298,11 @@ impl Stretch<'_> {
     pub(crate) fn values(&mut self, each: impl FnMut(Bytes)) -> Result<bool, MergeError> {
         match self {
             Self::Tsdb(_) => Ok(false),
-            Self::Parquet(stretch) => stretch.values(each),
+            Self::Parquet(cursor) => cursor.values(each),
         }
     }
 
-    /// Reads the chunks of the series that the stretch stands at as they are stored, each with what tombstones delete
+    /// Reads the chunks of the series that the cursor stands at as they are stored, each with what tombstones delete
     /// of the series.
     ///
     /// # Errors
@@ -313,11 +312,11 @@ impl Stretch<'_> {
         mut each: impl FnMut(Chunk, Option<&Intervals>) -> Result<(), ChunkError>,
     ) -> Result<(), MergeError> {
         match self {
-            Self::Tsdb(stretch) => stretch.stored(each),
-            Self::Parquet(stretch) => {
-                let block = stretch.block();
+            Self::Tsdb(cursor) => cursor.stored(each),
+            Self::Parquet(cursor) => {
+                let block = cursor.block();
                 let mut done = Ok(());
-                stretch.chunks(TimeRange::ALL, |chunk| {
+                cursor.chunks(TimeRange::ALL, |chunk| {
                     if done.is_ok() {
                         done = each(chunk, None);
                     }
@@ -327,7 +326,7 @@ impl Stretch<'_> {
         }
     }
 
-    /// Reads the chunks of the series that the stretch stands at, without what tombstones delete.
+    /// Reads the chunks of the series that the cursor stands at, without what tombstones delete.
     ///
     /// # Errors
     /// When a chunk cannot be read, or lies outside of `range`.
@@ -337,8 +336,8 @@ impl Stretch<'_> {
         each: impl FnMut(Chunk),
     ) -> Result<(), MergeError> {
         match self {
-            Self::Tsdb(stretch) => stretch.chunks(range, each),
-            Self::Parquet(stretch) => stretch.chunks(range, each),
+            Self::Tsdb(cursor) => cursor.chunks(range, each),
+            Self::Parquet(cursor) => cursor.chunks(range, each),
         }
     }
 }

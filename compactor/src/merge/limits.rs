@@ -11,8 +11,8 @@ const HELD: usize = 4;
 /// What one merge takes at most.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Input series of one span.
-    pub(crate) span_series: usize,
+    /// Input series of one key range.
+    pub(crate) range_series: usize,
     /// For all row groups of one place in the pipeline, whatever their output.
     row_groups: usize,
     /// The sum of all outputs' weights.
@@ -21,9 +21,9 @@ pub(crate) struct Limits {
 
 impl Limits {
     /// What is held of the inputs comes off the budget, up to half of it. Of the rest, a fifth is for a row
-    /// group of each output, since the texts of labels are in the file once for each, and a thirty-second for the spans
-    /// that are merged at once, of which as many are given to the outputs meanwhile. A row group keeps what the spans
-    /// have made of it until it is written.
+    /// group of each output, since the texts of labels are in the file once for each, and a thirty-second for the key
+    /// ranges that are merged at once, of which as many are given to the outputs meanwhile. A row group keeps what the
+    /// key ranges have made of it until it is written.
     pub(crate) fn of(
         options: &MergeOptions,
         inputs: &[Input],
@@ -39,7 +39,7 @@ impl Limits {
             + 64
             + columns * size_of::<usize>();
         Self {
-            span_series: (budget / 32 / (threads * 2) / per_series).clamp(256, 32 << 10),
+            range_series: (budget / 32 / (threads * 2) / per_series).clamp(256, 32 << 10),
             row_groups: budget / 5,
             weights: outputs.iter().map(|(output, _)| weight(*output)).sum(),
         }
@@ -123,10 +123,10 @@ mod tests {
                     "{row_groups:?}"
                 );
                 let columns: usize = outputs.iter().map(|(_, layout)| layout.columns()).sum();
-                let spans = limits.span_series * columns * size_of::<usize>() * threads * 2;
+                let ranges = limits.range_series * columns * size_of::<usize>() * threads * 2;
                 assert!(
-                    spans <= budget / 4,
-                    "{threads} threads, {length} ms: {spans}"
+                    ranges <= budget / 4,
+                    "{threads} threads, {length} ms: {ranges}"
                 );
             }
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{BlockId, Resolution, Sources, Timestamp, covered_by};
 
-use super::{Known, left};
+use super::{Known, skipped};
 use crate::group::GroupKey;
 
 /// The undeleted blocks of the bucket by group and source; those too that are not worked on.
@@ -21,7 +21,7 @@ impl<'a> Cover<'a> {
     /// From all blocks of the bucket.
     pub(super) fn of(blocks: &'a [Known<'a>]) -> Self {
         let mut cover = Self::default();
-        for block in blocks.iter().filter(|b| !left::may_go(b)) {
+        for block in blocks.iter().filter(|b| !skipped::may_go(b)) {
             let group = cover.0.entry(block.group).or_default();
             group.blocks.push(block);
             for source in block.sources.iter() {

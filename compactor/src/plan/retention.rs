@@ -14,7 +14,7 @@ use std::{fmt, time::Duration};
 use model::{BlockId, Resolution, Timestamp};
 use serde::{Serialize, Serializer};
 
-use super::{Coarser, Known, left};
+use super::{Coarser, Known, skipped};
 use crate::{group::GroupKey, millis};
 
 /// How long blocks of each resolution are kept; `None` is for ever.
@@ -123,7 +123,7 @@ impl Retention {
         // What a mark forbids is not known if it cannot be used.
         if !block.unusable_marks.is_empty()
             || !is_past(block.max(), retention, options.now)
-            || left::too_fresh(block, options).is_some()
+            || skipped::too_fresh(block, options).is_some()
         {
             return Verdict::Keep;
         }

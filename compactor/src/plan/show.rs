@@ -79,8 +79,8 @@ impl fmt::Display for Plan {
         for expired in &self.expired {
             writeln!(f, "mark {} for deletion: {expired}", expired.block)?;
         }
-        for left in &self.left {
-            writeln!(f, "leave {}: {}", left.block, left.reason)?;
+        for skipped in &self.skipped {
+            writeln!(f, "leave {}: {}", skipped.block, skipped.reason)?;
         }
         for overdue in &self.overdue {
             let coarser = overdue.group.resolution.coarser();
@@ -104,7 +104,7 @@ impl fmt::Display for Plan {
             Bytes(self.bytes_to_read()),
             self.tasks.len(),
             self.covered.len() + self.expired.len(),
-            self.left.len() + self.unusable.len()
+            self.skipped.len() + self.unusable.len()
         )
     }
 }

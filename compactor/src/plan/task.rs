@@ -5,6 +5,7 @@ use model::{
     Labels, ParquetMeta, Resolution, Rfc3339, Sources, ThanosMeta, TimeRange, Timestamp,
 };
 use serde::Serialize;
+use xxhash_rust::xxh64::xxh64;
 
 use super::{Candidate, Known, PlanOptions, Window, known::merged_sources};
 use crate::{Dedup, OutputFormat, group::GroupKey};
@@ -230,14 +231,11 @@ fn disk_bytes(
         .fold(bytes_of(inputs), u64::saturating_add)
 }
 
-/// FNV-1a of the names of blocks.
-fn hash(blocks: &[Candidate]) -> u32 {
+/// 32 bits of the XXH64 of the names of blocks.
+fn hash(blocks: &[Candidate]) -> u64 {
     let mut names: Vec<String> = blocks.iter().map(|b| b.meta.ulid.to_string()).collect();
     names.sort_unstable();
-    let bytes = names.iter().flat_map(|name| name.bytes());
-    bytes.fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
+    xxh64(names.concat().as_bytes(), 0) >> 32
 }
 
 pub(super) fn bytes_of(blocks: &[Candidate]) -> u64 {

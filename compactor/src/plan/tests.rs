@@ -197,7 +197,7 @@ impl Drawing {
     fn outcome_of(&self, options: &PlanOptions) -> String {
         let plan = plan(&self.blocks(), options);
         let named = plan.tasks.iter().map(|t| t.inputs.len()).sum::<usize>();
-        let named = named + plan.covered.len() + plan.expired.len() + plan.left.len();
+        let named = named + plan.covered.len() + plan.expired.len() + plan.skipped.len();
         assert_eq!(named, self.0.len(), "each block is planned for once");
         outcome(&plan)
     }
@@ -225,7 +225,7 @@ fn outcome(plan: &Plan) -> String {
         out.push(format!("expired {expired}"));
     }
     let mut left: BTreeMap<&str, String> = BTreeMap::new();
-    for l in &plan.left {
+    for l in &plan.skipped {
         let letters = left.entry(l.reason.word()).or_default();
         letters.push(letter(l.block));
     }

@@ -7,7 +7,7 @@ use parquet_block::{Contents, LocalShard, labels_file};
 use rayon::prelude::*;
 use tsdb::{Block, Chunk, DownsampledChunk, Encoding, Floats, SeriesEntry, SeriesRef, decode_xor};
 
-use super::{Claim, equal, sources};
+use super::{Claim, equal, sources, witness::Witness};
 use crate::{CompactError, Dedup, MergeOutput, OutputFormat, Task};
 
 /// Series of a TSDB block that are counted as one piece of work.
@@ -230,21 +230,18 @@ fn count_shards(claim: &Claim) -> Result<Vec<Counted>, CompactError> {
     let mut parts = Vec::new();
     for (number, listed) in claim.output.shards.iter().enumerate() {
         let number = u32::try_from(number).unwrap_or(u32::MAX);
-        let shard = LocalShard::open_listed(
-            &claim.dir.join(labels_file(number)),
-            &claim.dir.join(contents.file(number)),
-            listed,
-        )?;
-        let groups: Vec<usize> = (0..shard.shard().row_groups()).collect();
+        let labels = claim.dir.join(labels_file(number));
+        let chunks = claim.dir.join(contents.file(number));
+        LocalShard::open_listed(&labels, &chunks, listed)?.check_heads()?;
+        let shard = Witness::open(&labels, &chunks, contents)?;
         let count = |group: usize| {
             let mut counted = Counted::default();
-            for row in shard.scan_rows(group, 0..shard.shard().rows(group)) {
-                let (labels, chunks) = row?;
-                counted.add(labels, &chunks, range, SeriesOrder::ByName)?;
-            }
+            shard.read(group, |labels, chunks| {
+                counted.add(labels, chunks, range, SeriesOrder::ByName)
+            })?;
             Ok(counted)
         };
-        let counted = groups.into_par_iter().map(count);
+        let counted = (0..shard.row_groups()).into_par_iter().map(count);
         parts.extend(counted.collect::<Result<Vec<_>, CompactError>>()?);
     }
     Ok(parts)

@@ -21,9 +21,11 @@ use object_store::{
 use prometheus_client::registry::Registry;
 use tokio::task::JoinError;
 
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use self::folder::{Means, Staged};
 pub use self::read_back::Uploaded;
 pub(crate) use self::{
-    folder::{Folder, Listed, Means, Staged},
+    folder::{Folder, Listed},
     settings::Settings,
 };
 use crate::{BucketError, Object, Operation, metrics::BucketMetrics};
@@ -62,6 +64,7 @@ impl Bucket {
 
     /// The same bucket behind another store, such as one that injects faults; and no folder any more, as all is to go
     /// through that store.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn wrapped(
         &self,
         wrap: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,

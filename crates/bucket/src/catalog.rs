@@ -12,6 +12,10 @@ use std::sync::Arc;
 use model::{BlockMeta, DeletionMark, NoCompactMark, NoDownsampleMark};
 use serde::Serialize;
 
+#[cfg_attr(
+    not(any(test, feature = "testing")),
+    expect(unreachable_pub, reason = "the feature `testing` gives it to others")
+)]
 pub use self::format::{decode, encode};
 use crate::{BlockView, Bucket, BucketError, Object, Snapshot};
 

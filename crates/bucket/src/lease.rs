@@ -119,7 +119,7 @@ impl Leases {
             let mut lease = Lease {
                 leases: self.clone(),
                 name: name.to_owned(),
-                token: record::token(),
+                token: record::token(name)?,
                 since: now,
                 previous: newest.as_ref().map(Newest::end),
                 generation: generation.saturating_sub(1),

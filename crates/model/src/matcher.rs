@@ -1,11 +1,14 @@
 //! Label matchers, with the meaning they have in PromQL.
 
 mod engine;
+mod error;
 mod glob;
+mod literals;
 mod nfa;
 mod pattern;
 mod re2;
 mod split;
+mod subject;
 #[cfg(test)]
 mod tests;
 

@@ -3,8 +3,10 @@
 
 mod final_labels;
 mod order;
+mod shard;
 
 pub use crate::{
     final_labels::FinalLabels,
     order::{Budget, FinalOrder, OrderError},
+    shard::{Hashed, Shard},
 };

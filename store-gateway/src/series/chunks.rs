@@ -6,17 +6,18 @@ use tsdb::{Chunk, ChunkError, Encoding};
 
 /// A chunk as it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SeriesChunk {
+pub struct SeriesChunk {
     /// Time of the first sample.
-    pub(crate) min: Timestamp,
+    pub min: Timestamp,
     /// Time of the last sample, included.
-    pub(crate) max: Timestamp,
-    pub(crate) samples: Samples,
+    pub max: Timestamp,
+    /// What it holds.
+    pub samples: Samples,
 }
 
 /// What a chunk holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Samples {
+pub enum Samples {
     /// Samples as scraped.
     Raw(Encoded),
     /// Those of the aggregates that are asked for and there, at their places in [`Aggregate::ALL`].
@@ -25,16 +26,21 @@ pub(crate) enum Samples {
 
 /// Encoded samples.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Encoded {
-    pub(crate) coding: Coding,
-    pub(crate) data: Bytes,
+pub struct Encoded {
+    /// How they are encoded.
+    pub coding: Coding,
+    /// The bytes.
+    pub data: Bytes,
 }
 
 /// How samples are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Coding {
+pub enum Coding {
+    /// Floats.
     Xor,
+    /// Native histograms with integer counts.
     Histogram,
+    /// Native histograms with float counts.
     FloatHistogram,
 }
 

@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Args;
+use model::TimeBound;
 
 use super::{GrpcArgs, HttpArgs, ObjstoreArgs, content};
 use crate::values::{self, LabelFlag};
@@ -60,6 +61,39 @@ pub(crate) struct SidecarArgs {
     /// The file in the data folder that lists what was uploaded.
     #[arg(long = "shipper.meta-file-name", default_value = "thanos.shipper.json")]
     pub(crate) meta_file_name: String,
+    /// Start of the time range that is served, RFC 3339 or relative to now as in -2h.
+    #[arg(
+        long = "min-time",
+        default_value = "0000-01-01T00:00:00Z",
+        value_parser = values::time,
+        value_name = "TIME",
+        allow_hyphen_values = true
+    )]
+    pub(crate) min_time: TimeBound,
+    /// The most series that one request may get; 0 for no limit.
+    #[arg(
+        long = "store.limits.request-series",
+        default_value_t = 0,
+        value_name = "COUNT"
+    )]
+    pub(crate) request_series: u64,
+    /// The most samples that one request may get, counted as 120 for each chunk; 0 for no limit.
+    #[arg(
+        long = "store.limits.request-samples",
+        default_value_t = 0,
+        value_name = "COUNT"
+    )]
+    pub(crate) request_samples: u64,
+    /// The most bytes of series of one request that may wait to be sorted.
+    #[arg(long = "store.limits.request-sort-bytes", default_value = "256MB", value_name = "BYTES", value_parser = values::bytes)]
+    pub(crate) request_sort_bytes: u64,
+    /// Requests for series at once; more wait. 0 for no limit.
+    #[arg(
+        long = "store.grpc.series-max-concurrency",
+        default_value_t = 20,
+        value_name = "COUNT"
+    )]
+    pub(crate) series_max_concurrency: usize,
     /// Upload what there is, then end.
     #[arg(long = "once")]
     pub(crate) once: bool,

@@ -49,7 +49,7 @@ pub(super) struct OpenedTsdb {
 
 /// Reads some of the series.
 #[derive(Debug)]
-pub(crate) struct TsdbStretch<'a> {
+pub(crate) struct TsdbCursor<'a> {
     input: &'a TsdbInput,
     rest: refs::Iter<'a>,
     series: SeriesCursor,
@@ -188,7 +188,7 @@ impl TsdbInput {
         let (mut entry, mut found) = (SeriesEntry::default(), Key::default());
         let mut positions = Vec::with_capacity(keys.len());
         for key in keys {
-            // Between two samples: a stretch that is in memory after the first look at it.
+            // Between two samples: bytes that are in memory after the first look at them.
             let before = samples.partition_point(|sample| sample < key) * SAMPLE_STEP;
             let between = self.refs.iter(before..before + SAMPLE_STEP);
             let between: Vec<SeriesRef> = between.collect();
@@ -208,10 +208,10 @@ impl TsdbInput {
         Ok(positions)
     }
 
-    pub(super) fn stretch(&self, series: Range<usize>) -> Result<TsdbStretch<'_>, MergeError> {
+    pub(super) fn cursor(&self, series: Range<usize>) -> Result<TsdbCursor<'_>, MergeError> {
         let share = |bytes| share(bytes, series.len(), self.len());
         let index = self.block.header().toc().series_range();
-        let mut stretch = TsdbStretch {
+        let mut cursor = TsdbCursor {
             input: self,
             series: self
                 .block
@@ -224,8 +224,8 @@ impl TsdbInput {
             key: Key::default(),
             before: Key::default(),
         };
-        stretch.advance()?;
-        Ok(stretch)
+        cursor.advance()?;
+        Ok(cursor)
     }
 
     pub(super) fn read(
@@ -256,7 +256,7 @@ impl TsdbInput {
     }
 }
 
-impl TsdbStretch<'_> {
+impl TsdbCursor<'_> {
     pub(super) fn key(&self) -> Option<&Key> {
         self.at.map(|_| &self.key)
     }

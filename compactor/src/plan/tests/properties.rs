@@ -138,7 +138,7 @@ fn follow(
         let mut planned: Vec<BlockId> = plan.tasks.iter().flat_map(Task::input_ids).collect();
         planned.extend(plan.covered.iter().map(|c| c.block));
         planned.extend(plan.expired.iter().map(|e| e.block));
-        planned.extend(plan.left.iter().map(|l| l.block));
+        planned.extend(plan.skipped.iter().map(|l| l.block));
         planned.sort_unstable();
         let mut all: Vec<BlockId> = bucket.blocks.iter().map(|b| b.meta.ulid).collect();
         all.sort_unstable();
@@ -215,7 +215,7 @@ proptest! {
                 plan.covered.sort_by_key(|c| c.block);
                 plan.expired.sort_by_key(|e| e.block);
                 plan.overdue.sort_by_key(|e| e.block);
-                plan.left.sort_by_key(|l| l.block);
+                plan.skipped.sort_by_key(|l| l.block);
                 serde_json::to_value(&plan).unwrap()
             };
             prop_assert_eq!(told(&other), told(&blocks));

@@ -5,7 +5,9 @@ use std::{path::Path, sync::Arc};
 use model::Timestamp;
 use object_store::local::LocalFileSystem;
 
-use super::{Bucket, Folder, Listed, Settings, blocking};
+#[cfg(any(test, feature = "testing"))]
+use super::Folder;
+use super::{Bucket, Listed, Settings, blocking};
 use crate::{BucketError, Operation};
 
 impl Bucket {
@@ -20,6 +22,7 @@ impl Bucket {
     }
 
     /// The same bucket behind another folder, if `of` is one.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn in_folder_of(
         self,
         of: &Self,

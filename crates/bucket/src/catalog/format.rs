@@ -59,6 +59,10 @@ pub(super) fn same(header: &[u8], fingerprint: Fingerprint) -> bool {
 }
 
 /// Writes a catalog of objects and what is in them.
+#[cfg_attr(
+    not(any(test, feature = "testing")),
+    expect(unreachable_pub, reason = "the feature `testing` gives it to others")
+)]
 #[must_use]
 pub fn encode<'a>(entries: impl Iterator<Item = (&'a Object, Vec<u8>)> + Clone) -> Vec<u8> {
     let fingerprint = fingerprint(entries.clone().map(|(object, _)| object));
@@ -122,6 +126,10 @@ fn put_text(text: &str, bytes: &mut Vec<u8>) -> bool {
 ///
 /// # Errors
 /// Names the place, what was expected and what was found.
+#[cfg_attr(
+    not(any(test, feature = "testing")),
+    expect(unreachable_pub, reason = "the feature `testing` gives it to others")
+)]
 pub fn decode(catalog: &[u8], mut each: impl FnMut(&Object, &[u8])) -> Result<(), String> {
     let frame = header_of(catalog)?;
     let limit = (frame.len() as u64).saturating_mul(MAX_RATIO);

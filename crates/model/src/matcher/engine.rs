@@ -7,7 +7,7 @@
 use regex::{Regex, RegexBuilder};
 use regex_syntax::hir::{Class, Hir, HirKind, Look, print::Printer};
 
-use super::{nfa::Nfa, pattern::PatternError};
+use super::{error::PatternError, nfa::Nfa};
 
 /// In bytes, of the one regex that a pattern has at most.
 const MAX_COMPILED: usize = 16 << 20;

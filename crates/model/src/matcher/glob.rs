@@ -2,7 +2,7 @@
 
 use regex_syntax::hir::{Class, Hir, HirKind};
 
-use super::pattern::finite;
+use super::literals::finite;
 
 /// With more texts than this the regex engine is faster, since it looks for all at once.
 const MAX_TEXTS: usize = 16;

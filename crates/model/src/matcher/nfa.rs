@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind, Look, Repetition};
 
-use super::pattern::PatternError;
+use super::error::PatternError;
 
 /// The most states: 16 bytes each, and four more of each that is stood in while matching.
 pub(super) const MAX_STATES: usize = 1 << 20;

@@ -1,17 +1,17 @@
 //! A compiled pattern: a regular expression, or something cheaper that means the same.
 
-use std::{io, panic, thread};
+use std::{panic, thread};
 
-use regex_syntax::hir::{
-    Hir, HirKind, Look,
-    literal::{ExtractKind, Extractor, Seq},
-};
+use regex_syntax::hir::{Hir, HirKind, Look};
 
 use super::{
     engine::Engine,
+    error::PatternError,
     glob::Glob,
+    literals::{common_prefix, common_suffix, finite},
     re2,
     split::{self, Split},
+    subject::{Subject, is_in},
 };
 
 /// With more parentheses than this an expression may nest too deeply for the stack of an ordinary thread.
@@ -19,9 +19,6 @@ const MAX_SHALLOW: usize = 64;
 
 /// Ample for [`re2`]'s limit of nesting.
 const DEEP_STACK: usize = 32 << 20;
-
-/// How many values a set may have that is not written out as one.
-const MAX_SET: usize = 256;
 
 /// Which values match, all of each value being meant.
 #[derive(Debug)]
@@ -31,16 +28,6 @@ pub(super) struct Pattern {
     prefix: String,
     /// What no text of the pattern has, if a few guesses find it.
     stranger: char,
-}
-
-/// A value in the forms in which it is compared.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Subject<'v> {
-    pub(super) bytes: &'v [u8],
-    /// As Go's engine sees it: each byte that belongs to no character is one, U+FFFD.
-    pub(super) text: &'v str,
-    /// The same, but such bytes equal no text of the pattern.
-    pub(super) apart: &'v str,
 }
 
 #[derive(Debug)]
@@ -53,23 +40,6 @@ enum Program {
         regex: Engine,
     },
     Split(Split),
-}
-
-/// A pattern that cannot be compiled.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum PatternError {
-    #[error("regular expression: {0}")]
-    Syntax(#[from] re2::SyntaxError),
-    #[error("regular expression: byte {at}: invalid UTF-8")]
-    Utf8 { at: usize },
-    #[error("regular expression has more than {limit} states")]
-    States { limit: usize },
-    #[error("regular expression: {0}")]
-    Engine(#[source] regex::Error),
-    #[error("regular expression: {0}")]
-    Keys(#[source] aho_corasick::BuildError),
-    #[error("regular expression: no thread to compile it: {0}")]
-    Thread(#[source] io::Error),
 }
 
 impl Pattern {
@@ -125,18 +95,9 @@ impl Pattern {
             return is_in(values, value);
         }
         value.starts_with(self.prefix.as_bytes())
-            && match str::from_utf8(value) {
-                Ok(text) => self.program.matches(Subject {
-                    bytes: value,
-                    text,
-                    apart: text,
-                }),
-                Err(_) => self.program.matches(Subject {
-                    bytes: value,
-                    text: &with_each_stray_byte_as(char::REPLACEMENT_CHARACTER, value),
-                    apart: &with_each_stray_byte_as(self.stranger, value),
-                }),
-            }
+            && Subject::with(value, self.stranger, |subject| {
+                self.program.matches(subject)
+            })
     }
 
     /// The only values that match, ascending, if they are few.
@@ -174,22 +135,6 @@ impl Program {
     }
 }
 
-/// Whether `value` is one of `values`, which ascend.
-pub(super) fn is_in(values: &[Vec<u8>], value: &[u8]) -> bool {
-    let found = values.binary_search_by(|known| known.as_slice().cmp(value));
-    found.is_ok()
-}
-
-/// A value that is no UTF-8, with `c` for each byte that belongs to no character.
-fn with_each_stray_byte_as(c: char, value: &[u8]) -> String {
-    let mut text = String::with_capacity(value.len());
-    for chunk in value.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().map(|_| c));
-    }
-    text
-}
-
 /// `hir` without anchors that a match of all of a value meets anyway.
 fn without_anchors(hir: Hir) -> Hir {
     if !matches!(hir.kind(), HirKind::Concat(_)) {
@@ -208,73 +153,6 @@ fn without_anchors(hir: Hir) -> Hir {
         items.pop();
     }
     Hir::concat(items)
-}
-
-/// All that `hir` matches, ascending, if it is not too much. Alternatives that are written out are never too
-/// much: whoever wrote them has paid for them.
-pub(super) fn finite(hir: &Hir) -> Option<Vec<String>> {
-    let literals = match hir.kind() {
-        HirKind::Alternation(items) => items.iter().map(literal).collect::<Option<Vec<_>>>(),
-        _ => None,
-    };
-    let values = match literals {
-        Some(literals) => literals,
-        // An assertion would be dropped from what is extracted.
-        None if !hir.properties().look_set().is_empty() => return None,
-        None => {
-            let seq = extracted(hir, ExtractKind::Prefix);
-            let literals = seq.literals().filter(|_| seq.is_exact())?;
-            literals
-                .iter()
-                .map(|literal| literal.as_bytes().to_vec())
-                .collect()
-        }
-    };
-    let values = values.into_iter().map(String::from_utf8);
-    let mut values = values.collect::<Result<Vec<_>, _>>().ok()?;
-    values.sort_unstable();
-    values.dedup();
-    Some(values)
-}
-
-fn literal(hir: &Hir) -> Option<Vec<u8>> {
-    match hir.kind() {
-        HirKind::Literal(literal) => Some(literal.0.to_vec()),
-        HirKind::Empty => Some(Vec::new()),
-        _ => None,
-    }
-}
-
-fn common_prefix(hir: &Hir) -> String {
-    let seq = extracted(hir, ExtractKind::Prefix);
-    let bytes = seq.longest_common_prefix().unwrap_or_default();
-    // The values may part within a character.
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(e) => {
-            String::from_utf8_lossy(bytes.get(..e.valid_up_to()).unwrap_or_default()).into_owned()
-        }
-    }
-}
-
-fn common_suffix(hir: &Hir) -> String {
-    let seq = extracted(hir, ExtractKind::Suffix);
-    let bytes = seq.longest_common_suffix().unwrap_or_default();
-    let is_inside = |byte: &&u8| (0x80..0xC0).contains(*byte);
-    let inside = bytes.iter().take_while(is_inside).count();
-    std::str::from_utf8(bytes.get(inside..).unwrap_or_default())
-        .unwrap_or_default()
-        .to_owned()
-}
-
-fn extracted(hir: &Hir, kind: ExtractKind) -> Seq {
-    Extractor::new()
-        .kind(kind)
-        .limit_class(MAX_SET)
-        .limit_repeat(MAX_SET)
-        .limit_literal_len(1024)
-        .limit_total(MAX_SET)
-        .extract(hir)
 }
 
 #[cfg(test)]

@@ -13,8 +13,10 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::{
     engine::Engine,
+    error::PatternError,
     glob::Glob,
-    pattern::{PatternError, Subject, finite, is_in},
+    literals::finite,
+    subject::{Subject, is_in},
 };
 
 /// With fewer alternatives than this one regex does.

@@ -197,6 +197,13 @@ fn stored(
     }
 }
 
+/// Compares the header that `bytes` begin with to its checksum.
+pub(crate) fn check_header(bytes: &[u8], header_crc: u32) -> Result<(), Fault> {
+    let header = Header::of(bytes)?;
+    let head = bytes.get(..header.len).unwrap_or_default();
+    check_crc("page header", head, Some(header_crc))
+}
+
 /// A column chunk of byte strings, for the crate to read a part of.
 pub(crate) fn column_chunk(
     with: impl FnOnce(ColumnChunkMetaDataBuilder) -> ColumnChunkMetaDataBuilder,

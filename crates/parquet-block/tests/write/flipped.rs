@@ -374,6 +374,35 @@ fn no_flipped_bit_of_a_bloom_filter_rules_a_value_out() {
 }
 
 #[test]
+fn all_heads_are_compared_without_reading_a_value() {
+    let contents = Contents::Chunks;
+    let files = Files::write(&series(contents), slices(), &options(), GROUP_ROWS).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let flipping = Flipping::new(dir.path(), &files);
+    flipping.open().unwrap().check_heads().unwrap();
+    let listed = [files.shard.labels_sum(), files.shard.chunks_sum()];
+    for (file, listed) in listed.into_iter().enumerate() {
+        let listed = listed.unwrap();
+        let footer = usize::try_from(listed.size - listed.footer.bytes).unwrap();
+        let mut noticed = 0;
+        for byte in 4..footer {
+            flipping.flip(file, byte * 8 + 3);
+            if let Err(error) = flipping.open().unwrap().check_heads() {
+                let error = error.to_string();
+                assert!(error.contains(["labels", "chunks"][file]), "{error}");
+                noticed += 1;
+            }
+            flipping.flip(file, byte * 8 + 3);
+        }
+        // A header takes 30 bytes and more, a filter 47.
+        assert!(
+            noticed > 400 && noticed < footer - 100,
+            "{noticed} of {footer}"
+        );
+    }
+}
+
+#[test]
 fn a_footer_that_is_not_the_one_that_is_listed_is_named_before_it_is_decoded() {
     let contents = Contents::Chunks;
     let files = Files::write(&series(contents), slices(), &options(), GROUP_ROWS).unwrap();

@@ -22,7 +22,7 @@
 //! 110      4     be32 crc32 of the tail before it
 //! ```
 //! Three kinds of trees, each of leaves in order, and of directories where there are several leaves: one of the
-//! symbols, one of the label names, and for each name one of its values with the places of their postings. A leaf is
+//! symbols, one of the label names, and for each name one of its values with the ranges of their postings. A leaf is
 //! at most 16 KiB, unless one entry alone is more. Opening reads the tail, and a lookup one page of each level.
 
 mod entries;
@@ -34,7 +34,7 @@ mod tree_writer;
 mod writer;
 
 pub(super) use self::{
-    page::{Page, Place, Tree},
+    page::{Page, PageRange, Tree},
     tree::PageReader,
 };
 pub use self::{
@@ -72,8 +72,8 @@ pub struct HeaderRoot {
     pub(super) version: u8,
     /// How many.
     pub(super) symbols: u32,
-    pub(super) symbol_root: Option<Place>,
-    pub(super) name_root: Option<Place>,
+    pub(super) symbol_root: Option<PageRange>,
+    pub(super) name_root: Option<PageRange>,
 }
 
 impl HeaderRoot {
@@ -138,12 +138,12 @@ impl HeaderRoot {
     }
 
     /// A page before `end`.
-    fn place(input: &mut Input<'_>, end: u64) -> Result<Option<Place>, Fault> {
+    fn place(input: &mut Input<'_>, end: u64) -> Result<Option<PageRange>, Fault> {
         let (start, len) = (input.be64()?, input.be64()?);
         if (start, len) == (0, 0) {
             return Ok(None);
         }
-        Place::new(start, len, end).map(Some)
+        PageRange::new(start, len, end).map(Some)
     }
 
     /// The encoded tail.

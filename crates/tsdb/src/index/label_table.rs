@@ -1,8 +1,8 @@
-//! The label names and values of a header, with the places of their postings.
+//! The label names and values of a header, with the ranges of their postings.
 
 use std::ops::{ControlFlow, Range};
 
-use super::header_file::{PageReader, Place, Tree};
+use super::header_file::{PageRange, PageReader, Tree};
 use crate::{
     codec::{Fault, Input},
     error::Result,
@@ -12,7 +12,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct LabelTable<'a> {
     pages: PageReader<'a>,
-    root: Option<Place>,
+    root: Option<PageRange>,
 }
 
 /// A label name.
@@ -21,15 +21,15 @@ pub(super) struct Name {
     /// How many values it has.
     pub(super) values: u64,
     /// The root page of its values.
-    root: Place,
+    root: PageRange,
 }
 
-/// Takes a value and the place of its postings, and says whether to go on.
+/// Takes a value and the range of its postings, and says whether to go on.
 type EachValue<'a> = dyn FnMut(&[u8], Range<u64>) -> ControlFlow<()> + 'a;
 
 impl<'a> LabelTable<'a> {
     /// `root` is that of the names.
-    pub(super) const fn new(pages: PageReader<'a>, root: Option<Place>) -> Self {
+    pub(super) const fn new(pages: PageReader<'a>, root: Option<PageRange>) -> Self {
         Self { pages, root }
     }
 
@@ -41,7 +41,7 @@ impl<'a> LabelTable<'a> {
         self.pages.find(root, Tree::Names, name, |entry, leaf| {
             Ok(Name {
                 values: entry.uvarint()?,
-                root: leaf.place_in(entry)?,
+                root: leaf.child_in(entry)?,
             })
         })
     }
@@ -63,7 +63,7 @@ impl<'a> LabelTable<'a> {
         })
     }
 
-    /// The values of a name in order, with the places of their postings, from the last one on that is not after `from`.
+    /// The values of a name in order, with the ranges of their postings, from the last one on that is not after `from`.
     pub(super) fn each_value(
         &mut self,
         name: Name,

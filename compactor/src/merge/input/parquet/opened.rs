@@ -10,9 +10,10 @@ use super::{
     super::{
         super::{MergeError, key::Keys},
         Table,
-        permuted::Permutation,
     },
-    Group, ParquetInput,
+    ParquetInput,
+    permuted::Permutation,
+    stored_rows::{Group, StoredRows},
 };
 
 /// One whose symbols are not translated yet.
@@ -78,13 +79,11 @@ impl OpenedParquet {
         order: SeriesOrder,
         shared_pages: usize,
     ) -> Result<ParquetInput, MergeError> {
-        let mut input = ParquetInput {
+        let mut rows = StoredRows {
             block: self.block,
             shards: Vec::new(),
             groups: Vec::new(),
             keys,
-            samples: Vec::new(),
-            permutation: None,
         };
         let mut ids = ids.iter();
         let mut row = 0;
@@ -99,28 +98,32 @@ impl OpenedParquet {
                 let labels = names.iter().zip(dictionaries).zip(&mut ids);
                 let labels = labels.map(|((name, sorted), ids)| sorted.translated(*name, ids));
                 let labels = labels.collect();
-                let rows = opened.shard.shard().rows(place) as usize;
-                input.groups.push(Group {
+                let count = opened.shard.shard().rows(place) as usize;
+                rows.groups.push(Group {
                     shard: number,
                     place,
-                    rows: row..row + rows,
+                    rows: row..row + count,
                     ids: labels,
-                    shared: Arc::new(SharedGroup::new(rows, shared_pages)),
+                    shared: Arc::new(SharedGroup::new(count, shared_pages)),
                 });
-                row += rows;
+                row += count;
             }
-            input.shards.push(opened.shard);
+            rows.shards.push(opened.shard);
         }
-        if order == SeriesOrder::ByLabels
-            && (has_earlier_name || input.begins_unnamed(metric_name)?)
-        {
-            let permutation = Permutation::of(&input)?;
-            input.samples = permutation.sample();
-            input.permutation = Some(permutation);
-        } else {
-            input.samples = input.sampled()?;
-        }
-        Ok(input)
+        let permutation = match order {
+            SeriesOrder::ByLabels if has_earlier_name || rows.begins_unnamed(metric_name)? => {
+                Some(Permutation::of(&rows)?)
+            }
+            _ => None,
+        };
+        Ok(ParquetInput {
+            samples: match &permutation {
+                Some(permutation) => permutation.sample(),
+                None => rows.sampled()?,
+            },
+            rows,
+            permutation,
+        })
     }
 }
 

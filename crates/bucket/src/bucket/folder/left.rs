@@ -7,9 +7,8 @@ use model::Timestamp;
 /// Removes such files below `folder` that were written before that time, and the folders that are empty then; tells
 /// how many files.
 pub(super) fn remove(folder: &Path, before: Timestamp) -> io::Result<usize> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        entries => entries?,
+    let Some(entries) = files::entries(folder)? else {
+        return Ok(0);
     };
     let mut removed = 0;
     for entry in entries {

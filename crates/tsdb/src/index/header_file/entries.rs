@@ -7,8 +7,8 @@ use model::Quoted;
 use super::{
     super::{FILE, HEAD_LEN, toc::Toc},
     HeaderRoot,
-    page::{Place, Tree},
-    tree_writer::{PLACE_LEN, PagesOut, TreeWriter, put_place},
+    page::{PageRange, Tree},
+    tree_writer::{PagesOut, RANGE_LEN, TreeWriter, put_range},
 };
 use crate::{
     codec::{Fault, Input, Stop, put_string, put_uvarint},
@@ -89,7 +89,7 @@ impl SymbolsOut {
     pub(super) fn finish<W: Write>(
         &mut self,
         out: &mut PagesOut<W>,
-    ) -> Result<(u32, Option<Place>)> {
+    ) -> Result<(u32, Option<PageRange>)> {
         Ok((self.count, self.tree.finish(out)?))
     }
 }
@@ -168,7 +168,7 @@ impl TableOut {
         &mut self,
         toc: &Toc,
         out: &mut PagesOut<W>,
-    ) -> Result<Option<Place>> {
+    ) -> Result<Option<PageRange>> {
         if let Some(mut entries) = self.unsorted.take() {
             self.add_unsorted(&mut entries, toc, out)?;
         }
@@ -219,7 +219,7 @@ impl TableOut {
             });
             self.value.clear();
         }
-        let mut bytes = Vec::with_capacity(entry.value.len() + PLACE_LEN);
+        let mut bytes = Vec::with_capacity(entry.value.len() + RANGE_LEN);
         put_string(&mut bytes, &entry.value);
         put_uvarint(&mut bytes, entry.postings);
         put_uvarint(&mut bytes, end.saturating_sub(entry.postings));
@@ -237,10 +237,10 @@ impl TableOut {
         let (Some(name), Some(root)) = (self.name.take(), self.values.finish(out)?) else {
             return Ok(());
         };
-        let mut bytes = Vec::with_capacity(name.name.len() + PLACE_LEN);
+        let mut bytes = Vec::with_capacity(name.name.len() + RANGE_LEN);
         put_string(&mut bytes, &name.name);
         put_uvarint(&mut bytes, name.values);
-        put_place(&mut bytes, root);
+        put_range(&mut bytes, root);
         let separator = |key: &mut Vec<u8>| separate(&self.written, &name.name, key);
         self.names.add(&bytes, separator, &[], out)?;
         self.written = name.name;

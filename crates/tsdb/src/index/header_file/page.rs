@@ -27,7 +27,7 @@ use crate::codec::{CRC_LEN, Fault, Input};
 pub(super) const FULL: usize = 16 << 10;
 /// Count and checksum.
 const END: usize = 4 + CRC_LEN;
-/// The largest page whose places are be16.
+/// The largest page whose offsets are be16.
 const NARROW: usize = u16::MAX as usize;
 
 /// What is in the leaves.
@@ -41,7 +41,7 @@ pub(in super::super) enum Tree {
 
 /// Where a page is in the header file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct Place {
+pub(in super::super) struct PageRange {
     pub(super) start: u64,
     pub(super) end: u64,
 }
@@ -50,9 +50,9 @@ pub(in super::super) struct Place {
 #[derive(Clone, Debug)]
 pub(in super::super) struct Page {
     bytes: Bytes,
-    place: Place,
-    /// Where the places of the entries are, in the page.
-    slots: usize,
+    range: PageRange,
+    /// Where the offsets of the entries begin, in the page.
+    offsets_start: usize,
     count: usize,
 }
 
@@ -73,7 +73,7 @@ impl Tree {
     }
 }
 
-impl Place {
+impl PageRange {
     /// A page that ends at or before `limit`.
     pub(super) fn new(start: u64, len: u64, limit: u64) -> Result<Self, Fault> {
         match start.checked_add(len) {
@@ -95,26 +95,28 @@ impl Place {
 }
 
 impl Page {
-    /// Takes bytes for those of the page at `place`.
-    pub(super) fn new(bytes: Bytes, place: Place) -> Result<Self, Fault> {
+    /// Takes bytes for those of the page at `range`.
+    pub(super) fn new(bytes: Bytes, range: PageRange) -> Result<Self, Fault> {
         let too_small = Fault::End {
             missing: (1 + END).saturating_sub(bytes.len()) as u64,
         };
         let end = bytes.len().checked_sub(END).ok_or(too_small)?;
         let count = bytes.get(end..).and_then(|end| end.first_chunk());
         let count = u32::from_be_bytes(*count.ok_or(too_small)?);
-        let slots = usize::try_from(count)
+        let offsets_start = usize::try_from(count)
             .ok()
             .and_then(|count| Some((count, count.checked_mul(width(bytes.len()))?)))
             .and_then(|(count, taken)| Some((count, end.checked_sub(taken)?)));
-        let (count, slots) = slots.filter(|(_, slots)| *slots > 0).ok_or(Fault::Bad {
-            expected: "a number of entries that fits",
-            found: count.into(),
-        })?;
+        let (count, offsets_start) = offsets_start
+            .filter(|(_, offsets_start)| *offsets_start > 0)
+            .ok_or(Fault::Bad {
+                expected: "a number of entries that fits",
+                found: count.into(),
+            })?;
         Ok(Self {
             bytes,
-            place,
-            slots,
+            range,
+            offsets_start,
             count,
         })
     }
@@ -123,8 +125,8 @@ impl Page {
         self.bytes.first().copied().unwrap_or_default()
     }
 
-    pub(super) const fn place(&self) -> Place {
-        self.place
+    pub(super) const fn range(&self) -> PageRange {
+        self.range
     }
 
     /// How many entries.
@@ -132,26 +134,26 @@ impl Page {
         self.count
     }
 
-    /// Reads the place of another page in an entry of this one.
-    pub(in super::super) fn place_in(&self, entry: &mut Input<'_>) -> Result<Place, Fault> {
-        Place::new(entry.uvarint()?, entry.uvarint()?, self.place.start)
+    /// Reads the range of another page in an entry of this one.
+    pub(in super::super) fn child_in(&self, entry: &mut Input<'_>) -> Result<PageRange, Fault> {
+        PageRange::new(entry.uvarint()?, entry.uvarint()?, self.range.start)
     }
 
     /// An entry.
     #[inline]
     pub(in super::super) fn entry(&self, at: usize) -> Result<Input<'_>, Fault> {
         let bad = Fault::Bad {
-            expected: "the place of an entry",
+            expected: "the offset of an entry",
             found: at as u64,
         };
-        let start = self.slot(at).ok_or(bad)?;
+        let start = self.offset(at).ok_or(bad)?;
         let end = if at + 1 < self.count {
-            self.slot(at + 1).ok_or(bad)?
+            self.offset(at + 1).ok_or(bad)?
         } else {
-            self.slots
+            self.offsets_start
         };
         let entry = self.bytes.get(start..end).ok_or(bad)?;
-        Ok(Input::new(entry, self.place.start + start as u64))
+        Ok(Input::new(entry, self.range.start + start as u64))
     }
 
     /// How many entries come before the first one for which `before` does not hold.
@@ -173,17 +175,17 @@ impl Page {
 
     /// Of a leaf of symbols: the number of the first, and its offset in the index.
     pub(in super::super) fn first_symbol(&self) -> Result<(u32, u64), Fault> {
-        let mut input = Input::new(self.bytes.get(1..self.slots).unwrap_or_default(), 0);
+        let mut input = Input::new(self.bytes.get(1..self.offsets_start).unwrap_or_default(), 0);
         Ok((input.be32()?, input.be64()?))
     }
 
     /// Of a leaf of symbols: which of them starts so many bytes behind the first.
     pub(in super::super) fn symbol_behind(&self, bytes: u64) -> Option<usize> {
-        let wanted = usize::try_from(bytes).ok()?.checked_add(self.slot(0)?)?;
+        let wanted = usize::try_from(bytes).ok()?.checked_add(self.offset(0)?)?;
         let (mut low, mut high) = (0, self.count);
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.slot(middle)?.cmp(&wanted) {
+            match self.offset(middle)?.cmp(&wanted) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Equal => return Some(middle),
                 std::cmp::Ordering::Greater => high = middle,
@@ -194,16 +196,22 @@ impl Page {
 
     /// Where an entry starts in the page.
     #[inline]
-    fn slot(&self, at: usize) -> Option<usize> {
+    fn offset(&self, at: usize) -> Option<usize> {
         if at >= self.count {
             return None;
         }
         if width(self.bytes.len()) == 2 {
-            let slot = self.bytes.get(self.slots + 2 * at..)?.first_chunk()?;
-            Some(usize::from(u16::from_be_bytes(*slot)))
+            let offset = self
+                .bytes
+                .get(self.offsets_start + 2 * at..)?
+                .first_chunk()?;
+            Some(usize::from(u16::from_be_bytes(*offset)))
         } else {
-            let slot = self.bytes.get(self.slots + 4 * at..)?.first_chunk()?;
-            usize::try_from(u32::from_be_bytes(*slot)).ok()
+            let offset = self
+                .bytes
+                .get(self.offsets_start + 4 * at..)?
+                .first_chunk()?;
+            usize::try_from(u32::from_be_bytes(*offset)).ok()
         }
     }
 }
@@ -252,7 +260,7 @@ impl PageBuilder {
     }
 }
 
-/// How many bytes the place of an entry takes.
+/// How many bytes the offset of an entry takes.
 const fn width(page: usize) -> usize {
     if page > NARROW { 4 } else { 2 }
 }

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use super::{
-    page::{Page, Place, Tree},
+    page::{Page, PageRange, Tree},
     source::HeaderPages,
 };
 use crate::{
@@ -50,30 +50,30 @@ impl<'a> PageReader<'a> {
     /// leaf begins with, as directories have it.
     pub(in super::super) fn leaf(
         &mut self,
-        root: Place,
+        root: PageRange,
         tree: Tree,
         before: impl Fn(&mut Input<'_>) -> Result<bool, Fault>,
     ) -> Result<Page> {
-        let mut place = root;
+        let mut range = root;
         for _ in 0..MAX_DEPTH {
-            let page = self.page(place, tree)?;
+            let page = self.page(range, tree)?;
             if page.kind() == tree.leaf() {
                 return Ok(page);
             }
             let found = page.partition(|entry| {
-                page.place_in(entry)?;
+                page.child_in(entry)?;
                 before(entry)
             });
             let found = found.map_err(|fault| self.fault(&page, fault))?;
-            place = self.child(&page, found.saturating_sub(1))?;
+            range = self.child(&page, found.saturating_sub(1))?;
         }
-        Err(self.too_deep(place))
+        Err(self.too_deep(range))
     }
 
     /// The entry whose text is `key`, without the text.
     pub(in super::super) fn find<T>(
         &mut self,
-        root: Place,
+        root: PageRange,
         tree: Tree,
         key: &[u8],
         decode: impl FnOnce(&mut Input<'_>, &Page) -> Result<T, Fault>,
@@ -97,7 +97,7 @@ impl<'a> PageReader<'a> {
     /// and the rest of it.
     pub(in super::super) fn walk(
         &mut self,
-        root: Place,
+        root: PageRange,
         tree: Tree,
         from: &[u8],
         each: Each<'_>,
@@ -113,7 +113,7 @@ impl<'a> PageReader<'a> {
     }
 
     /// The leaves in order.
-    pub(in super::super) fn leaves(&mut self, root: Place, tree: Tree) -> Result<Vec<Page>> {
+    pub(in super::super) fn leaves(&mut self, root: PageRange, tree: Tree) -> Result<Vec<Page>> {
         let mut leaves = Vec::new();
         let mut leaf = |page: &Page| {
             leaves.push(page.clone());
@@ -132,28 +132,28 @@ impl<'a> PageReader<'a> {
 
     fn walk_from(
         &mut self,
-        place: Place,
+        range: PageRange,
         walk: &mut Walk<'_>,
         depth: usize,
     ) -> Result<ControlFlow<()>> {
         if depth >= MAX_DEPTH {
-            return Err(self.too_deep(place));
+            return Err(self.too_deep(range));
         }
-        let page = self.page(place, walk.tree)?;
+        let page = self.page(range, walk.tree)?;
         if page.kind() == walk.tree.leaf() {
-            if place.start < walk.free {
+            if range.start < walk.free {
                 let expected = format!("a leaf at {} or behind it", walk.free);
-                let found = format!("one at {}", place.start);
-                let error = Error::corrupt(self.pages.name(), place.start, expected, found);
+                let found = format!("one at {}", range.start);
+                let error = Error::corrupt(self.pages.name(), range.start, expected, found);
                 return Err(error.of_header());
             }
-            walk.free = place.end;
+            walk.free = range.end;
             return (walk.leaf)(&page).map_err(|fault| self.fault(&page, fault));
         }
         let first = match walk.from {
             None => Ok(0),
             Some(from) => page.partition(|entry| {
-                page.place_in(entry)?;
+                page.child_in(entry)?;
                 Ok(entry.string()? <= from)
             }),
         };
@@ -168,17 +168,17 @@ impl<'a> PageReader<'a> {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn child(&self, page: &Page, at: usize) -> Result<Place> {
+    fn child(&self, page: &Page, at: usize) -> Result<PageRange> {
         let child = page.entry(at);
         child
-            .and_then(|mut entry| page.place_in(&mut entry))
+            .and_then(|mut entry| page.child_in(&mut entry))
             .map_err(|fault| self.fault(page, fault))
     }
 
-    fn page(&mut self, place: Place, tree: Tree) -> Result<Page> {
-        let page = match self.recent.iter().rposition(|page| page.place() == place) {
+    fn page(&mut self, range: PageRange, tree: Tree) -> Result<Page> {
+        let page = match self.recent.iter().rposition(|page| page.range() == range) {
             Some(found) => self.recent.remove(found),
-            None => self.read(place)?,
+            None => self.read(range)?,
         };
         if self.recent.len() >= AT_HAND {
             self.recent.remove(0);
@@ -194,14 +194,14 @@ impl<'a> PageReader<'a> {
         Err(self.fault(&page, other))
     }
 
-    fn read(&self, place: Place) -> Result<Page> {
-        let bytes = self.pages.page(place.range()).map_err(Error::of_header)?;
-        Page::new(bytes, place).map_err(|fault| self.fault_at(place.start, fault))
+    fn read(&self, range: PageRange) -> Result<Page> {
+        let bytes = self.pages.page(range.range()).map_err(Error::of_header)?;
+        Page::new(bytes, range).map_err(|fault| self.fault_at(range.start, fault))
     }
 
     /// The error for a fault within a page.
     pub(in super::super) fn fault(&self, page: &Page, fault: Fault) -> Error {
-        self.fault_at(page.place().start, fault)
+        self.fault_at(page.range().start, fault)
     }
 
     fn fault_at(&self, start: u64, fault: Fault) -> Error {
@@ -211,9 +211,9 @@ impl<'a> PageReader<'a> {
             .of_header()
     }
 
-    fn too_deep(&self, place: Place) -> Error {
+    fn too_deep(&self, range: PageRange) -> Error {
         let expected = format!("a tree of at most {MAX_DEPTH} levels");
-        Error::corrupt(self.pages.name(), place.start, expected, "more").of_header()
+        Error::corrupt(self.pages.name(), range.start, expected, "more").of_header()
     }
 }
 

@@ -5,14 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::page::{PageBuilder, Place, Tree};
+use super::page::{PageBuilder, PageRange, Tree};
 use crate::{
     codec::put_uvarint,
     error::{Error, Result},
 };
 
-/// Bytes that the place of a page takes in a directory, at most.
-pub(super) const PLACE_LEN: usize = 20;
+/// Bytes that the range of a page takes in a directory, at most.
+pub(super) const RANGE_LEN: usize = 20;
 
 /// Where pages go.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl TreeWriter {
     }
 
     /// Writes what is left, and returns the root. The tree is empty from then on.
-    pub(super) fn finish<W: Write>(&mut self, out: &mut PagesOut<W>) -> Result<Option<Place>> {
+    pub(super) fn finish<W: Write>(&mut self, out: &mut PagesOut<W>) -> Result<Option<PageRange>> {
         if self.levels.is_empty() {
             let some = self.leaf.count() > 0;
             return some.then(|| out.page(&mut self.leaf)).transpose();
@@ -89,16 +89,16 @@ impl TreeWriter {
     }
 
     fn write_leaf<W: Write>(&mut self, out: &mut PagesOut<W>) -> Result<()> {
-        let place = out.page(&mut self.leaf)?;
+        let range = out.page(&mut self.leaf)?;
         let key = std::mem::take(&mut self.key);
-        self.put(0, place, key, out)
+        self.put(0, range, key, out)
     }
 
     fn write_directory<W: Write>(&mut self, level: usize, out: &mut PagesOut<W>) -> Result<()> {
         if let Some(full) = self.levels.get_mut(level) {
-            let place = out.page(&mut full.page)?;
+            let range = out.page(&mut full.page)?;
             let key = std::mem::take(&mut full.key);
-            self.put(level + 1, place, key, out)?;
+            self.put(level + 1, range, key, out)?;
         }
         Ok(())
     }
@@ -107,12 +107,12 @@ impl TreeWriter {
     fn put<W: Write>(
         &mut self,
         level: usize,
-        place: Place,
+        range: PageRange,
         key: Vec<u8>,
         out: &mut PagesOut<W>,
     ) -> Result<()> {
-        let mut entry = Vec::with_capacity(PLACE_LEN + key.len());
-        put_place(&mut entry, place);
+        let mut entry = Vec::with_capacity(RANGE_LEN + key.len());
+        put_range(&mut entry, range);
         entry.extend_from_slice(&key);
         match self.levels.get(level) {
             None => self.levels.push(Level::default()),
@@ -147,10 +147,10 @@ impl<W: Write> PagesOut<W> {
         Ok(self.out)
     }
 
-    fn page(&mut self, page: &mut PageBuilder) -> Result<Place> {
+    fn page(&mut self, page: &mut PageBuilder) -> Result<PageRange> {
         let start = self.at;
         self.write(&page.finish())?;
-        Ok(Place {
+        Ok(PageRange {
             start,
             end: self.at,
         })
@@ -163,8 +163,8 @@ impl<W: Write> PagesOut<W> {
     }
 }
 
-/// Appends the place of a page.
-pub(super) fn put_place(out: &mut Vec<u8>, place: Place) {
-    put_uvarint(out, place.start);
-    put_uvarint(out, place.len());
+/// Appends the range of a page.
+pub(super) fn put_range(out: &mut Vec<u8>, range: PageRange) {
+    put_uvarint(out, range.start);
+    put_uvarint(out, range.len());
 }

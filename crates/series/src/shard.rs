@@ -7,18 +7,18 @@ use xxhash_rust::xxh64::Xxh64;
 
 /// A share of all series.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Shard {
+pub struct Shard {
     /// Which of the shares, from 0.
-    pub(crate) index: u64,
+    pub index: u64,
     /// How many shares there are.
-    pub(crate) total: NonZeroU64,
+    pub total: NonZeroU64,
     /// What is hashed.
-    pub(crate) hashed: Hashed,
+    pub hashed: Hashed,
 }
 
 /// Which labels are hashed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Hashed {
+pub enum Hashed {
     /// Those with these names.
     Only(BTreeSet<Vec<u8>>),
     /// All but those.
@@ -27,7 +27,8 @@ pub(crate) enum Hashed {
 
 impl Shard {
     /// Whether a series with these final labels belongs to the share.
-    pub(crate) fn holds(&self, labels: &Labels) -> bool {
+    #[must_use]
+    pub fn holds(&self, labels: &Labels) -> bool {
         self.hash(labels) % self.total == self.index
     }
 

@@ -1,0 +1,141 @@
+//! Reads the blocks of a bucket in this process, without a server: what a gateway would answer, to the last sample.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use bucket::Bucket;
+use futures::{Stream, StreamExt as _};
+use model::{AggregateSet, Matcher, Resolution, TimeRange, Timestamp};
+
+use crate::{
+    Config, Deps, GatewayError, IndexHeaders,
+    block::{BlockSource, HeaderFiles},
+    error::AnswerError,
+    metrics::{HeaderMetrics, StoreMetrics},
+    request::{NamesRequest, OnFailure, Selector, SeriesRequest},
+    series::Series,
+    store::{Part, Store},
+    sync::Syncer,
+};
+
+/// A reader of the blocks that a bucket held when it was opened.
+pub struct Reader {
+    store: Store,
+}
+
+/// Which series are read.
+#[derive(Clone, Debug)]
+pub struct ReadRequest {
+    /// All must match the labels of a series, external ones included.
+    pub matchers: Vec<Matcher>,
+    /// Both ends are inclusive, in ms. Chunks that reach over them are given whole.
+    pub range: TimeRange,
+    /// All must match a block's external labels and its `__block_id`.
+    pub block_matchers: Vec<Matcher>,
+    /// The coarsest resolution. Times that it does not cover are read from a finer one.
+    pub resolution: Resolution,
+    /// Whether chunks are read, or labels alone.
+    pub chunks: Chunks,
+}
+
+/// Whether chunks are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chunks {
+    /// Labels and chunks.
+    Read,
+    /// Labels alone.
+    Skip,
+}
+
+impl Reader {
+    /// Looks at the bucket. Metadata that the bucket does not give is tried again a few times; a request that may need
+    /// what is still missing fails.
+    ///
+    /// # Errors
+    /// When the bucket cannot be listed.
+    pub async fn open(config: &Config, bucket: Bucket, deps: &Deps) -> Result<Self, GatewayError> {
+        let data_dir = match config.index_headers {
+            IndexHeaders::OnDisk => Some(config.data_dir.as_path()),
+            IndexHeaders::InMemory => None,
+        };
+        let headers = HeaderFiles::new(data_dir, HeaderMetrics::new(&deps.metrics));
+        let headers = Arc::new(headers);
+        let (mut syncer, _) = Syncer::new(config, bucket.clone(), deps, Arc::clone(&headers));
+        let source = BlockSource::new(bucket, deps.pool.clone(), headers, config.small_file_bytes);
+        let metrics = StoreMetrics::new(&deps.metrics);
+        let store = Store::new(config, source, deps, metrics, syncer.served());
+        let looked = syncer.look().await;
+        looked.map_err(|error| GatewayError::Sync {
+            reason: error.to_string(),
+        })?;
+        Ok(Self { store })
+    }
+
+    /// The times of all blocks, both ends inclusive; `None` if there is no block.
+    #[must_use]
+    pub fn range(&self) -> Option<TimeRange> {
+        let extent = self.store.advertised().extent;
+        (extent.min < extent.max).then(|| TimeRange {
+            min: extent.min,
+            max: Timestamp(extent.max.0.saturating_sub(1)),
+        })
+    }
+
+    /// The names of all labels that the series have.
+    ///
+    /// # Errors
+    /// When a block that the request may need cannot be read.
+    pub async fn label_names(&self, request: &ReadRequest) -> Result<Vec<Vec<u8>>, GatewayError> {
+        let selector = request.selector();
+        let answer = self.store.label_names(&NamesRequest { selector }).await;
+        let answer = answer.map_err(|error| of(&error))?;
+        match answer.warnings.into_iter().next() {
+            Some(reason) => Err(GatewayError::Read { reason }),
+            None => Ok(answer.texts),
+        }
+    }
+
+    /// The series in the order of their labels, those of all blocks made one, with the chunks that reach into the range in
+    /// the order of their times. Chunks of two blocks may overlap; those with the same bytes are given once.
+    ///
+    /// # Errors
+    /// Each item, and the call, when a block that the request may need cannot be read. It is the last item then.
+    pub async fn series(
+        &self,
+        request: &ReadRequest,
+    ) -> Result<impl Stream<Item = Result<Vec<Series>, GatewayError>> + Send + use<>, GatewayError>
+    {
+        let request = SeriesRequest {
+            selector: request.selector(),
+            max_resolution: request.resolution.millis(),
+            aggregates: AggregateSet::ALL,
+            skip_chunks: request.chunks == Chunks::Skip,
+            shard: None,
+        };
+        let encode = |part| match part {
+            Part::Series(series) => vec![Ok(series)],
+            Part::Warning(reason) => vec![Err(GatewayError::Read { reason })],
+        };
+        let answer = self.store.series(&request, encode).await;
+        let answer = answer.map_err(|error| of(&error))?;
+        Ok(answer.map(|part| part.map_err(|error| of(&error)).flatten()))
+    }
+}
+
+impl ReadRequest {
+    fn selector(&self) -> Selector {
+        Selector {
+            matchers: self.matchers.clone(),
+            range: self.range,
+            block_matchers: self.block_matchers.clone(),
+            without: BTreeSet::new(),
+            limit: 0,
+            on_failure: OnFailure::Abort,
+        }
+    }
+}
+
+fn of(error: &AnswerError) -> GatewayError {
+    GatewayError::Read {
+        reason: error.to_string(),
+    }
+}
