@@ -31,12 +31,12 @@ func TestTheBucketIsFoundWithTheCredentialsThatTheMachineHas(t *testing.T) {
 	file := filepath.Join(s.dir, "credentials")
 	s.write(t, file, fmt.Sprintf(`
 [default]
-aws_access_key_id = nobody
-aws_secret_access_key = nothing
+aws_access_key_id = %[1]s
+aws_secret_access_key = wrong
 
 [interop]
-aws_access_key_id = %s
-aws_secret_access_key = %s
+aws_access_key_id = %[1]s
+aws_secret_access_key = %[2]s
 `, accessKey, secretKey))
 
 	for _, c := range []struct {
@@ -60,8 +60,8 @@ aws_secret_access_key = %s
 		says           string
 	}{
 		{"a wrong secret", badKeys, nil, "config.access_key"},
-		{"an unknown key", plain, []string{"AWS_ACCESS_KEY_ID=nobody", "AWS_SECRET_ACCESS_KEY=nothing"}, "AWS_ACCESS_KEY_ID"},
-		{"the other spelling", plain, []string{"AWS_ACCESS_KEY=nobody", "AWS_SECRET_KEY=nothing"}, "AWS_ACCESS_KEY"},
+		{"a wrong secret of the environment", plain, []string{"AWS_ACCESS_KEY_ID=" + accessKey, "AWS_SECRET_ACCESS_KEY=wrong"}, "AWS_ACCESS_KEY_ID"},
+		{"the other spelling", plain, []string{"AWS_ACCESS_KEY=" + accessKey, "AWS_SECRET_KEY=wrong"}, "AWS_ACCESS_KEY"},
 		{"another profile", plain, []string{"AWS_SHARED_CREDENTIALS_FILE=" + file}, "profile default of " + file},
 	} {
 		out, err := s.plan(t, c.objstore, c.env)

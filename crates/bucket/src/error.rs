@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt, io, path::PathBuf};
 
+use http::StatusCode;
+
 /// Why something could not be done with a bucket.
 #[derive(Debug, thiserror::Error)]
 pub enum BucketError {
@@ -109,6 +111,14 @@ impl BucketError {
         use object_store::Error as E;
         // The root of a listing has no name.
         let key = if key.is_empty() { "/" } else { key }.to_owned();
+        if let Some(refused) = Refused::in_causes(&source) {
+            return Self::Denied {
+                operation,
+                key,
+                who: refused.who.clone(),
+                cause: refused.to_string().into(),
+            };
+        }
         match source {
             // Where a write does not find something, that is the bucket itself, and the store's words say so.
             E::NotFound { source: cause, .. } if operation == Operation::Upload => Self::Store {
@@ -181,6 +191,29 @@ impl fmt::Display for Operation {
             Self::Exists | Self::Attributes => "look for",
             other => other.name(),
         })
+    }
+}
+
+/// What a server said that refused the credentials of a request.
+#[derive(Debug, thiserror::Error)]
+#[error("{status}: {says}")]
+pub(crate) struct Refused {
+    /// The bucket, and where the credentials came from.
+    pub(crate) who: String,
+    pub(crate) status: StatusCode,
+    pub(crate) says: String,
+}
+
+impl Refused {
+    fn in_causes<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Self> {
+        let mut next = Some(error);
+        while let Some(cause) = next {
+            if let Some(refused) = cause.downcast_ref() {
+                return Some(refused);
+            }
+            next = cause.source();
+        }
+        None
     }
 }
 

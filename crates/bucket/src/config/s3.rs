@@ -98,6 +98,10 @@ impl S3 {
             region: self.region.clone(),
             bucket: self.bucket_url(),
             region_in_host: config.endpoint == GLOBAL,
+            who: format!(
+                "bucket {} with the credentials of {}",
+                config.bucket, self.credentials
+            ),
             headers: metadata::headers(&config.put_user_metadata)?,
             lists_v1: config.list_objects_version == "v1",
             learnt: Arc::default(),
@@ -129,10 +133,6 @@ impl S3 {
         let config = &self.config;
         let mut settings = Settings {
             prefix,
-            who: Some(format!(
-                "bucket {} with the credentials of {}",
-                config.bucket, self.credentials
-            )),
             attributes: metadata::attributes(&config.put_user_metadata),
             ..Settings::new(&config.bucket)
         };

@@ -15,6 +15,8 @@ use object_store::{
 };
 use parking_lot::RwLock;
 
+use crate::error::Refused;
+
 use super::{
     super::lengths,
     foreign, listing,
@@ -32,6 +34,8 @@ pub(super) struct Rules {
     pub(super) region: Region,
     /// The bucket's URL.
     pub(super) bucket: String,
+    /// For errors: the bucket, and where its credentials come from.
+    pub(super) who: String,
     /// Whether the region is a part of the server's name that follows it.
     pub(super) region_in_host: bool,
     /// What objects are created with, besides what the library sends.
@@ -83,7 +87,7 @@ impl HttpService for Service {
             *request.uri_mut() = listing::as_v1(request.uri()).map_err(unusable)?;
             is_changed = true;
         }
-        let response = self.send(request, is_changed).await?;
+        let response = self.admitted(self.send(request, is_changed).await?).await?;
         if is_listing && response.status().is_success() {
             let (mut parts, body) = response.into_parts();
             let body = listing::as_v2(body.bytes().await?);
@@ -95,6 +99,20 @@ impl HttpService for Service {
 }
 
 impl Service {
+    /// An answer, unless the server refused the credentials: not each kind of request shows that in the library's error.
+    async fn admitted(&self, response: HttpResponse) -> Result<HttpResponse, HttpError> {
+        let status = response.status();
+        if ![StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) {
+            return Ok(response);
+        }
+        let body = response.into_body().bytes().await?;
+        Err(unusable(Refused {
+            who: self.rules.who.clone(),
+            status,
+            says: String::from_utf8_lossy(&body).trim().to_owned(),
+        }))
+    }
+
     /// Sends a request, signed anew if it must be; and once more if the server names another region.
     async fn send(
         &self,

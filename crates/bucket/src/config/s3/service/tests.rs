@@ -98,6 +98,27 @@ async fn without_an_answer_about_the_region_the_error_is_the_first_one() {
 }
 
 #[tokio::test]
+async fn whatever_was_asked_a_refusal_names_the_bucket_and_whose_credentials_they_are() {
+    for status in [401, 403] {
+        let server = Server::start(move |_| (status, &[], "not you".to_owned())).await;
+        let bucket = bucket(&server, "region: eu-9");
+        for error in [
+            bucket.list("", None).await.unwrap_err(),
+            bucket.get("k").await.unwrap_err(),
+            bucket.get_range("k", 0..1).await.unwrap_err(),
+            bucket.head("k").await.unwrap_err(),
+            bucket.put("k", "v".into()).await.unwrap_err(),
+            bucket.put_if_absent("k", "v".into()).await.unwrap_err(),
+            bucket.delete("k").await.unwrap_err(),
+        ] {
+            let text = error.to_string();
+            let who = ": access denied to bucket b with the credentials of config.access_key: ";
+            assert!(text.contains(who), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_configured_region_is_not_changed() {
     let server = Server::start(only_eu_9((400, &[], MALFORMED.to_owned()))).await;
     bucket(&server, "region: eu-8").get("k").await.unwrap_err();
