@@ -1,4 +1,5 @@
 mod failures;
 mod labels;
 mod series;
+mod told;
 mod world;

@@ -65,6 +65,7 @@ pub(super) struct World {
     pub(super) peer: Peer,
     pub(super) recent: Recent,
     pub(super) outdated: Arc<Notify>,
+    pub(super) probe: Probe,
 }
 
 impl World {
@@ -110,6 +111,7 @@ impl World {
             peer,
             recent,
             outdated,
+            probe: deps.probe,
         }
     }
 
