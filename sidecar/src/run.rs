@@ -210,7 +210,7 @@ impl Daemon<'_> {
     fn beat(&self) {
         self.metrics.prometheus_up.set(1);
         let now = Timestamp(self.deps.clock.now_ms());
-        self.metrics.last_heartbeat.set(seconds(now));
+        self.metrics.last_heartbeat.set(now.as_secs_f64());
     }
 
     /// Looks at Prometheus again and again, and at once when what was found is no longer so.
@@ -267,14 +267,6 @@ impl Daemon<'_> {
             metrics: self.metrics,
         }
     }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "exact for the next 285,000 years"
-)]
-fn seconds(at: Timestamp) -> f64 {
-    at.0 as f64 / 1000.0
 }
 
 #[cfg(test)]

@@ -101,9 +101,9 @@ impl Fetcher {
         Ok(parts.flatten().collect())
     }
 
-    /// Forgets an object that was fetched whole and turned out to be damaged: the copy may be, and not the object.
+    /// Forgets what was fetched of an object that turned out to be damaged: the copy may be, and not the object.
     pub(crate) fn forget(&self, object: &ListedObject) {
-        self.pages.remove(&object.place, &(0..object.size));
+        self.pages.remove(&object.place);
     }
 
     /// The whole object if it is small, and all that is wanted of it lies in it.

@@ -18,10 +18,11 @@ use serde_json::Value;
 /// Which of our crates each may import.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &[]),
+    ("files", &[]),
     ("service", &[]),
-    ("tsdb", &["model"]),
+    ("tsdb", &["model", "files"]),
     ("proto", &["model", "series"]),
-    ("bucket", &["model"]),
+    ("bucket", &["model", "files"]),
     ("parquet-block", &["model", "tsdb"]),
     ("series", &["model"]),
     (
@@ -30,7 +31,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     (
         "compactor",
-        &["model", "tsdb", "parquet-block", "bucket", "service"],
+        &[
+            "model",
+            "files",
+            "tsdb",
+            "parquet-block",
+            "bucket",
+            "service",
+        ],
     ),
     (
         "store-gateway",

@@ -9,6 +9,9 @@ use crate::quote::{Quoted, shown};
 /// The name of the label that holds the metric's name.
 pub const METRIC_NAME: &str = "__name__";
 
+/// The name of the label under which rules and matchers see a block's id.
+pub const BLOCK_ID: &str = "__block_id";
+
 /// The labels of one series, in byte order of their names, each name once.
 ///
 /// Names and values are bytes: they are UTF-8 almost always, but stored series may have others, and those are

@@ -8,9 +8,11 @@
 mod answer;
 mod batch;
 mod chunks;
+mod early;
 mod heads;
 mod open;
 mod rows;
+mod sorted;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -23,7 +25,9 @@ use self::{
     chunks::{ChunkReader, Reading},
     heads::Heads,
 };
-use super::{BlockError, BlockQuery, BlockSeries, BlockSource, RequestBudget, ahead::Ahead};
+use super::{
+    BlockError, BlockOrder, BlockQuery, BlockSeries, BlockSource, RequestBudget, ahead::Ahead,
+};
 use crate::{catalog::CatalogBlock, fetch::ListedObject};
 
 /// What is read of a downsampled block to know which series have a chunk in the range. Each chunk has a count, and
@@ -52,20 +56,20 @@ impl ParquetBlock {
         self.shards.iter().map(|s| s.shard.memory_size()).sum()
     }
 
-    /// The series that match, with their chunks.
+    /// The series that match, with their chunks, in the order that the query wants.
     pub(super) fn series(
         self: &Arc<Self>,
         query: BlockQuery,
         budget: Arc<RequestBudget>,
     ) -> Ahead<Vec<BlockSeries>> {
         let block = Arc::clone(self);
-        let heads = self.heads(query.clone(), Arc::clone(&budget));
-        Ahead::start(async move |out| {
-            if query.skip_chunks && block.within(query.range) {
-                heads::send_labels(heads, &out).await
-            } else {
-                block.send_series(heads, &query, &budget, &out).await
+        Ahead::start(async move |out| match &query.order {
+            BlockOrder::Stored => {
+                let heads = block.heads(query.clone(), Arc::clone(&budget));
+                block.send(heads, &query, &budget, &out).await
             }
+            BlockOrder::Early(names) => block.send_by_early(names, &query, &budget, &out).await,
+            BlockOrder::Final(labels) => block.send_final(labels, &query, &budget, &out).await,
         })
     }
 
@@ -175,6 +179,21 @@ impl ParquetBlock {
         }
         let lookup = shard.shard.search(matchers);
         self.answer(shard, lookup, budget).await
+    }
+
+    /// Sends heads on, with their chunks if these are wanted.
+    async fn send(
+        &self,
+        heads: Ahead<Heads>,
+        query: &BlockQuery,
+        budget: &Arc<RequestBudget>,
+        out: &Sender<Vec<BlockSeries>>,
+    ) -> Result<(), BlockError> {
+        if query.skip_chunks && self.within(query.range) {
+            heads::send_labels(heads, out).await
+        } else {
+            self.send_series(heads, query, budget, out).await
+        }
     }
 
     /// Reads the chunks of heads, and sends on those that have any in the range.

@@ -6,6 +6,7 @@ mod entries;
 mod header;
 mod open;
 mod series;
+mod sorted;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -15,7 +16,9 @@ use parking_lot::RwLock;
 use tokio::sync::{Mutex, OnceCell};
 use tsdb::{ChunkMeta, IndexHeader, SeriesRef};
 
-use super::{BlockError, BlockQuery, BlockSeries, BlockSource, RequestBudget, ahead::Ahead};
+use super::{
+    BlockError, BlockOrder, BlockQuery, BlockSeries, BlockSource, RequestBudget, ahead::Ahead,
+};
 use crate::{
     catalog::CatalogBlock,
     fetch::{ListedObject, Wanted},
@@ -61,16 +64,20 @@ impl TsdbBlock {
         self.header().heap_size()
     }
 
-    /// The series that match, with their chunks.
+    /// The series that match, with their chunks, in the order that the query wants. They are stored by all labels, so
+    /// by those before `__name__` first.
     pub(super) fn series(
         self: &Arc<Self>,
         query: BlockQuery,
         budget: Arc<RequestBudget>,
     ) -> Ahead<Vec<BlockSeries>> {
         let block = Arc::clone(self);
-        let skip_chunks = query.skip_chunks;
-        let heads = self.heads(query, Arc::clone(&budget));
         Ahead::start(async move |out| {
+            if let BlockOrder::Final(labels) = &query.order {
+                return block.send_final(labels, &query, &budget, &out).await;
+            }
+            let skip_chunks = query.skip_chunks;
+            let heads = block.heads(query, Arc::clone(&budget));
             if skip_chunks {
                 series::send_labels(heads, &out).await
             } else {
@@ -228,6 +235,7 @@ fn labels_only(matchers: Arc<[Matcher]>, range: TimeRange) -> BlockQuery {
         aggregates: AggregateSet::default(),
         skip_chunks: true,
         limit: 0,
+        order: BlockOrder::Stored,
     }
 }
 

@@ -9,7 +9,7 @@ use tsdb::Chunk;
 
 use super::Reach;
 use crate::{
-    block::{BlockError, BlockQuery, BlockSeries},
+    block::{BlockError, BlockOrder, BlockQuery, BlockSeries},
     catalog::Format,
     error::{AnswerError, SeriesError},
     request::SeriesRequest,
@@ -36,15 +36,21 @@ enum State {
 
 struct Open {
     series: BlockStream,
+    /// None if they come under their final labels, and in the order of these.
+    own: Option<Own>,
+}
+
+/// For series that come under their own labels, and in the order of these.
+struct Own {
     order: FinalOrder<Vec<Chunk>>,
-    /// Own labels that are not sent, and before which there is no order of the series.
+    /// Labels that are not sent, and do not count in that order.
     left_out: Arc<[Vec<u8>]>,
 }
 
 /// What becomes of each series.
 #[derive(Clone, Debug)]
 struct Shape {
-    labels: FinalLabels,
+    labels: Arc<FinalLabels>,
     shard: Option<Shard>,
     aggregates: AggregateSet,
     skip_chunks: bool,
@@ -54,7 +60,10 @@ struct Shape {
 impl Feed {
     pub(crate) fn new(chosen: Chosen, request: &SeriesRequest) -> Self {
         let shape = Shape {
-            labels: FinalLabels::new(&chosen.block.labels, &request.selector.without),
+            labels: Arc::new(FinalLabels::new(
+                &chosen.block.labels,
+                &request.selector.without,
+            )),
             shard: request.shard.clone(),
             aggregates: request.aggregates,
             skip_chunks: request.skip_chunks,
@@ -91,10 +100,9 @@ impl Feed {
             let batch = open.series.next().await.transpose()?;
             let shape = Arc::clone(shape);
             let Some(batch) = batch else {
-                return reach
-                    .pool
-                    .run(move || shape.apply(open.order.finish()?))
-                    .await;
+                let Some(own) = open.own else { break };
+                let rest = move || shape.apply(own.order.finish()?);
+                return reach.pool.run(rest).await;
             };
             let (open, ready) = reach.pool.run(move || open.take(batch, &shape)).await?;
             *state = State::Open(open);
@@ -113,35 +121,40 @@ async fn open(chosen: &Chosen, shape: &Shape, reach: &Reach) -> Result<Open, Ser
     let all = reader.label_names(Arc::from([]), TimeRange::ALL, Arc::clone(&reach.budget));
     let names = all.await?;
     let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
-    // In a Parquet block the labels before `__name__` do not decide first; those that are not sent need not.
+    // A Parquet block is not sorted by labels before `__name__`; those that are not sent need not be.
     let early = |name: &&[u8]| block.format == Format::Parquet && *name < METRIC_NAME.as_bytes();
-    let (sent, not_sent): (Vec<&[u8]>, Vec<&[u8]>) = names
-        .iter()
-        .filter(|name| early(name))
-        .partition(|name| shape.labels.keeps(name));
-    let left_out = not_sent.iter().map(|name| name.to_vec()).collect();
-    let order = if !sent.is_empty() || reader.is_out_of_order(&names).await? {
-        FinalOrder::unsorted(shape.labels.clone(), None, |chunks: &Vec<Chunk>| {
-            bytes(chunks)
-        })
+    let (kept, changed): (Vec<&[u8]>, Vec<&[u8]>) =
+        names.iter().partition(|name| shape.labels.keeps(name));
+    let (early_kept, left_out) = (owned(&kept, early), owned(&changed, early));
+    let order = if changed.len() > left_out.len() || reader.is_out_of_order(&names).await? {
+        BlockOrder::Final(Arc::clone(&shape.labels))
+    } else if early_kept.is_empty() {
+        BlockOrder::Stored
     } else {
-        let has = |name: &[u8]| names.contains(&name) && !not_sent.contains(&name);
-        FinalOrder::new(shape.labels.clone(), has, None, |chunks: &Vec<Chunk>| {
-            bytes(chunks)
-        })
+        BlockOrder::Early(early_kept)
     };
+    let own = !matches!(order, BlockOrder::Final(_));
     let query = BlockQuery {
         matchers: Arc::clone(&chosen.matchers),
         range: chosen.range,
         aggregates: shape.aggregates,
         skip_chunks: shape.skip_chunks,
         limit: shape.limit_for_block(&names),
+        order,
     };
     Ok(Open {
         series: Box::pin(reader.series(query, Arc::clone(&reach.budget))),
-        order,
-        left_out,
+        own: own.then(|| Own {
+            order: shape.order(),
+            left_out,
+        }),
     })
+}
+
+/// Those names that are `wanted`.
+fn owned(names: &[&[u8]], wanted: impl Fn(&&[u8]) -> bool) -> Arc<[Vec<u8>]> {
+    let names = names.iter().filter(|name| wanted(name));
+    names.map(|name| name.to_vec()).collect()
 }
 
 /// Bytes of chunks.
@@ -156,22 +169,36 @@ impl Open {
         batch: Vec<BlockSeries>,
         shape: &Shape,
     ) -> Result<(Self, Vec<Series>), SeriesError> {
-        let left_out = &self.left_out;
-        let own = |labels: Labels| match left_out.is_empty() {
-            true => labels,
-            false => Labels::from_sorted(
-                labels
-                    .iter()
-                    .filter(|(name, _)| !left_out.iter().any(|out| out == name)),
-            ),
+        let batch = batch.into_iter().map(|one| (one.labels, one.chunks));
+        let ready = match &mut self.own {
+            Some(own) => {
+                let left_out = &own.left_out;
+                let batch = batch.map(|(labels, chunks)| (without(labels, left_out), chunks));
+                own.order.push(batch)?
+            }
+            None => batch.collect(),
         };
-        let batch = batch.into_iter().map(|one| (own(one.labels), one.chunks));
-        let ready = shape.apply(self.order.push(batch)?)?;
-        Ok((self, ready))
+        Ok((self, shape.apply(ready)?))
+    }
+}
+
+/// The labels without those called so.
+fn without(labels: Labels, names: &[Vec<u8>]) -> Labels {
+    let named = |name: &[u8]| names.iter().any(|other| other == name);
+    match names.is_empty() {
+        true => labels,
+        false => Labels::from_sorted(labels.iter().filter(|(name, _)| !named(name))),
     }
 }
 
 impl Shape {
+    /// The order of series none of whose labels are changed. What waits are those that others begin with: not more than
+    /// a series has labels.
+    fn order(&self) -> FinalOrder<Vec<Chunk>> {
+        let labels = FinalLabels::clone(&self.labels);
+        FinalOrder::new(labels, |_| false, None, |chunks| bytes(chunks))
+    }
+
     /// The series as they are sent; without those that are not.
     fn apply(&self, series: Vec<(Labels, Vec<Chunk>)>) -> Result<Vec<Series>, SeriesError> {
         let shaped = series
@@ -229,3 +256,6 @@ impl Shape {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use crate::fetch::{ListedObject, size};
 /// Bytes of chunks in the first batch: few, so that the first answer is soon there.
 const FIRST_BATCH: u64 = 128 << 10;
 /// Bytes of chunks in a batch, what is fetched in vain included.
-const MAX_BATCH: u64 = 2 << 20;
+pub(super) const MAX_BATCH: u64 = 2 << 20;
 /// Bytes of a segment that are fetched in vain to save a request.
 pub(super) const CHUNK_GAP: u64 = 128 << 10;
 
@@ -50,11 +50,7 @@ impl TsdbBlock {
     ) -> Result<(), BlockError> {
         let mut max = FIRST_BATCH;
         while let Some(heads) = heads.next().await {
-            let heads = heads?;
-            let ends: Vec<u64> = self.segments.iter().map(|segment| segment.size).collect();
-            let guesses = self.guesses;
-            let cut = move || cut(heads, &ends, guesses, max);
-            for batch in self.source.pool.run(cut).await {
+            for batch in self.batches(heads?, max).await {
                 let series = self.read(batch, budget).await?;
                 if out.send(series).await.is_err() {
                     return Ok(());
@@ -63,6 +59,14 @@ impl TsdbBlock {
             max = MAX_BATCH;
         }
         Ok(())
+    }
+
+    /// Cuts heads into batches, of which the first takes `first` bytes.
+    pub(super) async fn batches(&self, heads: Vec<Head>, first: u64) -> Vec<Batch> {
+        let ends: Vec<u64> = self.segments.iter().map(|segment| segment.size).collect();
+        let guesses = self.guesses;
+        let cut = move || cut(heads, &ends, guesses, first);
+        self.source.pool.run(cut).await
     }
 
     /// The segment that chunk references call `segment`.

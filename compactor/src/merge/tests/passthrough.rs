@@ -1,4 +1,4 @@
-//! Values that are handed on whole, beside others that cannot be: the same comes of them as of single chunks.
+//! Values that pass through beside others that cannot: the output is the same as that of single chunks.
 
 use model::{METRIC_NAME, Resolution};
 use proptest::prelude::*;

@@ -1,56 +1,51 @@
-//! Values of a row that are handed on whole: what a Parquet block has of a series in a slice, where nothing else has
-//! samples of that time. None of their chunks is taken out, put in order and put together again.
+//! Values of a row that pass through unchanged: what a Parquet block has of a series in a slice, where no other input
+//! has samples of that time. None of their chunks is decoded, sorted or encoded again.
 
 use bytes::Bytes;
 use model::{Resolution, TimeRange};
 use parquet_block::{Slices, envelope};
 
-use super::{MergeError, input::Stretch, rows::Layout, span::Recipe};
+use super::{
+    MergeError,
+    input::InputCursor,
+    rows::{Layout, Value},
+};
 
 /// The values of a row, from all inputs.
 #[derive(Debug)]
-pub(super) struct WholeValues {
+pub(super) struct Passthrough {
     slices: Slices,
     /// The times that all samples lie in.
     range: TimeRange,
     values: Vec<Value>,
 }
 
-/// The chunks of a series in a slice of an input.
-#[derive(Debug)]
-pub(super) struct Value {
-    /// The slice of the output that all of them lie in.
-    pub(super) slice: usize,
-    pub(super) summary: envelope::Summary,
-    pub(super) bytes: Bytes,
-}
-
-impl WholeValues {
+impl Passthrough {
     /// None if more is made of chunks than to put them into slices.
-    pub(super) fn of(recipe: &Recipe<'_>) -> Option<Self> {
-        let [(Resolution::Raw, Layout::Raw(slices))] = recipe.outputs.as_slice() else {
+    pub(super) fn of(outputs: &[(Resolution, Layout)], range: TimeRange) -> Option<Self> {
+        let [(Resolution::Raw, Layout::Raw(slices))] = outputs else {
             return None;
         };
         Some(Self {
             slices: *slices,
-            range: recipe.range,
+            range,
             values: Vec::new(),
         })
     }
 
-    /// The values of the series that `stretches` stand at, in order of time; none where its chunks have to be looked at
+    /// The values of the series that `cursors` stand at, in order of time; none where its chunks have to be looked at
     /// one by one, since they overlap, or straddle the border of two slices, or one of them is damaged.
     ///
     /// # Errors
     /// When an input cannot be read.
     pub(super) fn read<'a, 'b: 'a>(
         &mut self,
-        stretches: impl Iterator<Item = &'a mut Stretch<'b>>,
+        cursors: impl Iterator<Item = &'a mut InputCursor<'b>>,
     ) -> Result<Option<&[Value]>, MergeError> {
         self.values.clear();
-        for stretch in stretches {
+        for cursor in cursors {
             let mut all = true;
-            let found = stretch.values(|bytes| all = all && self.push(bytes))?;
+            let found = cursor.values(|bytes| all = all && self.push(bytes))?;
             if !(found && all) {
                 return Ok(None);
             }

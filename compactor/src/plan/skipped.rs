@@ -3,10 +3,10 @@
 use std::fmt;
 
 use bucket::UnusableMark;
-use model::{BlockId, BlockMeta, DeletionMark, NoCompactReason, Timestamp};
+use model::{BlockId, BlockMeta, DeletionMark, NoCompactReason, Rfc3339, ThanosMeta, Timestamp};
 use serde::Serialize;
 
-use super::{Candidate, Known, PlanOptions, Window, moment::Moment};
+use super::{Candidate, Known, PlanOptions, Window};
 use crate::group::GroupKey;
 
 const DAY: i64 = 24 * 3_600_000;
@@ -17,20 +17,20 @@ const AHEAD: i64 = 14 * DAY;
 
 /// A block that stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Left {
+pub struct Skipped {
     /// The block.
     pub block: BlockId,
     /// Its group.
     pub group: GroupKey,
     /// Why.
     #[serde(flatten)]
-    pub reason: LeftReason,
+    pub reason: SkipReason,
 }
 
 /// Why a block stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
-pub enum LeftReason {
+pub enum SkipReason {
     /// It lies outside of the times to work on.
     OutsideTimes,
     /// The labels that it has are not those to work on.
@@ -100,8 +100,8 @@ pub enum LeftReason {
     DownsampleVerticalCompaction,
 }
 
-impl Left {
-    pub(super) fn new(block: &Known<'_>, reason: LeftReason) -> Self {
+impl Skipped {
+    pub(super) fn new(block: &Known<'_>, reason: SkipReason) -> Self {
         Self {
             block: block.id(),
             group: block.group,
@@ -111,27 +111,27 @@ impl Left {
 }
 
 /// Why this compactor has nothing to do with a block, if so.
-pub(crate) fn foreign(meta: &BlockMeta, options: &PlanOptions) -> Option<LeftReason> {
+pub(crate) fn foreign(meta: &BlockMeta, options: &PlanOptions) -> Option<SkipReason> {
     let labels = meta.external_labels();
     let replicas = &options.replicas;
     if meta.max_time < options.times.min || meta.min_time > options.times.max {
-        Some(LeftReason::OutsideTimes)
+        Some(SkipReason::OutsideTimes)
     } else if !options.filter.selects(meta.ulid, &replicas.strip(&labels)) {
-        Some(LeftReason::NotSelected)
+        Some(SkipReason::NotSelected)
     } else if !options.shard.has(&replicas.group(&labels)) {
-        Some(LeftReason::OtherShard)
+        Some(SkipReason::OtherShard)
     } else {
         None
     }
 }
 
 /// Why the planner does not look at a block at all, if so.
-pub(super) fn unseen(block: &Candidate, options: &PlanOptions) -> Option<LeftReason> {
+pub(super) fn unseen(block: &Candidate, options: &PlanOptions) -> Option<SkipReason> {
     if let Some(reason) = foreign(&block.meta, options) {
         return Some(reason);
     }
     let mark = block.deletion_mark.as_ref()?;
-    Some(LeftReason::MarkedForDeletion {
+    Some(SkipReason::MarkedForDeletion {
         deletion_time: mark.deletion_time,
     })
 }
@@ -140,9 +140,9 @@ pub(super) fn unseen(block: &Candidate, options: &PlanOptions) -> Option<LeftRea
 ///
 /// Such times come of a writer that takes seconds or microseconds for milliseconds, or writes 0 for what it does not
 /// know. A block of them overlaps all others of its group, which would wait for it for ever.
-pub(super) fn wrong_times(block: &Candidate, now: Timestamp) -> Option<LeftReason> {
+pub(super) fn wrong_times(block: &Candidate, now: Timestamp) -> Option<SkipReason> {
     let (min, max) = (block.meta.min_time, block.meta.max_time);
-    let ends = |at: Timestamp| Moment(at).to_string();
+    let ends = |at: Timestamp| Rfc3339(at).to_string();
     let error = if max < min {
         format!(
             "expected maxTime from {} on, found {}",
@@ -168,30 +168,30 @@ pub(super) fn wrong_times(block: &Candidate, now: Timestamp) -> Option<LeftReaso
     };
     // Once it is marked, the mark says so.
     Some(match (&block.no_compact_mark, &block.damage) {
-        (None, Some(error)) => LeftReason::Damaged {
+        (None, Some(error)) => SkipReason::Damaged {
             error: error.clone(),
         },
-        (None, None) => LeftReason::WrongTimes { error },
+        (None, None) => SkipReason::WrongTimes { error },
         (Some(_), _) => forbidden(block)?,
     })
 }
 
 /// Why a block may not be merged, now or later, if so.
-pub(super) fn forbidden(block: &Candidate) -> Option<LeftReason> {
+pub(super) fn forbidden(block: &Candidate) -> Option<SkipReason> {
     if let Some(mark) = block.unusable_marks.first() {
         let error = mark.reason.clone();
-        return Some(LeftReason::UnusableMark { error });
+        return Some(SkipReason::UnusableMark { error });
     }
     if let Some(error) = block.damage.clone() {
-        return Some(LeftReason::Damaged { error });
+        return Some(SkipReason::Damaged { error });
     }
     if let Some(mark) = &block.no_compact_mark {
-        return Some(LeftReason::NoCompact {
+        return Some(SkipReason::NoCompact {
             mark: mark.reason.clone(),
             details: mark.details.clone(),
         });
     }
-    (block.meta.compaction.failed).then_some(LeftReason::CompactionFailed)
+    (block.meta.compaction.failed).then_some(SkipReason::CompactionFailed)
 }
 
 /// Whether a block may be on its way out, so that no other block's samples may be left to it alone.
@@ -202,19 +202,18 @@ pub(super) fn may_go(block: &Candidate) -> bool {
 
 /// Thanos's consistency delay: from the upload, or from the ULID where the block does not say when that was. What a
 /// compactor or a repair has written is exempt.
-pub(super) fn too_fresh(block: &Candidate, options: &PlanOptions) -> Option<LeftReason> {
+pub(super) fn too_fresh(block: &Candidate, options: &PlanOptions) -> Option<SkipReason> {
     let thanos = block.meta.thanos.as_ref();
-    let exempt = ["compactor", "compactor.repair", "bucket.repair"];
-    if thanos.is_some_and(|t| exempt.contains(&t.source.as_str())) {
+    if thanos.is_some_and(ThanosMeta::is_rewritten) {
         return None;
     }
-    let said = thanos.and_then(|t| t.uploaded_at());
+    let said = thanos.and_then(ThanosMeta::uploaded_at);
     let since = said.unwrap_or_else(|| block.meta.ulid.time());
     let until = Timestamp(since.0.saturating_add(options.consistency_delay));
-    (options.now < until).then_some(LeftReason::TooFresh { until })
+    (options.now < until).then_some(SkipReason::TooFresh { until })
 }
 
-impl LeftReason {
+impl SkipReason {
     /// One word for it, as in the JSON.
     #[must_use]
     pub const fn word(&self) -> &'static str {
@@ -240,18 +239,18 @@ impl LeftReason {
     }
 }
 
-impl fmt::Display for LeftReason {
+impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OutsideTimes => f.write_str("outside of the times to work on"),
             Self::NotSelected => f.write_str("not selected by its labels"),
             Self::OtherShard => f.write_str("its group is another shard's"),
             Self::MarkedForDeletion { deletion_time } => {
-                let at = Timestamp(deletion_time.saturating_mul(1000));
-                write!(f, "marked for deletion at {}", Moment(at))
+                let at = Timestamp::from_seconds(*deletion_time);
+                write!(f, "marked for deletion at {}", Rfc3339(at))
             }
             Self::TooFresh { until } => {
-                write!(f, "uploaded lately; left until {}", Moment(*until))
+                write!(f, "uploaded lately; left until {}", Rfc3339(*until))
             }
             Self::NoCompact { mark, details } => {
                 write!(f, "marked as not to be compacted, {mark:?}")?;

@@ -2,8 +2,8 @@
 //!
 //! A TSDB block has its series in the order of their labels; a Parquet block by metric name first. The two differ
 //! where a label's name sorts before `__name__`, as upper-case ones do, and for series without a metric name. It is
-//! rare, so it is done simply: all keys are kept in memory, and the chunks of a stretch are read before its first
-//! series is given out.
+//! rare, so it is done simply: all keys are kept in memory, and a cursor reads all its chunks before it gives
+//! out its first series.
 
 use std::ops::Range;
 
@@ -12,11 +12,13 @@ use tsdb::Chunk;
 
 use super::{
     super::{
-        MergeError,
-        key::{Key, Keys},
+        super::{
+            MergeError,
+            key::{Key, Keys},
+        },
+        SAMPLE_STEP,
     },
-    SAMPLE_STEP,
-    parquet::ParquetInput,
+    stored_rows::StoredRows,
 };
 
 /// The rows of a block in the order of the output.
@@ -31,7 +33,7 @@ pub(super) struct Permutation {
     keys: Keys,
 }
 
-/// The chunks of a stretch.
+/// The chunks of the series that a cursor reads.
 #[derive(Debug)]
 pub(super) struct Gathered {
     start: usize,
@@ -42,12 +44,12 @@ pub(super) struct Gathered {
 
 impl Permutation {
     /// Reads the labels of all rows.
-    pub(super) fn of(input: &ParquetInput) -> Result<Self, MergeError> {
+    pub(super) fn of(input: &StoredRows) -> Result<Self, MergeError> {
         let mut sorted = Self {
             rows: (0..input.len()).collect(),
             labels: Vec::new(),
             ends: Vec::with_capacity(input.len()),
-            keys: input.keys(),
+            keys: input.keys,
         };
         let mut reader = input.reader(0..input.len());
         let mut key = Key::default();
@@ -99,7 +101,7 @@ impl Permutation {
     /// Reads the chunks of the series at `places`, in the order in which they are stored.
     pub(super) fn gather(
         &self,
-        input: &ParquetInput,
+        input: &StoredRows,
         places: Range<usize>,
     ) -> Result<Gathered, MergeError> {
         let start = places.start;

@@ -1,34 +1,23 @@
-//! The key space cut into spans of about equal work, and the merge of one span.
-
-use std::ops::Range;
+//! The merge of one key range: chunks read, arranged and downsampled, row by row.
 
 use model::{Resolution, TimeRange};
 use parquet_block::Slices;
-use rayon::prelude::*;
 use tsdb::{Chunk, ChunkError, DownsampledChunk, Encoding, Floats, decode_histograms, decode_xor};
 
 use super::{
     MergeError,
     arrange::{ArrangeError, arrange_aggregates, arrange_raw},
-    input::{Input, Inputs, SAMPLE_STEP, Sourced, Stretch},
+    input::{InputCursor, Inputs, SourceChunk},
     key::Key,
+    key_range::KeyRange,
+    passthrough::Passthrough,
     rows::{Layout, RowError, Rows},
-    shards::Part,
-    whole::WholeValues,
 };
 use crate::{Dedup, DownsampleError, Downsampler};
 
-/// For each input, the stretch of its series that lies in the span.
+/// What is made of each key range.
 #[derive(Debug)]
-pub(crate) struct Span {
-    series: Vec<Range<usize>>,
-    /// The part that all of it belongs to.
-    pub(crate) part: usize,
-}
-
-/// What is made of a span.
-#[derive(Debug)]
-pub(crate) struct Recipe<'a> {
+pub(crate) struct MergePlan<'a> {
     pub(crate) inputs: &'a Inputs,
     /// The times that all samples lie in.
     pub(crate) range: TimeRange,
@@ -39,128 +28,68 @@ pub(crate) struct Recipe<'a> {
     pub(crate) outputs: Vec<(Resolution, Layout)>,
 }
 
-impl Span {
-    /// The series of each input.
-    pub(crate) fn series(&self) -> &[Range<usize>] {
-        &self.series
-    }
-
-    /// How many input series there are.
-    pub(crate) fn len(&self) -> usize {
-        self.series.iter().map(Range::len).sum()
-    }
-}
-
-/// Cuts the key space so that a span holds about `series` series, all inputs counted, and none crosses from one part
-/// to the next.
-///
-/// # Errors
-/// When an index cannot be read.
-pub(crate) fn cut(
-    inputs: &[Input],
-    series: usize,
-    parts: &[Part],
-) -> Result<Vec<Span>, MergeError> {
-    let samples = inputs.par_iter().map(Input::sample);
-    let samples: Vec<Vec<Key>> = samples.collect::<Result<_, _>>()?;
-    let mut sorted: Vec<&Key> = samples.iter().flatten().collect();
-    sorted.sort_unstable();
-    let step = (series / SAMPLE_STEP).max(1);
-    let cuts = sorted.into_iter().step_by(step).skip(1);
-    let mut cuts: Vec<Key> = cuts.cloned().collect();
-    cuts.extend(parts.iter().filter_map(|part| part.start.clone()));
-    cuts.sort_unstable();
-    cuts.dedup();
-
-    let positions = inputs
-        .par_iter()
-        .zip(&samples)
-        .map(|(input, samples)| input.positions(&cuts, samples));
-    let positions: Vec<Vec<usize>> = positions.collect::<Result<_, _>>()?;
-    let mut starts = vec![0; inputs.len()];
-    let mut spans = Vec::with_capacity(cuts.len() + 1);
-    let mut part = 0;
-    for cut in 0..=cuts.len() {
-        let mut series = Vec::with_capacity(inputs.len());
-        for ((input, positions), start) in inputs.iter().zip(&positions).zip(&mut starts) {
-            let end = positions.get(cut).copied().unwrap_or(input.len());
-            series.push(*start..end);
-            *start = end;
-        }
-        let span = Span { series, part };
-        if span.len() > 0 {
-            spans.push(span);
-        }
-        let next = parts.get(part + 1).and_then(|part| part.start.as_ref());
-        if next.is_some() && next == cuts.get(cut) {
-            part += 1;
-        }
-    }
-    Ok(spans)
-}
-
-/// Merges the series of one span, for each of the outputs; series that lost all samples are left out.
+/// Merges the series of one key range, for each of the outputs; series that lost all samples are left out.
 ///
 /// # Errors
 /// When an input cannot be read; the error names the block and, of a chunk, the place.
 pub(crate) fn merge(
-    recipe: &Recipe<'_>,
-    span: &Span,
+    plan: &MergePlan<'_>,
+    key_range: &KeyRange,
     downsampler: &mut Downsampler,
 ) -> Result<Vec<Rows>, MergeError> {
-    let inputs = &recipe.inputs.all;
-    let mut stretches = Vec::with_capacity(span.series.len());
+    let inputs = &plan.inputs.all;
+    let mut cursors = Vec::with_capacity(key_range.series().len());
     let mut bytes = 0_usize;
-    for (input, series) in inputs.iter().zip(&span.series) {
-        stretches.push(input.stretch(series.clone())?);
+    for (input, series) in inputs.iter().zip(key_range.series()) {
+        cursors.push(input.cursor(series.clone())?);
         bytes = bytes.saturating_add(input.share(series.len()));
     }
-    let outputs = recipe.outputs.iter();
+    let outputs = plan.outputs.iter();
     let mut out: Vec<Rows> = outputs
         .map(|(_, layout)| Rows::new(*layout, bytes))
         .collect();
-    let (mut key, mut sourced, mut chunks) = (Key::default(), Vec::new(), Vec::new());
-    let mut whole = WholeValues::of(recipe);
-    while let Some(least) = stretches.iter().filter_map(Stretch::key).min() {
+    let (mut key, mut source_chunks, mut chunks) = (Key::default(), Vec::new(), Vec::new());
+    let mut passthrough = Passthrough::of(&plan.outputs, plan.range);
+    while let Some(least) = cursors.iter().filter_map(InputCursor::key).min() {
         key.copy(least);
-        let is_here = |stretch: &Stretch<'_>| stretch.key() == Some(&key);
-        let values = match &mut whole {
-            Some(whole) => whole.read(stretches.iter_mut().filter(|s| is_here(s)))?,
+        let is_here = |cursor: &InputCursor<'_>| cursor.key() == Some(&key);
+        let values = match &mut passthrough {
+            Some(passthrough) => passthrough.read(cursors.iter_mut().filter(|s| is_here(s)))?,
             None => None,
         };
         if let (Some(values), [rows]) = (values, out.as_mut_slice()) {
             rows.push_values(&key.labels, values);
         } else {
-            read(recipe, &mut stretches, &key, &mut sourced)?;
-            let made = recipe
-                .arrange(&mut sourced, &mut chunks)
-                .and_then(|()| recipe.make(&key, &mut chunks, downsampler, &mut out));
+            read(plan, &mut cursors, &key, &mut source_chunks)?;
+            let made = plan
+                .arrange(&mut source_chunks, &mut chunks)
+                .and_then(|()| plan.make(&key, &mut chunks, downsampler, &mut out));
             if let Err(fault) = made {
-                sourced.clear();
-                read(recipe, &mut stretches, &key, &mut sourced)?;
-                return Err(recipe.blamed(fault, &key, &sourced));
+                source_chunks.clear();
+                read(plan, &mut cursors, &key, &mut source_chunks)?;
+                return Err(plan.blamed(fault, &key, &source_chunks));
             }
             // Before more is read, as memory that nobody holds is used again.
             chunks.clear();
         }
-        for stretch in stretches.iter_mut().filter(|s| is_here(s)) {
-            stretch.advance()?;
+        for cursor in cursors.iter_mut().filter(|s| is_here(s)) {
+            cursor.advance()?;
         }
     }
     Ok(out)
 }
 
-/// Reads the chunks of the series with this key from those of `stretches` that stand at it.
+/// Reads the chunks of the series with this key from those of `cursors` that stand at it.
 fn read(
-    recipe: &Recipe<'_>,
-    stretches: &mut [Stretch<'_>],
+    plan: &MergePlan<'_>,
+    cursors: &mut [InputCursor<'_>],
     key: &Key,
-    out: &mut Vec<Sourced>,
+    out: &mut Vec<SourceChunk>,
 ) -> Result<(), MergeError> {
-    for (source, stretch) in stretches.iter_mut().enumerate() {
-        if stretch.key() == Some(key) {
-            let block = recipe.inputs.block_of(source);
-            stretch.chunks(recipe.range, |chunk| out.push((block, chunk)))?;
+    for (source, cursor) in cursors.iter_mut().enumerate() {
+        if cursor.key() == Some(key) {
+            let block = plan.inputs.block_of(source);
+            cursor.chunks(plan.range, |chunk| out.push((block, chunk)))?;
         }
     }
     Ok(())
@@ -177,11 +106,11 @@ enum Fault {
     Downsample(DownsampleError),
 }
 
-impl Recipe<'_> {
+impl MergePlan<'_> {
     /// The error for a row, with the block that is to blame where one can be told: that with a chunk that does not
     /// decode, or the only one.
-    fn blamed(&self, fault: Fault, key: &Key, of_row: &[Sourced]) -> MergeError {
-        let dir = |block: usize| self.inputs.dir(block);
+    fn blamed(&self, fault: Fault, key: &Key, of_row: &[SourceChunk]) -> MergeError {
+        let id = |block: usize| self.inputs.id(block);
         let damaged = of_row
             .iter()
             .find_map(|(block, chunk)| Some((*block, decode(chunk).err()?)));
@@ -191,37 +120,31 @@ impl Recipe<'_> {
         match (fault, damaged, blocks.as_slice()) {
             (Fault::Arrange(ArrangeError::Overlap([(a, times), (b, other_times)])), _, _) => {
                 MergeError::Overlap {
-                    dir: dir(a),
+                    block: id(a),
                     times,
-                    other: dir(b),
+                    other: id(b),
                     other_times,
                 }
             }
-            (_, Some((block, source)), _) => MergeError::Chunk {
-                dir: dir(block),
-                source,
-            },
+            (_, Some((block, source)), _) => MergeError::chunk(id(block))(source),
             (
                 Fault::Arrange(ArrangeError::Chunk(source)) | Fault::Rows(RowError::Chunk(source)),
                 None,
                 [only],
-            ) => MergeError::Chunk {
-                dir: dir(*only),
-                source,
-            },
+            ) => MergeError::chunk(id(*only))(source),
             (Fault::Downsample(source), None, [only]) => MergeError::Downsample {
-                dir: dir(*only),
+                block: id(*only),
                 source,
             },
             (fault, None, blocks) => MergeError::Series {
                 series: self.inputs.text(key),
-                dirs: blocks.iter().map(|block| dir(*block)).collect(),
+                blocks: blocks.iter().map(|block| id(*block)).collect(),
                 reason: fault.to_string(),
             },
         }
     }
 
-    fn arrange(&self, chunks: &mut Vec<Sourced>, out: &mut Vec<Chunk>) -> Result<(), Fault> {
+    fn arrange(&self, chunks: &mut Vec<SourceChunk>, out: &mut Vec<Chunk>) -> Result<(), Fault> {
         match self.inputs.resolution {
             Resolution::Raw => arrange_raw(chunks, self.dedup, &self.slices, out),
             Resolution::FiveMinutes | Resolution::OneHour => arrange_aggregates(chunks, out),
