@@ -95,7 +95,7 @@ impl World {
         let config = Config {
             min_time: TimeBound::At(Timestamp(500)),
             limits,
-            ..Config::new(LabelSource::Prometheus(peer_config), "/nowhere")
+            ..Config::new(LabelSource::Prometheus(Box::new(peer_config)), "/nowhere")
         };
         let metrics = Metrics::new();
         let deps = Deps {
