@@ -22,8 +22,8 @@ import (
 
 // TestSidecarAnswersAsThanosDoes puts our sidecar and Thanos's beside one
 // Prometheus with its history, and a Thanos Query in front of each. PromQL has
-// to be answered as by Prometheus itself; rules, alerts, targets, metadata,
-// exemplars and statistics as over Thanos's sidecar.
+// to be answered as by Prometheus itself, and so have statistics; rules,
+// alerts, targets, metadata and exemplars as over Thanos's sidecar.
 func TestSidecarAnswersAsThanosDoes(t *testing.T) {
 	s := &stack{dir: t.TempDir()}
 	s.data = filepath.Join(s.dir, "prometheus")
@@ -60,10 +60,13 @@ func TestSidecarAnswersAsThanosDoes(t *testing.T) {
 		"/api/v1/metadata?metric=demo_seconds",
 		"/api/v1/metadata?limit=1000",
 		"/api/v1/query_exemplars?" + exemplars.Encode(),
-		"/api/v1/status/tsdb?limit=5",
 	} {
 		t.Run(path[:min(len(path), 40)], func(t *testing.T) { sameAnswer(t, query+path, other+path) })
 	}
+	// Over its own sidecar Thanos gives counts of values as sizes in memory and
+	// no chunks.
+	statistics := "/api/v1/status/tsdb?limit=5"
+	t.Run(statistics, func(t *testing.T) { sameAnswer(t, query+statistics, s.prometheus+statistics) })
 }
 
 // startPrometheusWithRules starts one that evaluates rules, keeps exemplars and
@@ -73,7 +76,7 @@ func (s *stack) startPrometheusWithRules(t *testing.T) {
 	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/openmetrics-text; version=1.0.0; charset=utf-8")
 		fmt.Fprint(w, "# TYPE demo_seconds counter\n# UNIT demo_seconds seconds\n# HELP demo_seconds Of a demo.\n"+
-			"demo_seconds_total{path=\"/\"} 7 # {trace_id=\"abc\"} 0.5 1763900000\n# EOF\n")
+			"demo_seconds_total{path=\"/\"} 7 # {trace_id=\"abc\"} 0.5\n# EOF\n")
 	}))
 	t.Cleanup(target.Close)
 	rules := filepath.Join(s.dir, "rules.yml")

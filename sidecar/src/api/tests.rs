@@ -1,3 +1,4 @@
+mod daemon;
 mod failures;
 mod labels;
 mod series;

@@ -81,8 +81,8 @@ impl FrameDecoder {
             return Ok(None);
         };
         let total = head + CHECKSUM + length;
+        // Room is made as bytes come: the length alone is a claim.
         if self.buffer.len() < total {
-            self.buffer.reserve(total - self.buffer.len());
             return Ok(None);
         }
         let mut frame = self.buffer.split_to(total).freeze();

@@ -202,7 +202,7 @@ fn frame(series: ChunkedSeries) -> Bytes {
 }
 
 /// A Prometheus that answers by a script, and its URL.
-async fn peer() -> io::Result<(Peer, String)> {
+pub(super) async fn peer() -> io::Result<(Peer, String)> {
     let peer = Arc::new(Mutex::new(Script {
         status: StatusCode::OK,
         content_type: "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse",
