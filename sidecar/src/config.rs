@@ -58,7 +58,7 @@ impl Default for Limits {
 #[derive(Clone, Debug)]
 pub enum LabelSource {
     /// From the configuration of a Prometheus.
-    Prometheus(PrometheusConfig),
+    Prometheus(Box<PrometheusConfig>),
     /// These; no Prometheus is asked for anything.
     Fixed(Labels),
 }

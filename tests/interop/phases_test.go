@@ -197,7 +197,13 @@ func (s *stack) askPrometheus(t *testing.T) *asked {
 // and asks both.
 func (s *stack) checkAnswers(t *testing.T, a *asked) {
 	store := s.startStore(t)
-	query := s.startQuery(t, store)
+	s.checkQuery(t, a, s.startQuery(t, store))
+	t.Run("StoreAPI", func(t *testing.T) { s.checkStoreAPI(t, store) })
+	t.Run("reflection", func(t *testing.T) { checkReflection(t, store) })
+}
+
+// checkQuery asks Thanos Query what Prometheus was asked.
+func (s *stack) checkQuery(t *testing.T, a *asked, query string) {
 	for _, kind := range []struct {
 		name      string
 		questions []Question
@@ -222,8 +228,6 @@ func (s *stack) checkAnswers(t *testing.T, a *asked) {
 			}
 		}
 	})
-	t.Run("StoreAPI", func(t *testing.T) { s.checkStoreAPI(t, store) })
-	t.Run("reflection", func(t *testing.T) { checkReflection(t, store) })
 }
 
 // parallel lets a few workers do every piece of work, and fails the test with

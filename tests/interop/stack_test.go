@@ -138,9 +138,12 @@ func (s *stack) startQuery(t *testing.T, store string, more ...string) string {
 		if err := json.Unmarshal(text, &answer); err != nil {
 			return err
 		}
-		for _, store := range answer.Data["store"] {
-			if store.LastError == nil && len(store.LabelSets) > 0 {
-				return nil
+		// By the kind of component.
+		for _, stores := range answer.Data {
+			for _, store := range stores {
+				if store.LastError == nil && len(store.LabelSets) > 0 {
+					return nil
+				}
 			}
 		}
 		return fmt.Errorf("its stores are %s", text)

@@ -113,10 +113,6 @@ fn metric(labels: &Labels) -> impl Iterator<Item = (&[u8], &[u8])> {
     pairs.take_while(|(name, _)| *name <= METRIC_NAME.as_bytes())
 }
 
-#[expect(
-    clippy::ptr_arg,
-    reason = "the order takes a function of what it holds"
-)]
 fn size(chunks: &Chunks) -> usize {
     let data = |chunk: &AggrChunk| chunk.raw.as_ref().map_or(0, |raw| raw.data.len());
     chunks.iter().map(|c| data(c) + CHUNK_OVERHEAD).sum()

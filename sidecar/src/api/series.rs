@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, mem};
 
 use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
-use model::{Labels, TimeRange, Timestamp};
+use model::{Labels, Matcher, TimeRange, Timestamp};
 use proto::thanos::{
     self, SeriesBatch, SeriesRequest, SeriesResponse, series_response::Result as Frame,
 };
@@ -67,7 +67,9 @@ pub(super) async fn series(
     let without = wire.without_replica_labels.iter();
     let without = without.map(|name| name.clone().into_bytes()).collect();
     let sender = Sender::new(&wire, recent);
-    if wire.skip_chunks {
+    // Prometheus's API refuses to look for series by what they have not; a remote read does not.
+    let is_for_api = !selection.matchers.iter().all(Matcher::matches_empty);
+    if wire.skip_chunks && is_for_api {
         return label_sets(recent, &view, &selection, &without, sender).await;
     }
     let request = read::request(&selection.matchers, selection.range);
@@ -310,6 +312,8 @@ fn unsorted(url: &str) -> impl Fn(OrderError) -> ReadError + '_ {
 /// Makes messages of series in order, within the limits.
 struct Sender {
     batch_size: usize,
+    /// Labels are enough.
+    skip_chunks: bool,
     shard: Option<Shard>,
     limits: Limits,
     metrics: ServeMetrics,
@@ -327,6 +331,7 @@ impl Sender {
             batch_size: usize::try_from(wire.response_batch_size)
                 .unwrap_or(1)
                 .max(1),
+            skip_chunks: wire.skip_chunks,
             shard: wire.shard_info.as_ref().and_then(proto::shard),
             limits: recent.limits,
             metrics: recent.metrics.clone(),

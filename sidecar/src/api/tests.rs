@@ -1,4 +1,6 @@
+mod daemon;
 mod failures;
 mod labels;
 mod series;
+mod told;
 mod world;

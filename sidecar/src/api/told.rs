@@ -25,7 +25,7 @@ use crate::{
 
 /// Answers all of them.
 #[derive(Clone)]
-struct Told(Recent);
+pub(super) struct Told(pub(super) Recent);
 
 /// The services, added to `routes`.
 pub(super) fn routes(routes: Routes, recent: &Recent) -> Routes {

@@ -81,8 +81,8 @@ impl FrameDecoder {
             return Ok(None);
         };
         let total = head + CHECKSUM + length;
+        // Room is made as bytes come: the length alone is a claim.
         if self.buffer.len() < total {
-            self.buffer.reserve(total - self.buffer.len());
             return Ok(None);
         }
         let mut frame = self.buffer.split_to(total).freeze();
@@ -121,9 +121,9 @@ impl FrameDecoder {
     /// The length of the data, and of what says it.
     fn head(&self) -> Result<Option<(usize, usize)>, FrameError> {
         let mut length = 0_u64;
-        for (i, byte) in self.buffer.iter().take(MAX_UVARINT).enumerate() {
+        let shifts = (0_u32..).step_by(7);
+        for (i, (byte, shift)) in self.buffer.iter().take(MAX_UVARINT).zip(shifts).enumerate() {
             let bits = u64::from(byte & 0x7f);
-            let shift = 7 * i as u32;
             if shift == 63 && bits > 1 {
                 return Err(self.fault(FrameFault::Length));
             }
@@ -156,12 +156,7 @@ mod tests {
 
     fn frame(data: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        let mut length = data.len();
-        while length >= 0x80 {
-            out.push((length & 0x7f) as u8 | 0x80);
-            length >>= 7;
-        }
-        out.push(length as u8);
+        prost::encoding::encode_varint(data.len() as u64, &mut out);
         out.extend(crc32c::crc32c(data).to_be_bytes());
         out.extend(data);
         out

@@ -67,7 +67,7 @@ impl Recent {
         let asked = self.ask::<Vec<BTreeMap<String, String>>>("api/v1/series", &pairs);
         let (sets, warnings) = asked.await?;
         let sets = self.pool.run(move || {
-            let sets = sets.into_iter().map(|set| Labels::from_pairs(set));
+            let sets = sets.into_iter().map(Labels::from_pairs);
             sets.collect::<Vec<_>>()
         });
         Ok((sets.await, said(warnings)))

@@ -301,7 +301,7 @@ async fn prometheus(
 async fn the_daemon_takes_the_labels_of_prometheus_and_follows_its_health() {
     let mut world = World::new();
     let (peer, up) = prometheus("2h", "{replica: a, cluster: eu-2}").await;
-    world.config.labels = LabelSource::Prometheus(peer);
+    world.config.labels = LabelSource::Prometheus(Box::new(peer));
     let shutdown = CancellationToken::new();
     let mut status = world.deps.probe.subscribe();
     let daemon = tokio::spawn(run(
@@ -332,7 +332,7 @@ async fn the_daemon_takes_the_labels_of_prometheus_and_follows_its_health() {
 async fn one_pass_takes_the_labels_of_prometheus() {
     let mut world = World::new();
     let (peer, _up) = prometheus("2h", "{replica: a, cluster: eu-2}").await;
-    world.config.labels = LabelSource::Prometheus(peer);
+    world.config.labels = LabelSource::Prometheus(Box::new(peer));
     assert_eq!(world.once().await.uploaded, ids(&BLOCKS));
     let labels = world.meta(BLOCKS[0]).await.external_labels();
     assert_eq!(labels.to_string(), r#"{cluster="eu-2", replica="a"}"#);
@@ -346,7 +346,7 @@ async fn a_prometheus_that_compacts_or_has_no_labels_is_refused() {
         ("2h", "{}", "no external labels"),
     ] {
         let (peer, _up) = prometheus(max_block, labels).await;
-        world.config.labels = LabelSource::Prometheus(peer);
+        world.config.labels = LabelSource::Prometheus(Box::new(peer));
         let deps = world.deps.clone();
         let shutdown = CancellationToken::new();
         let bucket = Some(world.bucket.clone());
@@ -361,7 +361,7 @@ async fn a_prometheus_that_does_not_come_up_ends_the_wait() {
     let mut world = World::new();
     let (peer, up) = prometheus("2h", "{cluster: eu-1}").await;
     up.send(false).unwrap();
-    world.config.labels = LabelSource::Prometheus(peer);
+    world.config.labels = LabelSource::Prometheus(Box::new(peer));
     let error = run_once(&world.config, &world.bucket, &world.deps).await;
     let error = error.unwrap_err().to_string();
     assert!(error.contains("status 503: Service Unavailable"), "{error}");

@@ -43,7 +43,7 @@ pub(super) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
 /// What the flags mean.
 fn config(args: &SidecarArgs) -> anyhow::Result<Config> {
     let labels = if args.labels.is_empty() {
-        LabelSource::Prometheus(PrometheusConfig {
+        LabelSource::Prometheus(Box::new(PrometheusConfig {
             url: args.prometheus_url.clone(),
             ready_timeout: args.ready_timeout,
             get_config_interval: args.get_config_interval,
@@ -53,7 +53,7 @@ fn config(args: &SidecarArgs) -> anyhow::Result<Config> {
                 true => UnequalBlocks::Ignore,
                 false => UnequalBlocks::Refuse,
             },
-        })
+        }))
     } else {
         LabelSource::Fixed(daemon::labels(&args.labels)?)
     };

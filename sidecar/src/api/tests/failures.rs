@@ -64,10 +64,8 @@ async fn a_wrong_checksum_is_an_error() {
 #[tokio::test]
 async fn a_frame_of_60_megabytes_is_refused_before_it_has_come() {
     let world = world().await;
-    let mut peer = world.peer.lock();
-    peer.read[0] = Bytes::from_static(&[0x80, 0x8e, 0xce, 0x1c, 0, 0, 0, 0]);
-    peer.end = End::Silence;
-    drop(peer);
+    world.peer.lock().read[0] = Bytes::from_static(&[0x80, 0x8e, 0xce, 0x1c, 0, 0, 0, 0]);
+    world.peer.lock().end = End::Silence;
     let text = failed(&world).await;
     assert!(text.contains("found a length of 60000000"), "{text}");
 }
@@ -147,18 +145,4 @@ async fn the_first_series_are_sent_while_prometheus_still_answers() {
         answer.next().await.unwrap().unwrap();
     }
     assert!(answer.next().now_or_never().is_none());
-}
-
-#[tokio::test]
-async fn a_peer_that_is_not_there_is_named() {
-    let world = world().await;
-    let error = {
-        let names = LabelNamesRequest::default();
-        world.peer.lock().status = StatusCode::OK;
-        StoreApi(world.recent.clone())
-            .label_names(Request::new(names))
-            .await
-            .unwrap_err()
-    };
-    assert_eq!(error.code(), Code::NotFound);
 }

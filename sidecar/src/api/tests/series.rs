@@ -285,3 +285,20 @@ async fn without_chunks_the_labels_come_from_the_api() {
     let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(asked, ("api/v1/series".to_owned(), pairs.to_vec()));
 }
+
+#[tokio::test]
+async fn without_chunks_series_are_found_by_what_they_have_not_too() {
+    let world = World::new(&[("m", "eu-1")], Some(OWN)).await;
+    let one = || sent(&[("__name__", "up"), ("m", "eu-1")]);
+    world.peer.lock().read = frames([one(), one()]);
+    let wanted = SeriesRequest {
+        skip_chunks: true,
+        matchers: vec![matcher("job", "")],
+        ..request()
+    };
+    let series = world.series(wanted).await.unwrap();
+    assert_eq!(series.len(), 1);
+    assert!(series[0].chunks.is_empty());
+    // Prometheus's API refuses such selectors.
+    assert!(world.peer.lock().asked.is_empty());
+}

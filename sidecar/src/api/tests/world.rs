@@ -65,6 +65,7 @@ pub(super) struct World {
     pub(super) peer: Peer,
     pub(super) recent: Recent,
     pub(super) outdated: Arc<Notify>,
+    pub(super) probe: Probe,
 }
 
 impl World {
@@ -94,7 +95,7 @@ impl World {
         let config = Config {
             min_time: TimeBound::At(Timestamp(500)),
             limits,
-            ..Config::new(LabelSource::Prometheus(peer_config), "/nowhere")
+            ..Config::new(LabelSource::Prometheus(Box::new(peer_config)), "/nowhere")
         };
         let metrics = Metrics::new();
         let deps = Deps {
@@ -110,6 +111,7 @@ impl World {
             peer,
             recent,
             outdated,
+            probe: deps.probe,
         }
     }
 
@@ -200,7 +202,7 @@ fn frame(series: ChunkedSeries) -> Bytes {
 }
 
 /// A Prometheus that answers by a script, and its URL.
-async fn peer() -> io::Result<(Peer, String)> {
+pub(super) async fn peer() -> io::Result<(Peer, String)> {
     let peer = Arc::new(Mutex::new(Script {
         status: StatusCode::OK,
         content_type: "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse",
