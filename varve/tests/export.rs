@@ -9,7 +9,6 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use arrow_array::{
-    Array as _,
     cast::AsArray as _,
     types::{Float64Type, Int32Type, TimestampMillisecondType},
 };
