@@ -56,25 +56,32 @@ impl ParquetBlock {
                 continue;
             };
             for (group, rows) in selection {
+                let (place, group) = (number(*place), *group);
                 let mut rest = rows.clone();
                 while !rest.is_empty() {
                     let (rows, others) = rest.split_at(MOST_ROWS);
                     rest = others;
                     let only = Projection::Only(early.to_vec());
-                    let lookup = shard.shard.labels(*group, rows.clone(), only);
+                    let lookup = shard.shard.labels(group, rows.clone(), only);
                     let labels = self.answer(shard, lookup, budget).await?;
-                    for (row, labels) in rows.rows().zip(labels) {
-                        let rank = combinations.id(labels);
-                        let (shard, group) = (number(*place), number(*group));
-                        found.push(Row {
-                            rank,
-                            shard,
-                            group,
-                            row,
-                        });
-                        if combinations.bytes > COMBINATIONS_BYTES {
-                            return Ok(ByEarly::Many);
+                    let identify = move || {
+                        for (row, labels) in rows.rows().zip(labels) {
+                            found.push(Row {
+                                rank: combinations.id(labels),
+                                shard: place,
+                                group: number(group),
+                                row,
+                            });
+                            if combinations.bytes > COMBINATIONS_BYTES {
+                                return (combinations, found, false);
+                            }
                         }
+                        (combinations, found, true)
+                    };
+                    let fit;
+                    (combinations, found, fit) = self.source.pool.run(identify).await;
+                    if !fit {
+                        return Ok(ByEarly::Many);
                     }
                     hold.set(combinations.bytes + size_of_val(found.as_slice()));
                 }

@@ -84,9 +84,14 @@ impl ParquetBlock {
                 let offer = move || offered(first, heads);
                 first = self.source.pool.run(offer).await;
             }
-            let (rows, more) = first.take();
-            let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
-            first.release();
+            let take = move || {
+                let (rows, more) = first.take();
+                first.release();
+                let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
+                (first, rows, more)
+            };
+            let (rows, more);
+            (first, rows, more) = self.source.pool.run(take).await;
             let mut hold = budget.hold();
             hold.set(size_of_val(rows.as_slice()));
             self.send_rows(&rows, labels, query, budget, &mut sending)
@@ -123,20 +128,28 @@ impl ParquetBlock {
         query: &BlockQuery,
         budget: &Arc<RequestBudget>,
     ) -> Result<Window, BlockError> {
-        let mut stored: Vec<(usize, Row)> = rows.iter().copied().enumerate().collect();
-        stored.sort_unstable_by_key(|(_, row)| (row.shard, row.group, row.row));
+        let rows = rows.to_vec();
+        let mut window = Window::new(rows.len(), budget.hold());
+        let sort = move || {
+            let mut stored: Vec<(usize, Row)> = rows.into_iter().enumerate().collect();
+            stored.sort_unstable_by_key(|(_, row)| (row.shard, row.group, row.row));
+            stored
+        };
+        let stored = self.source.pool.run(sort).await;
         let heads = self.heads_of_rows(&stored, budget).await?;
         let mut places = stored.into_iter().map(|(place, _)| place);
-        let mut window = Window::new(rows.len(), budget.hold());
         if query.skip_chunks && self.within(query.range) {
-            for heads in heads {
-                for (labels_of_row, place) in heads.labels.into_iter().zip(places.by_ref()) {
-                    let labels = labels.apply(labels_of_row);
+            let labels = Arc::clone(labels);
+            let put = move || {
+                let own = heads.into_iter().flat_map(|heads| heads.labels);
+                for (own, place) in own.zip(places) {
+                    let labels = labels.apply(own);
                     let chunks = Vec::new();
                     window.put(place, BlockSeries { labels, chunks });
                 }
-            }
-            return Ok(window);
+                window
+            };
+            return Ok(self.source.pool.run(put).await);
         }
         let skip_chunks = query.skip_chunks;
         let reading = Reading {

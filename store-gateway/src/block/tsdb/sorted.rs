@@ -1,6 +1,6 @@
 //! Series in another order than that in which the index has them.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use futures::StreamExt as _;
 use series::FinalLabels;
@@ -30,15 +30,20 @@ impl TsdbBlock {
                 let offer = move || offered(first, heads);
                 first = self.source.pool.run(offer).await;
             }
-            let (heads, more) = first.take();
-            let heads = heads.into_iter();
-            let heads: Vec<Head> = heads
-                .map(|(labels, chunks)| Head { labels, chunks })
-                .collect();
-            let mut rest = heads.as_slice();
+            let take = move || {
+                let (found, more) = first.take();
+                let heads = found
+                    .into_iter()
+                    .map(|(labels, chunks)| Head { labels, chunks });
+                (first, heads.collect::<Arc<[Head]>>(), more)
+            };
+            let (heads, more);
+            (first, heads, more) = self.source.pool.run(take).await;
+            let mut rest = &*heads;
             while !rest.is_empty() {
-                let heads = sending.window(rest);
-                let window = self.read_window(heads, query, budget).await?;
+                let from = heads.len() - rest.len();
+                let window = from..from + sending.window(rest).len();
+                let window = self.read_window(&heads, window, query, budget).await?;
                 rest = sending.send(window, rest).await?;
             }
             drop(heads);
@@ -50,28 +55,39 @@ impl TsdbBlock {
         }
     }
 
-    /// Reads the chunks of heads as they are stored, and gives as many of the first as fit, in this order.
+    /// Reads the chunks of some of the heads as they are stored, and gives as many of the first as fit, in this order.
     async fn read_window(
         &self,
-        heads: &[Head],
+        heads: &Arc<[Head]>,
+        some: Range<usize>,
         query: &BlockQuery,
         budget: &Arc<RequestBudget>,
     ) -> Result<Window, BlockError> {
-        let mut window = Window::new(heads.len(), budget.hold());
+        let mut window = Window::new(some.len(), budget.hold());
+        let heads = Arc::clone(heads);
         if query.skip_chunks {
-            for (place, head) in heads.iter().enumerate() {
-                let (labels, chunks) = (head.labels.clone(), Vec::new());
-                window.put(place, BlockSeries { labels, chunks });
-            }
-            return Ok(window);
+            let put = move || {
+                let heads = heads.get(some).unwrap_or_default();
+                for (place, head) in heads.iter().enumerate() {
+                    let (labels, chunks) = (head.labels.clone(), Vec::new());
+                    window.put(place, BlockSeries { labels, chunks });
+                }
+                window
+            };
+            return Ok(self.source.pool.run(put).await);
         }
-        let mut stored: Vec<(usize, &Head)> = heads.iter().enumerate().collect();
-        stored.sort_by_key(|(_, head)| head.chunks.first().map(|chunk| chunk.reference));
-        let (places, stored): (Vec<usize>, Vec<&Head>) = stored.into_iter().unzip();
+        let sort = move || {
+            let heads = heads.get(some).unwrap_or_default();
+            let mut stored: Vec<(usize, &Head)> = heads.iter().enumerate().collect();
+            stored.sort_by_key(|(_, head)| head.chunks.first().map(|chunk| chunk.reference));
+            let stored = stored.into_iter();
+            let stored = stored.map(|(place, head)| (place, head.clone()));
+            stored.unzip()
+        };
+        let (places, stored): (Vec<usize>, Vec<Head>) = self.source.pool.run(sort).await;
         let mut places = places.into_iter();
         // Chunks count when they are sent.
         let reading = budget.for_rereading();
-        let stored = stored.into_iter().cloned().collect();
         for batch in self.batches(stored, MAX_BATCH).await {
             let series = self.read(batch, &reading).await?;
             let places: Vec<usize> = places.by_ref().take(series.len()).collect();
