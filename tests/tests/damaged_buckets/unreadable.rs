@@ -92,7 +92,7 @@ async fn assert_named_and_left(what: &str, spoil: Spoil) -> anyhow::Result<()> {
     let first = world.compact_bucket(bucket.clone()).await?;
     let failures = failures(&first);
     assert!(
-        failures.len() == 1 && failures[0].contains(SAMPLE[DAMAGED]),
+        matches!(failures.as_slice(), [one] if one.contains(SAMPLE[DAMAGED])),
         "{what}: {failures:#?}"
     );
     // What is before it and what is behind it.

@@ -84,7 +84,7 @@ fn held_leases(world: &World) -> anyhow::Result<Vec<String>> {
     for key in last.into_values() {
         let json = world.s3.object(&key).context("a lease")?;
         let record: serde_json::Value = serde_json::from_slice(&json)?;
-        if record["released"] != true {
+        if record.get("released") != Some(&true.into()) {
             held.push(key);
         }
     }
