@@ -70,6 +70,14 @@ impl<K: Clone + Eq + Hash, V: Clone> Lru<K, V> {
         }
     }
 
+    /// Takes out all values whose keys are such. Looks at each key.
+    pub(crate) fn remove_where(&mut self, is_such: impl Fn(&K) -> bool) {
+        let keys = self.slots.keys().filter(|key| is_such(key));
+        for key in keys.cloned().collect::<Vec<_>>() {
+            self.remove(&key);
+        }
+    }
+
     fn forget(&mut self, key: &K) -> Option<Slot<V>> {
         let slot = self.slots.remove(key)?;
         self.size = self.size.saturating_sub(slot.size);
@@ -103,5 +111,16 @@ mod tests {
         assert_eq!((lru.size, lru.get(&"a")), (7, Some(2)));
         lru.put("a", 3, 11);
         assert_eq!((lru.size, lru.get(&"a"), lru.used.len()), (0, None, 0));
+    }
+
+    #[test]
+    fn what_is_taken_out_is_not_counted_any_more() {
+        let mut lru = Lru::new(10);
+        for key in 0..3 {
+            lru.put(key, key, 3);
+        }
+        lru.remove_where(|key| *key != 1);
+        assert_eq!((lru.size, lru.slots.len(), lru.used.len()), (3, 1, 1));
+        assert_eq!(lru.get(&1), Some(1));
     }
 }

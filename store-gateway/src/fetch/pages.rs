@@ -38,10 +38,9 @@ impl PageCache {
         self.pages.lock().get(&key)
     }
 
-    /// Forgets a page.
-    pub(crate) fn remove(&self, key: &Arc<str>, range: &Range<u64>) {
-        let key = (Arc::clone(key), range.start, range.end);
-        self.pages.lock().remove(&key);
+    /// Forgets all pages of an object.
+    pub(crate) fn remove(&self, key: &Arc<str>) {
+        self.pages.lock().remove_where(|(place, ..)| place == key);
     }
 
     /// Keeps a copy, since `bytes` may be a slice of much more.

@@ -1,27 +1,56 @@
 //! Finding the series that match, with their labels, whether they have chunks in the range or not.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use model::Labels;
+use parking_lot::Mutex;
 use parquet_block::{Projection, RowRanges};
-use tokio::sync::mpsc::Sender;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc::Sender};
 
-use super::{Ahead, BlockError, BlockQuery, BlockSeries, ParquetBlock, RequestBudget, rows};
+use super::{
+    Ahead, BlockError, BlockQuery, BlockSeries, ParquetBlock, RequestBudget, SHARDS_AT_ONCE, rows,
+};
 
 /// Rows of the first batch of labels: few, so that the first answer is soon there.
 const FIRST_ROWS: usize = 128;
 /// Rows of a batch of labels. Each batch decodes the dictionaries it needs anew.
 const MOST_ROWS: usize = 4096;
+/// Rows whose labels are read, or were and are not yet taken, at most.
+const ROWS_AHEAD: usize = 2 * MOST_ROWS;
+/// In how many batches they may be: a row group that has few of them is a batch.
+const AHEAD: usize = 64;
 
-/// Rows of a row group, with their labels.
+/// Rows of a row group.
 #[derive(Debug)]
 pub(super) struct Heads {
     /// The shard's place in the block.
     pub(super) shard: usize,
     pub(super) group: usize,
     pub(super) rows: RowRanges,
-    /// Of each row; none, if nobody asks for them.
-    pub(super) labels: Vec<model::Labels>,
+}
+
+/// Rows that match. Their labels are being read, while chunks may be too.
+#[derive(Debug)]
+pub(super) struct Found {
+    heads: Heads,
+    labels: ArrivingLabels,
+}
+
+/// The labels of some rows.
+#[derive(Debug)]
+struct ArrivingLabels {
+    /// One item.
+    labels: Ahead<Vec<Labels>>,
+    /// Of the rows.
+    _room: OwnedSemaphorePermit,
+}
+
+/// The labels of rows whose chunks are read by another, in the order of the rows.
+#[derive(Debug, Default)]
+pub(super) struct LabelQueue {
+    arriving: Arc<Mutex<VecDeque<ArrivingLabels>>>,
+    here: VecDeque<Labels>,
 }
 
 impl ParquetBlock {
@@ -30,23 +59,34 @@ impl ParquetBlock {
         self: &Arc<Self>,
         query: BlockQuery,
         budget: Arc<RequestBudget>,
-    ) -> Ahead<Heads> {
+    ) -> Ahead<Found> {
         let block = Arc::clone(self);
-        Ahead::start(async move |out| block.send_heads(query, &budget, &out).await)
+        Ahead::start_with(AHEAD, async move |out| {
+            block.send_heads(query, &budget, &out).await
+        })
     }
 
     async fn send_heads(
-        &self,
+        self: &Arc<Self>,
         query: BlockQuery,
-        budget: &RequestBudget,
-        out: &Sender<Heads>,
+        budget: &Arc<RequestBudget>,
+        out: &Sender<Found>,
     ) -> Result<(), BlockError> {
         // Where all rows have chunks in the range, those past the limit need not be read.
         let limited = query.limit > 0 && self.within(query.range);
         let mut left = if limited { query.limit } else { usize::MAX };
         let mut most = FIRST_ROWS;
-        for (number, shard) in self.shards.iter().enumerate() {
-            let mut selection = self.search(shard, &query.matchers, budget).await?;
+        let room = Arc::new(Semaphore::new(ROWS_AHEAD));
+        let at_once = if limited { 1 } else { SHARDS_AT_ONCE };
+        let matchers = &query.matchers;
+        let searches = (0..self.shards.len()).map(|number| async move {
+            let selection = self.search(number, matchers, budget).await?;
+            Ok::<_, BlockError>((number, selection))
+        });
+        let mut searches = stream::iter(searches).buffered(at_once);
+        while left > 0
+            && let Some((shard, mut selection)) = searches.try_next().await?
+        {
             left = rows::truncate(&mut selection, left);
             budget.add_series(rows::count(&selection))?;
             for (group, mut rest) in selection {
@@ -54,24 +94,56 @@ impl ParquetBlock {
                     let (rows, others) = rest.split_at(most);
                     rest = others;
                     most = (most * 4).min(MOST_ROWS);
-                    let lookup = shard.shard.labels(group, rows.clone(), Projection::All);
-                    let labels = self.answer(shard, lookup, budget).await?;
-                    let heads = Heads {
-                        shard: number,
-                        group,
-                        rows,
-                        labels,
-                    };
-                    if out.send(heads).await.is_err() {
+                    let heads = Heads { shard, group, rows };
+                    let room = room_for(&room, heads.rows.len()).await?;
+                    let labels = self.labels(&heads, room, budget);
+                    if out.send(Found { heads, labels }).await.is_err() {
                         return Ok(());
                     }
                 }
             }
-            if left == 0 {
-                break;
-            }
         }
         Ok(())
+    }
+
+    /// Starts to read the labels of rows.
+    fn labels(
+        self: &Arc<Self>,
+        heads: &Heads,
+        room: OwnedSemaphorePermit,
+        budget: &Arc<RequestBudget>,
+    ) -> ArrivingLabels {
+        let (block, budget) = (Arc::clone(self), Arc::clone(budget));
+        let (number, group, rows) = (heads.shard, heads.group, heads.rows.clone());
+        let labels = Ahead::start(async move |out| {
+            if let Some(shard) = block.shards.get(number) {
+                let lookup = shard.shard.labels(group, rows, Projection::All);
+                let labels = block.answer(shard, lookup, &budget).await?;
+                // Whoever has dropped the rows does not want them.
+                let _ = out.send(labels).await;
+            }
+            Ok(())
+        });
+        ArrivingLabels {
+            labels,
+            _room: room,
+        }
+    }
+}
+
+/// Waits until there is room for the labels of so many rows.
+async fn room_for(room: &Arc<Semaphore>, rows: usize) -> Result<OwnedSemaphorePermit, BlockError> {
+    let rows = u32::try_from(rows).unwrap_or(u32::MAX);
+    let room = Arc::clone(room).acquire_many_owned(rows).await;
+    // It is never closed.
+    room.map_err(|_| BlockError::Stopped)
+}
+
+impl ArrivingLabels {
+    /// The labels.
+    async fn read(mut self) -> Result<Vec<Labels>, BlockError> {
+        let labels = self.labels.next().await.transpose()?;
+        labels.ok_or(BlockError::Stopped)
     }
 }
 
@@ -80,22 +152,42 @@ impl Heads {
     pub(super) fn take(&mut self, most: usize) -> Self {
         let (rows, rest) = self.rows.split_at(most);
         self.rows = rest;
-        let labels = self.labels.drain(..rows.len().min(self.labels.len()));
-        Self {
-            labels: labels.collect(),
-            rows,
-            ..*self
-        }
+        Self { rows, ..*self }
     }
 }
 
-/// Sends heads on as series without chunks.
+impl LabelQueue {
+    /// The rows of what was found; their labels are to be taken from here.
+    pub(super) fn rows(
+        &self,
+        found: Ahead<Found>,
+    ) -> impl Stream<Item = Result<Heads, BlockError>> + Send + Unpin + use<> {
+        let arriving = Arc::clone(&self.arriving);
+        found.map_ok(move |Found { heads, labels }| {
+            arriving.lock().push_back(labels);
+            heads
+        })
+    }
+
+    /// The labels of the next `count` rows, which have been given out.
+    pub(super) async fn take(&mut self, count: usize) -> Result<Vec<Labels>, BlockError> {
+        while self.here.len() < count {
+            let next = self.arriving.lock().pop_front();
+            let next = next.ok_or(BlockError::Stopped)?;
+            self.here.extend(next.read().await?);
+        }
+        Ok(self.here.drain(..count).collect())
+    }
+}
+
+/// Sends on what was found as series without chunks.
 pub(super) async fn send_labels(
-    mut heads: Ahead<Heads>,
+    mut found: Ahead<Found>,
     out: &Sender<Vec<BlockSeries>>,
 ) -> Result<(), BlockError> {
-    while let Some(heads) = heads.next().await {
-        let series = heads?.labels.into_iter().map(|labels| BlockSeries {
+    while let Some(found) = found.next().await.transpose()? {
+        let series = found.labels.read().await?.into_iter();
+        let series = series.map(|labels| BlockSeries {
             labels,
             chunks: Vec::new(),
         });
