@@ -3,13 +3,23 @@
 use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message;
-use prost_types::{FileDescriptorSet, field_descriptor_proto::Type};
+use prost_types::{FileDescriptorProto, FileDescriptorSet, field_descriptor_proto::Type};
 
-const FILES: [&str; 4] = [
+/// What a store gateway speaks.
+const STORE: [&str; 4] = [
     "store.proto",
     "info.proto",
     "hints.proto",
     "prometheus.proto",
+];
+
+/// What a sidecar speaks besides.
+const SIDECAR: [&str; 5] = [
+    "rules.proto",
+    "targets.proto",
+    "metadata.proto",
+    "exemplars.proto",
+    "status.proto",
 ];
 
 /// The strings that are generated as [`bytes::Bytes`], as package, message and field. On the wire both kinds are the same.
@@ -30,9 +40,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=wire");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
-    let mut set = protox::compile(FILES, ["wire"])?;
+    let mut set = protox::compile(STORE.iter().chain(&SIDECAR), ["wire"])?;
     // Clients that ask by reflection are told the truth: the fields are strings.
-    fs::write(out.join("descriptors.bin"), set.encode_to_vec())?;
+    let of_sidecar = |file: &FileDescriptorProto| SIDECAR.contains(&file.name());
+    let (sidecar, store) = set.file.iter().cloned().partition(of_sidecar);
+    for (name, file) in [("store.bin", store), ("sidecar.bin", sidecar)] {
+        fs::write(out.join(name), FileDescriptorSet { file }.encode_to_vec())?;
+    }
     generate_as_bytes(&mut set);
     tonic_prost_build::configure().bytes(".").compile_fds(set)?;
     Ok(())

@@ -1,13 +1,13 @@
 //! Clearing away: blocks whose time has come, uploads that never ended, folders of work that is done.
 
-use std::{collections::BTreeSet, fs, io, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use bucket::{BlockObjects, BlockView, Mark, Snapshot};
 use model::{BlockMeta, Timestamp};
 use service::blocking;
 
 use crate::{
-    CompactError, CoveredBy, LeftReason, Plan, Summary, compaction::Compaction, duration,
+    CompactError, CoveredBy, Plan, SkipReason, Summary, compaction::Compaction, duration,
     metrics::DAMAGED, millis, plan, snapshot::Blocks,
 };
 
@@ -63,10 +63,9 @@ impl Cleaner<'_> {
 
     fn is_due(&self, view: &BlockView, now: Timestamp) -> bool {
         let delay = millis(self.compaction.config.delete_delay);
-        view.deletion_mark.as_ref().is_some_and(|mark| {
-            let marked = mark.deletion_time.saturating_mul(1000);
-            now.0.saturating_sub(marked) > delay
-        })
+        view.deletion_mark
+            .as_ref()
+            .is_some_and(|mark| now.0.saturating_sub(mark.marked_at().0) > delay)
     }
 
     /// Deletes what was uploaded of blocks that never got their `meta.json`.
@@ -168,14 +167,14 @@ impl Cleaner<'_> {
         blocks: &Blocks,
         summary: &mut Summary,
     ) {
-        for left in &plan.left {
-            let LeftReason::WrongTimes { error } = &left.reason else {
+        for skipped in &plan.skipped {
+            let SkipReason::WrongTimes { error } = &skipped.reason else {
                 continue;
             };
-            let block = left.block;
+            let block = skipped.block;
             let source = CompactError::Block {
                 block,
-                reason: left.reason.to_string(),
+                reason: skipped.reason.to_string(),
             };
             let mark = Mark::NoCompact(DAMAGED);
             let details = format!("meta.json: {error}");
@@ -230,15 +229,10 @@ fn keep_only(dir: &Path, names: &BTreeSet<String>) -> Result<(), CompactError> {
         }
         let path = entry.path();
         let removed = match entry.file_type() {
-            Ok(kind) if kind.is_dir() => fs::remove_dir_all(&path),
-            _ => fs::remove_file(&path),
+            Ok(kind) if kind.is_dir() => files::remove_folder(&path),
+            _ => files::remove_file(&path),
         };
-        match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(CompactError::io(&path)(error));
-            }
-            _ => {}
-        }
+        removed.map_err(CompactError::io(&path))?;
     }
     Ok(())
 }

@@ -151,7 +151,7 @@ impl Compaction<'_> {
         output: MergeOutput,
         target: MergeTarget,
     ) -> Result<Claim, CompactError> {
-        let block = self.new_id();
+        let block = self.new_id()?;
         let (dir, names) = (target.dir.clone(), output.files.clone());
         Ok(Claim {
             block,
@@ -319,12 +319,11 @@ impl Compaction<'_> {
         Ok(())
     }
 
-    fn new_id(&self) -> BlockId {
-        use std::hash::{BuildHasher as _, RandomState};
-        // Each state is seeded by the system.
-        let random = || u128::from(RandomState::new().hash_one(0));
+    fn new_id(&self) -> Result<BlockId, CompactError> {
+        let mut entropy = [0; 16];
+        getrandom::fill(&mut entropy)?;
         let now = Timestamp(self.deps.clock.now_ms());
-        BlockId::new(now, random() << 64 | random())
+        Ok(BlockId::new(now, u128::from_be_bytes(entropy)))
     }
 }
 
@@ -332,7 +331,7 @@ impl Compaction<'_> {
 async fn clear_outputs(dir: &Path, targets: &[MergeTarget]) -> Result<(), CompactError> {
     let (out, targets) = (dir.join(OUT), targets.to_vec());
     blocking(move || {
-        disk::removed(&out, fs::remove_dir_all(&out))?;
+        files::remove_folder(&out).map_err(CompactError::io(&out))?;
         for target in &targets {
             fs::create_dir_all(&target.dir).map_err(CompactError::io(&target.dir))?;
         }
@@ -364,5 +363,5 @@ fn target(dir: &Path, resolution: Resolution) -> MergeTarget {
 }
 
 async fn remove_dir(dir: PathBuf) -> Result<(), CompactError> {
-    blocking(move || disk::removed(&dir, fs::remove_dir_all(&dir))).await
+    blocking(move || files::remove_folder(&dir).map_err(CompactError::io(&dir))).await
 }

@@ -1,6 +1,6 @@
-//! Room in the work folder, and what is removed from it.
+//! Room in the work folder.
 
-use std::{io, path::Path};
+use std::path::Path;
 
 use crate::CompactError;
 
@@ -18,17 +18,6 @@ pub(crate) fn check(dir: &Path, needed: u64) -> Result<(), CompactError> {
         });
     }
     Ok(())
-}
-
-/// The outcome of removing `path`, for one who is content if it was not there.
-///
-/// # Errors
-/// When it stays there.
-pub(crate) fn removed(path: &Path, outcome: io::Result<()>) -> Result<(), CompactError> {
-    match outcome {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CompactError::io(path)(error)),
-        _ => Ok(()),
-    }
 }
 
 /// Bytes that one who is not root may still write to the file system of `dir`.

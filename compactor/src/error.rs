@@ -7,9 +7,12 @@ use std::{
 
 use bucket::{BucketError, Holder};
 use model::BlockId;
-use tsdb::ChunkError;
 
-use crate::{DownsampleError, MergeError, RetentionError, plan::Bytes};
+use crate::{
+    MergeError, RetentionError,
+    blame::{Blame, Damage},
+    plan::Bytes,
+};
 
 /// Why a merge, or all of them, cannot be done.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +22,7 @@ pub enum CompactError {
     Bucket(#[from] BucketError),
     /// The merge refused.
     #[error("merge: {0}")]
-    Merge(#[from] MergeError),
+    Merge(Box<MergeError>),
     /// A local file or folder cannot be read or written.
     #[error("{}: {source}", path.display())]
     Io {
@@ -38,6 +41,9 @@ pub enum CompactError {
         /// Bytes that there are.
         available: u64,
     },
+    /// The system has no random bits to name a block with.
+    #[error("naming a block: {0}")]
+    Random(#[from] getrandom::Error),
     /// The settings do not go together.
     #[error(transparent)]
     Retention(#[from] RetentionError),
@@ -162,110 +168,35 @@ pub enum CompactError {
     },
 }
 
+impl From<MergeError> for CompactError {
+    fn from(error: MergeError) -> Self {
+        Self::Merge(Box::new(error))
+    }
+}
+
 impl CompactError {
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Io { path, source }
     }
 
-    /// Whether the sources, or one of them, may be to blame, and none is named.
-    pub(crate) fn blames_nobody(&self) -> bool {
+    /// Whose fault it is.
+    pub(crate) fn blame(&self) -> Blame {
         match self {
-            Self::Output { .. } | Self::Panicked { .. } => true,
-            Self::ReadBack(error) | Self::Merge(MergeError::Write(error)) => {
-                !matches!(error, parquet_block::Error::Io { .. })
+            Self::Block { block, .. } | Self::Excluded { block, .. } => {
+                Blame::block(*block, Damage::Lasting)
             }
-            Self::ReadBlockBack(error) | Self::Merge(MergeError::WriteBlock(error)) => {
-                !matches!(error, tsdb::Error::Io { .. })
+            Self::Contradiction { block, other, .. } => Blame::contradiction(*block, *other),
+            // It is marked already, or the copy here is wrong.
+            Self::Marked { block, .. } | Self::CopyDiffers { block, .. } => {
+                Blame::block(*block, Damage::Transient)
             }
-            Self::Merge(MergeError::Series { .. }) => true,
-            _ => false,
+            Self::Merge(error) => error.blame(),
+            Self::ReadBack(error) => Blame::of_parquet_output(error),
+            Self::ReadBlockBack(error) => Blame::of_tsdb_output(error),
+            Self::Output { .. } | Self::Panicked { .. } => Blame::Unknown,
+            _ => Blame::Nobody,
         }
-    }
-
-    /// The block that is to blame, so that the others of its task may be merged without it.
-    pub(crate) fn damaged_block(&self) -> Option<BlockId> {
-        let error = match self {
-            Self::Block { block, .. }
-            | Self::Marked { block, .. }
-            | Self::Excluded { block, .. }
-            | Self::Contradiction { block, .. }
-            | Self::CopyDiffers { block, .. } => return Some(*block),
-            Self::Merge(error) => error,
-            _ => return None,
-        };
-        let dir = match error {
-            MergeError::Block {
-                source: tsdb::Error::Io { .. },
-                ..
-            }
-            | MergeError::Parquet {
-                source: parquet_block::Error::Io { .. },
-                ..
-            } => return None,
-            // Of two that contradict one another the later one steps back.
-            MergeError::Overlap { other: dir, .. }
-            | MergeError::Block { dir, .. }
-            | MergeError::Parquet { dir, .. }
-            | MergeError::Chunk { dir, .. }
-            | MergeError::Downsample { dir, .. }
-            | MergeError::Symbol { dir, .. }
-            | MergeError::Order { dir, .. }
-            | MergeError::Alike { dir, .. }
-            | MergeError::Outside { dir, .. }
-            | MergeError::Resolution { dir, .. } => dir,
-            MergeError::Finer { .. }
-            | MergeError::Series { .. }
-            | MergeError::Write(_)
-            | MergeError::WriteBlock(_)
-            | MergeError::Io { .. } => return None,
-        };
-        block_in(dir)
-    }
-
-    /// The block that contradicts the one to blame.
-    pub(crate) fn contradicted_block(&self) -> Option<BlockId> {
-        match self {
-            Self::Contradiction { other, .. } => Some(*other),
-            Self::Merge(MergeError::Overlap { dir, .. }) => block_in(dir),
-            _ => None,
-        }
-    }
-
-    /// The block that is to blame, if what it holds is against its format: no other attempt will go better.
-    ///
-    /// A version or an encoding that is not known here may be known to another release, so it is none of these.
-    pub(crate) fn lasting_damage(&self) -> Option<BlockId> {
-        let lasts = match self {
-            Self::Block { .. } | Self::Excluded { .. } | Self::Contradiction { .. } => true,
-            Self::Merge(error) => match error {
-                MergeError::Block { source, .. } => matches!(
-                    source,
-                    tsdb::Error::Corrupt { .. }
-                        | tsdb::Error::Chunk {
-                            source: ChunkError::Corrupt { .. },
-                            ..
-                        }
-                ),
-                MergeError::Parquet { source, .. } => {
-                    matches!(source, parquet_block::Error::Corrupt { .. })
-                }
-                MergeError::Chunk { source, .. } => matches!(source, ChunkError::Corrupt { .. }),
-                MergeError::Downsample { source, .. } => !matches!(
-                    source,
-                    DownsampleError::Chunk { source, .. }
-                        if !matches!(source, ChunkError::Corrupt { .. })
-                ),
-                MergeError::Overlap { .. }
-                | MergeError::Symbol { .. }
-                | MergeError::Order { .. }
-                | MergeError::Alike { .. }
-                | MergeError::Outside { .. } => true,
-                _ => false,
-            },
-            _ => false,
-        };
-        lasts.then(|| self.damaged_block()).flatten()
     }
 
     /// Whether what was downloaded may be used for another attempt.
@@ -274,22 +205,25 @@ impl CompactError {
     }
 }
 
-/// The block whose folder in the work folder this is.
-fn block_in(dir: &Path) -> Option<BlockId> {
-    dir.file_name()?.to_str()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
-    use model::{BlockMeta, TimeRange, Timestamp};
+    use model::{TimeRange, Timestamp};
+    use tsdb::ChunkError;
 
     use super::*;
+    use crate::DownsampleError;
 
-    const ID: &str = "01HF8J5JG0RAVB4GMS32W7ZJ2B";
+    fn id(number: u128) -> BlockId {
+        BlockId::new(Timestamp(1), number)
+    }
+
+    fn io() -> io::Error {
+        io::Error::other("input/output error")
+    }
 
     fn in_block(source: tsdb::Error) -> CompactError {
-        let dir = PathBuf::from("compact/task").join(ID);
-        MergeError::Block { dir, source }.into()
+        let block = id(1);
+        MergeError::Block { block, source }.into()
     }
 
     fn corrupt() -> ChunkError {
@@ -309,49 +243,82 @@ mod tests {
     }
 
     #[test]
-    fn only_what_another_attempt_finds_too_is_a_lasting_damage() {
-        let dir = PathBuf::from("compact/task").join(ID);
-        let block: BlockId = ID.parse().unwrap();
-        let outside = MergeError::Outside {
-            dir: dir.clone(),
-            min: Timestamp(0),
-            max: Timestamp(1),
-            range: TimeRange::ALL,
+    fn a_block_against_its_format_is_to_blame_at_every_attempt() {
+        let block = id(1);
+        let downsample = |source| MergeError::Downsample { block, source };
+        let overlap = DownsampleError::Overlap {
+            end: Timestamp(1),
+            next: Timestamp(0),
         };
-        let reason = String::new();
-        let index = tsdb::Error::truncated("index", 0, 2, 1);
         for lasting in [
-            in_block(index),
+            in_block(tsdb::Error::truncated("index", 0, 2, 1)),
             in_block(chunk(corrupt())),
-            outside.into(),
-            CompactError::Block { block, reason },
+            MergeError::chunk(block)(corrupt()).into(),
+            downsample(overlap).into(),
+            MergeError::Outside {
+                block,
+                min: Timestamp(0),
+                max: Timestamp(1),
+                range: TimeRange::ALL,
+            }
+            .into(),
+            CompactError::Block {
+                block,
+                reason: String::new(),
+            },
         ] {
-            assert_eq!(lasting.lasting_damage(), Some(block), "{lasting}");
-            assert_eq!(lasting.damaged_block(), Some(block), "{lasting}");
+            let blame = Blame::block(block, Damage::Lasting);
+            assert_eq!(lasting.blame(), blame, "{lasting}");
         }
-        let io = || io::Error::other("input/output error");
-        let path = dir.join(BlockMeta::FILE);
-        let unreadable = tsdb::Error::Io {
-            path: path.clone(),
-            source: io(),
-        };
         let newer = tsdb::Error::Version {
             file: "index".to_owned(),
             expected: "1 or 2",
             found: 3,
         };
-        let full = MergeError::Io {
+        let blame = Blame::block(block, Damage::Transient);
+        assert_eq!(in_block(newer).blame(), blame);
+    }
+
+    #[test]
+    fn of_two_that_contradict_one_another_the_later_one_is_to_blame() {
+        let overlap = MergeError::Overlap {
+            block: id(1),
+            times: TimeRange::ALL,
+            other: id(2),
+            other_times: TimeRange::ALL,
+        };
+        let blame = Blame::contradiction(id(2), id(1));
+        assert_eq!(CompactError::from(overlap).blame(), blame);
+    }
+
+    #[test]
+    fn no_block_is_to_blame_for_a_disk_that_cannot_be_read() {
+        let path = PathBuf::from("compact/task").join(id(1).to_string());
+        let unreadable = || tsdb::Error::Io {
             path: path.clone(),
             source: io(),
         };
         for passing in [
-            in_block(unreadable),
-            in_block(newer),
-            full.into(),
-            CompactError::Gone { block },
+            in_block(unreadable()),
+            MergeError::WriteBlock(unreadable()).into(),
+            MergeError::Meta {
+                dir: path.clone(),
+                source: unreadable(),
+            }
+            .into(),
+            MergeError::Io {
+                path: path.clone(),
+                source: io(),
+            }
+            .into(),
+            CompactError::Gone { block: id(1) },
             CompactError::io(&path)(io()),
         ] {
-            assert_eq!(passing.lasting_damage(), None, "{passing}");
+            assert_eq!(passing.blame(), Blame::Nobody, "{passing}");
         }
+        let panicked = CompactError::Panicked {
+            reason: String::new(),
+        };
+        assert_eq!(panicked.blame(), Blame::Unknown);
     }
 }

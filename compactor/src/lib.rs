@@ -4,6 +4,7 @@
 //! local Parquet block; [`run()`] brings the blocks here and the result back, verifies it there, commits it and marks
 //! what it replaces.
 
+mod blame;
 mod clean;
 mod compaction;
 mod config;
@@ -35,8 +36,9 @@ pub use crate::{
     },
     output::{Compression, Dedup, OutputFormat},
     plan::{
-        Candidate, Covered, CoveredBy, Downsampling, Expired, GoDuration, Left, LeftReason, Plan,
-        PlanOptions, Retention, RetentionError, Task, Todo, Unusable, WINDOWS, Window, plan, todo,
+        Candidate, Covered, CoveredBy, Downsampling, Expired, GoDuration, Plan, PlanOptions,
+        Retention, RetentionError, SkipReason, Skipped, Task, Todo, Unusable, WINDOWS, Window,
+        plan, todo,
     },
     progress::ProgressStyle,
     replicas::{NoReplicaLabel, Replicas},

@@ -1,13 +1,13 @@
 //! Merges blocks of one resolution into one, and into coarser ones in the same pass, in parallel and in bounded memory.
 //!
 //! ```text
-//! open inputs ─▶ one symbol table ─▶ cut the key space into spans
-//!                                            │ a window of spans at a time, in parallel
+//! open inputs ─▶ one symbol table ─▶ cut the key space into ranges
+//!                                            │ a batch of key ranges at a time, in parallel
 //!                                            ▼
-//!                     k-way merge of each span, chunks arranged, downsampled
+//!                     k-way merge of each key range, chunks arranged, downsampled
 //!                                            │ in order, for each output
 //!                                            ▼
-//!                     row group, until it holds enough ─▶ encoded; all this while the next window merges
+//!                     row group, until it holds enough ─▶ encoded; all this while the next batch merges
 //!                                            │ in order
 //!                                            ▼
 //!                                  0.labels.parquet, 0.chunks.parquet; or index, chunks/000001
@@ -16,21 +16,22 @@
 //! threads. Inputs are of either format, and so are outputs.
 
 mod arrange;
+mod column_sets;
 mod deleted;
 mod error;
 mod held;
 mod input;
 mod key;
+mod key_range;
 mod limits;
+mod merge_plan;
+mod passthrough;
 mod penalty;
 mod rows;
-mod shards;
 mod sink;
-mod span;
 mod symbols;
 #[cfg(test)]
 mod tests;
-mod whole;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -39,17 +40,17 @@ use parquet_block::{Slices, Symbols, WriteOptions};
 use rayon::prelude::*;
 
 pub(crate) use self::held::Held;
-pub use self::{error::MergeError, penalty::penalty};
 use self::{
+    column_sets::ColumnSet,
     input::Inputs,
-    key::Order,
+    key_range::KeyRange,
     limits::Limits,
+    merge_plan::MergePlan,
     rows::{Layout, Rows},
-    shards::Part,
     sink::{Format, ParquetSink, Sink, TsdbSink},
-    span::{Recipe, Span},
     symbols::SymbolTable,
 };
+pub use self::{error::MergeError, penalty::penalty};
 use crate::{Dedup, Downsampler, OutputFormat};
 
 /// What to merge, and into what.
@@ -137,7 +138,7 @@ pub fn merge(
 ) -> Result<Vec<MergeOutput>, MergeError> {
     let inputs = Inputs::open(
         &input.blocks,
-        Order::of(input.format),
+        input.format.order(),
         limits::shared_pages(input.options.memory_budget, input.blocks.len()),
     )?;
     let finer = |target: &&MergeTarget| target.resolution < inputs.resolution;
@@ -147,8 +148,8 @@ pub fn merge(
             inputs: inputs.resolution,
         });
     }
-    let parts: Arc<[Part]> = match input.format {
-        OutputFormat::Parquet => shards::parts(&inputs, input.options.shard_columns)?.into(),
+    let column_sets: Arc<[ColumnSet]> = match input.format {
+        OutputFormat::Parquet => column_sets::cut(&inputs, input.options.shard_columns)?.into(),
         OutputFormat::Tsdb => Arc::new([]),
     };
     let symbols = Arc::clone(&inputs.symbols);
@@ -164,15 +165,15 @@ pub fn merge(
         rayon::current_num_threads(),
     );
     let sinks = input.outputs.iter();
-    let sinks = sinks.map(|target| sink(input, target, &inputs, &limits, &parts, &symbols));
-    let recipe = Recipe {
+    let sinks = sinks.map(|target| sink(input, target, &inputs, &limits, &column_sets, &symbols));
+    let plan = MergePlan {
         inputs: &inputs,
         range: input.range,
         dedup: input.dedup,
         slices: slices(input, inputs.resolution),
         outputs,
     };
-    run(&recipe, sinks.collect(), &limits, &parts, progress)
+    run(&plan, sinks.collect(), &limits, &column_sets, progress)
 }
 
 /// Counts what blocks of one resolution hold, by the rules of the merge.
@@ -180,55 +181,58 @@ pub fn merge(
 /// # Errors
 /// When a block cannot be read, which the error names.
 pub(crate) fn held(blocks: &[PathBuf], format: OutputFormat) -> Result<Held, MergeError> {
-    held::count(&Inputs::open(blocks, Order::of(format), 0)?)
+    held::count(&Inputs::open(blocks, format.order(), 0)?)
 }
 
-/// What has been merged of some spans: for each sink rows, and the part that they belong to.
+/// What has been merged of some key ranges: for each sink rows, and the column set that they belong to.
 #[derive(Default)]
-struct Window {
+struct Batch {
     of_sinks: Vec<Vec<(usize, Rows)>>,
 }
 
 fn run(
-    recipe: &Recipe<'_>,
+    plan: &MergePlan<'_>,
     mut sinks: Vec<Sink>,
     limits: &Limits,
-    parts: &[Part],
+    column_sets: &[ColumnSet],
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Vec<MergeOutput>, MergeError> {
-    let spans = span::cut(&recipe.inputs.all, limits.span_series, parts)?;
-    let mut before = Window::default();
-    for spans in spans.chunks(rayon::current_num_threads() * 2) {
-        // What was merged before goes into files while the next spans are merged.
-        let (taken, merged) =
-            rayon::join(|| before.give(&mut sinks), || Window::merge(recipe, spans));
+    let key_ranges = key_range::cut(&plan.inputs.all, limits.range_series, column_sets)?;
+    let mut before = Batch::default();
+    for key_ranges in key_ranges.chunks(rayon::current_num_threads() * 2) {
+        // What was merged before goes into files while the next key ranges are merged.
+        let (taken, merged) = rayon::join(
+            || before.give(&mut sinks),
+            || Batch::merge(plan, key_ranges),
+        );
         taken?;
         before = merged?;
-        let done: usize = spans.iter().map(Span::len).sum();
+        let done: usize = key_ranges.iter().map(KeyRange::len).sum();
         progress(u64::try_from(done).unwrap_or(u64::MAX));
     }
     before.give(&mut sinks)?;
     sinks.into_par_iter().map(Sink::finish).collect()
 }
 
-impl Window {
-    /// Merges spans, in parallel.
-    fn merge(recipe: &Recipe<'_>, spans: &[Span]) -> Result<Self, MergeError> {
-        let merged = spans
-            .par_iter()
-            .map_init(Downsampler::default, |downsampler, span| {
-                let rows = span::merge(recipe, span, downsampler)?;
-                Ok((span.part, rows))
-            });
-        let mut window = Self {
-            of_sinks: recipe.outputs.iter().map(|_| Vec::new()).collect(),
+impl Batch {
+    /// Merges key ranges, in parallel.
+    fn merge(plan: &MergePlan<'_>, key_ranges: &[KeyRange]) -> Result<Self, MergeError> {
+        let merged =
+            key_ranges
+                .par_iter()
+                .map_init(Downsampler::default, |downsampler, key_range| {
+                    let rows = merge_plan::merge(plan, key_range, downsampler)?;
+                    Ok((key_range.column_set, rows))
+                });
+        let mut batch = Self {
+            of_sinks: plan.outputs.iter().map(|_| Vec::new()).collect(),
         };
-        for (part, rows) in merged.collect::<Result<Vec<_>, MergeError>>()? {
-            for (of_sink, rows) in window.of_sinks.iter_mut().zip(rows) {
-                of_sink.push((part, rows));
+        for (column_set, rows) in merged.collect::<Result<Vec<_>, MergeError>>()? {
+            for (of_sink, rows) in batch.of_sinks.iter_mut().zip(rows) {
+                of_sink.push((column_set, rows));
             }
         }
-        Ok(window)
+        Ok(batch)
     }
 
     /// Gives each sink its rows.
@@ -238,7 +242,7 @@ impl Window {
             .zip(self.of_sinks)
             .try_for_each(|(sink, rows)| {
                 let mut rows = rows.into_iter();
-                rows.try_for_each(|(part, rows)| sink.take(rows, part))
+                rows.try_for_each(|(column_set, rows)| sink.take(rows, column_set))
             })
     }
 }
@@ -248,7 +252,7 @@ fn sink(
     target: &MergeTarget,
     inputs: &Inputs,
     limits: &Limits,
-    parts: &Arc<[Part]>,
+    column_sets: &Arc<[ColumnSet]>,
     symbols: &Arc<SymbolTable>,
 ) -> Sink {
     Sink::new(match input.format {
@@ -257,7 +261,7 @@ fn sink(
             &input.options,
             limits,
             slices(input, target.resolution),
-            Arc::clone(parts),
+            Arc::clone(column_sets),
             Arc::clone(symbols) as Arc<dyn Symbols>,
             inputs.metric_name,
         ))),
@@ -282,6 +286,6 @@ fn slices(input: &MergeInput, resolution: Resolution) -> Slices {
 fn layout(input: &MergeInput, resolution: Resolution) -> Layout {
     match input.format {
         OutputFormat::Parquet => Layout::in_slices(resolution, slices(input, resolution)),
-        OutputFormat::Tsdb => Layout::Whole,
+        OutputFormat::Tsdb => Layout::SingleValue,
     }
 }

@@ -1,5 +1,6 @@
 //! What a merge makes of blocks that overlap, and how it writes them.
 
+use model::SeriesOrder;
 use parquet_block::WriteOptions;
 use serde::Serialize;
 
@@ -34,6 +35,16 @@ pub enum Compression {
     Fast,
     /// All is compressed that gets smaller at all.
     Small,
+}
+
+impl OutputFormat {
+    /// The order in which its series are written.
+    pub(crate) const fn order(self) -> SeriesOrder {
+        match self {
+            Self::Parquet => SeriesOrder::ByName,
+            Self::Tsdb => SeriesOrder::ByLabels,
+        }
+    }
 }
 
 impl Compression {

@@ -15,11 +15,10 @@ mod cover;
 mod duplicates;
 mod group;
 mod known;
-mod left;
-mod moment;
 mod retention;
 mod run;
 mod show;
+mod skipped;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -38,18 +37,18 @@ use model::{
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
 use self::{
-    coarser::Coarser, cover::Cover, group::World, known::Known, retention::Verdict, run::Run,
-    task::bytes_of,
+    coarser::Coarser, cover::Cover, group::GroupContext, known::Known, retention::Verdict,
+    run::Run, task::bytes_of,
 };
 pub use self::{
     duplicates::{Covered, CoveredBy},
-    left::{Left, LeftReason},
     retention::{Downsampling, Expired, GoDuration, Retention, RetentionError},
+    skipped::{SkipReason, Skipped},
     task::Task,
     todo::{Todo, todo},
     window::Window,
 };
-pub(crate) use self::{left::foreign, show::Bytes, task::Made};
+pub(crate) use self::{show::Bytes, skipped::foreign, task::Made};
 use crate::{OutputFormat, Replicas, Shard, group::GroupKey};
 
 const HOUR: i64 = 3_600_000;
@@ -120,7 +119,8 @@ pub struct Plan {
     /// Blocks older than blocks of their resolution are kept: to be marked for deletion.
     pub expired: Vec<Expired>,
     /// Every other block.
-    pub left: Vec<Left>,
+    #[serde(rename = "left")]
+    pub skipped: Vec<Skipped>,
     /// Blocks of `tasks` and `left` that would be in `expired`, had they been downsampled.
     pub overdue: Vec<Expired>,
     /// Blocks whose `meta.json` is missing or cannot be read; the planner itself knows of none.
@@ -158,19 +158,19 @@ pub fn plan(blocks: &[Candidate], options: &PlanOptions) -> Plan {
         .collect();
     let mut groups: BTreeMap<GroupKey, Vec<&Known<'_>>> = BTreeMap::new();
     for block in &known {
-        if let Some(reason) = left::unseen(block, options) {
-            plan.left.push(Left::new(block, reason));
+        if let Some(reason) = skipped::unseen(block, options) {
+            plan.skipped.push(Skipped::new(block, reason));
             continue;
         }
         let of_group = waiting.get(&block.group.hash).copied();
         if let Some(error) = options.unread.as_deref().or(of_group) {
             let error = error.to_owned();
-            plan.left
-                .push(Left::new(block, LeftReason::Unread { error }));
+            plan.skipped
+                .push(Skipped::new(block, SkipReason::Unread { error }));
             continue;
         }
-        if let Some(reason) = left::wrong_times(block, options.now) {
-            plan.left.push(Left::new(block, reason));
+        if let Some(reason) = skipped::wrong_times(block, options.now) {
+            plan.skipped.push(Skipped::new(block, reason));
             continue;
         }
         match options.retention.verdict(block, coarser) {
@@ -184,13 +184,13 @@ pub fn plan(blocks: &[Candidate], options: &PlanOptions) -> Plan {
         groups.entry(block.group).or_default().push(block);
     }
     let overdue: BTreeSet<BlockId> = plan.overdue.iter().map(|e| e.block).collect();
-    let world = World {
+    let context = GroupContext {
         coarser,
         overdue: &overdue,
     };
     // The finest resolutions come first, as what they become is awaited by the others.
     for (group, blocks) in groups {
-        group::plan_group(group, blocks, world, &mut plan);
+        group::plan_group(group, blocks, context, &mut plan);
     }
     plan
 }

@@ -373,8 +373,8 @@ impl Compactor {
             Err(error) => {
                 self.metrics.by.failed(task);
                 tracing::error!(task = task.id, labels = %task.labels, %error, "task failed, others go on");
-                if let Some(block) = error.damaged_block() {
-                    self.set_aside.insert(block, error.to_string());
+                if let Some(blamed) = error.blame().blamed() {
+                    self.set_aside.insert(blamed.block, error.to_string());
                 }
                 if let CompactError::Marked { block, .. } = error {
                     summary.no_compact.push(block);

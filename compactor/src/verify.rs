@@ -1,9 +1,11 @@
 //! Proof, before anything is committed, that the output holds what the sources hold and that the bucket holds the output.
 //!
 //! ```text
-//! object ── the same file, or the same hash ── file in the work folder ── read as a reader would ── counts of the merge
+//! object ── the same file, or the same hash ── file in the work folder ── read by a witness ─────── counts of the merge
 //!    └── footer opened                                                                          └── counts of the sources
 //! ```
+//! The witness of a Parquet block is the reader of `arrow`, which shares no code with what wrote the block.
+//!
 //! Each file is read once to count, and each object that is no link of it once more:
 //! - Where the bucket is a folder, the object is the file, under a second name, and nobody has written to it since:
 //!   what was read to count is what the object holds. That it is the same file is asked of the two once they are open,
@@ -21,6 +23,7 @@
 
 mod counted;
 mod sources;
+mod witness;
 
 use std::{
     path::{Path, PathBuf},

@@ -1,4 +1,4 @@
-//! The end of a Parquet file: the metadata, and what of it comes back when it is decoded once more.
+//! The end of a Parquet file: the metadata.
 
 #![no_main]
 
@@ -20,9 +20,6 @@ fuzz_target!(|data: &[u8]| {
     match read {
         Ok(FooterRead::Done(footer)) => {
             assert_eq!(footer.file_size(), size);
-            let kept = footer.tail().clone();
-            let again = Footer::decode("file", size, kept.clone()).expect("what was kept is read");
-            assert!(matches!(again, FooterRead::Done(again) if again.tail() == &kept));
         }
         Ok(FooterRead::Short { needed }) => {
             assert!(needed > tail.len() as u64 && needed <= size);

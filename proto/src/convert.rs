@@ -1,7 +1,10 @@
 //! Between wire types and the vocabulary of `model`.
 
+use std::{collections::BTreeSet, num::NonZeroU64};
+
 use bytes::{BufMut, BytesMut};
 use model::{Labels, MatchOp, Matcher, MatcherError};
+use series::{Hashed, Shard};
 
 use crate::{prompb, thanos};
 
@@ -78,6 +81,26 @@ impl From<&Matcher> for prompb::LabelMatcher {
             value: matcher.value.clone().into(),
         }
     }
+}
+
+/// The share of all series that a request asks for; none if it asks for all.
+#[must_use]
+pub fn shard(wire: &thanos::ShardInfo) -> Option<Shard> {
+    let total = u64::try_from(wire.total_shards)
+        .ok()
+        .and_then(NonZeroU64::new)?;
+    let names = wire.labels.iter().map(|name| name.clone().into_bytes());
+    let names: BTreeSet<Vec<u8>> = names.collect();
+    Some(Shard {
+        // A share that is none holds nothing.
+        index: u64::try_from(wire.shard_index).unwrap_or(u64::MAX),
+        total,
+        hashed: if wire.by {
+            Hashed::Only(names)
+        } else {
+            Hashed::Without(names)
+        },
+    })
 }
 
 /// A series' labels on the wire. All names and values are slices of one allocation.

@@ -1,11 +1,11 @@
-//! The wire types of Thanos's StoreAPI and info API and of Prometheus's remote read.
+//! The wire types of Thanos's gRPC APIs and of Prometheus's remote read.
 //!
 //! Generated at build time from `wire/*.proto`, which is our own text with the peers' packages,
 //! names and numbers. Generated types stay in here and in each service's `api` module.
 
 mod convert;
 
-pub use crate::convert::{ConvertError, matchers, model_labels, wire_labels};
+pub use crate::convert::{ConvertError, matchers, model_labels, shard, wire_labels};
 
 #[expect(
     unused_qualifications,
@@ -15,7 +15,7 @@ pub use crate::convert::{ConvertError, matchers, model_labels, wire_labels};
     reason = "generated"
 )]
 pub mod thanos {
-    //! Package `thanos`: the StoreAPI.
+    //! Package `thanos`: the StoreAPI, and the APIs of rules, targets, metadata, exemplars and status.
     include!(concat!(env!("OUT_DIR"), "/thanos.rs"));
 
     // Nested, as its package is: its types name those above as `super::…`.
@@ -37,8 +37,12 @@ pub mod prompb {
     include!(concat!(env!("OUT_DIR"), "/prometheus.rs"));
 }
 
-/// The encoded `FileDescriptorSet` of all services, for gRPC reflection.
-pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+/// The encoded `FileDescriptorSet` of the StoreAPI and the info API, for gRPC reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/store.bin"));
+
+/// The encoded `FileDescriptorSet` of what a sidecar offers besides: rules, targets, metadata, exemplars and status. It
+/// needs the files of [`FILE_DESCRIPTOR_SET`].
+pub const SIDECAR_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sidecar.bin"));
 
 #[cfg(test)]
 mod tests {
@@ -58,18 +62,32 @@ mod tests {
 
     #[test]
     fn services_have_the_names_that_peers_call() {
-        let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
-        let mut methods = Vec::new();
-        for file in &set.file {
-            for service in &file.service {
-                let names = service.method.iter().map(|m| m.name());
-                methods
-                    .extend(names.map(|m| format!("/{}.{}/{m}", file.package(), service.name())));
+        let methods = |set| {
+            let set = FileDescriptorSet::decode(set).unwrap();
+            let mut methods = Vec::new();
+            for file in &set.file {
+                for service in &file.service {
+                    let names = service.method.iter().map(|m| m.name());
+                    methods.extend(
+                        names.map(|m| format!("/{}.{}/{m}", file.package(), service.name())),
+                    );
+                }
             }
-        }
-        methods.sort();
+            methods.sort();
+            methods
+        };
         assert_eq!(
-            methods,
+            methods(SIDECAR_DESCRIPTOR_SET),
+            [
+                "/thanos.Exemplars/Exemplars",
+                "/thanos.Metadata/MetricMetadata",
+                "/thanos.Rules/Rules",
+                "/thanos.Status/TSDBStatistics",
+                "/thanos.Targets/Targets",
+            ]
+        );
+        assert_eq!(
+            methods(FILE_DESCRIPTOR_SET),
             [
                 "/thanos.Store/LabelNames",
                 "/thanos.Store/LabelValues",

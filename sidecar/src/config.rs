@@ -2,10 +2,10 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use model::Labels;
-use service::{Clock, CpuPool, Metrics, Probe};
+use model::{Labels, TimeBound, Timestamp};
+use service::{Clock, CpuPool, GrpcOptions, Metrics, Probe};
 
-use crate::UnequalBlocks;
+use crate::{HttpClientConfig, UnequalBlocks};
 
 /// What the sidecar is told. Each field is a flag of Thanos's.
 #[derive(Clone, Debug)]
@@ -20,6 +20,38 @@ pub struct Config {
     pub meta_file_name: String,
     /// Time between two looks at the folder.
     pub upload_interval: Duration,
+    /// `--min-time`: the first time that is served.
+    pub min_time: TimeBound,
+    /// What one request for series may take.
+    pub limits: Limits,
+    /// `--store.grpc.series-max-concurrency`: requests for series at once; 0 for no limit.
+    pub series_concurrency: usize,
+    /// How long a request for series waits for its turn.
+    pub series_wait: Duration,
+    /// The gRPC server. Its descriptors are set by the sidecar.
+    pub grpc: GrpcOptions,
+}
+
+/// What one request for series may take; 0 for no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// `--store.limits.request-series`: the most series.
+    pub request_series: u64,
+    /// `--store.limits.request-samples`: the most samples, counted as 120 for each chunk.
+    pub request_samples: u64,
+    /// `--store.limits.request-sort-bytes`: the most bytes of series that wait to be sorted.
+    pub request_sort_bytes: usize,
+}
+
+impl Default for Limits {
+    /// Thanos's defaults, and 256 MiB to sort in.
+    fn default() -> Self {
+        Self {
+            request_series: 0,
+            request_samples: 0,
+            request_sort_bytes: 256 << 20,
+        }
+    }
 }
 
 /// Where the external labels come from.
@@ -42,6 +74,8 @@ pub struct PrometheusConfig {
     pub get_config_interval: Duration,
     /// `--prometheus.get_config_timeout`: how long one answer may take.
     pub get_config_timeout: Duration,
+    /// `--prometheus.http-client`: how it is reached.
+    pub http_client: HttpClientConfig,
     /// `--shipper.ignore-unequal-block-size`.
     pub unequal_blocks: UnequalBlocks,
 }
@@ -76,6 +110,7 @@ impl Default for PrometheusConfig {
             ready_timeout: Duration::from_secs(600),
             get_config_interval: Duration::from_secs(30),
             get_config_timeout: Duration::from_secs(30),
+            http_client: HttpClientConfig::default(),
             unequal_blocks: UnequalBlocks::default(),
         }
     }
@@ -91,6 +126,11 @@ impl Config {
             levels: Levels::default(),
             meta_file_name: "thanos.shipper.json".to_owned(),
             upload_interval: Duration::from_secs(30),
+            min_time: TimeBound::At(Timestamp::MIN),
+            limits: Limits::default(),
+            series_concurrency: 20,
+            series_wait: Duration::from_secs(90),
+            grpc: GrpcOptions::default(),
         }
     }
 

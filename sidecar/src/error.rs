@@ -1,9 +1,13 @@
 //! What can go wrong in the sidecar.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{error::Error, io, path::PathBuf, time::Duration};
 
 use bucket::BucketError;
 use model::MetaError;
+use series::OrderError;
+use service::ServiceError;
+
+use crate::prometheus::FrameError;
 
 /// Why the sidecar cannot go on, or a part of it not now.
 #[derive(Debug, thiserror::Error)]
@@ -16,13 +20,29 @@ pub enum SidecarError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The configuration of the HTTP client cannot be used.
+    #[error("prometheus http client: {place}: {reason}")]
+    HttpClient {
+        /// The field.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Prometheus was not reached or did not answer in time.
-    #[error("{url}: {source}")]
+    #[error("{url}: {}", chain(source))]
     Http {
         /// What was asked.
         url: String,
         /// What the client says.
         source: reqwest::Error,
+    },
+    /// Prometheus took the request and did not begin to answer.
+    #[error("{url}: no answer after {waited:?}")]
+    NoHead {
+        /// What was asked.
+        url: String,
+        /// How long it was waited for.
+        waited: Duration,
     },
     /// Prometheus answered with an error.
     #[error("{url}: status {status}: {body}")]
@@ -109,6 +129,9 @@ pub enum SidecarError {
     /// A local block cannot be read or is damaged.
     #[error(transparent)]
     Block(#[from] tsdb::Error),
+    /// The gRPC server could not start, or broke.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
     /// The bucket refused.
     #[error(transparent)]
     Bucket(#[from] BucketError),
@@ -121,6 +144,7 @@ impl SidecarError {
         matches!(
             self,
             Self::Url { .. }
+                | Self::HttpClient { .. }
                 | Self::Compaction { .. }
                 | Self::DelayCompactFile { .. }
                 | Self::NoExternalLabels
@@ -131,4 +155,94 @@ impl SidecarError {
         let path = path.into();
         move |source| Self::Io { path, source }
     }
+}
+
+/// Why a request gets no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AnswerError {
+    /// Prometheus has not answered, or does not at the moment.
+    #[error("not ready: prometheus does not answer")]
+    NotReady,
+    /// There was no place for the request.
+    #[error("limit store.grpc.series-max-concurrency: no place became free in {waited:?}")]
+    Busy {
+        /// How long it waited.
+        waited: Duration,
+    },
+    /// The request asks for what cannot be.
+    #[error("{0}")]
+    Invalid(String),
+    /// The answer goes past a limit.
+    #[error("failed to send series: {name} limit {limit} violated (got {got})")]
+    Limit {
+        /// The flag.
+        name: &'static str,
+        /// What is allowed.
+        limit: u64,
+        /// What the answer has come to.
+        got: u64,
+    },
+    /// Prometheus's API gives no answer.
+    #[error(transparent)]
+    Api(#[from] SidecarError),
+    /// A remote read fails.
+    #[error("query Prometheus: {0}")]
+    Read(#[from] ReadError),
+}
+
+/// Why a remote read fails.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    /// Prometheus is not reached, or refuses.
+    #[error(transparent)]
+    Peer(#[from] SidecarError),
+    /// The answer is of a kind that is not known.
+    #[error("{url}: not supported remote read content type: {found:?}")]
+    ContentType {
+        /// What was asked.
+        url: String,
+        /// The kind.
+        found: String,
+    },
+    /// A frame of the answer is damaged.
+    #[error("{url}: {source}")]
+    Frame {
+        /// What was asked.
+        url: String,
+        /// Which, and how.
+        source: FrameError,
+    },
+    /// The answer is not what it should be.
+    #[error("{url}: {place}: {reason}")]
+    Content {
+        /// What was asked.
+        url: String,
+        /// Where in the answer.
+        place: String,
+        /// What was expected and found.
+        reason: String,
+    },
+    /// The series are not in order, or too many wait to be sorted.
+    #[error("{url}: {source}")]
+    Order {
+        /// What was asked.
+        url: String,
+        /// Which.
+        source: OrderError,
+    },
+}
+
+/// An error with those that caused it.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        source = error.source();
+    }
+    text
 }

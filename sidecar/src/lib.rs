@@ -1,20 +1,23 @@
-//! The sidecar: uploads the blocks of the Prometheus beside it, as Thanos's sidecar does.
-//!
-//! The API over recent data (`thanos.Store` on remote read) is not served; a query gets recent data from the querier's
-//! other endpoints.
+//! The sidecar: serves what the Prometheus beside it has, and uploads its blocks, as Thanos's sidecar does.
 
+mod api;
 mod checks;
 mod config;
 mod error;
+mod http_client;
 mod metrics;
 mod prometheus;
+mod recent;
 mod run;
 mod shipper;
+mod view;
 
 pub use crate::{
     checks::UnequalBlocks,
-    config::{Config, Deps, LabelSource, Levels, PrometheusConfig},
+    config::{Config, Deps, LabelSource, Levels, Limits, PrometheusConfig},
     error::SidecarError,
+    http_client::HttpClientConfig,
+    prometheus::{FrameDecoder, FrameError, FrameFault},
     run::{run, run_once},
     shipper::Pass,
 };

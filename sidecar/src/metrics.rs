@@ -2,7 +2,9 @@
 
 use std::sync::atomic::AtomicU64;
 
-use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
+use prometheus_client::metrics::{
+    counter::Counter, family::Family, gauge::Gauge, histogram::Histogram,
+};
 use service::Metrics;
 
 /// The sidecar's metrics.
@@ -59,5 +61,41 @@ impl SidecarMetrics {
                 Gauge::default(),
             ),
         }
+    }
+}
+
+/// The metrics of what is served.
+#[derive(Clone, Debug)]
+pub(crate) struct ServeMetrics {
+    pub(crate) received_frames: Histogram,
+    dropped: Family<[(&'static str, &'static str); 1], Counter>,
+}
+
+impl ServeMetrics {
+    /// Registers them.
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        let dropped: Family<[(&str, &str); 1], Counter> = metrics.register(
+            "thanos_store_selects_dropped_total",
+            "Number of select queries that were dropped due to configured limits",
+            Family::default(),
+        );
+        for reason in ["series", "chunks"] {
+            drop(dropped.get_or_create_owned(&[("reason", reason)]));
+        }
+        Self {
+            received_frames: metrics.register(
+                "prometheus_store_received_frames",
+                "Number of frames received per streamed response",
+                Histogram::new([10.0, 100.0, 1000.0, 10_000.0, 100_000.0]),
+            ),
+            dropped,
+        }
+    }
+
+    /// A request was given up as it went past a limit.
+    pub(crate) fn dropped(&self, reason: &'static str) {
+        self.dropped
+            .get_or_create_owned(&[("reason", reason)])
+            .inc();
     }
 }

@@ -1,18 +1,32 @@
 //! Prometheus's HTTP API, as far as the sidecar asks it.
 
 mod answers;
+mod frames;
+mod metrics_text;
+mod told;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use model::Labels;
-use reqwest::{Client, StatusCode};
+use model::{Labels, Timestamp};
+use reqwest::{
+    Method, RequestBuilder, Response, StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use crate::SidecarError;
+pub use self::frames::{FrameDecoder, FrameError, FrameFault};
+pub(crate) use self::told::{
+    ActiveTarget, Alert, AlertingRule, Count, Exemplar, Meta, Rule, RuleGroup, Rules,
+    SeriesExemplars, Targets, Texts, Time, TsdbStatus,
+};
+use crate::{PrometheusConfig, SidecarError, http_client::HttpClient};
 
 /// The longest answer that is read, in bytes.
-const MAX_ANSWER: usize = 64 << 20;
+pub(crate) const MAX_ANSWER: usize = 256 << 20;
 /// How much of an error's text is repeated.
 const MAX_ERROR_TEXT: usize = 200;
 
@@ -20,43 +34,48 @@ const MAX_ERROR_TEXT: usize = 200;
 #[derive(Clone, Debug)]
 pub(crate) struct Prometheus {
     base: Url,
-    client: Client,
+    client: HttpClient,
+    timeout: Duration,
 }
 
 impl Prometheus {
-    /// A client for the Prometheus at `url`, whose path is kept as a prefix; `timeout` is for each question.
-    pub(crate) fn new(url: &str, timeout: Duration) -> Result<Self, SidecarError> {
+    /// A client for the Prometheus that `config` names; the path of its URL is kept as a prefix.
+    pub(crate) fn new(config: &PrometheusConfig) -> Result<Self, SidecarError> {
         let no_url = |reason: String| SidecarError::Url {
-            url: url.to_owned(),
+            url: config.url.clone(),
             reason,
         };
-        let base = Url::parse(url).map_err(|e| no_url(e.to_string()))?;
+        let mut base = Url::parse(&config.url).map_err(|e| no_url(e.to_string()))?;
         if !matches!(base.scheme(), "http" | "https") {
             return Err(no_url(format!(
                 "scheme {:?}, expected http or https",
                 base.scheme()
             )));
         }
-        bucket::install_crypto_provider();
-        let client = Client::builder()
-            .timeout(timeout)
-            .user_agent(concat!("varve/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|e| no_url(e.to_string()))?;
-        Ok(Self { base, client })
+        let (username, password) = (base.username(), base.password().unwrap_or_default());
+        let client = config.http_client.clone().with_user(username, password);
+        // A URL is shown in errors, so its password is not kept in it.
+        if base.set_username("").is_err() || base.set_password(None).is_err() {
+            return Err(no_url("expected a host".to_owned()));
+        }
+        Ok(Self {
+            client: HttpClient::new(client, &base)?,
+            base,
+            timeout: config.get_config_timeout,
+        })
     }
 
     /// The external labels of its configuration.
     pub(crate) async fn external_labels(&self) -> Result<Labels, SidecarError> {
-        let url = self.url("api/v1/status/config");
-        let config: answers::Config = self.get(&url).await?;
-        answers::external_labels(&config.yaml).map_err(|reason| answer(&url, reason))
+        let body = self.quick("api/v1/status/config", &[]).await?;
+        let config: answers::Config = body.data()?.0;
+        answers::external_labels(&config.yaml).map_err(|reason| body.unusable(reason))
     }
 
     /// Its flags; none where it is too old to tell.
     pub(crate) async fn flags(&self) -> Result<Option<BTreeMap<String, String>>, SidecarError> {
-        match self.get(&self.url("api/v1/status/flags")).await {
-            Ok(flags) => Ok(Some(flags)),
+        match self.quick("api/v1/status/flags", &[]).await {
+            Ok(body) => Ok(Some(body.data()?.0)),
             Err(SidecarError::Status { status: 404, .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -64,52 +83,139 @@ impl Prometheus {
 
     /// Its version, as in `3.9.1`.
     pub(crate) async fn version(&self) -> Result<String, SidecarError> {
-        let info: answers::BuildInfo = self.get(&self.url("api/v1/status/buildinfo")).await?;
-        Ok(info.version)
+        let body = self.quick("api/v1/status/buildinfo", &[]).await?;
+        Ok(body.data::<answers::BuildInfo>()?.0.version)
     }
 
-    fn url(&self, path: &str) -> Url {
+    /// The time of the first sample that it holds; [`Timestamp::MIN`] where it cannot say yet.
+    pub(crate) async fn lowest_timestamp(&self) -> Result<Timestamp, SidecarError> {
+        let body = self.quick("metrics", &[]).await?;
+        let text = String::from_utf8_lossy(&body.bytes);
+        metrics_text::lowest_timestamp(&text).map_err(|reason| body.unusable(reason))
+    }
+
+    /// The names of all labels that its own series have, external ones apart.
+    pub(crate) async fn own_names(&self) -> Result<BTreeSet<String>, SidecarError> {
+        let body = self.quick("api/v1/labels", &[]).await?;
+        Ok(body.data()?.0)
+    }
+
+    /// Asks its API, for as long as it takes.
+    ///
+    /// # Errors
+    /// When it is not reached or answers with an error.
+    pub(crate) async fn ask(
+        &self,
+        path: &str,
+        pairs: &[(&str, String)],
+    ) -> Result<Body, SidecarError> {
+        self.body(self.url(path, pairs), None).await
+    }
+
+    /// Starts a remote read of `request`, an encoded and compressed `ReadRequest`.
+    ///
+    /// # Errors
+    /// When it is not reached or answers with an error.
+    pub(crate) async fn read(&self, request: Vec<u8>) -> Result<Response, SidecarError> {
+        let url = self.url("api/v1/read", &[]);
+        let fill = |builder: RequestBuilder| {
+            builder
+                .header(CONTENT_ENCODING, "snappy")
+                .header(CONTENT_TYPE, "application/x-protobuf")
+                .header("X-Prometheus-Remote-Read-Version", "0.1.0")
+                .body(request)
+        };
+        let response = self.client.send(Method::POST, &url, None, fill).await?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let body = read_body(response, &url).await?;
+        Err(body.unexpected())
+    }
+
+    /// Where a remote read goes, for errors.
+    pub(crate) fn read_url(&self) -> String {
+        self.url("api/v1/read", &[]).to_string()
+    }
+
+    /// Asks its API, for as long as one heartbeat may take.
+    async fn quick(&self, path: &str, pairs: &[(&str, String)]) -> Result<Body, SidecarError> {
+        self.body(self.url(path, pairs), Some(self.timeout)).await
+    }
+
+    fn url(&self, path: &str, pairs: &[(&str, String)]) -> Url {
         let mut url = self.base.clone();
         url.set_path(&format!(
             "{}/{path}",
             self.base.path().trim_end_matches('/')
         ));
+        if !pairs.is_empty() {
+            url.query_pairs_mut().extend_pairs(pairs);
+        }
         url
     }
 
-    /// The `data` of an answer.
-    async fn get<T: DeserializeOwned>(&self, url: &Url) -> Result<T, SidecarError> {
-        let failed = |source| SidecarError::Http {
-            url: url.to_string(),
-            source,
-        };
-        let mut response = self.client.get(url.clone()).send().await.map_err(failed)?;
-        let status = response.status();
-        let mut body = Vec::new();
-        while let Some(part) = response.chunk().await.map_err(failed)? {
-            if body.len() + part.len() > MAX_ANSWER {
-                return Err(answer(
-                    url,
-                    format!("an answer of more than {MAX_ANSWER} bytes"),
-                ));
-            }
-            body.extend_from_slice(&part);
+    /// The whole of an answer that is no error.
+    async fn body(&self, url: Url, timeout: Option<Duration>) -> Result<Body, SidecarError> {
+        let response = self.client.send(Method::GET, &url, timeout, |r| r).await?;
+        let body = read_body(response, &url).await?;
+        match body.status.is_success() {
+            true => Ok(body),
+            false => Err(body.unexpected()),
         }
-        if status != StatusCode::OK {
-            let text = String::from_utf8_lossy(&body);
-            return Err(SidecarError::Status {
-                url: url.to_string(),
-                status: status.as_u16(),
-                body: text.trim().chars().take(MAX_ERROR_TEXT).collect(),
-            });
-        }
-        answers::decode(&body).map_err(|reason| answer(url, reason))
     }
 }
 
-fn answer(url: &Url, reason: String) -> SidecarError {
-    SidecarError::Answer {
-        url: url.to_string(),
-        reason,
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) struct Body {
+    url: Url,
+    status: StatusCode,
+    bytes: Vec<u8>,
+}
+
+impl Body {
+    /// The `data` of an answer of the API, and its warnings.
+    ///
+    /// # Errors
+    /// When it is none, or no success.
+    pub(crate) fn data<T: DeserializeOwned>(&self) -> Result<(T, Vec<String>), SidecarError> {
+        answers::decode(&self.bytes).map_err(|reason| self.unusable(reason))
     }
+
+    /// What is wrong with the answer.
+    pub(crate) fn unusable(&self, reason: impl Into<String>) -> SidecarError {
+        SidecarError::Answer {
+            url: self.url.to_string(),
+            reason: reason.into(),
+        }
+    }
+
+    fn unexpected(&self) -> SidecarError {
+        let text = String::from_utf8_lossy(&self.bytes);
+        SidecarError::Status {
+            url: self.url.to_string(),
+            status: self.status.as_u16(),
+            body: text.trim().chars().take(MAX_ERROR_TEXT).collect(),
+        }
+    }
+}
+
+async fn read_body(mut response: Response, url: &Url) -> Result<Body, SidecarError> {
+    let failed = |source: reqwest::Error| SidecarError::Http {
+        url: url.to_string(),
+        source: source.without_url(),
+    };
+    let mut body = Body {
+        url: url.clone(),
+        status: response.status(),
+        bytes: Vec::new(),
+    };
+    while let Some(part) = response.chunk().await.map_err(failed)? {
+        if body.bytes.len() + part.len() > MAX_ANSWER {
+            return Err(body.unusable(format!("an answer of more than {MAX_ANSWER} bytes")));
+        }
+        body.bytes.extend_from_slice(&part);
+    }
+    Ok(body)
 }

@@ -1,61 +1,91 @@
-//! The daemon: asks Prometheus for its labels, and uploads.
+//! The daemon: watches Prometheus, serves what it has, and uploads.
+
+use std::sync::Arc;
 
 use bucket::Bucket;
 use model::{Labels, Timestamp};
+use service::serve_grpc;
 use tokio::{
-    sync::watch,
+    net::TcpListener,
+    sync::{Notify, watch},
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 
 use crate::{
-    Config, Deps, LabelSource, PrometheusConfig, SidecarError, checks,
+    Config, Deps, LabelSource, PrometheusConfig, SidecarError, api, checks,
     metrics::SidecarMetrics,
     prometheus::Prometheus,
+    recent::Recent,
     shipper::{Pass, Shipper},
+    view::View,
 };
 
 /// Pause between two attempts to reach a Prometheus that is starting.
 const RETRY: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// Uploads blocks until `shutdown`. Without a bucket it only watches Prometheus.
+/// Serves what Prometheus has on `listener`, if there is one, and uploads blocks to `bucket`, if there is one, until
+/// `shutdown`. Where the labels are fixed no Prometheus is asked, and only health is served.
 ///
 /// # Errors
-/// When Prometheus does not become ready, has no external labels, or compacts its blocks.
+/// When Prometheus has no external labels, or blocks are to be uploaded and it compacts them or does not become ready;
+/// when the gRPC server breaks, or calls are under way past its grace period.
 pub async fn run(
     config: Config,
     bucket: Option<Bucket>,
     deps: Deps,
     shutdown: CancellationToken,
+    listener: Option<TcpListener>,
 ) -> Result<(), SidecarError> {
     let metrics = SidecarMetrics::new(&deps.metrics);
-    let serve = async {
-        let (prometheus, labels) = start(&config, bucket.as_ref(), &deps, &metrics).await?;
-        deps.probe.ready();
-        let (sender, labels) = watch::channel(labels);
-        let heartbeat = async {
-            match (&config.labels, &prometheus) {
-                (LabelSource::Prometheus(peer), Some(prometheus)) => {
-                    heartbeat(peer, prometheus, &deps, &metrics, &sender).await;
-                }
-                _ => sender.closed().await,
-            }
-        };
-        let ship = async {
-            match &bucket {
-                Some(bucket) => ship(&config, bucket, &deps, &metrics, &labels).await,
-                None => {
-                    tracing::info!("no supported bucket was configured, uploads will be disabled");
-                    std::future::pending::<()>().await;
-                }
-            }
-        };
-        tokio::join!(heartbeat, ship);
-        Ok(())
+    let prometheus = match &config.labels {
+        LabelSource::Prometheus(peer) => Some(Prometheus::new(peer)?),
+        LabelSource::Fixed(_) => None,
     };
-    let ended = shutdown.run_until_cancelled(serve).await;
-    deps.probe.not_ready("shutting down");
-    ended.unwrap_or(Ok(()))
+    let (views, view) = watch::channel(None);
+    let outdated = Arc::new(Notify::new());
+    let routes = match &prometheus {
+        Some(prometheus) => {
+            let (prometheus, notify) = (prometheus.clone(), Arc::clone(&outdated));
+            api::routes(Recent::new(
+                &config,
+                &deps,
+                prometheus,
+                view.clone(),
+                notify,
+            ))
+        }
+        None => Routes::default(),
+    };
+    let work = async {
+        // Whichever ends first ends the other.
+        let _end = shutdown.clone().drop_guard();
+        let daemon = Daemon {
+            config: &config,
+            bucket: bucket.as_ref(),
+            deps: &deps,
+            metrics: &metrics,
+            prometheus: prometheus.as_ref(),
+            views,
+            outdated,
+        };
+        let ended = shutdown.run_until_cancelled(daemon.run(view)).await;
+        deps.probe.not_ready("shutting down");
+        ended.unwrap_or(Ok(()))
+    };
+    let serve = async {
+        let Some(listener) = listener else {
+            return Ok(());
+        };
+        let _end = shutdown.clone().drop_guard();
+        let grpc = api::grpc_options(config.grpc.clone());
+        let (metrics, probe) = (&deps.metrics, &deps.probe);
+        serve_grpc(listener, routes, grpc, metrics, probe, shutdown.clone()).await
+    };
+    let (worked, served) = tokio::join!(work, serve);
+    worked?;
+    Ok(served?)
 }
 
 /// Uploads what there is now, and says what that was.
@@ -64,144 +94,178 @@ pub async fn run(
 /// As [`run`]; and when the folder cannot be listed.
 pub async fn run_once(config: &Config, bucket: &Bucket, deps: &Deps) -> Result<Pass, SidecarError> {
     let metrics = SidecarMetrics::new(&deps.metrics);
-    let (_, labels) = start(config, Some(bucket), deps, &metrics).await?;
-    deps.probe.ready();
-    let shipper = Shipper {
+    let prometheus = match &config.labels {
+        LabelSource::Prometheus(peer) => Some(Prometheus::new(peer)?),
+        LabelSource::Fixed(_) => None,
+    };
+    let (views, view) = watch::channel(None);
+    let daemon = Daemon {
         config,
-        bucket,
+        bucket: Some(bucket),
         deps,
         metrics: &metrics,
+        prometheus: prometheus.as_ref(),
+        views,
+        outdated: Arc::default(),
     };
-    shipper.pass(&labels).await
+    let labels = daemon.start().await?.0;
+    drop(view);
+    deps.probe.ready();
+    daemon.shipper(bucket).pass(&labels).await
 }
 
-/// Waits for Prometheus, checks that it may be uploaded from, and asks for its labels.
-async fn start(
-    config: &Config,
-    bucket: Option<&Bucket>,
-    deps: &Deps,
-    metrics: &SidecarMetrics,
-) -> Result<(Option<Prometheus>, Labels), SidecarError> {
-    deps.probe.healthy();
-    let peer = match &config.labels {
-        LabelSource::Fixed(labels) if labels.is_empty() => {
-            return Err(SidecarError::NoExternalLabels);
-        }
-        LabelSource::Fixed(labels) => return Ok((None, labels.clone())),
-        LabelSource::Prometheus(peer) => peer,
-    };
-    let prometheus = Prometheus::new(&peer.url, peer.get_config_timeout)?;
-    let deadline = Instant::now() + peer.ready_timeout;
-    loop {
-        let error = match connect(config, peer, &prometheus, bucket).await {
-            Ok(labels) => {
-                beat(deps, metrics);
-                return Ok((Some(prometheus), labels));
+/// What works beside the server.
+struct Daemon<'a> {
+    config: &'a Config,
+    bucket: Option<&'a Bucket>,
+    deps: &'a Deps,
+    metrics: &'a SidecarMetrics,
+    prometheus: Option<&'a Prometheus>,
+    /// Where what is found of Prometheus goes.
+    views: watch::Sender<Option<View>>,
+    /// Told when what was found is no longer so.
+    outdated: Arc<Notify>,
+}
+
+impl Daemon<'_> {
+    /// Waits for Prometheus, then watches it and uploads.
+    async fn run(self, view: watch::Receiver<Option<View>>) -> Result<(), SidecarError> {
+        let (labels, version) = self.start().await?;
+        self.deps.probe.ready();
+        let heartbeat = async {
+            match (&self.config.labels, self.prometheus) {
+                (LabelSource::Prometheus(peer), Some(prometheus)) => {
+                    self.heartbeat(peer, prometheus, version).await;
+                }
+                _ => std::future::pending().await,
             }
-            Err(error) if error.is_final() => return Err(error),
-            Err(error) => error,
         };
-        if Instant::now() >= deadline {
-            return Err(SidecarError::NotReady {
-                after: peer.ready_timeout,
-                last: Box::new(error),
-            });
-        }
-        tracing::warn!(%error, "prometheus is not ready, asking again");
-        sleep(RETRY).await;
+        let ship = async {
+            match self.bucket {
+                Some(bucket) => self.ship(bucket, &labels, &view).await,
+                None => {
+                    tracing::info!("no supported bucket was configured, uploads will be disabled");
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        tokio::join!(heartbeat, ship);
+        Ok(())
     }
-}
 
-/// The external labels of a Prometheus that was checked.
-async fn connect(
-    config: &Config,
-    peer: &PrometheusConfig,
-    prometheus: &Prometheus,
-    bucket: Option<&Bucket>,
-) -> Result<Labels, SidecarError> {
-    if bucket.is_some() {
-        match prometheus.flags().await? {
-            Some(flags) => checks::flags(&flags, &config.shipper_file(), peer.unequal_blocks)?,
-            None => tracing::warn!("prometheus does not tell its flags, they are not checked"),
-        }
-    }
-    let version = prometheus.version().await?;
-    let labels = external_labels(prometheus).await?;
-    tracing::info!(version, %labels, "prometheus is ready");
-    Ok(labels)
-}
-
-async fn external_labels(prometheus: &Prometheus) -> Result<Labels, SidecarError> {
-    let labels = prometheus.external_labels().await?;
-    if labels.is_empty() {
-        return Err(SidecarError::NoExternalLabels);
-    }
-    Ok(labels)
-}
-
-fn beat(deps: &Deps, metrics: &SidecarMetrics) {
-    metrics.prometheus_up.set(1);
-    let now = Timestamp(deps.clock.now_ms());
-    metrics.last_heartbeat.set(seconds(now));
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "exact for the next 285,000 years"
-)]
-fn seconds(at: Timestamp) -> f64 {
-    at.0 as f64 / 1000.0
-}
-
-/// Asks for the labels again and again; passes on what changed.
-async fn heartbeat(
-    peer: &PrometheusConfig,
-    prometheus: &Prometheus,
-    deps: &Deps,
-    metrics: &SidecarMetrics,
-    labels: &watch::Sender<Labels>,
-) {
-    loop {
-        sleep(peer.get_config_interval).await;
-        match external_labels(prometheus).await {
-            Ok(new) => {
-                beat(deps, metrics);
-                deps.probe.ready();
-                labels.send_if_modified(|labels| {
-                    let changed = *labels != new;
-                    *labels = new;
-                    changed
+    /// Waits for Prometheus, checks that it may be uploaded from, and looks at it; gives its labels and its version.
+    async fn start(&self) -> Result<(Labels, String), SidecarError> {
+        self.deps.probe.healthy();
+        let (peer, prometheus) = match (&self.config.labels, self.prometheus) {
+            (LabelSource::Prometheus(peer), Some(prometheus)) => (peer, prometheus),
+            (LabelSource::Fixed(labels), _) if !labels.is_empty() => {
+                return Ok((labels.clone(), String::new()));
+            }
+            _ => return Err(SidecarError::NoExternalLabels),
+        };
+        let deadline = Instant::now() + peer.ready_timeout;
+        loop {
+            let error = match self.connect(peer, prometheus).await {
+                Ok((view, version)) => {
+                    self.beat();
+                    let labels = view.labels.clone();
+                    self.views.send_replace(Some(view));
+                    return Ok((labels, version));
+                }
+                Err(error) if error.is_final() => return Err(error),
+                Err(error) => error,
+            };
+            // Blocks must not pile up unseen; what only serves has nothing to lose.
+            if self.bucket.is_some() && Instant::now() >= deadline {
+                return Err(SidecarError::NotReady {
+                    after: peer.ready_timeout,
+                    last: Box::new(error),
                 });
             }
-            Err(error) => {
-                tracing::warn!(%error, "heartbeat failed");
-                metrics.prometheus_up.set(0);
-                deps.probe.not_ready(&error.to_string());
+            tracing::warn!(%error, "prometheus is not ready, asking again");
+            sleep(RETRY).await;
+        }
+    }
+
+    /// What there is to know of a Prometheus that was checked, and its version.
+    async fn connect(
+        &self,
+        peer: &PrometheusConfig,
+        prometheus: &Prometheus,
+    ) -> Result<(View, String), SidecarError> {
+        if self.bucket.is_some() {
+            match prometheus.flags().await? {
+                Some(flags) => {
+                    checks::flags(&flags, &self.config.shipper_file(), peer.unequal_blocks)?;
+                }
+                None => tracing::warn!("prometheus does not tell its flags, they are not checked"),
+            }
+        }
+        let version = prometheus.version().await?;
+        let view = View::of(prometheus, &version).await?;
+        tracing::info!(version, labels = %view.labels, "prometheus is ready");
+        Ok((view, version))
+    }
+
+    fn beat(&self) {
+        self.metrics.prometheus_up.set(1);
+        let now = Timestamp(self.deps.clock.now_ms());
+        self.metrics.last_heartbeat.set(now.as_secs_f64());
+    }
+
+    /// Looks at Prometheus again and again, and at once when what was found is no longer so.
+    async fn heartbeat(&self, peer: &PrometheusConfig, prometheus: &Prometheus, version: String) {
+        let mut version = version;
+        loop {
+            tokio::select! {
+                () = sleep(peer.get_config_interval) => {}
+                () = self.outdated.notified() => {}
+            }
+            match View::of(prometheus, &version).await {
+                Ok(new) => {
+                    self.beat();
+                    self.views.send_if_modified(|view| {
+                        let changed = view.as_ref() != Some(&new);
+                        *view = Some(new);
+                        changed
+                    });
+                    self.deps.probe.ready();
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "heartbeat failed");
+                    self.metrics.prometheus_up.set(0);
+                    self.deps.probe.not_ready(&error.to_string());
+                    // Another may answer next.
+                    if let Ok(new) = prometheus.version().await {
+                        version = new;
+                    }
+                }
             }
         }
     }
-}
 
-/// Looks at the folder again and again.
-async fn ship(
-    config: &Config,
-    bucket: &Bucket,
-    deps: &Deps,
-    metrics: &SidecarMetrics,
-    labels: &watch::Receiver<Labels>,
-) {
-    let shipper = Shipper {
-        config,
-        bucket,
-        deps,
-        metrics,
-    };
-    loop {
-        let labels = labels.borrow().clone();
-        if let Err(error) = shipper.pass(&labels).await {
-            tracing::error!(%error, "pass over the folder failed");
+    /// Looks at the folder again and again.
+    async fn ship(&self, bucket: &Bucket, fixed: &Labels, view: &watch::Receiver<Option<View>>) {
+        let shipper = self.shipper(bucket);
+        loop {
+            let labels = match &*view.borrow() {
+                Some(view) => view.labels.clone(),
+                None => fixed.clone(),
+            };
+            if let Err(error) = shipper.pass(&labels).await {
+                tracing::error!(%error, "pass over the folder failed");
+            }
+            sleep(self.config.upload_interval).await;
         }
-        sleep(config.upload_interval).await;
+    }
+
+    fn shipper<'a>(&'a self, bucket: &'a Bucket) -> Shipper<'a> {
+        Shipper {
+            config: self.config,
+            bucket,
+            deps: self.deps,
+            metrics: self.metrics,
+        }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use ::series::OrderError;
 use service::ServiceError;
 
-use crate::{block::BlockError, catalog::CatalogBlock, series::OutOfOrder};
+use crate::{block::BlockError, catalog::CatalogBlock};
 
 /// Why the store gateway cannot go on, or could not look at the bucket.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +70,7 @@ pub(crate) enum SeriesError {
     Read(#[from] BlockError),
     /// They are not in order.
     #[error(transparent)]
-    Order(#[from] OutOfOrder),
+    Order(#[from] OrderError),
     /// A chunk of aggregates cannot be taken apart.
     #[error("{series}: chunk of {min} to {max}: {source}", min = range.min, max = range.max)]
     Chunk {

@@ -145,7 +145,7 @@ impl CatalogMetrics {
         self.blocks_loaded
             .set(i64::try_from(all).unwrap_or(i64::MAX));
         if loaded > 0 {
-            self.last_loaded.set(seconds(now));
+            self.last_loaded.set(now.as_secs_f64());
         }
     }
 
@@ -278,12 +278,4 @@ impl Drop for Waiting {
 #[expect(clippy::cast_precision_loss, reason = "a count for a histogram")]
 const fn float(count: usize) -> f64 {
     count as f64
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "exact for the next 285,000 years"
-)]
-const fn seconds(at: Timestamp) -> f64 {
-    at.0 as f64 / 1000.0
 }

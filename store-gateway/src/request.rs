@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use model::{AggregateSet, Matcher, TimeRange};
 
-use crate::series::Shard;
+use series::Shard;
 
 /// Asks for series.
 #[derive(Clone, Debug)]

@@ -2,15 +2,12 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use model::{BlockId, BlockMeta, Labels, Matcher, Resolution, TimeRange, Timestamp};
+use model::{BLOCK_ID, BlockId, BlockMeta, Labels, Matcher, Resolution, TimeRange, Timestamp};
 
 use crate::{
     catalog::{Before, Catalog, CatalogBlock, Group, Missing},
     request::Selector,
 };
-
-/// The name under which matchers on blocks see a block's ULID.
-const BLOCK_ID: &str = "__block_id";
 
 /// A block that a request is about.
 #[derive(Clone, Debug)]

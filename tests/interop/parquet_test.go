@@ -172,7 +172,7 @@ func (s *shard) keyValues(f *parquetFile) error {
 	for _, kv := range f.Metadata().KeyValueMetadata {
 		// Ours beside those of the layout.
 		if kv.Key == "varve_checksums" {
-			if kv.Value != "crc32" {
+			if kv.Value != "crc32-table" {
 				return fmt.Errorf("key-value %s: %q", kv.Key, kv.Value)
 			}
 			continue

@@ -73,23 +73,37 @@ scrape_configs:
 	).AwaitReady(t, s.prometheus+"/-/ready")
 }
 
-func (s *stack) startBucket(t *testing.T) {
+// bucketName is what the bucket on the S3 server is called, accessKey and
+// secretKey are the only ones that it knows.
+const bucketName, accessKey, secretKey = "varve", "interop", "interop-secret"
+
+// startServer starts an S3 server of a region, with one bucket, and gives its
+// address.
+func (s *stack) startServer(t *testing.T, region string) string {
 	t.Helper()
-	const bucket, access, secret = "varve", "interop", "interop-secret"
 	root, address := filepath.Join(s.dir, "s3"), FreeAddress(t)
 	if err := os.Mkdir(root, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	server := Start(t, s.dir, "versitygw", peer(t, "versitygw"), "--quiet",
-		"--access", access, "--secret", secret, "--port", address, "posix", root)
-	client, err := minio.New(address, &minio.Options{Creds: credentials.NewStaticV4(access, secret, "")})
+	server := Start(t, s.dir, "versitygw", peer(t, "versitygw"), "--quiet", "--region", region,
+		"--access", accessKey, "--secret", secretKey, "--port", address, "posix", root)
+	client, err := minio.New(address, &minio.Options{
+		Creds: credentials.NewStaticV4(accessKey, secretKey, ""), Region: region,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	server.Await(t, "making a bucket", func(ctx context.Context) error {
-		return client.MakeBucket(ctx, bucket, minio.MakeBucketOptions{})
+		return client.MakeBucket(ctx, bucketName, minio.MakeBucketOptions{Region: region})
 	})
-	s.bucket, s.objstore = filepath.Join(root, bucket), filepath.Join(s.dir, "objstore.yml")
+	s.bucket = filepath.Join(root, bucketName)
+	return address
+}
+
+func (s *stack) startBucket(t *testing.T) {
+	t.Helper()
+	address := s.startServer(t, "us-east-1")
+	s.objstore = filepath.Join(s.dir, "objstore.yml")
 	s.write(t, s.objstore, fmt.Sprintf(`
 type: S3
 config:
@@ -99,7 +113,7 @@ config:
   access_key: %s
   secret_key: %s
   insecure: true
-`, bucket, address, access, secret))
+`, bucketName, address, accessKey, secretKey))
 }
 
 // startQuery starts Thanos Query over one store, and gives its URL as soon as

@@ -3,7 +3,10 @@
 use std::{io, sync::Arc};
 
 use parking_lot::Mutex;
-use tracing::subscriber::DefaultGuard;
+use tracing::{
+    Dispatch, dispatcher,
+    subscriber::{DefaultGuard, NoSubscriber},
+};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// The log of this thread, for as long as this value lives. A test whose runtime has one thread gets all of it.
@@ -11,6 +14,9 @@ use tracing_subscriber::fmt::MakeWriter;
 pub struct CapturedLog {
     lines: Buffer,
     _subscriber: DefaultGuard,
+    /// With one subscriber alone, tracing asks the thread that comes to a place first, which may be another test's, whether
+    /// anybody wants to know of it; with two it asks both.
+    _other: Dispatch,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -20,15 +26,23 @@ impl CapturedLog {
     /// Begins to capture warnings and errors.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_at(tracing::Level::WARN)
+    }
+
+    /// Begins to capture what is of this level or above.
+    #[must_use]
+    pub fn start_at(level: tracing::Level) -> Self {
         let lines = Buffer::default();
         let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::WARN)
+            .with_max_level(level)
             .with_ansi(false)
             .with_writer(lines.clone())
             .finish();
+        let log = Dispatch::new(subscriber);
         Self {
             lines,
-            _subscriber: tracing::subscriber::set_default(subscriber),
+            _other: Dispatch::new(NoSubscriber::default()),
+            _subscriber: dispatcher::set_default(&log),
         }
     }
 

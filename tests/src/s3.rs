@@ -170,6 +170,8 @@ async fn accept(listener: TcpListener, service: S3Service) {
     // A client that cannot be accepted tries again, or its test says so.
     while let Ok((stream, _)) = listener.accept().await {
         while connections.try_join_next().is_some() {}
+        // Else the end of an answer waits until the client has confirmed its beginning, which takes it 40 ms.
+        let _ = stream.set_nodelay(true);
         let service = service.clone();
         connections.spawn(async move {
             let http = auto::Builder::new(TokioExecutor::new());

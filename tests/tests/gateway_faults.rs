@@ -1,11 +1,12 @@
-//! A store gateway behind an S3 server that fails at random: at each moment an answer is whole, or says what is missing.
+//! A store gateway behind an S3 server that fails: at each moment an answer is whole, or says what is missing.
 
 use anyhow::{Context as _, ensure};
+use bucket::{Bucket, BucketConfig, Retry};
 use model::TimeRange;
 use proto::thanos::{LabelNamesRequest, PartialResponseStrategy, SeriesRequest};
 use tests::{
-    Answer, Failure, Fault, FaultScript, RunningGateway, SAMPLE, When, World, matcher, sample_dir,
-    series_request,
+    Answer, Failure, Fault, FaultScript, Operation, RunningGateway, SAMPLE, When, World, matcher,
+    sample_dir, series_request,
 };
 use tokio::time::{Duration, timeout};
 
@@ -15,6 +16,8 @@ const SCRIPTS: u64 = 6;
 const STEPS: usize = 5;
 /// How long what has to come by itself may take.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// How long a client waits for a server that hangs.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 fn everything(strategy: PartialResponseStrategy) -> anyhow::Result<SeriesRequest> {
     let all = [matcher("__name__", "=~", ".+")?];
@@ -44,6 +47,11 @@ async fn world() -> anyhow::Result<World> {
 
 /// Whether a strict question gets the whole answer. What else it gets must be an error that says something.
 async fn is_whole(gateway: &RunningGateway, truth: &Answer) -> anyhow::Result<bool> {
+    Ok(lacks(gateway, truth).await?.is_none())
+}
+
+/// What a strict question gets in place of the whole answer, if it does not get that.
+async fn lacks(gateway: &RunningGateway, truth: &Answer) -> anyhow::Result<Option<String>> {
     let strict = everything(PartialResponseStrategy::Abort)?;
     let answer = match gateway.client.series(strict).await {
         Ok(answer) => answer.checked()?,
@@ -51,12 +59,12 @@ async fn is_whole(gateway: &RunningGateway, truth: &Answer) -> anyhow::Result<bo
             let says = status.message();
             let named = ["not ready", "get ", "get range of ", "expected", "missing"];
             ensure!(named.iter().any(|what| says.contains(what)), "{status:?}");
-            return Ok(false);
+            return Ok(Some(says.to_owned()));
         }
     };
     let difference = answer.difference(truth);
     ensure!(difference.is_none(), "a strict answer lacks {difference:?}");
-    Ok(true)
+    Ok(None)
 }
 
 /// Asks in every way, and finds nothing missing of which nothing is said.
@@ -114,9 +122,10 @@ async fn recovers(gateway: &RunningGateway, truth: &Answer) -> anyhow::Result<()
         }
         anyhow::Ok(())
     };
-    timeout(DEADLINE, whole)
-        .await
-        .context("not whole by itself")?
+    match timeout(DEADLINE, whole).await {
+        Ok(whole) => whole,
+        Err(_) => anyhow::bail!("not whole by itself: {:?}", lacks(gateway, truth).await?),
+    }
 }
 
 async fn play(world: &World, seed: u64, truth: &Answer, names: &[String]) -> anyhow::Result<()> {
@@ -195,6 +204,107 @@ async fn a_bucket_that_lists_and_gives_nothing_is_never_taken_for_an_empty_one()
         gateway.stop().await?;
     }
     Ok(())
+}
+
+/// The bucket as a client reaches it that waits for `PATIENCE` only.
+fn impatient(world: &World) -> anyhow::Result<Bucket> {
+    let wait = PATIENCE.as_millis();
+    let http = format!("  http_config:\n    response_header_timeout: {wait}ms\n");
+    let mut config = BucketConfig::from_yaml(&(world.s3.objstore_yaml() + &http), |_| None)?;
+    config.retry = Retry {
+        attempts: 1,
+        timeout: PATIENCE * 10,
+        pause: Duration::from_millis(1),
+    };
+    Ok(config.open()?)
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_waited_for_so_long_and_what_it_holds_back_is_said()
+-> anyhow::Result<()> {
+    let (world, truth) = (world().await?, truth()?);
+    let names = names(&world).await?;
+    let one = format!("{}/meta.json", SAMPLE[1]);
+    let gets = |end: &str, count| When::NextGets(end.to_owned(), count);
+    let cases = [
+        (gets(&one, usize::MAX), Failure::Hang),
+        (gets(&one, usize::MAX), Failure::Stalled(0)),
+        (gets("", usize::MAX), Failure::Hang),
+        (gets("", usize::MAX), Failure::Stalled(9)),
+        (When::Next(Operation::List, usize::MAX), Failure::Hang),
+    ];
+    for (when, failure) in cases {
+        let case = format!("{when:?}: {failure:?}");
+        world.s3.inject(Fault { when, failure });
+        let gateway = world.start_gateway(impatient(&world)?).await?;
+        // A look ends, though what it looks for does not come.
+        let looked = timeout(DEADLINE, gateway.sync())
+            .await
+            .context(case.clone())?;
+        ensure!(
+            looked.is_ok() != case.contains("List"),
+            "{case}: {looked:?}"
+        );
+        ensure!(!gateway.client.is_serving().await?, "{case}: ready");
+        ensure!(!is_whole(&gateway, &truth).await?, "{case}: whole");
+        assert_honest(&gateway, &truth, &names)
+            .await
+            .context(case.clone())?;
+        world.s3.heal();
+        recovers(&gateway, &truth).await.context(case)?;
+        gateway.stop().await?;
+    }
+    // It hangs for a while, and when the gateway is ready.
+    for failure in [Failure::Hang, Failure::Stalled(20)] {
+        for end in ["index", "000001", "meta.json"] {
+            let gateway = world.gateway_to(impatient(&world)?).await?;
+            let when = gets(end, 4);
+            world.s3.inject(Fault { when, failure });
+            let asked = timeout(DEADLINE, assert_honest(&gateway, &truth, &names)).await;
+            asked.with_context(|| format!("{end}: {failure:?}"))??;
+            recovers(&gateway, &truth).await?;
+            world.s3.heal();
+            gateway.stop().await?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_bit_that_changes_on_the_way_is_not_taken_for_what_the_bucket_holds() -> anyhow::Result<()>
+{
+    let (world, truth) = (world().await?, truth()?);
+    let key = format!("{}/meta.json", SAMPLE[0]);
+    let length = world.s3.object(&key).context("no meta.json")?.len();
+    // A digit of a time is as good as any other: the ETag tells.
+    for at in (0..length).step_by(length / 12) {
+        let when = When::NextGets(key.clone(), 1);
+        let failure = Failure::Flipped(at);
+        world.s3.inject(Fault { when, failure });
+        let gateway = world.gateway().await?;
+        ensure!(is_whole(&gateway, &truth).await?, "byte {at}");
+        ensure!(world.s3.heal() == 1, "byte {at}: not read");
+        gateway.stop().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_always_changes_on_the_way_is_missing_and_no_block_is_blamed() -> anyhow::Result<()> {
+    let (world, truth) = (world().await?, truth()?);
+    let when = When::NextGets("meta.json".to_owned(), usize::MAX);
+    let failure = Failure::Flipped(0);
+    world.s3.inject(Fault { when, failure });
+    let gateway = world.start_gateway(world.bucket()?).await?;
+    gateway.sync().await?;
+    for (state, count) in [("corrupted-meta-json", 0), ("failed", SAMPLE.len())] {
+        let line = format!("thanos_blocks_meta_synced{{state=\"{state}\"}} {count}");
+        ensure!(gateway.metrics().contains(&line), "{}", gateway.metrics());
+    }
+    ensure!(!is_whole(&gateway, &truth).await?);
+    world.s3.heal();
+    recovers(&gateway, &truth).await?;
+    gateway.stop().await
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use bucket::Mark;
 use model::{BlockId, BlockMeta};
 
 use super::{Compaction, fetch};
-use crate::{CompactError, metrics::DAMAGED, snapshot::Blocks, verify};
+use crate::{CompactError, blame::Damage, metrics::DAMAGED, snapshot::Blocks, verify};
 
 impl Compaction<'_> {
     /// Marks the block that `error` blames, if it is damaged where it lies; `dir` is the task's folder.
@@ -28,11 +28,12 @@ impl Compaction<'_> {
         blocks: &Blocks,
         dir: &Path,
     ) -> CompactError {
-        let Some(block) = error.damaged_block() else {
+        let Some(blamed) = error.blame().blamed() else {
             return error;
         };
+        let block = blamed.block;
         // Of two that contradict one another either copy may be the bad one.
-        for block in error.contradicted_block().into_iter().chain([block]) {
+        for block in blamed.other.into_iter().chain([block]) {
             match self.is_as_here(block, blocks, dir).await {
                 Ok(true) => {}
                 Ok(false) => return error,
@@ -47,7 +48,7 @@ impl Compaction<'_> {
             }
         }
         // What another release may know how to read is not marked.
-        if error.lasting_damage().is_none() {
+        if blamed.damage == Damage::Transient {
             return error;
         }
         // Where it lay here says nothing to who reads the mark.

@@ -19,7 +19,7 @@ use std::{path::Path, sync::Arc};
 use model::BlockId;
 
 use super::Compaction;
-use crate::{CompactError, Task};
+use crate::{CompactError, Task, blame::Blame};
 
 impl Compaction<'_> {
     /// The error with the block, or the two, that it comes from; as it is where that cannot be told. The sources are
@@ -30,7 +30,7 @@ impl Compaction<'_> {
         task: &Arc<Task>,
         dir: &Path,
     ) -> CompactError {
-        if !error.blames_nobody() {
+        if error.blame() != Blame::Unknown {
             return error;
         }
         tracing::warn!(task = task.id, %error, "looking for the block to blame");
@@ -58,7 +58,7 @@ impl Compaction<'_> {
         };
         for place in all {
             match self.attempt(task, &[place], dir).await? {
-                Some(fault) if fault.blames_nobody() => {
+                Some(fault) if fault.blame() == Blame::Unknown => {
                     let source = Box::new(fault);
                     let block = name_of(task, place);
                     return Ok(block.map(|block| CompactError::Excluded { block, source }));
@@ -74,7 +74,7 @@ impl Compaction<'_> {
             let first: Vec<usize> = (0..half).collect();
             match self.attempt(task, &first, dir).await? {
                 None => goes = half,
-                Some(found) if found.blames_nobody() => (fails, fault) = (half, found),
+                Some(found) if found.blame() == Blame::Unknown => (fails, fault) = (half, found),
                 Some(named) => return Ok(Some(named)),
             }
         }
@@ -86,12 +86,12 @@ impl Compaction<'_> {
             let some: Vec<usize> = (half..=last).collect();
             match self.attempt(task, &some, dir).await? {
                 None => alone = half,
-                Some(found) if found.blames_nobody() => (from, fault) = (half, found),
+                Some(found) if found.blame() == Blame::Unknown => (from, fault) = (half, found),
                 Some(named) => return Ok(Some(named)),
             }
         }
         let pair = match self.attempt(task, &[from, last], dir).await? {
-            Some(found) if found.blames_nobody() => Some((from, found)),
+            Some(found) if found.blame() == Blame::Unknown => Some((from, found)),
             Some(named) => return Ok(Some(named)),
             // It takes three of them.
             None => None,
@@ -129,9 +129,7 @@ impl Compaction<'_> {
         });
         match self.make(&some, dir).await {
             Ok(_) => Ok(None),
-            Err(error) if error.blames_nobody() || error.damaged_block().is_some() => {
-                Ok(Some(error))
-            }
+            Err(error) if error.blame() != Blame::Nobody => Ok(Some(error)),
             Err(error) => Err(error),
         }
     }

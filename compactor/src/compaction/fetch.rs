@@ -14,7 +14,7 @@ use model::BlockMeta;
 use parquet_block::{Contents, labels_file};
 use service::blocking;
 
-use crate::{CompactError, Config, Task, disk, snapshot::Blocks};
+use crate::{CompactError, Config, Task, snapshot::Blocks};
 
 /// A file of a source.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ fn prepare(dir: &Path, meta: &[u8]) -> Result<(), CompactError> {
 }
 
 fn remove(path: &Path) -> Result<(), CompactError> {
-    disk::removed(path, fs::remove_file(path))
+    files::remove_file(path).map_err(CompactError::io(path))
 }
 
 /// The files that make up a block. Marks and what is none of its own are left.

@@ -4,7 +4,7 @@ use model::{TimeRange, Timestamp};
 use parquet_block::Slices;
 use tsdb::{Chunk, ChunkError, reencode};
 
-use super::{input::Sourced, penalty};
+use super::{input::SourceChunk, penalty};
 use crate::Dedup;
 
 /// Why chunks cannot be arranged.
@@ -27,7 +27,7 @@ pub(crate) enum ArrangeError {
 /// # Errors
 /// When a chunk that must be re-encoded does not decode.
 pub(crate) fn arrange_raw(
-    chunks: &mut Vec<Sourced>,
+    chunks: &mut Vec<SourceChunk>,
     dedup: Dedup,
     slices: &Slices,
     out: &mut Vec<Chunk>,
@@ -39,7 +39,7 @@ pub(crate) fn arrange_raw(
         chunks.extend(merged.into_iter().map(|chunk| (0, chunk)));
     }
     chunks.sort_by_key(|(_, chunk)| chunk.min);
-    let mut run: Vec<Sourced> = Vec::new();
+    let mut run: Vec<SourceChunk> = Vec::new();
     let mut run_max = Timestamp::MIN;
     for (source, chunk) in chunks.drain(..) {
         if !run.is_empty() && chunk.min > run_max {
@@ -56,7 +56,7 @@ pub(crate) fn arrange_raw(
 
 /// Passes on a run of chunks that overlap one another, and empties it.
 fn finish_run(
-    run: &mut Vec<Sourced>,
+    run: &mut Vec<SourceChunk>,
     slices: &Slices,
     out: &mut Vec<Chunk>,
 ) -> Result<(), ArrangeError> {
@@ -79,7 +79,7 @@ fn finish_run(
 /// # Errors
 /// When two overlap that are not the same: what is right of two aggregates, neither tells.
 pub(crate) fn arrange_aggregates(
-    chunks: &mut Vec<Sourced>,
+    chunks: &mut Vec<SourceChunk>,
     out: &mut Vec<Chunk>,
 ) -> Result<(), ArrangeError> {
     chunks.sort_by_key(|(source, chunk)| (chunk.min, *source));
@@ -128,7 +128,7 @@ mod tests {
         floats.timestamps.into_iter().zip(floats.values).collect()
     }
 
-    fn arranged(chunks: Vec<Sourced>) -> Vec<Chunk> {
+    fn arranged(chunks: Vec<SourceChunk>) -> Vec<Chunk> {
         let slices = Slices::new(Timestamp(0), Timestamp(200), 100);
         let (mut chunks, mut out) = (chunks, Vec::new());
         arrange_raw(&mut chunks, Dedup::Exact, &slices, &mut out).unwrap();

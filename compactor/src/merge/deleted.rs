@@ -6,6 +6,13 @@ use tsdb::{
     encode_histograms, encode_xor,
 };
 
+/// Whether a part of `chunk` is deleted that cannot be told from the rest, as it has aggregates.
+pub(crate) fn divides(deleted: &Intervals, chunk: &Chunk) -> bool {
+    let (min, max) = (chunk.min, chunk.max);
+    chunk.encoding == Encoding::Aggr
+        && deleted.coverage(model::TimeRange { min, max }) == Coverage::Part
+}
+
 /// What is left of `chunk`: itself where nothing of it is deleted, and nothing where all is.
 ///
 /// # Errors

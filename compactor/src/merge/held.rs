@@ -9,13 +9,13 @@ use tsdb::{
 
 use super::{
     MergeError,
-    input::{Inputs, Sourced, Stretch},
+    input::{InputCursor, Inputs, SourceChunk},
     key::Key,
-    span::{self, Span},
+    key_range::{self, KeyRange},
 };
 
 /// Input series that are counted as one piece of work.
-const SERIES_PER_SPAN: usize = 4096;
+const SERIES_PER_RANGE: usize = 4096;
 
 /// What some blocks hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,8 +31,10 @@ pub(crate) struct Held {
 /// # Errors
 /// When an input cannot be read.
 pub(super) fn count(inputs: &Inputs) -> Result<Held, MergeError> {
-    let spans = span::cut(&inputs.all, SERIES_PER_SPAN, &[])?;
-    let counted = spans.par_iter().map(|span| of_span(inputs, span));
+    let key_ranges = key_range::cut(&inputs.all, SERIES_PER_RANGE, &[])?;
+    let counted = key_ranges
+        .par_iter()
+        .map(|key_range| of_key_range(inputs, key_range));
     let counted: Vec<Held> = counted.collect::<Result<_, _>>()?;
     let mut held = Held {
         stored: vec![0; inputs.blocks()],
@@ -47,37 +49,35 @@ pub(super) fn count(inputs: &Inputs) -> Result<Held, MergeError> {
     Ok(held)
 }
 
-fn of_span(inputs: &Inputs, span: &Span) -> Result<Held, MergeError> {
+fn of_key_range(inputs: &Inputs, key_range: &KeyRange) -> Result<Held, MergeError> {
     let mut held = Held {
         stored: vec![0; inputs.blocks()],
         kept: 0,
     };
-    let mut stretches = Vec::new();
-    for (input, series) in inputs.all.iter().zip(span.series()) {
-        stretches.push(input.stretch(series.clone())?);
+    let mut cursors = Vec::new();
+    for (input, series) in inputs.all.iter().zip(key_range.series()) {
+        cursors.push(input.cursor(series.clone())?);
     }
     let (mut key, mut kept) = (Key::default(), Kept::default());
-    while let Some(least) = stretches.iter().filter_map(Stretch::key).min() {
+    while let Some(least) = cursors.iter().filter_map(InputCursor::key).min() {
         key.copy(least);
-        for (place, stretch) in stretches.iter_mut().enumerate() {
-            if stretch.key() != Some(&key) {
+        for (place, cursor) in cursors.iter_mut().enumerate() {
+            if cursor.key() != Some(&key) {
                 continue;
             }
             let block = inputs.block_of(place);
             let mut samples = 0;
-            stretch.stored(|chunk, deleted| {
+            cursor.stored(|chunk, deleted| {
                 samples += u64::from(chunk.num_samples()?);
                 kept.add(block, chunk, deleted)
             })?;
             if let Some(stored) = held.stored.get_mut(block) {
                 *stored += samples;
             }
-            stretch.advance()?;
+            cursor.advance()?;
         }
-        held.kept += kept.take().map_err(|(block, source)| MergeError::Chunk {
-            dir: inputs.dir(block),
-            source,
-        })?;
+        let kept = kept.take();
+        held.kept += kept.map_err(|(block, source)| MergeError::chunk(inputs.id(block))(source))?;
     }
     Ok(held)
 }
@@ -86,7 +86,7 @@ fn of_span(inputs: &Inputs, span: &Span) -> Result<Held, MergeError> {
 #[derive(Default)]
 struct Kept {
     /// Chunks of which nothing is deleted, and their blocks.
-    chunks: Vec<Sourced>,
+    chunks: Vec<SourceChunk>,
     /// Samples of others.
     times: Vec<i64>,
     /// Aggregates, which are never put together.
@@ -125,7 +125,7 @@ impl Kept {
         let aggregates = std::mem::take(&mut self.aggregates);
         let mut times = std::mem::take(&mut self.times);
         self.chunks.sort_by_key(|(_, chunk)| chunk.min);
-        let follow = |(_, one): &Sourced, (_, next): &Sourced| one.max < next.min;
+        let follow = |(_, one): &SourceChunk, (_, next): &SourceChunk| one.max < next.min;
         if times.is_empty() && self.chunks.is_sorted_by(follow) {
             let mut samples = aggregates;
             for (block, chunk) in self.chunks.drain(..) {

@@ -1,7 +1,6 @@
 //! One source block as the merge sees it: its series in the order of the output, in global ids.
 
 mod parquet;
-mod permuted;
 mod refs;
 mod tsdb_block;
 mod unset;
@@ -14,21 +13,23 @@ use std::{
 };
 
 use bytes::Bytes;
-use model::{BlockMeta, Labels, METRIC_NAME, Resolution, TimeRange, Timestamp};
+use model::{
+    BlockId, BlockMeta, Labels, METRIC_NAME, Resolution, SeriesOrder, TimeRange, Timestamp,
+};
 use rayon::prelude::*;
 use tsdb::{Chunk, ChunkError, Intervals};
 
 use self::{
-    parquet::{OpenedParquet, ParquetInput, ParquetStretch},
-    tsdb_block::{OpenedTsdb, TsdbInput, TsdbStretch},
+    parquet::{OpenedParquet, ParquetCursor, ParquetInput},
+    tsdb_block::{OpenedTsdb, TsdbCursor, TsdbInput},
 };
 use super::{
     MergeError,
-    key::{Key, Keys, Order},
+    key::{Key, Keys},
     symbols::SymbolTable,
 };
 
-/// Of how many series one key is taken into the sample that spans are cut by.
+/// Of how many series one key is taken into the sample that key ranges are cut by.
 pub(crate) const SAMPLE_STEP: usize = 256;
 
 /// A source block, open, with its symbols translated.
@@ -40,13 +41,13 @@ pub(crate) enum Input {
     Parquet(ParquetInput),
 }
 
-/// Reads a stretch of an input's series one after the other.
+/// Reads some of an input's series one after the other.
 #[derive(Debug)]
-pub(crate) enum Stretch<'a> {
+pub(crate) enum InputCursor<'a> {
     /// Of a TSDB block.
-    Tsdb(TsdbStretch<'a>),
+    Tsdb(TsdbCursor<'a>),
     /// Of a Parquet block.
-    Parquet(ParquetStretch<'a>),
+    Parquet(ParquetCursor<'a>),
 }
 
 /// What is open of a merge's sources.
@@ -64,8 +65,8 @@ pub(crate) struct Inputs {
     pub(crate) metric_name: Option<u32>,
 }
 
-/// A chunk and the place of the block that it comes from; of equal timestamps the earlier block's sample counts.
-pub(crate) type Sourced = (usize, Chunk);
+/// A chunk, and before it the place of the block that it comes from; of equal timestamps the earlier block's sample counts.
+pub(crate) type SourceChunk = (usize, Chunk);
 
 /// A block whose symbols are not translated yet.
 enum Opened {
@@ -84,26 +85,27 @@ impl Inputs {
     /// When a block cannot be read, or is of another resolution than the first; the error names it.
     pub(crate) fn open(
         dirs: &[PathBuf],
-        order: Order,
+        order: SeriesOrder,
         shared_pages: usize,
     ) -> Result<Self, MergeError> {
         let mut resolution = None;
         let mut opened = Vec::with_capacity(dirs.len());
         for dir in dirs {
-            let meta = read_meta(dir).map_err(MergeError::block(dir))?;
+            let meta = read_meta(dir)?;
+            let block = meta.ulid;
             let expected = *resolution.get_or_insert_with(|| meta.resolution());
             if meta.resolution() != expected {
                 return Err(MergeError::Resolution {
-                    dir: dir.clone(),
+                    block,
                     expected,
                     found: meta.resolution(),
                 });
             }
             opened.push(match &meta.parquet {
                 Some(parquet) => {
-                    Opened::Parquet(OpenedParquet::open(dir, parquet, meta.resolution())?)
+                    Opened::Parquet(OpenedParquet::open(dir, block, parquet, meta.resolution())?)
                 }
-                None => Opened::Tsdb(OpenedTsdb::open(dir, order)?),
+                None => Opened::Tsdb(OpenedTsdb::open(dir, block, order)?),
             });
         }
         let tables: Vec<Vec<Table<'_>>> = opened.iter().map(Opened::tables).collect();
@@ -156,11 +158,11 @@ impl Inputs {
         self.blocks.get(input).copied().unwrap_or(usize::MAX)
     }
 
-    /// Where the block at this place lies.
-    pub(crate) fn dir(&self, block: usize) -> PathBuf {
+    /// The block at this place.
+    pub(crate) fn id(&self, block: usize) -> BlockId {
         let mut inputs = self.blocks.iter().zip(&self.all);
         let input = inputs.find(|(of, _)| **of == block);
-        input.map_or_else(PathBuf::new, |(_, input)| input.dir().to_path_buf())
+        input.map(|(_, input)| input.block()).unwrap_or_default()
     }
 
     /// The labels of a key for a person to read.
@@ -179,11 +181,17 @@ impl Inputs {
     }
 }
 
-fn read_meta(dir: &Path) -> tsdb::Result<BlockMeta> {
+fn read_meta(dir: &Path) -> Result<BlockMeta, MergeError> {
     let path = dir.join(BlockMeta::FILE);
-    let json = fs::read(&path).map_err(|source| tsdb::Error::Io { path, source })?;
-    BlockMeta::decode(&json).map_err(|source| tsdb::Error::Meta {
-        file: BlockMeta::FILE.to_owned(),
+    let read = fs::read(&path).map_err(|source| tsdb::Error::Io { path, source });
+    let decoded = read.and_then(|json| {
+        BlockMeta::decode(&json).map_err(|source| tsdb::Error::Meta {
+            file: BlockMeta::FILE.to_owned(),
+            source,
+        })
+    });
+    decoded.map_err(|source| MergeError::Meta {
+        dir: dir.to_path_buf(),
         source,
     })
 }
@@ -220,11 +228,11 @@ impl Input {
         share(self.chunk_bytes(), series, self.len())
     }
 
-    /// Where the block lies.
-    pub(crate) fn dir(&self) -> &Path {
+    /// The block that it is, or is a part of.
+    pub(crate) fn block(&self) -> BlockId {
         match self {
-            Self::Tsdb(block) => block.dir(),
-            Self::Parquet(block) => block.dir(),
+            Self::Tsdb(input) => input.block(),
+            Self::Parquet(input) => input.block(),
         }
     }
 
@@ -257,32 +265,32 @@ impl Input {
     }
 
     /// A reader of some of the series, standing at the first.
-    pub(crate) fn stretch(&self, series: Range<usize>) -> Result<Stretch<'_>, MergeError> {
+    pub(crate) fn cursor(&self, series: Range<usize>) -> Result<InputCursor<'_>, MergeError> {
         Ok(match self {
-            Self::Tsdb(block) => Stretch::Tsdb(block.stretch(series)?),
-            Self::Parquet(block) => Stretch::Parquet(block.stretch(series)?),
+            Self::Tsdb(block) => InputCursor::Tsdb(block.cursor(series)?),
+            Self::Parquet(block) => InputCursor::Parquet(block.cursor(series)?),
         })
     }
 }
 
-impl Stretch<'_> {
-    /// The key of the series that the stretch stands at; none at its end.
+impl InputCursor<'_> {
+    /// The key of the series that the cursor stands at; none at its end.
     pub(crate) fn key(&self) -> Option<&Key> {
         match self {
-            Self::Tsdb(stretch) => stretch.key(),
-            Self::Parquet(stretch) => stretch.key(),
+            Self::Tsdb(cursor) => cursor.key(),
+            Self::Parquet(cursor) => cursor.key(),
         }
     }
 
     /// Goes to the next series.
     pub(crate) fn advance(&mut self) -> Result<(), MergeError> {
         match self {
-            Self::Tsdb(stretch) => stretch.advance(),
-            Self::Parquet(stretch) => stretch.advance(),
+            Self::Tsdb(cursor) => cursor.advance(),
+            Self::Parquet(cursor) => cursor.advance(),
         }
     }
 
-    /// The values of raw chunks of the series that the stretch stands at, as a Parquet block stores them; false where
+    /// The values of raw chunks of the series that the cursor stands at, as a Parquet block stores them; false where
     /// only [`Self::chunks`] can tell.
     ///
     /// # Errors
@@ -290,11 +298,11 @@ impl Stretch<'_> {
     pub(crate) fn values(&mut self, each: impl FnMut(Bytes)) -> Result<bool, MergeError> {
         match self {
             Self::Tsdb(_) => Ok(false),
-            Self::Parquet(stretch) => stretch.values(each),
+            Self::Parquet(cursor) => cursor.values(each),
         }
     }
 
-    /// Reads the chunks of the series that the stretch stands at as they are stored, each with what tombstones delete
+    /// Reads the chunks of the series that the cursor stands at as they are stored, each with what tombstones delete
     /// of the series.
     ///
     /// # Errors
@@ -304,21 +312,21 @@ impl Stretch<'_> {
         mut each: impl FnMut(Chunk, Option<&Intervals>) -> Result<(), ChunkError>,
     ) -> Result<(), MergeError> {
         match self {
-            Self::Tsdb(stretch) => stretch.stored(each),
-            Self::Parquet(stretch) => {
-                let dir = stretch.dir().to_path_buf();
+            Self::Tsdb(cursor) => cursor.stored(each),
+            Self::Parquet(cursor) => {
+                let block = cursor.block();
                 let mut done = Ok(());
-                stretch.chunks(TimeRange::ALL, |chunk| {
+                cursor.chunks(TimeRange::ALL, |chunk| {
                     if done.is_ok() {
                         done = each(chunk, None);
                     }
                 })?;
-                done.map_err(|source| MergeError::Chunk { dir, source })
+                done.map_err(MergeError::chunk(block))
             }
         }
     }
 
-    /// Reads the chunks of the series that the stretch stands at, without what tombstones delete.
+    /// Reads the chunks of the series that the cursor stands at, without what tombstones delete.
     ///
     /// # Errors
     /// When a chunk cannot be read, or lies outside of `range`.
@@ -328,8 +336,8 @@ impl Stretch<'_> {
         each: impl FnMut(Chunk),
     ) -> Result<(), MergeError> {
         match self {
-            Self::Tsdb(stretch) => stretch.chunks(range, each),
-            Self::Parquet(stretch) => stretch.chunks(range, each),
+            Self::Tsdb(cursor) => cursor.chunks(range, each),
+            Self::Parquet(cursor) => cursor.chunks(range, each),
         }
     }
 }
@@ -342,7 +350,7 @@ fn share(bytes: u64, some: usize, all: usize) -> usize {
 
 /// Refuses a chunk outside of `range`.
 fn check_within(
-    dir: &Path,
+    block: BlockId,
     (min, max): (Timestamp, Timestamp),
     range: TimeRange,
 ) -> Result<(), MergeError> {
@@ -350,7 +358,7 @@ fn check_within(
         return Ok(());
     }
     Err(MergeError::Outside {
-        dir: dir.to_path_buf(),
+        block,
         min,
         max,
         range,

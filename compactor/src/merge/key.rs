@@ -1,6 +1,6 @@
 //! The place of a series in the output.
 
-use crate::OutputFormat;
+use model::SeriesOrder;
 
 /// The place of a series in the output: by metric name (0 where it has none, else id + 1), then by
 /// labels. Ids follow byte order, so keys compare as the strings would.
@@ -11,39 +11,23 @@ pub(crate) struct Key {
     pub(crate) labels: Vec<(u32, u32)>,
 }
 
-/// What series are ordered by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
-    /// By metric name, then by labels: the rows of Parquet.
-    ByName,
-    /// By labels alone: the series of TSDB. It is another order only where a label's name sorts before
-    /// `__name__`, or a series has no metric name.
-    ByLabels,
-}
-
 /// Makes keys.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Keys {
-    order: Order,
+    order: SeriesOrder,
     /// The id of `__name__`, if any series has it.
     metric_name: Option<u32>,
     /// The id of the empty text, if there is one: as a value it means that there is no such label.
     empty: Option<u32>,
 }
 
-impl Order {
-    /// The order in which series are written.
-    pub(crate) const fn of(format: OutputFormat) -> Self {
-        match format {
-            OutputFormat::Parquet => Self::ByName,
-            OutputFormat::Tsdb => Self::ByLabels,
-        }
-    }
-}
-
 impl Keys {
     /// Keys of an order; `metric_name` is the id of `__name__`, `empty` that of the empty text.
-    pub(crate) const fn new(order: Order, metric_name: Option<u32>, empty: Option<u32>) -> Self {
+    pub(crate) const fn new(
+        order: SeriesOrder,
+        metric_name: Option<u32>,
+        empty: Option<u32>,
+    ) -> Self {
         Self {
             order,
             metric_name,
@@ -52,7 +36,7 @@ impl Keys {
     }
 
     /// The order.
-    pub(crate) const fn order(self) -> Order {
+    pub(crate) const fn order(self) -> SeriesOrder {
         self.order
     }
 
@@ -69,8 +53,8 @@ impl Keys {
             key.labels.retain(|(_, value)| Some(*value) != self.empty);
         }
         key.name = match self.order {
-            Order::ByName => self.metric(&key.labels),
-            Order::ByLabels => 0,
+            SeriesOrder::ByName => self.metric(&key.labels),
+            SeriesOrder::ByLabels => 0,
         };
     }
 

@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use tsdb::{Chunk, ChunkError, reencode};
 
 use self::{encoder::Encoder, fold::Fold, heads::Heads};
-use super::input::Sourced;
+use super::input::SourceChunk;
 
 /// Merges the chunks of one series, each of which comes with the number of its replica: `chunks` is
 /// emptied, and `out` gets chunks in order of time that do not overlap.
@@ -28,7 +28,7 @@ use super::input::Sourced;
 ///
 /// # Errors
 /// When a chunk that has to be decoded is damaged.
-pub fn penalty(chunks: &mut Vec<Sourced>, out: &mut Vec<Chunk>) -> Result<(), ChunkError> {
+pub fn penalty(chunks: &mut Vec<SourceChunk>, out: &mut Vec<Chunk>) -> Result<(), ChunkError> {
     chunks.sort_by_key(|(source, chunk)| (*source, chunk.min, chunk.max));
     if chunks.is_sorted_by(|(_, a), (_, b)| a.max < b.min) {
         out.extend(chunks.drain(..).map(|(_, chunk)| chunk));
@@ -36,7 +36,7 @@ pub fn penalty(chunks: &mut Vec<Sourced>, out: &mut Vec<Chunk>) -> Result<(), Ch
     }
     let mut heads = Heads::of(chunks);
     let mut merge = Merge::default();
-    let mut run: Vec<Sourced> = Vec::new();
+    let mut run: Vec<SourceChunk> = Vec::new();
     while let Some(first) = heads.next() {
         let mut end = first.1.max;
         run.push(first);
@@ -69,7 +69,7 @@ struct Merge {
 
 impl Merge {
     /// Empties a run of chunks that overlap one another, and gives what they come to.
-    fn run(&mut self, run: &mut Vec<Sourced>) -> Result<VecDeque<Sourced>, ChunkError> {
+    fn run(&mut self, run: &mut Vec<SourceChunk>) -> Result<VecDeque<SourceChunk>, ChunkError> {
         let source = run.first().map(|(source, _)| *source).unwrap_or_default();
         let made = if run.iter().all(|(other, _)| *other == source) {
             let chunks: Vec<Chunk> = run.drain(..).map(|(_, chunk)| chunk).collect();

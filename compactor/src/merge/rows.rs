@@ -1,11 +1,9 @@
-//! Merged series on their way from a span to an output.
+//! Merged series on their way from a key range to an output.
 
 use bytes::Bytes;
 use model::{Aggregate, BlockStats, Resolution, Timestamp};
 use parquet_block::{Contents, SharedValue, Slices, envelope};
 use tsdb::{AGGREGATES, Chunk, ChunkError, DownsampledChunk, Encoding};
-
-use super::whole::Value;
 
 /// How the chunks of a series are put down.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +13,16 @@ pub(crate) enum Layout {
     /// Downsampled chunks, a value for each aggregate of each slice.
     Aggregates(Slices),
     /// All chunks in one value.
-    Whole,
+    SingleValue,
+}
+
+/// The chunks of a series in a slice of an input.
+#[derive(Debug)]
+pub(crate) struct Value {
+    /// The slice of the output that all of them lie in.
+    pub(crate) slice: usize,
+    pub(crate) summary: envelope::Summary,
+    pub(crate) bytes: Bytes,
 }
 
 /// Merged series, in order.
@@ -73,7 +80,7 @@ impl Layout {
         match self {
             Self::Raw(slices) => slices.count(),
             Self::Aggregates(slices) => slices.count() * AGGREGATES,
-            Self::Whole => 1,
+            Self::SingleValue => 1,
         }
     }
 }
@@ -84,7 +91,9 @@ impl Rows {
         let columns = layout.columns();
         let room = match layout {
             // A record is a little longer here.
-            Layout::Raw(_) | Layout::Whole => bytes.saturating_add(bytes / 8) / columns.max(1),
+            Layout::Raw(_) | Layout::SingleValue => {
+                bytes.saturating_add(bytes / 8) / columns.max(1)
+            }
             // Nobody knows before.
             Layout::Aggregates(_) => 0,
         };
@@ -111,7 +120,7 @@ impl Rows {
                     chunks.iter().map(DownsampledChunk::unpack).collect();
                 self.put_aggregates(&chunks?, &slices);
             }
-            Layout::Whole => {
+            Layout::SingleValue => {
                 if let Some(values) = self.values.first_mut() {
                     envelope::encode(chunks, values);
                 }
@@ -180,7 +189,7 @@ impl Rows {
                 .is_some_and(|slice| slices.index_of(chunk.max) == Some(slice)),
             // An aggregate is put where it begins.
             Layout::Aggregates(slices) => slices.index_of(chunk.min).is_some(),
-            Layout::Whole => true,
+            Layout::SingleValue => true,
         };
         match chunks
             .iter()

@@ -11,7 +11,7 @@ use super::{
     rows::{self, Rows},
 };
 
-/// Takes the rows of one output, while the next spans are merged.
+/// Takes the rows of one output, while the next key ranges are merged.
 pub(crate) struct Sink {
     format: Format,
     counts: BlockStats,
@@ -33,11 +33,11 @@ impl Sink {
         }
     }
 
-    /// Takes rows that follow those taken before, all of one part, and writes what is full of them.
-    pub(crate) fn take(&mut self, rows: Rows, part: usize) -> Result<(), MergeError> {
+    /// Takes rows that follow those taken before, all of one column set, and writes what is full of them.
+    pub(crate) fn take(&mut self, rows: Rows, column_set: usize) -> Result<(), MergeError> {
         rows::add(&mut self.counts, &rows.counts);
         match &mut self.format {
-            Format::Parquet(sink) => sink.take(rows, part),
+            Format::Parquet(sink) => sink.take(rows, column_set),
             Format::Tsdb(sink) => sink.take(rows),
         }
     }

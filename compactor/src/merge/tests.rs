@@ -4,6 +4,6 @@ mod blocks;
 mod borders;
 mod formats;
 mod model_of_samples;
+mod passthrough;
 mod resolutions;
 mod shard_cuts;
-mod whole_values;

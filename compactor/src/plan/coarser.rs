@@ -12,13 +12,7 @@
 use model::{Resolution, Timestamp};
 
 use super::{Cover, Downsampling, Known, PlanOptions, known::all_sources, retention::is_past};
-
-const HOUR: i64 = 3_600_000;
-
-/// Least length, in milliseconds, of a raw block that is downsampled: Thanos's 40 h.
-pub(super) const RAW_LENGTH: i64 = 40 * HOUR;
-/// Least length, in milliseconds, of a block of 5 m that is downsampled: Thanos's 10 d.
-pub(super) const FIVE_MINUTES_LENGTH: i64 = 240 * HOUR;
+use crate::millis;
 
 /// Decides what is downsampled.
 #[derive(Clone, Copy, Debug)]
@@ -66,16 +60,20 @@ impl Coarser<'_> {
         let has = |resolution| self.cover.has_well(first.group.hash, resolution, &sources);
         let missing = self.missing(end, has);
         let long = end.0.saturating_sub(start.0);
-        let is_long = |least| length == Length::Any || long >= least;
+        let has_length = |resolution: Resolution| {
+            let least = resolution.downsampled_from();
+            least.is_some_and(|least| long >= millis(least))
+        };
+        let is_long = |resolution| length == Length::Any || has_length(resolution);
         match first.group.resolution {
-            Resolution::Raw if missing.five_minutes && is_long(RAW_LENGTH) => {
-                let too =
-                    missing.one_hour && (long >= FIVE_MINUTES_LENGTH || missing.five_minutes_past);
+            Resolution::Raw if missing.five_minutes && is_long(Resolution::Raw) => {
+                let too = missing.one_hour
+                    && (has_length(Resolution::FiveMinutes) || missing.five_minutes_past);
                 let mut outputs = vec![Resolution::FiveMinutes];
                 outputs.extend(too.then_some(Resolution::OneHour));
                 outputs
             }
-            Resolution::FiveMinutes if missing.one_hour && is_long(FIVE_MINUTES_LENGTH) => {
+            Resolution::FiveMinutes if missing.one_hour && is_long(Resolution::FiveMinutes) => {
                 vec![Resolution::OneHour]
             }
             _ => Vec::new(),

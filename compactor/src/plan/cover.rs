@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{BlockId, Resolution, Timestamp};
+use model::{BlockId, Resolution, Sources, Timestamp, covered_by};
 
-use super::{Known, known::is_within, left};
+use super::{Known, skipped};
 use crate::group::GroupKey;
 
 /// The undeleted blocks of the bucket by group and source; those too that are not worked on.
@@ -21,20 +21,20 @@ impl<'a> Cover<'a> {
     /// From all blocks of the bucket.
     pub(super) fn of(blocks: &'a [Known<'a>]) -> Self {
         let mut cover = Self::default();
-        for block in blocks.iter().filter(|b| !left::may_go(b)) {
+        for block in blocks.iter().filter(|b| !skipped::may_go(b)) {
             let group = cover.0.entry(block.group).or_default();
             group.blocks.push(block);
-            for source in &block.sources {
-                group.having.entry(*source).or_default().push(block);
+            for source in block.sources.iter() {
+                group.having.entry(source).or_default().push(block);
             }
         }
         cover
     }
 
     /// Whether all of these sources are there in a resolution.
-    pub(super) fn has(&self, labels: u64, resolution: Resolution, sources: &[BlockId]) -> bool {
+    pub(super) fn has(&self, labels: u64, resolution: Resolution, sources: &Sources) -> bool {
         self.group(labels, resolution)
-            .is_some_and(|group| sources.iter().all(|s| group.having.contains_key(s)))
+            .is_some_and(|group| sources.iter().all(|s| group.having.contains_key(&s)))
     }
 
     /// Whether these sources are there as well as one block of exactly them would have them.
@@ -42,17 +42,12 @@ impl<'a> Cover<'a> {
     /// Blocks of aggregates that overlap are never merged, so where replicas were downsampled one by one, their merged
     /// samples are downsampled once more, which replaces those blocks. It must replace all: of blocks that have other
     /// sources too the overlap would stay.
-    pub(super) fn has_well(
-        &self,
-        labels: u64,
-        resolution: Resolution,
-        sources: &[BlockId],
-    ) -> bool {
+    pub(super) fn has_well(&self, labels: u64, resolution: Resolution, sources: &Sources) -> bool {
         if !self.has(labels, resolution, sources) {
             return false;
         }
         let blocks = self.having_any(labels, resolution, sources);
-        let replaces_all = blocks.iter().all(|b| b.is_within(sources));
+        let replaces_all = blocks.iter().all(|b| b.sources.is_within(sources));
         !(replaces_all && overlap(blocks))
     }
 
@@ -72,22 +67,22 @@ impl<'a> Cover<'a> {
         &self,
         labels: u64,
         resolution: Resolution,
-        sources: &[BlockId],
+        sources: &Sources,
     ) -> Vec<&'a Known<'a>> {
         let Some(group) = self.group(labels, resolution) else {
             return Vec::new();
         };
         let mut seen = BTreeSet::new();
-        let having = sources.iter().filter_map(|s| group.having.get(s)).flatten();
-        let mut blocks: Vec<&Known<'_>> = having.copied().filter(|b| seen.insert(b.id())).collect();
-        blocks.sort_by_key(|b| (std::cmp::Reverse(b.sources.len()), b.id()));
-        let mut kept: Vec<&Known<'_>> = Vec::new();
-        for block in blocks {
-            if !kept.iter().any(|k| is_within(&block.sources, &k.sources)) {
-                kept.push(block);
-            }
-        }
-        kept
+        let having = sources
+            .iter()
+            .filter_map(|s| group.having.get(&s))
+            .flatten();
+        let blocks: Vec<&Known<'_>> = having.copied().filter(|b| seen.insert(b.id())).collect();
+        let coverable: Vec<_> = blocks.iter().map(|b| b.coverable()).collect();
+        let covered = blocks.iter().zip(covered_by(&coverable));
+        covered
+            .filter_map(|(block, by)| by.is_none().then_some(*block))
+            .collect()
     }
 
     fn group(&self, labels: u64, resolution: Resolution) -> Option<&OfGroup<'a>> {

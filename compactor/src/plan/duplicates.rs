@@ -1,12 +1,8 @@
 //! Blocks whose samples another block holds, as their sources tell.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::fmt;
 
-use model::BlockId;
+use model::{BlockId, covered_by};
 use serde::Serialize;
 
 use super::Known;
@@ -34,51 +30,35 @@ pub enum CoveredBy {
     Block(BlockId),
 }
 
-/// Takes out the blocks whose sources are all among those of another; what is left keeps its order.
-///
-/// Of equal sources the Parquet block stays, otherwise the older one.
+/// Takes out the blocks that another one covers; what is left keeps its order.
 pub(super) fn remove<'a>(
     blocks: Vec<&'a Known<'a>>,
     covered: &mut Vec<Covered>,
 ) -> Vec<&'a Known<'a>> {
-    let mut by_rank = blocks.clone();
-    by_rank.sort_by_key(|b| {
-        let sources = Reverse(b.sources.len());
-        (sources, b.meta.parquet.is_none(), b.id())
-    });
-    let mut kept: BTreeSet<BlockId> = BTreeSet::new();
-    // For each source the kept blocks that have it, so that each block is compared with those only.
-    let mut having: BTreeMap<BlockId, Vec<&Known<'_>>> = BTreeMap::new();
-    for block in by_rank {
-        match cover_of(block, &having) {
+    let coverable: Vec<_> = blocks.iter().map(|b| b.coverable()).collect();
+    let by = covered_by(&coverable);
+    let mut kept = Vec::with_capacity(blocks.len());
+    for (block, by) in blocks.iter().zip(by) {
+        match by.and_then(|by| blocks.get(by)) {
             Some(by) => covered.push(Covered {
                 block: block.id(),
                 group: block.group,
-                by,
+                by: CoveredBy::new(block, by),
             }),
-            None => {
-                kept.insert(block.id());
-                for source in &block.sources {
-                    having.entry(*source).or_default().push(block);
-                }
-            }
+            None => kept.push(*block),
         }
     }
-    let stays = |b: &&Known<'_>| kept.contains(&b.id());
-    blocks.into_iter().filter(stays).collect()
-}
-
-fn cover_of(block: &Known<'_>, having: &BTreeMap<BlockId, Vec<&Known<'_>>>) -> Option<CoveredBy> {
-    let with_first = having.get(block.sources.first()?)?;
-    let by = with_first.iter().find(|o| block.is_within(&o.sources))?;
-    let id = by.id();
-    Some(match by.meta.parquet {
-        Some(_) if block.meta.parquet.is_none() => CoveredBy::Parquet(id),
-        _ => CoveredBy::Block(id),
-    })
+    kept
 }
 
 impl CoveredBy {
+    fn new(block: &Known<'_>, by: &Known<'_>) -> Self {
+        match by.meta.parquet {
+            Some(_) if block.meta.parquet.is_none() => Self::Parquet(by.id()),
+            _ => Self::Block(by.id()),
+        }
+    }
+
     /// The block that stays.
     #[must_use]
     pub const fn id(self) -> BlockId {

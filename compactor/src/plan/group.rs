@@ -8,14 +8,14 @@ use std::collections::BTreeSet;
 use model::{BlockId, Resolution, Timestamp};
 
 use super::{
-    Coarser, Known, Left, LeftReason, Plan, Run, Task, Window, coarser::Length, duplicates, left,
-    run, window,
+    Coarser, Known, Plan, Run, SkipReason, Skipped, Task, Window, coarser::Length, duplicates, run,
+    skipped, window,
 };
 use crate::{OutputFormat, group::GroupKey};
 
 /// What the plans of all groups have in common.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct World<'a> {
+pub(super) struct GroupContext<'a> {
     pub(super) coarser: Coarser<'a>,
     /// Blocks that are past their retention, and wait for being downsampled.
     pub(super) overdue: &'a BTreeSet<BlockId>,
@@ -25,10 +25,10 @@ pub(super) struct World<'a> {
 pub(super) fn plan_group<'a>(
     group: GroupKey,
     mut blocks: Vec<&'a Known<'a>>,
-    world: World<'a>,
+    context: GroupContext<'a>,
     plan: &mut Plan,
 ) {
-    let options = world.coarser.options;
+    let options = context.coarser.options;
     blocks.sort_unstable_by_key(|b| (b.min(), b.id()));
     // A block that is too fresh vouches for no other, and its window waits for it; nor does one whose marks are unclear.
     let (unclear, clear): (Vec<_>, Vec<_>) = blocks
@@ -36,7 +36,7 @@ pub(super) fn plan_group<'a>(
         .partition(|b| !b.unusable_marks.is_empty());
     let (fresh, settled): (Vec<_>, Vec<_>) = clear
         .into_iter()
-        .partition(|b| left::too_fresh(b, options).is_some());
+        .partition(|b| skipped::too_fresh(b, options).is_some());
     let mut blocks = duplicates::remove(settled, &mut plan.covered);
     blocks.extend(unclear);
     blocks.sort_unstable_by_key(|b| (b.min(), b.id()));
@@ -44,32 +44,32 @@ pub(super) fn plan_group<'a>(
     blocks.extend(fresh);
     blocks.sort_unstable_by_key(|b| (b.min(), b.id()));
     let mut planner = GroupPlanner {
-        world,
+        context,
         coming: coming(group, &plan.tasks),
         group,
         tasks: Vec::new(),
-        left: Vec::new(),
+        skipped: Vec::new(),
     };
     let runs = run::runs(&blocks, seen.newest, options);
     let runs = planner.downsample_overdue(runs);
     planner.merge(runs, seen.high);
     planner.work_on_single_blocks(&blocks);
     planner.tasks.sort_by_key(|t| (t.min_time, t.max_time));
-    planner.left.sort_by_key(|(b, _)| (b.min(), b.id()));
+    planner.skipped.sort_by_key(|(b, _)| (b.min(), b.id()));
     plan.tasks.append(&mut planner.tasks);
-    let left = planner.left.into_iter();
-    plan.left
-        .extend(left.map(|(b, reason)| Left::new(b, reason)));
+    let skipped = planner.skipped.into_iter();
+    plan.skipped
+        .extend(skipped.map(|(b, reason)| Skipped::new(b, reason)));
 }
 
 #[derive(Debug)]
 struct GroupPlanner<'a> {
-    world: World<'a>,
+    context: GroupContext<'a>,
     group: GroupKey,
     /// Blocks of this group that tasks of finer groups make.
     coming: Vec<Coming>,
     tasks: Vec<Task>,
-    left: Vec<(&'a Known<'a>, LeftReason)>,
+    skipped: Vec<(&'a Known<'a>, SkipReason)>,
 }
 
 /// A block that is going to be made.
@@ -99,7 +99,7 @@ fn coming(group: GroupKey, tasks: &[Task]) -> Vec<Coming> {
 impl<'a> GroupPlanner<'a> {
     /// Makes tasks of complete windows, the largest first.
     fn merge(&mut self, runs: Vec<Run<'a>>, high: Timestamp) {
-        let windows = &self.world.coarser.options.windows;
+        let windows = &self.context.coarser.options.windows;
         let mut open = runs;
         for &length in windows.iter().rev() {
             let (complete, rest) = window::complete(open, length, high);
@@ -110,12 +110,12 @@ impl<'a> GroupPlanner<'a> {
         }
         for run in open {
             match windows.iter().find_map(|l| run.window(*l)) {
-                Some(window) => self.leave(run, &LeftReason::WindowOpen { window }),
+                Some(window) => self.leave(run, &SkipReason::WindowOpen { window }),
                 // Across the boundary of even the largest windows: on its own, once nothing can join it.
                 None if run.max <= high => self.finish_window(None, vec![run]),
                 None => {
                     let window = run.span();
-                    self.leave(run, &LeftReason::WindowOpen { window });
+                    self.leave(run, &SkipReason::WindowOpen { window });
                 }
             }
         }
@@ -129,7 +129,7 @@ impl<'a> GroupPlanner<'a> {
             .find_map(|w| self.awaits_task(w.start, w.end))
             .or_else(|| {
                 let block = runs.iter().find_map(Run::awaited)?;
-                Some(LeftReason::WaitsFor { block })
+                Some(SkipReason::WaitsFor { block })
             });
         if let Some(reason) = awaited {
             for run in runs {
@@ -144,7 +144,7 @@ impl<'a> GroupPlanner<'a> {
             } else {
                 // What stays where it is parts what is before it from what is after.
                 self.finish_part(window, std::mem::take(&mut part));
-                self.leave(run, &LeftReason::Alone);
+                self.leave(run, &SkipReason::Alone);
             }
         }
         self.finish_part(window, part);
@@ -155,10 +155,10 @@ impl<'a> GroupPlanner<'a> {
             [] => {}
             [one] if self.is_in_place(one) => {
                 let reason = self.larger(window, one);
-                self.left.push((one, reason));
+                self.skipped.push((one, reason));
             }
             blocks => {
-                let coarser = self.world.coarser.outputs(blocks, Length::Enough);
+                let coarser = self.context.coarser.outputs(blocks, Length::Enough);
                 let outputs = [&[self.group.resolution], coarser.as_slice()].concat();
                 self.task(window, blocks, outputs);
             }
@@ -167,7 +167,7 @@ impl<'a> GroupPlanner<'a> {
 
     /// Whether a block that nothing joins would be written anew for nothing.
     fn is_in_place(&self, block: &Known<'_>) -> bool {
-        match self.world.coarser.options.output {
+        match self.context.coarser.options.output {
             OutputFormat::Parquet => block.meta.parquet.is_some(),
             // Thanos's components read it as it is; and one of ours is made anew only for what joins it.
             OutputFormat::Tsdb => true,
@@ -175,34 +175,34 @@ impl<'a> GroupPlanner<'a> {
     }
 
     /// Why a block is left that fills its window alone: it waits for the next larger one, if there is one.
-    fn larger(&self, window: Option<Window>, block: &Known<'_>) -> LeftReason {
+    fn larger(&self, window: Option<Window>, block: &Known<'_>) -> SkipReason {
         let length = |w: Window| w.end.0.saturating_sub(w.start.0);
         let own = window.map_or(i64::MAX, length);
-        let windows = self.world.coarser.options.windows.iter();
+        let windows = self.context.coarser.options.windows.iter();
         let larger = windows.filter(|l| **l > own).find_map(|length| {
             let window = Window::around(block.min(), *length);
             (block.max() <= window.end).then_some(window)
         });
-        larger.map_or(LeftReason::Alone, |window| LeftReason::WindowOpen {
+        larger.map_or(SkipReason::Alone, |window| SkipReason::WindowOpen {
             window,
         })
     }
 
     /// The task, if any, that makes a block of this group in these times, whose end is excluded.
-    fn awaits_task(&self, start: Timestamp, end: Timestamp) -> Option<LeftReason> {
+    fn awaits_task(&self, start: Timestamp, end: Timestamp) -> Option<SkipReason> {
         let coming = self.coming.iter().find(|c| c.start < end && start < c.end);
-        coming.map(|c| LeftReason::WaitsForTask {
+        coming.map(|c| SkipReason::WaitsForTask {
             task: c.task.clone(),
         })
     }
 
     fn task(&mut self, window: Option<Window>, blocks: &[&Known<'_>], outputs: Vec<Resolution>) {
-        let options = self.world.coarser.options;
+        let options = self.context.coarser.options;
         self.tasks.push(Task::new(window, blocks, outputs, options));
     }
 
-    fn leave(&mut self, run: Run<'a>, reason: &LeftReason) {
-        self.left.extend(run.leave(reason));
+    fn leave(&mut self, run: Run<'a>, reason: &SkipReason) {
+        self.skipped.extend(run.leave(reason));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use model::{BlockId, BlockMeta, Labels, Timestamp};
+use model::{BlockId, BlockMeta, Coverable, Labels, Sources, Timestamp};
 
 use super::Candidate;
 use crate::{Replicas, group::GroupKey};
@@ -15,8 +15,8 @@ pub(super) struct Known<'a> {
     pub(super) labels: Labels,
     /// Its group.
     pub(super) group: GroupKey,
-    /// Its sources, sorted; without any it is its own.
-    pub(super) sources: Vec<BlockId>,
+    /// Its sources.
+    pub(super) sources: Sources,
 }
 
 impl<'a> Known<'a> {
@@ -25,7 +25,7 @@ impl<'a> Known<'a> {
         Self {
             group: GroupKey::new(&labels, block.meta.resolution()),
             labels,
-            sources: sources(&block.meta),
+            sources: Sources::of(&block.meta),
             block,
         }
     }
@@ -44,14 +44,18 @@ impl<'a> Known<'a> {
         self.block.meta.max_time
     }
 
+    /// What decides whether another block covers it.
+    pub(super) fn coverable(&self) -> Coverable<'_> {
+        Coverable {
+            id: self.id(),
+            sources: &self.sources,
+            parquet: self.meta.parquet.is_some(),
+        }
+    }
+
     /// What the planner was given.
     pub(super) fn candidate(&self) -> Candidate {
         self.block.clone()
-    }
-
-    /// Whether all of its sources are among `others`, which are sorted.
-    pub(super) fn is_within(&self, others: &[BlockId]) -> bool {
-        is_within(&self.sources, others)
     }
 }
 
@@ -63,32 +67,12 @@ impl Deref for Known<'_> {
     }
 }
 
-/// The sources of a block, sorted; a block that names none is its own.
-pub(crate) fn sources(meta: &BlockMeta) -> Vec<BlockId> {
-    match meta.compaction.sources.is_empty() {
-        true => vec![meta.ulid],
-        false => sorted(meta.compaction.sources.iter().copied()),
-    }
+/// The sources of all these blocks.
+pub(super) fn all_sources(blocks: &[&Known<'_>]) -> Sources {
+    Sources::union(blocks.iter().map(|b| &b.sources))
 }
 
-/// The sources of all these blocks, sorted.
-pub(super) fn all_sources(blocks: &[&Known<'_>]) -> Vec<BlockId> {
-    sorted(blocks.iter().flat_map(|b| b.sources.iter().copied()))
-}
-
-/// The sources of a merge of these blocks, sorted.
-pub(super) fn merged_sources<'a>(metas: impl Iterator<Item = &'a Arc<BlockMeta>>) -> Vec<BlockId> {
-    sorted(metas.flat_map(|m| sources(m)))
-}
-
-/// Whether all of `some` are among `others`; both are sorted.
-pub(super) fn is_within(some: &[BlockId], others: &[BlockId]) -> bool {
-    some.iter().all(|s| others.binary_search(s).is_ok())
-}
-
-fn sorted(ids: impl Iterator<Item = BlockId>) -> Vec<BlockId> {
-    let mut ids: Vec<BlockId> = ids.collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
+/// The sources of a merge of these blocks.
+pub(super) fn merged_sources<'a>(metas: impl Iterator<Item = &'a Arc<BlockMeta>>) -> Sources {
+    metas.flat_map(|m| Sources::of(m).into_vec()).collect()
 }

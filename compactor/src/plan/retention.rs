@@ -14,10 +14,8 @@ use std::{fmt, time::Duration};
 use model::{BlockId, Resolution, Timestamp};
 use serde::{Serialize, Serializer};
 
-use super::{Coarser, Known, left};
+use super::{Coarser, Known, skipped};
 use crate::{group::GroupKey, millis};
-
-const HOUR: Duration = Duration::from_hours(1);
 
 /// How long blocks of each resolution are kept; `None` is for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,7 +42,7 @@ pub enum Downsampling {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "retention of {} samples: expected 0d or at least {least}, from where on they are downsampled, found {found}",
-    name(*resolution)
+    resolution.name()
 )]
 pub struct RetentionError {
     /// The resolution.
@@ -100,12 +98,11 @@ impl Retention {
         if downsampling == Downsampling::Off {
             return Ok(());
         }
-        let least = [
-            (Resolution::Raw, 40 * HOUR),
-            (Resolution::FiveMinutes, 240 * HOUR),
-        ];
-        for (resolution, least) in least {
-            let (found, least) = (self.of(resolution), GoDuration(least));
+        for resolution in [Resolution::Raw, Resolution::FiveMinutes] {
+            let Some(least) = resolution.downsampled_from().map(GoDuration) else {
+                continue;
+            };
+            let found = self.of(resolution);
             if let Some(found) = found.filter(|f| *f < least.0) {
                 return Err(RetentionError {
                     resolution,
@@ -126,7 +123,7 @@ impl Retention {
         // What a mark forbids is not known if it cannot be used.
         if !block.unusable_marks.is_empty()
             || !is_past(block.max(), retention, options.now)
-            || left::too_fresh(block, options).is_some()
+            || skipped::too_fresh(block, options).is_some()
         {
             return Verdict::Keep;
         }
@@ -144,30 +141,8 @@ impl Retention {
 
 /// Whether a block that ends there is past its retention: Thanos's rule, which counts the end in whole seconds.
 pub(super) fn is_past(end: Timestamp, retention: Duration, now: Timestamp) -> bool {
-    let end = end.0.div_euclid(1000).saturating_mul(1000);
-    now.0 > end.saturating_add(millis(retention))
-}
-
-/// As in the names of Thanos's flags.
-pub(super) const fn name(resolution: Resolution) -> &'static str {
-    match resolution {
-        Resolution::Raw => "raw",
-        Resolution::FiveMinutes => "5m",
-        Resolution::OneHour => "1h",
-    }
-}
-
-/// What blocks of this resolution become.
-pub(super) fn coarser_name(resolution: Resolution) -> &'static str {
-    next(resolution).map_or("nothing", name)
-}
-
-const fn next(resolution: Resolution) -> Option<Resolution> {
-    match resolution {
-        Resolution::Raw => Some(Resolution::FiveMinutes),
-        Resolution::FiveMinutes => Some(Resolution::OneHour),
-        Resolution::OneHour => None,
-    }
+    let end = Timestamp::from_seconds(end.seconds());
+    now.0 > end.0.saturating_add(millis(retention))
 }
 
 /// As the details of Thanos's deletion mark.
@@ -198,6 +173,7 @@ impl Serialize for GoDuration {
 
 #[cfg(test)]
 mod tests {
+    const HOUR: Duration = Duration::from_hours(1);
     use super::*;
 
     const DAY: Duration = Duration::from_hours(24);

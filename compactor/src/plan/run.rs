@@ -2,7 +2,7 @@
 
 use model::{BlockId, Resolution, Timestamp};
 
-use super::{Known, LeftReason, PlanOptions, Window, left};
+use super::{Known, PlanOptions, SkipReason, Window, skipped};
 
 /// Blocks of which each overlaps one before it; most often just one block.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(super) struct Run<'a> {
     /// End in milliseconds, excluded.
     pub(super) max: Timestamp,
     /// Blocks that keep the run from being merged, with the reason.
-    held: Vec<(BlockId, LeftReason)>,
+    held: Vec<(BlockId, SkipReason)>,
 }
 
 /// Joins overlapping blocks, which are in the order of their beginning.
@@ -28,7 +28,7 @@ pub(super) fn runs<'a>(
     let mut runs: Vec<Run<'a>> = Vec::new();
     let mut apart = Vec::new();
     for &block in blocks {
-        if let Some(reason) = left::forbidden(block) {
+        if let Some(reason) = skipped::forbidden(block) {
             let mut run = Run::new(block);
             run.held.push((block.id(), reason));
             apart.push(run);
@@ -42,8 +42,8 @@ pub(super) fn runs<'a>(
             _ => runs.push(Run::new(block)),
         }
         if let Some(run) = runs.last_mut() {
-            let reason = left::too_fresh(block, options)
-                .or_else(|| (newest == Some(block.id())).then_some(LeftReason::Newest));
+            let reason = skipped::too_fresh(block, options)
+                .or_else(|| (newest == Some(block.id())).then_some(SkipReason::Newest));
             run.held.extend(reason.map(|r| (block.id(), r)));
         }
     }
@@ -75,7 +75,7 @@ impl<'a> Run<'a> {
         }
         for block in &self.blocks {
             if !self.held.iter().any(|(id, _)| *id == block.id()) {
-                let reason = LeftReason::DownsampleVerticalCompaction;
+                let reason = SkipReason::DownsampleVerticalCompaction;
                 self.held.push((block.id(), reason));
             }
         }
@@ -88,7 +88,7 @@ impl<'a> Run<'a> {
 
     /// Whether only its being the newest may keep it from being merged.
     pub(super) fn is_free_but_for_age(&self) -> bool {
-        let is_newest = |(_, reason): &(BlockId, LeftReason)| *reason == LeftReason::Newest;
+        let is_newest = |(_, reason): &(BlockId, SkipReason)| *reason == SkipReason::Newest;
         self.held.iter().all(is_newest)
     }
 
@@ -96,7 +96,7 @@ impl<'a> Run<'a> {
     pub(super) fn awaited(&self) -> Option<BlockId> {
         self.held
             .iter()
-            .find(|(_, r)| matches!(r, LeftReason::Newest | LeftReason::TooFresh { .. }))
+            .find(|(_, r)| matches!(r, SkipReason::Newest | SkipReason::TooFresh { .. }))
             .map(|(id, _)| *id)
     }
 
@@ -117,8 +117,8 @@ impl<'a> Run<'a> {
     /// Its blocks, each with the reason that it is held for, otherwise with `reason`.
     pub(super) fn leave(
         self,
-        reason: &LeftReason,
-    ) -> impl Iterator<Item = (&'a Known<'a>, LeftReason)> {
+        reason: &SkipReason,
+    ) -> impl Iterator<Item = (&'a Known<'a>, SkipReason)> {
         let held = self.held;
         self.blocks.into_iter().map(move |block| {
             let own = held.iter().find(|(id, _)| *id == block.id());

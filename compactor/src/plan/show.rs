@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{Plan, Task, moment::Moment, retention};
+use model::{Resolution, Rfc3339};
+
+use super::{Plan, Task};
 use crate::{Dedup, OutputFormat};
 
 /// Bytes with a binary unit.
@@ -28,7 +30,7 @@ impl fmt::Display for Bytes {
 /// What is made of what, with the inputs below.
 impl fmt::Display for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let outputs = self.outputs.iter().map(|o| retention::name(*o));
+        let outputs = self.outputs.iter().map(|o| o.name());
         write!(
             f,
             "{} {} block{} of {} in {} to {} of {} to {}",
@@ -36,10 +38,10 @@ impl fmt::Display for Task {
             self.inputs.len(),
             if self.inputs.len() == 1 { "" } else { "s" },
             self.labels,
-            retention::name(self.group.resolution),
+            self.group.resolution.name(),
             outputs.collect::<Vec<_>>().join(" and "),
-            Moment(self.min_time),
-            Moment(self.max_time),
+            Rfc3339(self.min_time),
+            Rfc3339(self.max_time),
         )?;
         match self.format {
             OutputFormat::Parquet => f.write_str(" in Parquet")?,
@@ -77,11 +79,12 @@ impl fmt::Display for Plan {
         for expired in &self.expired {
             writeln!(f, "mark {} for deletion: {expired}", expired.block)?;
         }
-        for left in &self.left {
-            writeln!(f, "leave {}: {}", left.block, left.reason)?;
+        for skipped in &self.skipped {
+            writeln!(f, "leave {}: {}", skipped.block, skipped.reason)?;
         }
         for overdue in &self.overdue {
-            let to = retention::coarser_name(overdue.group.resolution);
+            let coarser = overdue.group.resolution.coarser();
+            let to = coarser.map_or("nothing", Resolution::name);
             writeln!(
                 f,
                 "keep {}, a {overdue}, until it is downsampled to {to}",
@@ -101,7 +104,7 @@ impl fmt::Display for Plan {
             Bytes(self.bytes_to_read()),
             self.tasks.len(),
             self.covered.len() + self.expired.len(),
-            self.left.len() + self.unusable.len()
+            self.skipped.len() + self.unusable.len()
         )
     }
 }

@@ -2,13 +2,12 @@
 
 use model::{
     BlockDesc, BlockId, BlockMeta, BlockStats, CompactionMeta, Downsample, FileMeta, IndexStats,
-    Labels, ParquetMeta, Resolution, ThanosMeta, TimeRange, Timestamp,
+    Labels, ParquetMeta, Resolution, Rfc3339, Sources, ThanosMeta, TimeRange, Timestamp,
 };
 use serde::Serialize;
+use xxhash_rust::xxh64::xxh64;
 
-use super::{
-    Candidate, Known, PlanOptions, Window, known::merged_sources, moment::Moment, retention,
-};
+use super::{Candidate, Known, PlanOptions, Window, known::merged_sources};
 use crate::{Dedup, OutputFormat, group::GroupKey};
 
 /// Blocks of one group, and the blocks that are made of them, one for each resolution.
@@ -89,7 +88,7 @@ impl Task {
         );
         if outputs != [group.resolution] {
             for output in &outputs {
-                id = format!("{id}-{}", retention::name(*output));
+                id = format!("{id}-{}", output.name());
             }
         }
         Self {
@@ -176,7 +175,7 @@ impl Task {
                 segment_files,
                 files,
                 index_stats: made.index_stats,
-                upload_time: Moment(made.now).to_string(),
+                upload_time: Rfc3339(made.now).to_string(),
                 ..ThanosMeta::default()
             }),
             parquet: made.parquet,
@@ -188,12 +187,11 @@ impl Task {
     fn compaction(&self) -> CompactionMeta {
         if let ([only], false) = (self.inputs.as_slice(), self.merges()) {
             return CompactionMeta {
-                sources: merged_sources(std::iter::once(&only.meta)),
+                sources: Sources::of(&only.meta).into_vec(),
                 ..only.meta.compaction.clone()
             };
         }
         let metas = || self.inputs.iter().map(|b| &b.meta);
-        let sources = merged_sources(metas());
         let parent = |m: &std::sync::Arc<BlockMeta>| BlockDesc {
             ulid: m.ulid,
             min_time: m.min_time,
@@ -202,7 +200,7 @@ impl Task {
         let level = metas().map(|m| m.compaction.level).max().unwrap_or(0);
         CompactionMeta {
             level: level.saturating_add(1),
-            sources,
+            sources: merged_sources(metas()).into_vec(),
             parents: metas().map(parent).collect(),
             ..CompactionMeta::default()
         }
@@ -233,14 +231,11 @@ fn disk_bytes(
         .fold(bytes_of(inputs), u64::saturating_add)
 }
 
-/// FNV-1a of the names of blocks.
-fn hash(blocks: &[Candidate]) -> u32 {
+/// 32 bits of the XXH64 of the names of blocks.
+fn hash(blocks: &[Candidate]) -> u64 {
     let mut names: Vec<String> = blocks.iter().map(|b| b.meta.ulid.to_string()).collect();
     names.sort_unstable();
-    let bytes = names.iter().flat_map(|name| name.bytes());
-    bytes.fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
+    xxh64(names.concat().as_bytes(), 0) >> 32
 }
 
 pub(super) fn bytes_of(blocks: &[Candidate]) -> u64 {

@@ -17,7 +17,8 @@ mod told;
 use std::collections::BTreeMap;
 
 use model::{
-    BlockStats, CompactionMeta, Downsample, NoCompactReason, ParquetMeta, Resolution, ThanosMeta,
+    BlockStats, CompactionMeta, Downsample, NoCompactReason, ParquetMeta, Resolution, Rfc3339,
+    Sources, ThanosMeta,
 };
 
 use super::{todo::MadeUp, *};
@@ -128,7 +129,7 @@ impl Drawing {
 
     fn uploaded(self, name: char, at: Timestamp) -> Self {
         self.edit(name, |m| {
-            m.thanos.as_mut().unwrap().upload_time = moment::Moment(at).to_string();
+            m.thanos.as_mut().unwrap().upload_time = Rfc3339(at).to_string();
         })
     }
 
@@ -196,7 +197,7 @@ impl Drawing {
     fn outcome_of(&self, options: &PlanOptions) -> String {
         let plan = plan(&self.blocks(), options);
         let named = plan.tasks.iter().map(|t| t.inputs.len()).sum::<usize>();
-        let named = named + plan.covered.len() + plan.expired.len() + plan.left.len();
+        let named = named + plan.covered.len() + plan.expired.len() + plan.skipped.len();
         assert_eq!(named, self.0.len(), "each block is planned for once");
         outcome(&plan)
     }
@@ -207,7 +208,7 @@ fn outcome(plan: &Plan) -> String {
     let mut out: Vec<String> = Vec::new();
     for task in &plan.tasks {
         let inputs: String = task.input_ids().map(letter).collect();
-        let outputs = task.outputs.iter().map(|o| super::retention::name(*o));
+        let outputs = task.outputs.iter().map(|o| o.name());
         let outputs: Vec<&str> = outputs.collect();
         out.push(match (task.merges(), task.outputs.len()) {
             (true, 1) => format!("merge {inputs}"),
@@ -224,7 +225,7 @@ fn outcome(plan: &Plan) -> String {
         out.push(format!("expired {expired}"));
     }
     let mut left: BTreeMap<&str, String> = BTreeMap::new();
-    for l in &plan.left {
+    for l in &plan.skipped {
         let letters = left.entry(l.reason.word()).or_default();
         letters.push(letter(l.block));
     }

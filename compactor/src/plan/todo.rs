@@ -99,7 +99,7 @@ fn made_up(task: &Task, resolution: Resolution, number: u128) -> Candidate {
             ..BlockStats::default()
         },
         compaction: CompactionMeta {
-            sources: merged_sources(metas()),
+            sources: merged_sources(metas()).into_vec(),
             ..CompactionMeta::default()
         },
         version: 1,

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use model::Timestamp;
+use model::{Rfc3339, Timestamp};
 use serde::Serialize;
 
-use super::{Run, moment::Moment};
+use super::Run;
 
 /// A span of time; its end is **excluded**.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -42,7 +42,7 @@ impl Window {
 
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} to {}", Moment(self.start), Moment(self.end))
+        write!(f, "{} to {}", Rfc3339(self.start), Rfc3339(self.end))
     }
 }
 

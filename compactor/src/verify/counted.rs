@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use model::{Aggregate, BlockStats, Labels, METRIC_NAME, Resolution, TimeRange};
+use model::{Aggregate, BlockStats, Labels, Resolution, SeriesOrder, TimeRange};
 use parquet_block::{Contents, LocalShard, labels_file};
 use rayon::prelude::*;
 use tsdb::{Block, Chunk, DownsampledChunk, Encoding, Floats, SeriesEntry, SeriesRef, decode_xor};
 
-use super::{Claim, equal, sources};
+use super::{Claim, equal, sources, witness::Witness};
 use crate::{CompactError, Dedup, MergeOutput, OutputFormat, Task};
 
 /// Series of a TSDB block that are counted as one piece of work.
@@ -31,7 +31,7 @@ pub(super) fn check(claims: &[Claim], dir: &Path) -> Result<(), CompactError> {
 }
 
 fn check_one(claim: &Claim, dir: &Path) -> Result<Counted, CompactError> {
-    let order = Order::of(claim.task.format);
+    let order = claim.task.format.order();
     let mut total = Counted::default();
     let parts = match claim.task.format {
         OutputFormat::Parquet => count_shards(claim)?,
@@ -119,41 +119,20 @@ struct Counted {
     ends: Option<(Labels, Labels)>,
 }
 
-/// How series ascend.
-#[derive(Clone, Copy, Debug)]
-enum Order {
-    /// By metric name, then by labels.
-    ByName,
-    ByLabels,
-}
-
-impl Order {
-    const fn of(format: OutputFormat) -> Self {
-        match format {
-            OutputFormat::Parquet => Self::ByName,
-            OutputFormat::Tsdb => Self::ByLabels,
-        }
+/// Refuses a series that is not after the one before.
+fn check_order(
+    order: SeriesOrder,
+    before: Option<&Labels>,
+    next: &Labels,
+) -> Result<(), CompactError> {
+    match before {
+        Some(before) if order.compare(before, next).is_ge() => Err(CompactError::Output {
+            what: "order of series",
+            expected: format!("a series after {before}"),
+            found: next.to_string(),
+        }),
+        _ => Ok(()),
     }
-
-    /// Refuses a series that is not after the one before.
-    fn check(self, before: Option<&Labels>, next: &Labels) -> Result<(), CompactError> {
-        let key = |labels| match self {
-            Self::ByName => (name(labels), labels),
-            Self::ByLabels => (&[][..], labels),
-        };
-        match before {
-            Some(before) if key(before) >= key(next) => Err(CompactError::Output {
-                what: "order of series",
-                expected: format!("a series after {before}"),
-                found: next.to_string(),
-            }),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn name(labels: &Labels) -> &[u8] {
-    labels.get(METRIC_NAME).unwrap_or_default()
 }
 
 impl Counted {
@@ -163,9 +142,10 @@ impl Counted {
         labels: Labels,
         chunks: &[Chunk],
         range: TimeRange,
-        order: Order,
+        order: SeriesOrder,
     ) -> Result<(), CompactError> {
-        order.check(self.ends.as_ref().map(|(_, last)| last), &labels)?;
+        let last = self.ends.as_ref().map(|(_, last)| last);
+        check_order(order, last, &labels)?;
         self.stats.num_series += 1;
         for chunk in chunks {
             let times = TimeRange {
@@ -207,11 +187,11 @@ impl Counted {
     }
 
     /// Takes the series that follow.
-    fn append(&mut self, next: Self, order: Order) -> Result<(), CompactError> {
+    fn append(&mut self, next: Self, order: SeriesOrder) -> Result<(), CompactError> {
         let Some((first, last)) = next.ends else {
             return Ok(());
         };
-        order.check(self.ends.as_ref().map(|(_, last)| last), &first)?;
+        check_order(order, self.ends.as_ref().map(|(_, last)| last), &first)?;
         let (stats, more) = (&mut self.stats, next.stats);
         stats.num_series += more.num_series;
         stats.num_chunks += more.num_chunks;
@@ -250,21 +230,18 @@ fn count_shards(claim: &Claim) -> Result<Vec<Counted>, CompactError> {
     let mut parts = Vec::new();
     for (number, listed) in claim.output.shards.iter().enumerate() {
         let number = u32::try_from(number).unwrap_or(u32::MAX);
-        let shard = LocalShard::open_listed(
-            &claim.dir.join(labels_file(number)),
-            &claim.dir.join(contents.file(number)),
-            listed,
-        )?;
-        let groups: Vec<usize> = (0..shard.shard().row_groups()).collect();
+        let labels = claim.dir.join(labels_file(number));
+        let chunks = claim.dir.join(contents.file(number));
+        LocalShard::open_listed(&labels, &chunks, listed)?.check_heads()?;
+        let shard = Witness::open(&labels, &chunks, contents)?;
         let count = |group: usize| {
             let mut counted = Counted::default();
-            for row in shard.scan_rows(group, 0..shard.shard().rows(group)) {
-                let (labels, chunks) = row?;
-                counted.add(labels, &chunks, range, Order::ByName)?;
-            }
+            shard.read(group, |labels, chunks| {
+                counted.add(labels, chunks, range, SeriesOrder::ByName)
+            })?;
             Ok(counted)
         };
-        let counted = groups.into_par_iter().map(count);
+        let counted = (0..shard.row_groups()).into_par_iter().map(count);
         parts.extend(counted.collect::<Result<Vec<_>, CompactError>>()?);
     }
     Ok(parts)
@@ -287,7 +264,7 @@ fn count_block(claim: &Claim) -> Result<Vec<Counted>, CompactError> {
             let labels = Labels::from_sorted(labels);
             let chunks = entry.chunks.iter().map(|meta| chunks.read(meta));
             let chunks = chunks.collect::<Result<Vec<_>, _>>()?;
-            counted.add(labels, &chunks, range, Order::ByLabels)?;
+            counted.add(labels, &chunks, range, SeriesOrder::ByLabels)?;
         }
         Ok(counted)
     };
@@ -296,6 +273,8 @@ fn count_block(claim: &Claim) -> Result<Vec<Counted>, CompactError> {
 
 #[cfg(test)]
 mod tests {
+    use model::METRIC_NAME;
+
     use super::*;
 
     fn labels(name: &str, a: &str) -> Labels {
@@ -311,20 +290,20 @@ mod tests {
             labels("b", "2"),
         ];
         for pair in rows.windows(2) {
-            let order = Order::ByName;
-            order.check(Some(&pair[0]), &pair[1]).unwrap();
-            assert!(order.check(Some(&pair[1]), &pair[0]).is_err());
-            assert!(order.check(Some(&pair[0]), &pair[0]).is_err());
+            let order = SeriesOrder::ByName;
+            check_order(order, Some(&pair[0]), &pair[1]).unwrap();
+            assert!(check_order(order, Some(&pair[1]), &pair[0]).is_err());
+            assert!(check_order(order, Some(&pair[0]), &pair[0]).is_err());
         }
         // "A" sorts before "__name__".
-        let order = Order::ByLabels;
-        order.check(Some(&rows[2]), &rows[1]).unwrap();
-        assert!(order.check(Some(&rows[1]), &rows[2]).is_err());
+        let order = SeriesOrder::ByLabels;
+        check_order(order, Some(&rows[2]), &rows[1]).unwrap();
+        assert!(check_order(order, Some(&rows[1]), &rows[2]).is_err());
     }
 
     #[test]
     fn parts_are_put_together_in_order_only() {
-        let order = Order::ByName;
+        let order = SeriesOrder::ByName;
         let part = |name: &str| {
             let mut counted = Counted::default();
             for value in ["1", "2"] {

@@ -3,6 +3,7 @@
 mod download;
 mod folder;
 mod in_folder;
+mod listed;
 mod put;
 mod read_back;
 mod settings;
@@ -300,17 +301,38 @@ impl Bucket {
         }
     }
 
+    /// The error, which says whose credentials were refused.
+    fn named(&self, error: BucketError) -> BucketError {
+        match (error, &self.settings.who) {
+            (
+                BucketError::Denied {
+                    operation,
+                    key,
+                    cause,
+                    ..
+                },
+                Some(who),
+            ) => BucketError::Denied {
+                operation,
+                key,
+                who: who.clone(),
+                cause,
+            },
+            (other, _) => other,
+        }
+    }
+
     /// Does `work`, and counts it.
     async fn measured<T>(
         &self,
         operation: Operation,
         work: impl Future<Output = Result<T, BucketError>> + Send,
     ) -> Result<T, BucketError> {
-        let Some(metrics) = &self.metrics else {
-            return work.await;
-        };
         let start = Instant::now();
-        let done = work.await;
+        let done = work.await.map_err(|error| self.named(error));
+        let Some(metrics) = &self.metrics else {
+            return done;
+        };
         // Not to find something is no failure of the bucket.
         let failed = matches!(&done, Err(error) if !matches!(error, BucketError::NotFound { .. }));
         metrics.observe(operation, start.elapsed(), failed);

@@ -22,12 +22,14 @@ pub enum BucketError {
         key: String,
     },
     /// The credentials do not allow it.
-    #[error("{operation} {key}: access denied: {}", causes(cause.as_ref()))]
+    #[error("{operation} {key}: access denied to {who}: {}", causes(cause.as_ref()))]
     Denied {
         /// What was being done.
         operation: Operation,
         /// The object, or the prefix of a listing.
         key: String,
+        /// Whose credentials they are, and for which bucket.
+        who: String,
         /// What the store says.
         cause: Box<dyn Error + Send + Sync>,
     },
@@ -119,6 +121,7 @@ impl BucketError {
             | E::Unauthenticated { source: cause, .. } => Self::Denied {
                 operation,
                 key,
+                who: "the bucket".to_owned(),
                 cause,
             },
             // What the library puts before the cause repeats what is said here.

@@ -8,6 +8,7 @@
 mod cache;
 mod document;
 mod load;
+mod read;
 mod view;
 
 use std::{
@@ -171,6 +172,12 @@ impl MetaFetcher {
                 Err(BucketError::NotFound { .. }) => {
                     now.insert(key, None);
                 }
+                // What was damaged at the last look is taken for damaged still.
+                Err(_)
+                    if self
+                        .known
+                        .get(&key)
+                        .is_some_and(|known| known.object == object) => {}
                 Err(error) => {
                     if !before.contains_key(&key) {
                         tracing::warn!(%error, "not read, it will be tried again");
@@ -208,13 +215,15 @@ impl MetaFetcher {
         snapshot
     }
 
-    /// The `meta.json` and marks of a block that are not known as they are listed.
+    /// The `meta.json` and marks of a block that are not known as they are listed, and those that were damaged: it costs
+    /// little to see whether they still are.
     fn wanted(&self, block: &BlockObjects) -> Vec<Wanted> {
         let all = Kind::ALL.into_iter().filter_map(|kind| {
             let object = block.files.get(kind.file())?;
             let known = self.known.get(&object.key);
-            let changed = known.is_none_or(|known| known.object != *object);
-            changed.then(|| Wanted {
+            let is_known =
+                known.is_some_and(|known| known.object == *object && known.document.is_readable());
+            (!is_known).then(|| Wanted {
                 block: block.id,
                 kind,
                 object: object.clone(),

@@ -15,11 +15,8 @@
 use std::collections::BTreeMap;
 
 use md5::{Digest as _, Md5};
-use model::{BlockId, Labels, MatchOp, Matcher};
+use model::{BLOCK_ID, BlockId, Labels, MatchOp, Matcher};
 use serde::Deserialize;
-
-/// The label that holds the block's name.
-const BLOCK_ID: &str = "__block_id";
 
 /// Tells which blocks are worked on; without rules all are.
 #[derive(Clone, Debug, Default)]

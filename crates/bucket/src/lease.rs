@@ -27,18 +27,14 @@ mod held;
 mod record;
 mod self_test;
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use model::Timestamp;
+use model::{Rfc3339, Timestamp};
 
 pub use self::held::Lease;
 use self::{
     held::Created,
-    record::{Newest, State},
+    record::{Newest, Record, State},
 };
 use crate::{Bucket, BucketError, Object};
 
@@ -123,7 +119,7 @@ impl Leases {
             let mut lease = Lease {
                 leases: self.clone(),
                 name: name.to_owned(),
-                token: record::token(),
+                token: record::token(name)?,
                 since: now,
                 previous: newest.as_ref().map(Newest::end),
                 generation: generation.saturating_sub(1),
@@ -158,7 +154,9 @@ impl Leases {
             let Some((generation, object)) = chain.last() else {
                 return Ok(None);
             };
-            match self.0.bucket.get(&object.key).await {
+            // A bit that changed on the way could end a lease that is held.
+            let is_usable = |bytes: &[u8]| Record::decode(bytes).is_ok();
+            match self.0.bucket.get_listed(object, is_usable).await {
                 Ok(bytes) => return Ok(Some(Newest::read(*generation, object, &bytes))),
                 // Others went on since.
                 Err(BucketError::NotFound { .. }) if looks < LOOKS => {}
@@ -179,20 +177,8 @@ impl Leases {
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match rfc3339(self.until) {
-            Some(until) => write!(f, "{} until {until}", self.name),
-            // No clock says so; it is shown as the number that it is.
-            None => write!(f, "{} until {} ms", self.name, self.until),
-        }
+        write!(f, "{} until {:.0}", self.name, Rfc3339(self.until))
     }
-}
-
-/// A time as people read it, in UTC; none outside of the years 1970 to 9999.
-fn rfc3339(time: Timestamp) -> Option<humantime::Rfc3339Timestamp> {
-    let millis = u64::try_from(time.0).ok()?;
-    // The last one of the year 9999.
-    let time = (millis <= 253_402_300_799_999).then(|| Duration::from_millis(millis))?;
-    Some(humantime::format_rfc3339_seconds(UNIX_EPOCH + time))
 }
 
 #[cfg(test)]

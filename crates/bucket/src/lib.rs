@@ -20,6 +20,7 @@ mod lease;
 mod metrics;
 mod objects;
 mod operations;
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use crate::{

@@ -108,15 +108,9 @@ impl BucketMetrics {
     }
 
     pub(crate) fn uploaded(&self) {
-        let now = (self.now)();
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "exact for the next 285,000 years"
-        )]
-        let seconds = now.0 as f64 / 1000.0;
         self.last_upload
             .get_or_create(&self.bucket_label())
-            .set(seconds);
+            .set((self.now)().as_secs_f64());
     }
 
     fn labels(&self, operation: Operation) -> ByOperation {

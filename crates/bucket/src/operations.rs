@@ -118,7 +118,7 @@ impl<'a> Mark<'a> {
     }
 
     fn encode(self, id: BlockId, details: &str, now: Timestamp) -> serde_json::Result<Vec<u8>> {
-        let (version, details, time) = (1, details.to_owned(), now.0.div_euclid(1000));
+        let (version, details, time) = (1, details.to_owned(), now.seconds());
         match self {
             Self::Deletion => serde_json::to_vec(&DeletionMark {
                 id,

@@ -9,6 +9,9 @@ use crate::quote::{Quoted, shown};
 /// The name of the label that holds the metric's name.
 pub const METRIC_NAME: &str = "__name__";
 
+/// The name of the label under which rules and matchers see a block's id.
+pub const BLOCK_ID: &str = "__block_id";
+
 /// The labels of one series, in byte order of their names, each name once.
 ///
 /// Names and values are bytes: they are UTF-8 almost always, but stored series may have others, and those are
@@ -100,6 +103,19 @@ impl Labels {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
+    }
+
+    /// Whether both have `count` labels or more, and the first `count` of them are the same.
+    #[must_use]
+    pub fn share_first(&self, other: &Self, count: usize) -> bool {
+        let ends = ..count.saturating_mul(2);
+        match (self.ends.get(ends), other.ends.get(ends)) {
+            (Some(ours), Some(theirs)) if ours == theirs => {
+                let bytes = ..ours.last().map_or(0, |end| *end as usize);
+                self.bytes.get(bytes) == other.bytes.get(bytes)
+            }
+            _ => false,
+        }
     }
 
     /// Bytes held on the heap.
@@ -231,6 +247,17 @@ mod tests {
         let long = Labels::from_pairs([("a", "1"), ("b", "1")]);
         let other = Labels::from_pairs([("Z", "1"), ("a", "1")]);
         assert!(short < long && other < short);
+    }
+
+    #[test]
+    fn the_first_labels_are_shared_if_names_and_values_are_the_same() {
+        let ab = Labels::from_pairs([("a", "1"), ("b", "23")]);
+        let abc = Labels::from_pairs([("a", "1"), ("b", "23"), ("c", "4")]);
+        let other = Labels::from_pairs([("a", "1"), ("b2", "3")]);
+        assert!(ab.share_first(&abc, 2) && abc.share_first(&ab, 0));
+        assert!(!ab.share_first(&abc, 3));
+        assert!(ab.share_first(&other, 1) && !ab.share_first(&other, 2));
+        assert!(Labels::default().share_first(&ab, 0) && !Labels::default().share_first(&ab, 1));
     }
 
     #[test]

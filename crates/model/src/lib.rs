@@ -15,6 +15,8 @@ mod meta;
 mod quote;
 mod rfc3339;
 mod selector;
+mod series_order;
+mod sources;
 mod time;
 
 pub use crate::{
@@ -24,7 +26,7 @@ pub use crate::{
     histogram::{
         CUSTOM_BUCKETS, CounterReset, Counts, Histogram, HistogramCounts, STALE_NAN, Span,
     },
-    labels::{Labels, LabelsBuilder, METRIC_NAME},
+    labels::{BLOCK_ID, Labels, LabelsBuilder, METRIC_NAME},
     marks::{DeletionMark, MarkError, NoCompactMark, NoCompactReason, NoDownsampleMark},
     matcher::{MatchOp, Matcher, MatcherError},
     meta::{
@@ -32,6 +34,9 @@ pub use crate::{
         MetaError, ParquetMeta, ParquetShard, Resolution, ThanosMeta,
     },
     quote::{Quoted, shown, unquoted},
+    rfc3339::Rfc3339,
     selector::{SelectorError, parse_selector},
+    series_order::SeriesOrder,
+    sources::{Coverable, Sources, covered_by},
     time::{TimeBound, TimeRange, Timestamp},
 };

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{BlockId, go_json::settle};
+use crate::{BlockId, Timestamp, go_json::settle};
 
 /// What any mark has.
 const MEMBERS: &[&str] = &[
@@ -136,6 +136,12 @@ impl DeletionMark {
             });
         }
         Ok(mark)
+    }
+
+    /// When the block was marked.
+    #[must_use]
+    pub const fn marked_at(&self) -> Timestamp {
+        Timestamp::from_seconds(self.deletion_time)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod engine;
 mod glob;
+mod nfa;
 mod pattern;
 mod re2;
 mod split;

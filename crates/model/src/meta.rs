@@ -7,7 +7,7 @@ mod lenient;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -363,6 +363,16 @@ impl ThanosMeta {
         let said = Some(self.upload_time.as_str()).filter(|said| *said != UNSET_TIME);
         said.and_then(Timestamp::parse_rfc3339)
     }
+
+    /// Whether a compactor or a repair made the block of others, which hold its samples too: such a block need not
+    /// wait for the consistency delay.
+    #[must_use]
+    pub fn is_rewritten(&self) -> bool {
+        matches!(
+            self.source.as_str(),
+            "compactor" | "compactor.repair" | "bucket.repair"
+        )
+    }
 }
 
 impl Resolution {
@@ -373,6 +383,37 @@ impl Resolution {
             Self::Raw => 0,
             Self::FiveMinutes => 300_000,
             Self::OneHour => 3_600_000,
+        }
+    }
+
+    /// As flags and metrics name it: `raw`, `5m` or `1h`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::FiveMinutes => "5m",
+            Self::OneHour => "1h",
+        }
+    }
+
+    /// The resolution that blocks of this one are downsampled to.
+    #[must_use]
+    pub const fn coarser(self) -> Option<Self> {
+        match self {
+            Self::Raw => Some(Self::FiveMinutes),
+            Self::FiveMinutes => Some(Self::OneHour),
+            Self::OneHour => None,
+        }
+    }
+
+    /// How long a block of this resolution must be to be downsampled, as Thanos has it: 40 h of raw samples, 240 h
+    /// (10 d) of 5 m.
+    #[must_use]
+    pub const fn downsampled_from(self) -> Option<Duration> {
+        match self {
+            Self::Raw => Some(Duration::from_hours(40)),
+            Self::FiveMinutes => Some(Duration::from_hours(240)),
+            Self::OneHour => None,
         }
     }
 }

@@ -1,6 +1,21 @@
 //! Times as RFC 3339 writes them and Go reads them: `2026-01-31T12:00:00.25+02:00`, the years 0 to 9999.
 
+use std::{
+    fmt,
+    time::{Duration, UNIX_EPOCH},
+};
+
 use crate::{Timestamp, cursor::Cursor};
+
+/// The last millisecond of the year 9999.
+const LAST: i64 = 253_402_300_799_999;
+
+/// A time written as RFC 3339 in UTC, with nine digits below the second if it has any, as Go writes it.
+///
+/// `{:.0}` writes whole seconds, `{:.3}` milliseconds. A time outside of the years 1970 to 9999 is written as the
+/// number that it is: `-5 ms`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rfc3339(pub Timestamp);
 
 impl Timestamp {
     /// Reads RFC 3339 as Go's `time.Parse` does: with `Z` or an offset, and a fraction of any length, of which what is
@@ -32,6 +47,21 @@ impl Timestamp {
         }
         let minutes = (days_since_epoch(year, month, day) * 24 + hour) * 60 + minute - offset;
         Some(Self((minutes * 60 + second) * 1000 + millis))
+    }
+}
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.0.0;
+        if !(0..=LAST).contains(&millis) {
+            return write!(f, "{millis} ms");
+        }
+        let time = UNIX_EPOCH + Duration::from_millis(millis.unsigned_abs());
+        match f.precision() {
+            Some(0) => humantime::format_rfc3339_seconds(time).fmt(f),
+            Some(_) => humantime::format_rfc3339_millis(time).fmt(f),
+            None => humantime::format_rfc3339(time).fmt(f),
+        }
     }
 }
 
@@ -95,6 +125,28 @@ fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_read_and_written_as_thanos_does() {
+        let at = Timestamp::parse_rfc3339("2026-08-22T10:00:00.123456789Z").map(Rfc3339);
+        let at = at.unwrap();
+        assert_eq!(at.to_string(), "2026-08-22T10:00:00.123000000Z");
+        assert_eq!(
+            format!("{at:.0} {at:.3}"),
+            "2026-08-22T10:00:00Z 2026-08-22T10:00:00.123Z"
+        );
+        assert_eq!(Rfc3339(Timestamp(0)).to_string(), "1970-01-01T00:00:00Z");
+        assert_eq!(
+            format!("{:.0}", Rfc3339(Timestamp(LAST))),
+            "9999-12-31T23:59:59Z"
+        );
+        for outside in [-5, LAST + 1, i64::MAX] {
+            assert_eq!(
+                Rfc3339(Timestamp(outside)).to_string(),
+                format!("{outside} ms")
+            );
+        }
+    }
 
     #[test]
     fn times_are_read_as_go_reads_them() {

@@ -36,6 +36,28 @@ impl Timestamp {
     pub const MIN: Self = Self(i64::MIN);
     /// The latest time.
     pub const MAX: Self = Self(i64::MAX);
+
+    /// From whole unix **seconds**, as marks and files have them; the latest or earliest time where there is none.
+    #[must_use]
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1000))
+    }
+
+    /// Whole unix **seconds**, rounded down.
+    #[must_use]
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// Unix seconds with their fraction, as metrics have them.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "exact for the next 285,000 years"
+    )]
+    pub const fn as_secs_f64(self) -> f64 {
+        self.0 as f64 / 1000.0
+    }
 }
 
 impl TimeRange {
@@ -87,5 +109,19 @@ impl TimeBound {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_rounded_down_and_never_overflow() {
+        assert_eq!(Timestamp::from_seconds(-2), Timestamp(-2000));
+        assert_eq!(Timestamp::from_seconds(i64::MAX), Timestamp::MAX);
+        assert_eq!(Timestamp(-1).seconds(), -1);
+        assert_eq!(Timestamp(1999).seconds(), 1);
+        assert_eq!(Timestamp(1500).as_secs_f64().to_string(), "1.5");
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! N.labels.parquet   l_<label name>…   optional strings, all by dictionary; null where a series has no such label
+//!                    x_<hexadecimal>…  the same, of a name that is not UTF-8
 //!                    s_col_indexes     which columns of labels the series has: `col_indexes`
 //!                    s_series_hash     8 bytes, big-endian: Prometheus's stable hash of the labels
 //! N.chunks.parquet   s_data_0…         the chunks of a time slice, one record after the other: [`envelope`]
@@ -20,6 +21,9 @@
 //! To write: a [`ShardSchema`]; a [`RowGroupBuilder`] takes rows and becomes an [`EncodedRowGroup`], on all
 //! threads of the rayon pool; a [`ShardWriter`] appends those in order. To read: a [`Footer`] of each file
 //! makes a [`Shard`], from which come lookups ([`Lookup`]); [`LocalShard`] answers them from local files.
+//!
+//! The `parquet` crate decodes metadata, page indexes, page headers and bloom filters. Pages are written, and values
+//! read, here: the reasons, measured, are in docs/performance.md.
 
 mod col_indexes;
 mod contents;

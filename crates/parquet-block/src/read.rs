@@ -6,7 +6,7 @@
 //! names and the values of labels. [`LocalShard`] answers them from local files.
 //!
 //! ```text
-//! thrift → metadata, page_index → footer → shard
+//! thrift → metadata; metadata, page_index → footer → shard
 //! thrift → page (codec) → hybrid, delta → values, ids → column → search, labels, data_columns and row_chunks → chunks, label_values, scan
 //! handover → shared, data_cursor → rows, scan
 //! ```

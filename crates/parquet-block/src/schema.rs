@@ -1,5 +1,7 @@
 //! Names of files, columns and key-values, and the time slices that samples are kept in.
 
+use std::borrow::Cow;
+
 use model::{Aggregate, Resolution, TimeRange, Timestamp};
 
 /// The column of labels that a row has.
@@ -14,14 +16,14 @@ pub(crate) const MAX_TIME_KEY: &str = "maxT";
 pub(crate) const DURATION_KEY: &str = "data_col_duration_ms";
 /// How long the longest chunk of an aggregates file is, milliseconds.
 pub(crate) const MAX_CHUNK_KEY: &str = "varve_max_chunk_ms";
-/// That a file's offset indexes hold checksums of page headers and bloom filters, and of which kind.
+/// That a file has checksums of page headers and bloom filters, and how.
 pub(crate) const CHECKSUMS_KEY: &str = "varve_checksums";
-/// CRC-32.
-pub(crate) const CHECKSUMS: &str = "crc32";
-/// The id of the Thrift field that the Parquet format leaves to whoever writes a struct.
-pub(crate) const EXTENSION: i16 = i16::MAX;
+/// CRC-32, in a table between the offset indexes and the metadata.
+pub(crate) const CHECKSUMS: &str = "crc32-table";
 
 const LABEL_PREFIX: &str = "l_";
+/// Stands for [`LABEL_PREFIX`] before a name in hexadecimal digits.
+const HEX_PREFIX: &str = "x_";
 const HOUR: i64 = 3_600_000;
 /// How many slices a block has, about, at most: each is a column, and takes memory for each row whether or not anything
 /// lies in it. What a block says of its times may be wrong by any factor.
@@ -53,6 +55,31 @@ pub(crate) fn label_name(column: &[u8]) -> Option<&[u8]> {
 /// The column of a label.
 pub(crate) fn label_column(name: &[u8]) -> Vec<u8> {
     [LABEL_PREFIX.as_bytes(), name].concat()
+}
+
+/// The name by which a file has a column: names in a Parquet file are UTF-8, and those of labels need not be.
+pub(crate) fn stored_name(column: &[u8]) -> Cow<'_, str> {
+    match (str::from_utf8(column), label_name(column)) {
+        (Ok(name), _) => Cow::Borrowed(name),
+        (Err(_), label) => {
+            let bytes = label.unwrap_or(column).iter();
+            Cow::Owned(bytes.fold(HEX_PREFIX.to_owned(), |name, byte| {
+                format!("{name}{byte:02x}")
+            }))
+        }
+    }
+}
+
+/// The column that a file has by this name; a name of anyone else is the column's own.
+pub(crate) fn column_of(stored: &[u8]) -> Cow<'_, [u8]> {
+    let named = || {
+        let hex = str::from_utf8(stored.strip_prefix(HEX_PREFIX.as_bytes())?).ok()?;
+        let bytes = (0..hex.len()).step_by(2);
+        let bytes = bytes.map(|at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok());
+        let column = label_column(&bytes.collect::<Option<Vec<u8>>>()?);
+        (stored_name(&column).as_bytes() == stored).then_some(column)
+    };
+    named().map_or(Cow::Borrowed(stored), Cow::Owned)
 }
 
 /// The column of the `k`th slice.
@@ -293,5 +320,23 @@ mod tests {
                 "0.aggregates.parquet"
             ]
         );
+    }
+
+    #[test]
+    fn a_column_is_stored_by_a_name_in_utf_8_and_found_by_it() {
+        for (label, stored) in [
+            (&b"pod"[..], "l_pod"),
+            ("é".as_bytes(), "l_é"),
+            (b"\x80a\xff", "x_8061ff"),
+        ] {
+            let column = label_column(label);
+            assert_eq!(stored_name(&column), stored);
+            assert_eq!(column_of(stored.as_bytes()), column);
+        }
+        // Names that other writers may have chosen.
+        for name in ["x_", "x_61", "x_80f", "x_8061FF", "x_+1ff", "s_data_0"] {
+            assert_eq!(column_of(name.as_bytes()), name.as_bytes());
+        }
+        assert_eq!(column_of(b"l_\xff"), &b"l_\xff"[..]);
     }
 }

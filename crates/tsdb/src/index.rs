@@ -47,10 +47,7 @@ pub use self::{
     symbols::{SymbolReader, Symbols},
     toc::{HeaderRanges, Toc},
 };
-pub(crate) use self::{
-    postings::Postings,
-    writer::{IndexWriter, sync_dir},
-};
+pub(crate) use self::{postings::Postings, writer::IndexWriter};
 
 /// The file's path below the block.
 pub(crate) const FILE: &str = "index";

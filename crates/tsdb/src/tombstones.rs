@@ -7,7 +7,7 @@
 //!     be32   crc32 of the entries
 //! ```
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 use model::{TimeRange, Timestamp};
 
@@ -128,10 +128,9 @@ impl Tombstones {
     /// Reads the file in a block's directory; without one, nothing is deleted.
     pub(crate) fn read(dir: &Path) -> Result<Self> {
         let path = dir.join(FILE);
-        match fs::read(&path) {
-            Ok(bytes) => Self::decode(&bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(Error::io(&path)(error)),
+        match files::read(&path).map_err(Error::io(&path))? {
+            Some(bytes) => Self::decode(&bytes),
+            None => Ok(Self::default()),
         }
     }
 

@@ -25,6 +25,8 @@ struct Envelope<T> {
     data: Option<T>,
     #[serde(default)]
     error: String,
+    #[serde(default)]
+    warnings: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -37,11 +39,11 @@ struct Global {
     external_labels: Option<BTreeMap<String, String>>,
 }
 
-/// The `data` of an answer; otherwise what was expected and found.
-pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+/// The `data` of an answer, and its warnings; otherwise what was expected and found.
+pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Vec<String>), String> {
     let envelope: Envelope<T> = serde_json::from_slice(body).map_err(|e| e.to_string())?;
     match envelope.data {
-        Some(data) if envelope.status == "success" => Ok(data),
+        Some(data) if envelope.status == "success" => Ok((data, envelope.warnings)),
         _ => Err(format!(
             "expected status \"success\" and data, found status {:?}, error {:?}",
             envelope.status, envelope.error
@@ -65,7 +67,7 @@ mod tests {
 
     #[test]
     fn external_labels_are_those_of_the_global_section() {
-        let config: Config = decode(CONFIG.as_bytes()).unwrap();
+        let (config, _): (Config, _) = decode(CONFIG.as_bytes()).unwrap();
         let labels = external_labels(&config.yaml).unwrap();
         assert_eq!(labels.to_string(), r#"{cluster="eu-1", replica="0"}"#);
         for none in [
@@ -86,6 +88,6 @@ mod tests {
         assert!(decode::<BuildInfo>(b"<html>").is_err());
         assert!(decode::<BuildInfo>(br#"{"status":"success","data":{}}"#).is_err());
         let ok = decode::<BuildInfo>(br#"{"status":"success","data":{"version":"3.9.1"}}"#);
-        assert_eq!(ok.unwrap().version, "3.9.1");
+        assert_eq!(ok.unwrap().0.version, "3.9.1");
     }
 }

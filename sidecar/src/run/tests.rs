@@ -274,8 +274,16 @@ async fn prometheus(
             "/prefix/api/v1/status/buildinfo",
             get(move || std::future::ready(version)),
         )
-        .route("/prefix/api/v1/status/config", get(config));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        .route("/prefix/api/v1/status/config", get(config))
+        .route(
+            "/prefix/metrics",
+            get(|| async { "prometheus_tsdb_lowest_timestamp_seconds 1.7e+09\n" }),
+        )
+        .route(
+            "/prefix/api/v1/labels",
+            get(|| async { r#"{"status":"success","data":["__name__","job"]}"# }),
+        );
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });
     let peer = PrometheusConfig {
@@ -283,6 +291,7 @@ async fn prometheus(
         ready_timeout: Duration::ZERO,
         get_config_interval: Duration::from_millis(1),
         get_config_timeout: Duration::from_secs(30),
+        http_client: crate::HttpClientConfig::default(),
         unequal_blocks: UnequalBlocks::Refuse,
     };
     (peer, up)
@@ -300,6 +309,7 @@ async fn the_daemon_takes_the_labels_of_prometheus_and_follows_its_health() {
         Some(world.bucket.clone()),
         world.deps.clone(),
         shutdown.clone(),
+        None,
     ));
     status.wait_for(|s| s.ready).await.unwrap();
     up.send(false).unwrap();
@@ -340,7 +350,7 @@ async fn a_prometheus_that_compacts_or_has_no_labels_is_refused() {
         let deps = world.deps.clone();
         let shutdown = CancellationToken::new();
         let bucket = Some(world.bucket.clone());
-        let error = run(world.config.clone(), bucket, deps, shutdown).await;
+        let error = run(world.config.clone(), bucket, deps, shutdown, None).await;
         let error = error.unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }

@@ -1,6 +1,6 @@
 //! The `meta.json` of an uploaded block: Prometheus's, with Thanos's section.
 
-use model::{BlockMeta, FileMeta, IndexStats, Labels, ThanosMeta, Timestamp};
+use model::{BlockMeta, FileMeta, IndexStats, Labels, Rfc3339, ThanosMeta, Timestamp};
 
 /// Adds what Thanos's sidecar adds to the `meta.json` of a local block.
 ///
@@ -27,15 +27,10 @@ pub(crate) fn with_thanos(
         segment_files,
         files,
         index_stats,
-        upload_time: rfc3339(now),
+        upload_time: Rfc3339(now).to_string(),
         ..thanos
     });
     meta
-}
-
-fn rfc3339(at: Timestamp) -> String {
-    let since = std::time::Duration::from_millis(at.0.max(0).unsigned_abs());
-    humantime::format_rfc3339(std::time::UNIX_EPOCH + since).to_string()
 }
 
 #[cfg(test)]

@@ -18,12 +18,13 @@ pub(crate) async fn find(
     meta: &BlockMeta,
 ) -> Result<Option<BlockId>, BucketError> {
     let objects = bucket.list("", None).await?;
-    let keys = objects.into_iter().map(|o| o.key);
-    let metas = keys.filter(|key| is_meta(key));
+    let metas = objects.into_iter().filter(|object| is_meta(&object.key));
     let labels = meta.external_labels();
     let mut others = stream::iter(metas)
-        .map(|key| async move {
-            match bucket.get(&key).await {
+        .map(|object| async move {
+            // What was damaged on the way only is no reason to upload samples that are there.
+            let is_usable = |json: &[u8]| BlockMeta::decode(json).is_ok();
+            match bucket.get_listed(&object, is_usable).await {
                 Ok(json) => Ok(BlockMeta::decode(&json).ok()),
                 Err(BucketError::NotFound { .. }) => Ok(None),
                 Err(error) => Err(error),

@@ -1,19 +1,16 @@
 //! What a message asks, in our own words.
 
-use std::{collections::BTreeSet, num::NonZeroU64};
-
 use model::{Aggregate, AggregateSet, Matcher, TimeRange};
 use prost::Message;
 use prost_types::Any;
 use proto::{
     hintspb::{LabelNamesRequestHints, LabelValuesRequestHints, SeriesRequestHints},
-    thanos::{self, Aggr, LabelMatcher, PartialResponseStrategy, ShardInfo},
+    thanos::{self, Aggr, LabelMatcher, PartialResponseStrategy},
 };
 
 use crate::{
     error::AnswerError,
     request::{NamesRequest, OnFailure, Selector, SeriesRequest, ValuesRequest},
-    series::{Hashed, Shard},
 };
 
 /// What all requests have, as their messages have it.
@@ -59,7 +56,7 @@ pub(super) fn series(wire: &thanos::SeriesRequest) -> Result<SeriesRequest, Answ
         max_resolution: wire.max_resolution_window,
         aggregates: aggregates(wire),
         skip_chunks: wire.skip_chunks,
-        shard: wire.shard_info.as_ref().and_then(shard),
+        shard: wire.shard_info.as_ref().and_then(proto::shard),
     })
 }
 
@@ -147,26 +144,11 @@ const fn aggregate(wire: Aggr) -> Option<Aggregate> {
     }
 }
 
-fn shard(wire: &ShardInfo) -> Option<Shard> {
-    let total = u64::try_from(wire.total_shards)
-        .ok()
-        .and_then(NonZeroU64::new)?;
-    let names = wire.labels.iter().map(|name| name.clone().into_bytes());
-    let names: BTreeSet<Vec<u8>> = names.collect();
-    Some(Shard {
-        // A share that is none holds nothing.
-        index: u64::try_from(wire.shard_index).unwrap_or(u64::MAX),
-        total,
-        hashed: if wire.by {
-            Hashed::Only(names)
-        } else {
-            Hashed::Without(names)
-        },
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use proto::thanos::ShardInfo;
+    use series::Hashed;
+
     use super::*;
 
     fn wire() -> thanos::SeriesRequest {
@@ -239,7 +221,7 @@ mod tests {
         assert_eq!(shard.hashed, Hashed::Only(["pod".into()].into()));
         assert_eq!(asked.selector.limit, 0);
         let none = ShardInfo::default();
-        assert_eq!(super::shard(&none), None);
+        assert_eq!(proto::shard(&none), None);
     }
 
     #[test]

@@ -17,7 +17,19 @@ pub(crate) struct RequestBudget {
     limits: Limits,
     series: AtomicU64,
     chunks: AtomicU64,
-    bytes: AtomicU64,
+    bytes: Arc<AtomicU64>,
+    /// Bytes of series that are held to be sorted.
+    held: AtomicU64,
+    /// The most that were held at once.
+    #[cfg(test)]
+    most_held: AtomicU64,
+}
+
+/// Bytes of series that somebody holds to sort them.
+#[derive(Debug)]
+pub(super) struct Hold {
+    budget: Arc<RequestBudget>,
+    bytes: u64,
 }
 
 impl RequestBudget {
@@ -27,8 +39,37 @@ impl RequestBudget {
             limits,
             series: AtomicU64::new(0),
             chunks: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
+            bytes: Arc::default(),
+            held: AtomicU64::new(0),
+            #[cfg(test)]
+            most_held: AtomicU64::new(0),
         })
+    }
+
+    /// For reading again what has been read: series and chunks have been counted, bytes count each time.
+    pub(super) fn for_rereading(&self) -> Arc<Self> {
+        let budget = Self {
+            limits: Limits {
+                request_series: 0,
+                request_samples: 0,
+                ..self.limits
+            },
+            series: AtomicU64::new(0),
+            chunks: AtomicU64::new(0),
+            bytes: Arc::clone(&self.bytes),
+            held: AtomicU64::new(0),
+            #[cfg(test)]
+            most_held: AtomicU64::new(0),
+        };
+        Arc::new(budget)
+    }
+
+    /// Somebody who holds nothing yet.
+    pub(super) fn hold(self: &Arc<Self>) -> Hold {
+        Hold {
+            budget: Arc::clone(self),
+            bytes: 0,
+        }
     }
 
     /// Counts series that match, before they are read.
@@ -47,6 +88,39 @@ impl RequestBudget {
     pub(crate) fn add_bytes(&self, count: u64) -> Result<(), BlockError> {
         let got = add(&self.bytes, count);
         within("bytes", self.limits.downloaded_bytes, got)
+    }
+}
+
+#[cfg(test)]
+impl RequestBudget {
+    /// Bytes that are held now.
+    pub(crate) fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// The most bytes that were held at once.
+    pub(crate) fn most_held(&self) -> u64 {
+        self.most_held.load(Ordering::Relaxed)
+    }
+}
+
+impl Hold {
+    /// What is held now.
+    pub(super) fn set(&mut self, bytes: usize) {
+        let before = std::mem::replace(&mut self.bytes, bytes as u64);
+        let held = &self.budget.held;
+        held.fetch_add(self.bytes, Ordering::Relaxed);
+        held.fetch_sub(before, Ordering::Relaxed);
+        #[cfg(test)]
+        self.budget
+            .most_held
+            .fetch_max(held.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.set(0);
     }
 }
 
@@ -91,5 +165,21 @@ mod tests {
             })
         ));
         budget.add_bytes(u64::MAX).unwrap();
+    }
+
+    #[test]
+    fn what_is_read_again_counts_its_bytes_alone() {
+        let budget = RequestBudget::new(Limits {
+            request_series: 1,
+            request_samples: 120,
+            downloaded_bytes: 10,
+        });
+        budget.add_series(1).unwrap();
+        budget.add_bytes(6).unwrap();
+        let again = budget.for_rereading();
+        again.add_series(5).unwrap();
+        again.add_chunks(5).unwrap();
+        again.add_bytes(4).unwrap();
+        assert!(budget.add_bytes(1).is_err());
     }
 }

@@ -8,14 +8,16 @@
 mod answer;
 mod batch;
 mod chunks;
+mod early;
 mod heads;
 mod open;
 mod rows;
+mod sorted;
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
-use model::{Aggregate, MatchOp, Matcher, TimeRange};
+use model::{Aggregate, METRIC_NAME, MatchOp, Matcher, TimeRange};
 use parquet_block::{Lookup, Selection, Shard};
 use tokio::sync::mpsc::Sender;
 
@@ -23,7 +25,9 @@ use self::{
     chunks::{ChunkReader, Reading},
     heads::{Found, Heads, LabelQueue},
 };
-use super::{BlockError, BlockQuery, BlockSeries, BlockSource, RequestBudget, ahead::Ahead};
+use super::{
+    BlockError, BlockOrder, BlockQuery, BlockSeries, BlockSource, RequestBudget, ahead::Ahead,
+};
 use crate::{catalog::CatalogBlock, fetch::ListedObject};
 
 /// What is read of a downsampled block to know which series have a chunk in the range. Each chunk has a count, and
@@ -55,20 +59,20 @@ impl ParquetBlock {
         self.shards.iter().map(|s| s.shard.memory_size()).sum()
     }
 
-    /// The series that match, with their chunks.
+    /// The series that match, with their chunks, in the order that the query wants.
     pub(super) fn series(
         self: &Arc<Self>,
         query: BlockQuery,
         budget: Arc<RequestBudget>,
     ) -> Ahead<Vec<BlockSeries>> {
         let block = Arc::clone(self);
-        let heads = self.heads(query.clone(), Arc::clone(&budget));
-        Ahead::start(async move |out| {
-            if query.skip_chunks && block.within(query.range) {
-                heads::send_labels(heads, &out).await
-            } else {
-                block.send_series(heads, &query, &budget, &out).await
+        Ahead::start(async move |out| match &query.order {
+            BlockOrder::Stored => {
+                let found = block.found(query.clone(), Arc::clone(&budget));
+                block.send(found, &query, &budget, &out).await
             }
+            BlockOrder::Early(names) => block.send_by_early(names, &query, &budget, &out).await,
+            BlockOrder::Final(labels) => block.send_final(labels, &query, &budget, &out).await,
         })
     }
 
@@ -176,9 +180,14 @@ impl ParquetBlock {
         range: TimeRange,
         budget: &Arc<RequestBudget>,
     ) -> Result<Selection, BlockError> {
-        let heads = selection
-            .into_iter()
-            .map(|(group, rows)| Ok(Heads { shard, group, rows }));
+        let heads = selection.into_iter().map(|(group, rows)| {
+            Ok(Heads {
+                shard,
+                group,
+                rows,
+                labels: Vec::new(),
+            })
+        });
         let reading = Reading {
             range,
             aggregates: TELLING.into(),
@@ -207,6 +216,21 @@ impl ParquetBlock {
                 self.answer(shard, lookup, budget).await
             }
             _ => Ok(Selection::new()),
+        }
+    }
+
+    /// Sends on what was found, with its chunks if these are wanted.
+    async fn send(
+        &self,
+        found: Ahead<Found>,
+        query: &BlockQuery,
+        budget: &Arc<RequestBudget>,
+        out: &Sender<Vec<BlockSeries>>,
+    ) -> Result<(), BlockError> {
+        if query.skip_chunks && self.within(query.range) {
+            heads::send_labels(found, out).await
+        } else {
+            self.send_series(found, query, budget, out).await
         }
     }
 
@@ -256,6 +280,13 @@ impl ParquetBlock {
             }
         }
         Ok(())
+    }
+
+    /// Whether each series has a name.
+    pub(super) fn all_are_named(&self) -> bool {
+        self.shards
+            .iter()
+            .all(|one| one.shard.all_have(METRIC_NAME))
     }
 
     /// Whether each series of the block has a chunk in the range.

@@ -7,6 +7,7 @@ mod entries;
 mod header;
 mod open;
 mod series;
+mod sorted;
 
 use std::{
     collections::BTreeSet,
@@ -16,10 +17,12 @@ use std::{
 use futures::StreamExt as _;
 use model::{AggregateSet, Labels, MatchOp, Matcher, TimeRange};
 use parking_lot::RwLock;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use tsdb::{ChunkMeta, IndexHeader, SeriesRef};
 
-use super::{BlockError, BlockQuery, BlockSeries, BlockSource, RequestBudget, ahead::Ahead};
+use super::{
+    BlockError, BlockOrder, BlockQuery, BlockSeries, BlockSource, RequestBudget, ahead::Ahead,
+};
 use crate::{
     catalog::CatalogBlock,
     fetch::{ListedObject, Piece, Wanted},
@@ -43,6 +46,8 @@ pub(super) struct TsdbBlock {
     /// The segments, as chunk references count them.
     segments: Vec<ListedObject>,
     guesses: Guesses,
+    /// Whether labels have empty values, once somebody has asked.
+    empty_values: OnceCell<bool>,
 }
 
 /// How much is read where it is not known how long a record is.
@@ -65,16 +70,20 @@ impl TsdbBlock {
         self.header().heap_size()
     }
 
-    /// The series that match, with their chunks.
+    /// The series that match, with their chunks, in the order that the query wants. They are stored by all labels, so
+    /// by those before `__name__` first.
     pub(super) fn series(
         self: &Arc<Self>,
         query: BlockQuery,
         budget: Arc<RequestBudget>,
     ) -> Ahead<Vec<BlockSeries>> {
         let block = Arc::clone(self);
-        let skip_chunks = query.skip_chunks;
-        let heads = self.heads(query, Arc::clone(&budget));
         Ahead::start(async move |out| {
+            if let BlockOrder::Final(labels) = &query.order {
+                return block.send_final(labels, &query, &budget, &out).await;
+            }
+            let skip_chunks = query.skip_chunks;
+            let heads = block.heads(query, Arc::clone(&budget));
             if skip_chunks {
                 series::send_labels(heads, &out).await
             } else {
@@ -129,20 +138,21 @@ impl TsdbBlock {
         .await
     }
 
-    /// Whether some series have an empty value for one of these labels, which is left out of them.
-    pub(super) async fn has_empty_values(&self, names: Vec<Vec<u8>>) -> Result<bool, BlockError> {
-        if names.is_empty() {
-            return Ok(false);
-        }
-        let any = move |header: &IndexHeader| {
-            for name in &names {
-                if header.postings_range(name, "")?.is_some() {
-                    return Ok(true);
+    /// Whether some series have an empty value for one of these labels, all that there are; it is left out of them.
+    pub(super) async fn has_empty_values(&self, names: &[&[u8]]) -> Result<bool, BlockError> {
+        let look = async || {
+            let names: Vec<Vec<u8>> = names.iter().map(|name| name.to_vec()).collect();
+            let any = move |header: &IndexHeader| {
+                for name in &names {
+                    if header.postings_range(name, "")?.is_some() {
+                        return Ok(true);
+                    }
                 }
-            }
-            Ok(false)
+                Ok(false)
+            };
+            self.with_header(any).await
         };
-        self.with_header(any).await
+        self.empty_values.get_or_try_init(look).await.copied()
     }
 
     /// Puts together what `take` takes from each series' labels.
@@ -237,6 +247,7 @@ fn labels_only(matchers: Arc<[Matcher]>, range: TimeRange) -> BlockQuery {
         aggregates: AggregateSet::default(),
         skip_chunks: true,
         limit: 0,
+        order: BlockOrder::Stored,
     }
 }
 

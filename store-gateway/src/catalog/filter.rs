@@ -7,7 +7,10 @@ use std::{
 };
 
 use bucket::BlockView;
-use model::{BlockId, BlockMeta, Labels, Resolution, TimeBound, TimeRange, Timestamp};
+use model::{
+    BlockId, BlockMeta, Coverable, Labels, Resolution, Sources, ThanosMeta, TimeBound, TimeRange,
+    Timestamp, covered_by,
+};
 
 use super::Format;
 use crate::config::Config;
@@ -130,13 +133,16 @@ fn excluded(block: &BlockView, rules: &Rules, now: Timestamp) -> Option<State> {
         return Some(State::TimeExcluded);
     }
     let age = now.0.saturating_sub(block.objects.id.time().0);
-    if age < millis(rules.consistency_delay) && !made_by_compactor(&block.meta) {
+    let rewritten = block
+        .meta
+        .thanos
+        .as_ref()
+        .is_some_and(ThanosMeta::is_rewritten);
+    if age < millis(rules.consistency_delay) && !rewritten {
         return Some(State::TooFresh);
     }
     let mark = block.deletion_mark.as_ref()?;
-    let marked_for = now
-        .0
-        .saturating_sub(mark.deletion_time.saturating_mul(1000));
+    let marked_for = now.0.saturating_sub(mark.marked_at().0);
     (marked_for > millis(rules.ignore_deletion_marks_delay)).then_some(State::MarkedForDeletion)
 }
 
@@ -145,62 +151,30 @@ fn lies_outside(meta: &BlockMeta, bounds: TimeRange) -> bool {
     meta.max_time < bounds.min || meta.min_time > bounds.max
 }
 
-/// Whether the block's samples were served before by its sources, so that it need not wait.
-fn made_by_compactor(meta: &BlockMeta) -> bool {
-    let source = meta.thanos.as_ref().map(|thanos| thanos.source.as_str());
-    matches!(
-        source,
-        Some("compactor" | "compactor.repair" | "bucket.repair")
-    )
-}
-
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The blocks all of whose sources are in another one of the same labels and resolution.
 fn covered(blocks: &[&BlockView]) -> BTreeSet<(BlockId, Format)> {
-    let mut groups: BTreeMap<(Labels, Resolution), Vec<&BlockView>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Labels, Resolution), Vec<(&BlockView, Sources)>> = BTreeMap::new();
     for block in blocks {
         let key = (block.meta.external_labels(), block.meta.resolution());
-        groups.entry(key).or_default().push(block);
+        let sources = Sources::of(&block.meta);
+        groups.entry(key).or_default().push((block, sources));
     }
     let mut covered = BTreeSet::new();
-    for mut group in groups.into_values() {
-        // A block can be covered only by one that comes before it.
-        group.sort_by_cached_key(|block| {
-            let format = Format::of(&block.meta);
-            let sources = sources(&block.meta).len();
-            (std::cmp::Reverse(sources), format, block.objects.id)
+    for group in groups.values() {
+        let coverable = group.iter().map(|(block, sources)| Coverable {
+            id: block.objects.id,
+            sources,
+            parquet: Format::of(&block.meta) == Format::Parquet,
         });
-        // The kept blocks that have a source.
-        let mut holders: BTreeMap<BlockId, Vec<usize>> = BTreeMap::new();
-        let mut kept: Vec<BTreeSet<BlockId>> = Vec::new();
-        for block in group {
-            let sources = sources(&block.meta);
-            // Whoever covers the block holds its first source too, so few are looked at.
-            let first = sources.first().and_then(|source| holders.get(source));
-            let mut candidates = first.into_iter().flatten().filter_map(|k| kept.get(*k));
-            if candidates.any(|other| sources.is_subset(other)) {
-                covered.insert((block.objects.id, Format::of(&block.meta)));
-                continue;
-            }
-            for source in &sources {
-                holders.entry(*source).or_default().push(kept.len());
-            }
-            kept.push(sources);
-        }
+        let by = covered_by(&coverable.collect::<Vec<_>>());
+        let hidden = group.iter().zip(by).filter(|(_, by)| by.is_some());
+        covered.extend(hidden.map(|((block, _), _)| (block.objects.id, Format::of(&block.meta))));
     }
     covered
-}
-
-/// The level-1 blocks whose samples a block holds; itself, if it names none.
-fn sources(meta: &BlockMeta) -> BTreeSet<BlockId> {
-    let mut sources: BTreeSet<_> = meta.compaction.sources.iter().copied().collect();
-    if sources.is_empty() {
-        sources.insert(meta.ulid);
-    }
-    sources
 }
 
 #[cfg(test)]

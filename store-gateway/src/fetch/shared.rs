@@ -16,9 +16,10 @@ use crate::block::BlockError;
 impl Fetcher {
     /// The whole object, fetched by one of those who want it at the same time.
     pub(super) async fn shared(&self, object: &ListedObject) -> Result<Bytes, BlockError> {
+        let all = 0..object.size;
         let wanted = Wanted {
             object,
-            ranges: std::slice::from_ref(&(0..object.size)),
+            ranges: std::slice::from_ref(&all),
             gap: 0,
             budget: None,
         };

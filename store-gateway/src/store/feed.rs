@@ -2,17 +2,19 @@
 
 use std::{mem, pin::Pin, sync::Arc};
 
+use ::series::{FinalLabels, FinalOrder, Shard};
 use futures::{Stream, StreamExt as _};
-use model::{AggregateSet, Labels, TimeRange};
-use service::CpuPool;
+use model::{AggregateSet, Labels, METRIC_NAME, TimeRange};
+use tsdb::Chunk;
 
 use super::Reach;
 use crate::{
-    block::{BlockError, BlockQuery, BlockSeries},
+    block::{BlockError, BlockOrder, BlockQuery, BlockSeries},
+    catalog::Format,
     error::{AnswerError, SeriesError},
     request::SeriesRequest,
     select::Chosen,
-    series::{Arrival, Finish, MetricOrder, Series, SeriesChunk, Shard},
+    series::{Series, SeriesChunk},
 };
 
 type BlockStream = Pin<Box<dyn Stream<Item = Result<Vec<BlockSeries>, BlockError>> + Send>>;
@@ -34,13 +36,21 @@ enum State {
 
 struct Open {
     series: BlockStream,
-    order: MetricOrder,
+    /// None if they come under their final labels, and in the order of these.
+    own: Option<Own>,
+}
+
+/// For series that come under their own labels, and in the order of these.
+struct Own {
+    order: FinalOrder<Vec<Chunk>>,
+    /// Labels that are not sent, and do not count in that order.
+    left_out: Arc<[Vec<u8>]>,
 }
 
 /// What becomes of each series.
 #[derive(Clone, Debug)]
 struct Shape {
-    finish: Finish,
+    labels: Arc<FinalLabels>,
     shard: Option<Shard>,
     aggregates: AggregateSet,
     skip_chunks: bool,
@@ -50,7 +60,10 @@ struct Shape {
 impl Feed {
     pub(crate) fn new(chosen: Chosen, request: &SeriesRequest) -> Self {
         let shape = Shape {
-            finish: Finish::new(&chosen.block.labels, &request.selector.without),
+            labels: Arc::new(FinalLabels::new(
+                &chosen.block.labels,
+                &request.selector.without,
+            )),
             shard: request.shard.clone(),
             aggregates: request.aggregates,
             skip_chunks: request.skip_chunks,
@@ -83,12 +96,16 @@ impl Feed {
         if matches!(state, State::New) {
             *state = State::Open(open(chosen, shape, reach).await?);
         }
-        while let State::Open(Open { mut series, order }) = mem::replace(state, State::Ended) {
-            let Some(batch) = series.next().await.transpose()? else {
-                return Ok(reach.pool.run(move || order.finish()).await?);
+        while let State::Open(mut open) = mem::replace(state, State::Ended) {
+            let batch = open.series.next().await.transpose()?;
+            let shape = Arc::clone(shape);
+            let Some(batch) = batch else {
+                let Some(own) = open.own else { break };
+                let rest = move || shape.apply(own.order.finish()?);
+                return reach.pool.run(rest).await;
             };
-            let (order, ready) = shaped(shape, batch, order, &reach.pool).await?;
-            *state = State::Open(Open { series, order });
+            let (open, ready) = reach.pool.run(move || open.take(batch, &shape)).await?;
+            *state = State::Open(open);
             if !ready.is_empty() {
                 return Ok(ready);
             }
@@ -104,45 +121,94 @@ async fn open(chosen: &Chosen, shape: &Shape, reach: &Reach) -> Result<Open, Ser
     let all = reader.label_names(Arc::from([]), TimeRange::ALL, Arc::clone(&reach.budget));
     let names = all.await?;
     let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
-    let arrival = match reader.is_out_of_order(&names).await? {
-        true => Arrival::Unordered,
-        false => Arrival::of(block.format, &shape.finish, names.iter().copied()),
+    // A Parquet block is not sorted by labels before `__name__`; those that are not sent need not be.
+    let early = |name: &&[u8]| block.format == Format::Parquet && *name < METRIC_NAME.as_bytes();
+    let (kept, changed): (Vec<&[u8]>, Vec<&[u8]>) =
+        names.iter().partition(|name| shape.labels.keeps(name));
+    let (early_kept, left_out) = (owned(&kept, early), owned(&changed, early));
+    let order = if changed.len() > left_out.len() || reader.is_out_of_order(&names).await? {
+        BlockOrder::Final(Arc::clone(&shape.labels))
+    } else if early_kept.is_empty() {
+        BlockOrder::Stored
+    } else {
+        BlockOrder::Early(early_kept)
     };
+    let own = !matches!(order, BlockOrder::Final(_));
     let query = BlockQuery {
         matchers: Arc::clone(&chosen.matchers),
         range: chosen.range,
         aggregates: shape.aggregates,
         skip_chunks: shape.skip_chunks,
         limit: shape.limit_for_block(&names),
+        order,
     };
     Ok(Open {
         series: Box::pin(reader.series(query, Arc::clone(&reach.budget))),
-        order: MetricOrder::new(arrival),
+        own: own.then(|| Own {
+            order: shape.order(),
+            left_out,
+        }),
     })
 }
 
-/// Makes of a block's series what is sent, and gives those that are next in order.
-async fn shaped(
-    shape: &Arc<Shape>,
-    batch: Vec<BlockSeries>,
-    mut order: MetricOrder,
-    pool: &CpuPool,
-) -> Result<(MetricOrder, Vec<Series>), SeriesError> {
-    let shape = Arc::clone(shape);
-    pool.run(move || {
-        let series = batch
-            .into_iter()
-            .filter_map(|one| shape.apply(one).transpose());
-        let ready = order.push(series.collect::<Result<_, _>>()?)?;
-        Ok((order, ready))
-    })
-    .await
+/// Those names that are `wanted`.
+fn owned(names: &[&[u8]], wanted: impl Fn(&&[u8]) -> bool) -> Arc<[Vec<u8>]> {
+    let names = names.iter().filter(|name| wanted(name));
+    names.map(|name| name.to_vec()).collect()
+}
+
+/// Bytes of chunks.
+fn bytes(chunks: &[Chunk]) -> usize {
+    chunks.iter().map(|chunk| chunk.data.len()).sum()
+}
+
+impl Open {
+    /// Makes of a block's series what is sent, and gives those that are next in order.
+    fn take(
+        mut self,
+        batch: Vec<BlockSeries>,
+        shape: &Shape,
+    ) -> Result<(Self, Vec<Series>), SeriesError> {
+        let batch = batch.into_iter().map(|one| (one.labels, one.chunks));
+        let ready = match &mut self.own {
+            Some(own) => {
+                let left_out = &own.left_out;
+                let batch = batch.map(|(labels, chunks)| (without(labels, left_out), chunks));
+                own.order.push(batch)?
+            }
+            None => batch.collect(),
+        };
+        Ok((self, shape.apply(ready)?))
+    }
+}
+
+/// The labels without those called so.
+fn without(labels: Labels, names: &[Vec<u8>]) -> Labels {
+    let named = |name: &[u8]| names.iter().any(|other| other == name);
+    match names.is_empty() {
+        true => labels,
+        false => Labels::from_sorted(labels.iter().filter(|(name, _)| !named(name))),
+    }
 }
 
 impl Shape {
+    /// The order of series none of whose labels are changed. What waits are those that others begin with: not more than
+    /// a series has labels.
+    fn order(&self) -> FinalOrder<Vec<Chunk>> {
+        let labels = FinalLabels::clone(&self.labels);
+        FinalOrder::new(labels, |_| false, None, |chunks| bytes(chunks))
+    }
+
+    /// The series as they are sent; without those that are not.
+    fn apply(&self, series: Vec<(Labels, Vec<Chunk>)>) -> Result<Vec<Series>, SeriesError> {
+        let shaped = series
+            .into_iter()
+            .filter_map(|(labels, chunks)| self.shaped(labels, chunks).transpose());
+        shaped.collect()
+    }
+
     /// The series as it is sent; `None` if it is not.
-    fn apply(&self, own: BlockSeries) -> Result<Option<Series>, SeriesError> {
-        let labels = self.finish.apply(own.labels);
+    fn shaped(&self, labels: Labels, own: Vec<Chunk>) -> Result<Option<Series>, SeriesError> {
         if self
             .shard
             .as_ref()
@@ -154,17 +220,13 @@ impl Shape {
             let chunks = Vec::new();
             return Ok(Some(Series { labels, chunks }));
         }
-        let chunks = self.chunks(&labels, own.chunks)?;
+        let chunks = self.chunks(&labels, own)?;
         // Of a histogram there may be none of the aggregates.
         Ok((!chunks.is_empty()).then_some(Series { labels, chunks }))
     }
 
-    fn chunks(
-        &self,
-        series: &Labels,
-        own: Vec<tsdb::Chunk>,
-    ) -> Result<Vec<SeriesChunk>, SeriesError> {
-        let chunk = |chunk: tsdb::Chunk| {
+    fn chunks(&self, series: &Labels, own: Vec<Chunk>) -> Result<Vec<SeriesChunk>, SeriesError> {
+        let chunk = |chunk: Chunk| {
             let range = TimeRange {
                 min: chunk.min,
                 max: chunk.max,
@@ -186,7 +248,7 @@ impl Shape {
     /// label of the block's own is removed, series may become one.
     fn limit_for_block(&self, names: &[&[u8]]) -> usize {
         let all_are_sent =
-            self.shard.is_none() && !names.iter().any(|name| self.finish.removes(name));
+            self.shard.is_none() && !names.iter().any(|name| self.labels.removes(name));
         if self.skip_chunks && all_are_sent {
             self.limit
         } else {
@@ -194,3 +256,6 @@ impl Shape {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

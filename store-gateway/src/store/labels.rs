@@ -7,7 +7,7 @@ use model::{AggregateSet, BlockId};
 
 use super::{Reach, Store};
 use crate::{
-    block::{BlockQuery, BlockReader},
+    block::{BlockOrder, BlockQuery, BlockReader},
     error::{AnswerError, SeriesError},
     request::{NamesRequest, Selector, ValuesRequest},
     select::{self, Chosen},
@@ -148,6 +148,7 @@ async fn has_series(
         aggregates: AggregateSet::default(),
         skip_chunks: true,
         limit: 1,
+        order: BlockOrder::Stored,
     };
     let mut series = std::pin::pin!(reader.series(query, Arc::clone(&reach.budget)));
     while let Some(batch) = series.next().await {

@@ -1,9 +1,6 @@
 //! How long to wait for the next attempt after one that failed.
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    time::Duration,
-};
+use std::time::Duration;
 
 /// The first pause.
 const FIRST: Duration = Duration::from_secs(1);
@@ -33,9 +30,8 @@ impl Backoff {
         let pause = self.next;
         self.next = (pause * 2).min(MOST);
         self.attempts = self.attempts.saturating_add(1);
-        // A hasher's keys are random.
-        let random = RandomState::new().hash_one(0) % 1024;
-        let random = u32::try_from(random).unwrap_or_default();
+        // Without random bits the pause is the shortest.
+        let random = getrandom::u32().unwrap_or_default() % 1024;
         pause / 2 + pause / 2 * random / 1024
     }
 

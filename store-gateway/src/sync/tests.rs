@@ -233,6 +233,50 @@ async fn a_start_on_a_bucket_that_cannot_be_listed_tries_again_within_seconds() 
     assert!(world.deps.probe.status().ready);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_bucket_that_takes_twenty_requests_a_second_is_read_whole_within_a_minute_and_only_then_ready()
+ {
+    let bucket = Bucket::in_memory();
+    let ids: Vec<BlockId> = (0..300).map(|n| BlockId::new(Timestamp(1), n)).collect();
+    for id in &ids {
+        let mut view = Drawn::snapshot(&[Drawn::raw('A', 0, 10)]).blocks.remove(0);
+        let meta = Arc::make_mut(&mut view.meta);
+        meta.ulid = *id;
+        meta.compaction.sources = vec![*id];
+        let key = format!("{id}/{}", BlockMeta::FILE);
+        bucket.put(&key, meta.encode().into()).await.unwrap();
+    }
+    let failing = FailingBucket::new(&bucket);
+    failing.limit_reads(20);
+    let start = Instant::now();
+    let world = World::behind(failing);
+    let mut served = world.served.clone();
+    let mut looks = 0;
+    while !world.deps.probe.status().ready {
+        served.changed().await.unwrap();
+        let now = served.borrow_and_update().clone().unwrap();
+        let (loaded, missing) = (now.catalog.blocks().count(), now.catalog.missing.len());
+        assert_eq!(
+            loaded + missing,
+            ids.len(),
+            "every block is served or known to be missing"
+        );
+        looks += 1;
+        if missing > 0 {
+            assert!(!world.deps.probe.status().ready, "{missing} missing");
+        } else {
+            world.handle.sync().await.unwrap();
+        }
+    }
+    // Twenty a second can be done in a quarter of a minute.
+    assert!(
+        start.elapsed() < Duration::from_mins(1),
+        "{:?}",
+        start.elapsed()
+    );
+    assert!(looks > 1 && world.failing.refused() > 0, "{looks}");
+}
+
 #[tokio::test]
 async fn marked_blocks_go_when_their_time_is_over() {
     let world = World::new(&[Drawn::raw('A', 0, 10)]).await;

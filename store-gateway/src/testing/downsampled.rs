@@ -11,8 +11,8 @@ use std::{
 
 use bucket::Bucket;
 use model::{
-    Aggregate, BlockId, BlockMeta, BlockStats, CompactionMeta, Downsample, Labels, ParquetMeta,
-    Resolution, ThanosMeta, TimeRange, Timestamp,
+    Aggregate, BlockId, BlockMeta, BlockStats, CompactionMeta, Downsample, Labels, METRIC_NAME,
+    ParquetMeta, Resolution, ThanosMeta, TimeRange, Timestamp,
 };
 use parquet_block::{
     PageOptions, RowGroupBuilder, ShardSchema, ShardWriter, Slices, Symbols, WriteOptions,
@@ -45,6 +45,20 @@ pub(crate) fn rows(pods: Range<usize>) -> Rows {
         rows.insert(of("seconds"), vec![histograms]);
     }
     rows
+}
+
+/// A chunk of so many bytes, at least two, all of them `byte`.
+pub(crate) fn counts(byte: u8, bytes: usize) -> DownsampledChunk {
+    let mut aggregates = Aggregates::default();
+    aggregates[Aggregate::Count as usize] = Some(AggregateChunk {
+        encoding: Encoding::Xor,
+        data: vec![byte; bytes.max(2)].into(),
+    });
+    DownsampledChunk {
+        min: Timestamp(HOUR),
+        max: Timestamp(2 * HOUR),
+        aggregates,
+    }
 }
 
 /// What the data of an aggregate begins with.
@@ -95,7 +109,12 @@ fn meta(id: BlockId, labels: &[(&str, &str)]) -> BlockMeta {
 }
 
 /// Puts a TSDB block of five minutes into the bucket.
-pub(crate) async fn put_tsdb(bucket: &Bucket, id: BlockId, labels: &[(&str, &str)], rows: &Rows) {
+pub(crate) async fn put_tsdb(
+    bucket: &Bucket,
+    id: BlockId,
+    labels: &[(&str, &str)],
+    rows: &Rows,
+) -> CatalogBlock {
     let dir = tempfile::tempdir().unwrap();
     let block = dir.path().join("block");
     let mut writer = BlockWriter::create(&block, strings(rows.keys())).unwrap();
@@ -105,13 +124,16 @@ pub(crate) async fn put_tsdb(bucket: &Bucket, id: BlockId, labels: &[(&str, &str
     }
     let meta = meta(id, labels);
     writer.finish(meta.clone()).unwrap();
+    let mut sizes = BTreeMap::new();
     for file in ["index", "chunks/000001"] {
         let bytes = fs::read(block.join(file)).unwrap();
+        sizes.insert(file.to_owned(), bytes.len() as u64);
         let key = format!("{id}/{file}");
         bucket.put(&key, bytes.into()).await.unwrap();
     }
     let key = format!("{id}/{}", BlockMeta::FILE);
     bucket.put(&key, meta.encode().into()).await.unwrap();
+    catalog_block(id.to_string(), meta, sizes)
 }
 
 /// Puts a Parquet block of five minutes into the bucket, the pages of whose aggregates have so many rows and are
@@ -139,7 +161,9 @@ pub(crate) async fn put_parquet(
     };
     let symbols: Arc<Table> = Arc::clone(&table);
     let mut builder = RowGroupBuilder::new(&schema, symbols, &options);
-    for (labels, chunks) in rows {
+    let mut sorted: Vec<_> = rows.iter().collect();
+    sorted.sort_by_key(|(labels, _)| labels.get(METRIC_NAME).unwrap_or_default());
+    for (labels, chunks) in sorted {
         let mut values = Vec::new();
         envelope::encode_aggregates(chunks, &slices, &mut values);
         let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
@@ -155,19 +179,24 @@ pub(crate) async fn put_parquet(
     let root = format!("parquet/{id}");
     let mut sizes = BTreeMap::new();
     for (name, bytes) in [labels_file(0), aggregates_file(0)].into_iter().zip(files) {
-        sizes.insert(name.clone(), (bytes.len() as u64).into());
+        sizes.insert(name.clone(), bytes.len() as u64);
         let key = format!("{root}/{name}");
         bucket.put(&key, bytes.into()).await.unwrap();
     }
     let key = format!("{root}/{}", BlockMeta::FILE);
     bucket.put(&key, meta.encode().into()).await.unwrap();
+    catalog_block(root, meta, sizes)
+}
+
+fn catalog_block(root: String, meta: BlockMeta, sizes: BTreeMap<String, u64>) -> CatalogBlock {
+    let files = sizes.into_iter().map(|(name, size)| (name, size.into()));
     CatalogBlock {
-        id,
+        id: meta.ulid,
         root,
-        format: Format::Parquet,
+        format: Format::of(&meta),
         labels: meta.external_labels(),
         meta: Arc::new(meta),
-        files: sizes,
+        files: files.collect(),
         version: 0,
     }
 }

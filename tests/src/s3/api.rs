@@ -76,6 +76,14 @@ impl Api {
         Ok(changed)
     }
 
+    /// Answers, unless the client is to wait for good.
+    async fn answer<T>((output, failure): (T, Option<Failure>)) -> S3Result<S3Response<T>> {
+        if failure == Some(Failure::Hang) {
+            std::future::pending::<()>().await;
+        }
+        Ok(S3Response::new(output))
+    }
+
     fn read(
         &self,
         bucket: &str,
@@ -105,21 +113,21 @@ impl S3 for Api {
         &self,
         req: S3Request<dto::GetObjectInput>,
     ) -> S3Result<S3Response<dto::GetObjectOutput>> {
-        self.get(req.input).map(S3Response::new)
+        Self::answer(self.get(req.input)?).await
     }
 
     async fn head_object(
         &self,
         req: S3Request<dto::HeadObjectInput>,
     ) -> S3Result<S3Response<dto::HeadObjectOutput>> {
-        self.head(req.input).map(S3Response::new)
+        Self::answer(self.head(req.input)?).await
     }
 
     async fn list_objects_v2(
         &self,
         req: S3Request<dto::ListObjectsV2Input>,
     ) -> S3Result<S3Response<dto::ListObjectsV2Output>> {
-        self.list(req.input).map(S3Response::new)
+        Self::answer(self.list(req.input)?).await
     }
 
     async fn put_object(

@@ -84,6 +84,13 @@ pub enum Failure {
     Slow(usize),
     /// The answer to a GET does not say how long it is: its body comes in chunks.
     Chunked,
+    /// No answer comes, as long as the client waits.
+    Hang,
+    /// The body stops behind so many bytes, if it is the answer to a GET, and the connection stays.
+    Stalled(usize),
+    /// The lowest bit of a byte of the body is turned over, if it is the answer to a GET: the one with this number for the
+    /// first request, the next one for the next, counted on from the start where the body ends.
+    Flipped(usize),
     /// The connection ends behind so many bytes of the body, if it is the answer to a GET.
     CutOff(usize),
 }
@@ -129,7 +136,7 @@ impl Faults {
         let mut first = None;
         for counted in &mut self.faults {
             if counted.hits(request) {
-                first = first.or(Some(counted.fault.failure));
+                first = first.or(Some(counted.failure()));
             }
         }
         self.hits += usize::from(first.is_some());
@@ -138,6 +145,14 @@ impl Faults {
 }
 
 impl Counted {
+    /// What becomes of the request that was counted last.
+    const fn failure(&self) -> Failure {
+        match self.fault.failure {
+            Failure::Flipped(at) => Failure::Flipped(at.wrapping_add(self.seen).wrapping_sub(1)),
+            other => other,
+        }
+    }
+
     fn hits(&mut self, request: &Request) -> bool {
         let access = request.operation.access();
         let counts = match &self.fault.when {

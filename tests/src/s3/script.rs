@@ -40,12 +40,13 @@ impl FaultScript {
     }
 
     fn fault(&mut self) -> Fault {
-        let failure = match self.below(6) {
+        let failure = match self.below(7) {
             0 => Failure::Refused,
             1 => Failure::Unavailable,
             2 => Failure::TooMany,
             3 => Failure::CutOff(self.below(300)),
             4 => Failure::Slow(1 + self.below(100)),
+            5 => Failure::Flipped(self.below(1 << 20)),
             _ => Failure::Chunked,
         };
         let at = self.below(self.ends.len());

@@ -6,13 +6,14 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use md5::{Digest as _, Md5};
 
 /// The objects of a bucket.
 #[derive(Debug, Default)]
 pub(super) struct Store {
     objects: BTreeMap<String, Object>,
     uploads: BTreeMap<String, Upload>,
-    /// Numbers ETags and uploads; no two writes share one.
+    /// Numbers uploads and the ETags of what is uploaded in parts.
     next: u64,
     /// Whether all preconditions are taken for met, as some servers do.
     pub(super) ignores_preconditions: bool,
@@ -84,9 +85,13 @@ impl Store {
         self.objects.get(key)
     }
 
-    /// Puts an object, whatever is there, and returns its ETag.
+    /// Puts an object, whatever is there, and returns its ETag, which is its MD5, as S3's is.
     pub(super) fn put(&mut self, key: &str, bytes: Bytes, now: i64) -> String {
-        let etag = self.number();
+        let etag = hex(Md5::digest(&bytes).into());
+        self.put_as(key, bytes, etag, now)
+    }
+
+    fn put_as(&mut self, key: &str, bytes: Bytes, etag: String, now: i64) -> String {
         let object = Object {
             bytes,
             etag: etag.clone(),
@@ -104,6 +109,12 @@ impl Store {
         precondition: &Precondition,
         now: i64,
     ) -> Result<String, StoreError> {
+        self.check(key, precondition)?;
+        Ok(self.put(key, bytes, now))
+    }
+
+    /// Whether what is there is as the writer thinks.
+    fn check(&self, key: &str, precondition: &Precondition) -> Result<(), StoreError> {
         let found = self.objects.get(key).map(|o| &o.etag);
         let met = match (precondition, found) {
             (Precondition::None, _)
@@ -113,7 +124,7 @@ impl Store {
             _ => false,
         };
         if met || self.ignores_preconditions {
-            Ok(self.put(key, bytes, now))
+            Ok(())
         } else {
             Err(StoreError::PreconditionFailed)
         }
@@ -166,7 +177,10 @@ impl Store {
             return Err(StoreError::InvalidPart);
         }
         let key = upload.key.clone();
-        let etag = self.put_if(&key, whole.freeze(), precondition, now)?;
+        self.check(&key, precondition)?;
+        // As S3 has it: no MD5, and so many parts.
+        let etag = format!("{}-{}", self.number(), parts.len());
+        let etag = self.put_as(&key, whole.freeze(), etag, now);
         self.uploads.remove(id);
         Ok(etag)
     }
@@ -210,7 +224,7 @@ impl Store {
 
     fn number(&mut self) -> String {
         self.next += 1;
-        format!("{:032x}", self.next)
+        hex(u128::from(self.next).to_be_bytes())
     }
 }
 
@@ -222,6 +236,10 @@ impl Query {
         let at = rest.find(delimiter)?;
         key.get(..self.prefix.len() + at + delimiter.len())
     }
+}
+
+fn hex(bytes: [u8; 16]) -> String {
+    format!("{:032x}", u128::from_be_bytes(bytes))
 }
 
 #[cfg(test)]
@@ -286,7 +304,11 @@ mod tests {
     #[test]
     fn a_write_with_a_precondition_is_done_only_when_it_is_met() {
         let mut store = Store::default();
-        let put = |store: &mut Store, condition| store.put_if("k", Bytes::new(), &condition, 0);
+        let mut number = 0;
+        let mut put = |store: &mut Store, condition| {
+            number += 1;
+            store.put_if("k", vec![number].into(), &condition, 0)
+        };
         let failed = Err(StoreError::PreconditionFailed);
         assert_eq!(put(&mut store, Precondition::Present), failed);
         let first = put(&mut store, Precondition::Absent).unwrap();

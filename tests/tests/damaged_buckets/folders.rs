@@ -132,7 +132,7 @@ fn assert_names_empty_folder(log: &[String]) {
 }
 
 /// The sample's blocks as the sidecar would have uploaded them.
-fn copy_of_sample_with_labels(root: &Path) -> anyhow::Result<()> {
+pub(super) fn copy_of_sample_with_labels(root: &Path) -> anyhow::Result<()> {
     tests::copy_blocks(&sample_dir(), &SAMPLE, root)?;
     for block in SAMPLE {
         tests::edit_meta(&root.join(block), |meta| {

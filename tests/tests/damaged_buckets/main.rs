@@ -1,9 +1,11 @@
 //! Buckets in which something is wrong: one clear message names the object and the place, and all else is served and
 //! compacted.
 
+mod drawn_marks;
 mod folders;
 mod footers;
 mod marks;
+mod unreadable;
 mod uploads;
 
 use std::path::PathBuf;

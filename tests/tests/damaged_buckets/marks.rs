@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use model::BlockMeta;
-use tests::{SAMPLE, World};
+use tests::{CapturedLog, SAMPLE, World};
 
 use super::{DAMAGED, all, assert_same, failures, marked, merged, truth_without, world};
 
@@ -131,4 +131,34 @@ async fn null_in_a_meta_json_is_absent() -> anyhow::Result<()> {
     let summary = world.compact().await?;
     assert_eq!((failures(&summary), merged(&summary)), (Vec::new(), 1));
     gateway.stop().await
+}
+
+#[tokio::test]
+async fn what_is_logged_of_a_mark_has_its_reason_or_none_and_never_an_empty_one()
+-> anyhow::Result<()> {
+    let world = world().await?;
+    let key = format!("{ID}/chunks/000001");
+    let mut bytes = world.s3.remove(&key).context("the chunks")?.to_vec();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    world.s3.put(&key, bytes);
+    let log = CapturedLog::start_at(tracing::Level::INFO);
+    world.compact().await?;
+    let lines = log.take();
+    let marked = |mark: &str| -> Vec<&String> {
+        let has = |line: &&String| line.contains(" marked ") && line.contains(mark);
+        lines.iter().filter(has).collect()
+    };
+    // The sources of what was merged, and the damaged one.
+    let (deletions, damaged) = (marked("deletion-mark.json"), marked("no-compact-mark.json"));
+    assert_eq!((deletions.len(), damaged.len()), (3, 1), "{lines:#?}");
+    assert!(damaged[0].contains(r#"reason="damaged""#), "{damaged:?}");
+    for line in deletions {
+        assert!(!line.contains(" reason="), "{line}");
+        assert!(
+            line.contains(" details=") && !line.contains(r#"details="""#),
+            "{line}"
+        );
+    }
+    Ok(())
 }

@@ -1,12 +1,14 @@
 //! Blocks of which tombstones delete everything, or much.
 
 use compactor::Outcome;
-use model::DeletionMark;
+use model::{BlockId, BlockMeta, DeletionMark, Resolution, TimeRange, Timestamp};
+use tests::{MadeBlock, World};
+use tsdb::{Block, Tombstones};
 
 use crate::{
-    assert_merged, assert_same, failures, made,
-    made::{HOUR, Odd, S, minutes},
-    made_blocks, marked, served, three_runs, world_of, world_with,
+    assert_merged, assert_named, assert_same, failures, made,
+    made::{HOUR, MINUTE, Odd, S, minutes},
+    made_blocks, marked, merged, served, three_runs, world_of, world_with,
 };
 
 const FOO: &[(&str, &str)] = &[("__name__", "foo")];
@@ -97,12 +99,76 @@ async fn a_block_that_lost_its_series_is_not_taken_for_an_empty_one() -> anyhow:
     let other = text.replace("\"stats\": {}", "\"stats\": {\"numSamples\": 120}");
     assert_ne!(text, other);
     world.s3.put(&key, other);
-    crate::assert_named(
+    assert_named(
         &world,
         id,
         "expected 120 samples as meta.json states, found 0",
     )
     .await?;
     assert_eq!(marked(&world), Vec::<String>::new());
+    Ok(())
+}
+
+const DAY: i64 = 24 * HOUR;
+
+/// A block of five minutes in Prometheus's format, of such days of a fortnight, and what is deleted of all its series.
+async fn put_downsampled(
+    world: &World,
+    number: u64,
+    days: (i64, i64),
+    deleted: Option<(i64, i64)>,
+) -> anyhow::Result<BlockId> {
+    let fortnight = S / (14 * DAY) * (14 * DAY);
+    let (start, end) = (fortnight + days.0 * DAY, fortnight + days.1 * DAY);
+    let made = MadeBlock::new(number, &Odd::external(), start, end).every(10 * MINUTE);
+    let made = MadeBlock {
+        id: BlockId::new(Timestamp(end), u128::from(number)),
+        ..made
+    };
+    let dir = world.scratch().join(made.id.to_string());
+    let mut meta = made.write_downsampled_tsdb(&dir, Resolution::FiveMinutes)?;
+    if let Some((min, max)) = deleted {
+        let mut tombstones = Tombstones::default();
+        for series in Block::open(&dir)?.refs_by_name()? {
+            tombstones.add(series, TimeRange::new(start + min, start + max));
+            meta.stats.num_tombstones += 1;
+        }
+        // They came later.
+        if let Some(thanos) = &mut meta.thanos {
+            thanos.files.retain(|file| file.rel_path != "tombstones");
+        }
+        std::fs::write(dir.join("tombstones"), tombstones.encode())?;
+        std::fs::write(dir.join(BlockMeta::FILE), meta.encode())?;
+    }
+    world.put_block(&dir, &made.id.to_string())?;
+    Ok(made.id)
+}
+
+#[tokio::test]
+async fn tombstones_that_delete_a_part_of_aggregates_set_their_block_aside_for_good()
+-> anyhow::Result<()> {
+    let world = World::new().await?;
+    let part = Some((5 * HOUR, 6 * HOUR));
+    let first = put_downsampled(&world, 1, (0, 2), None).await?;
+    let parted = put_downsampled(&world, 2, (2, 4), part).await?;
+    put_downsampled(&world, 3, (4, 6), Some((i64::MIN / 2, i64::MAX / 2))).await?;
+    put_downsampled(&world, 4, (6, 8), None).await?;
+    put_downsampled(&world, 5, (40, 42), None).await?;
+    put_downsampled(&world, 6, (80, 82), None).await?;
+    let run = assert_named(&world, parted, "tombstones delete a part of the aggregates").await?;
+    assert!(merged(&run) > 0, "{run:?}");
+    assert!(marked(&world).contains(&first.to_string()), "{run:?}");
+    assert!(!marked(&world).contains(&parted.to_string()), "{run:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn so_do_those_of_a_block_that_would_only_be_downsampled() -> anyhow::Result<()> {
+    let world = World::new().await?;
+    let part = Some((5 * HOUR, 6 * HOUR));
+    let parted = put_downsampled(&world, 1, (0, 14), part).await?;
+    put_downsampled(&world, 2, (40, 42), None).await?;
+    put_downsampled(&world, 3, (80, 82), None).await?;
+    assert_named(&world, parted, "tombstones delete a part of the aggregates").await?;
     Ok(())
 }

@@ -6,12 +6,17 @@ mod bytes;
 mod deleted;
 mod empty_labels;
 mod made;
+mod marks;
 mod outsiders;
 mod pairs;
 mod times;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
+use anyhow::Context as _;
 use compactor::Summary;
 use model::{BlockId, TimeRange};
 use tests::{Answer, RunningGateway, World, failures, matcher, merged, series_request};
@@ -59,13 +64,36 @@ async fn world_with(blocks: &[Odd<'_>]) -> anyhow::Result<World> {
     Ok(world)
 }
 
+/// One run, after which it holds no lease.
+async fn run(world: &World) -> anyhow::Result<Summary> {
+    let summary = world.compact().await?;
+    assert_eq!(held_leases(world)?, Vec::<String>::new());
+    Ok(summary)
+}
+
+/// The leases that were not released, by the keys of their last objects.
+fn held_leases(world: &World) -> anyhow::Result<Vec<String>> {
+    let keys = world.s3.keys().into_iter();
+    let mut last = BTreeMap::new();
+    for key in keys.filter(|key| key.starts_with("parquet/leases/")) {
+        // Numbers in names sort as numbers do.
+        let (chain, _) = key.rsplit_once('/').context("a lease's number")?;
+        last.insert(chain.to_owned(), key);
+    }
+    let mut held = Vec::new();
+    for key in last.into_values() {
+        let json = world.s3.object(&key).context("a lease")?;
+        let record: serde_json::Value = serde_json::from_slice(&json)?;
+        if record["released"] != true {
+            held.push(key);
+        }
+    }
+    Ok(held)
+}
+
 /// Three runs. The last one has nothing to do.
 async fn three_runs(world: &World) -> anyhow::Result<[Summary; 3]> {
-    let runs = [
-        world.compact().await?,
-        world.compact().await?,
-        world.compact().await?,
-    ];
+    let runs = [run(world).await?, run(world).await?, run(world).await?];
     for again in &runs[1..] {
         assert_eq!(failures(again), Vec::<String>::new());
         assert!(again.merged.is_empty(), "{again:?}");

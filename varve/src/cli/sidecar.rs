@@ -1,10 +1,15 @@
 //! The arguments of `varve sidecar`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use anyhow::Context as _;
 use clap::Args;
+use model::TimeBound;
 
-use super::{GrpcArgs, HttpArgs, ObjstoreArgs};
+use super::{GrpcArgs, HttpArgs, ObjstoreArgs, content};
 use crate::values::{self, LabelFlag};
 
 /// `varve sidecar`.
@@ -26,6 +31,21 @@ pub(crate) struct SidecarArgs {
     /// How long one such question may take.
     #[arg(long = "prometheus.get_config_timeout", default_value = "30s", value_name = "DURATION", value_parser = values::interval)]
     pub(crate) get_config_timeout: Duration,
+    /// YAML file that says how Prometheus is reached: TLS, credentials, proxy, timeouts.
+    #[arg(
+        long = "prometheus.http-client-file",
+        default_value = "",
+        value_name = "PATH"
+    )]
+    pub(crate) http_client_file: String,
+    /// The same YAML, given here.
+    #[arg(
+        long = "prometheus.http-client",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "YAML"
+    )]
+    pub(crate) http_client: String,
     /// Prometheus's data folder.
     #[arg(long = "tsdb.path", default_value = "./data", value_name = "PATH")]
     pub(crate) tsdb_path: PathBuf,
@@ -41,6 +61,39 @@ pub(crate) struct SidecarArgs {
     /// The file in the data folder that lists what was uploaded.
     #[arg(long = "shipper.meta-file-name", default_value = "thanos.shipper.json")]
     pub(crate) meta_file_name: String,
+    /// Start of the time range that is served, RFC 3339 or relative to now as in -2h.
+    #[arg(
+        long = "min-time",
+        default_value = "0000-01-01T00:00:00Z",
+        value_parser = values::time,
+        value_name = "TIME",
+        allow_hyphen_values = true
+    )]
+    pub(crate) min_time: TimeBound,
+    /// The most series that one request may get; 0 for no limit.
+    #[arg(
+        long = "store.limits.request-series",
+        default_value_t = 0,
+        value_name = "COUNT"
+    )]
+    pub(crate) request_series: u64,
+    /// The most samples that one request may get, counted as 120 for each chunk; 0 for no limit.
+    #[arg(
+        long = "store.limits.request-samples",
+        default_value_t = 0,
+        value_name = "COUNT"
+    )]
+    pub(crate) request_samples: u64,
+    /// The most bytes of series of one request that may wait to be sorted.
+    #[arg(long = "store.limits.request-sort-bytes", default_value = "256MB", value_name = "BYTES", value_parser = values::bytes)]
+    pub(crate) request_sort_bytes: u64,
+    /// Requests for series at once; more wait. 0 for no limit.
+    #[arg(
+        long = "store.grpc.series-max-concurrency",
+        default_value_t = 20,
+        value_name = "COUNT"
+    )]
+    pub(crate) series_max_concurrency: usize,
     /// Upload what there is, then end.
     #[arg(long = "once")]
     pub(crate) once: bool,
@@ -50,4 +103,19 @@ pub(crate) struct SidecarArgs {
     pub(crate) http: HttpArgs,
     #[command(flatten)]
     pub(crate) grpc: GrpcArgs,
+}
+
+impl SidecarArgs {
+    /// How Prometheus is reached, as YAML. An empty flag counts as none, as with Thanos.
+    pub(crate) fn http_client(&self) -> anyhow::Result<String> {
+        let file = Some(Path::new(&self.http_client_file)).filter(|f| !f.as_os_str().is_empty());
+        anyhow::ensure!(
+            file.is_none() || self.http_client.is_empty(),
+            "--prometheus.http-client-file and --prometheus.http-client: expected one of them, found both"
+        );
+        let yaml = content(file, Some(&self.http_client));
+        Ok(yaml
+            .context("--prometheus.http-client-file")?
+            .unwrap_or_default())
+    }
 }

@@ -117,7 +117,6 @@ fn what_cannot_be_honoured_says_so() {
         ("store", "--selector.relabel-config=[]"),
         ("store", "--objstore-parquet.config-file=bucket.yaml"),
         ("store", "--grpc-server-tls-cert=cert.pem"),
-        ("sidecar", "--prometheus.http-client-file=client.yaml"),
         ("sidecar", "--reloader.config-file=prometheus.yaml"),
     ] {
         let line = accepted::accept(["varve", component, flag].map(OsString::from));

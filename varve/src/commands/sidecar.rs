@@ -4,15 +4,17 @@ use std::{process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use bucket::Bucket;
-use service::{CpuPool, Metrics, Probe, SystemClock, serve_grpc, shutdown_signal};
-use sidecar::{Config, Deps, LabelSource, Levels, Pass, PrometheusConfig, UnequalBlocks};
+use service::{CpuPool, Metrics, Probe, ServiceError, SystemClock, shutdown_signal};
+use sidecar::{
+    Config, Deps, HttpClientConfig, LabelSource, Levels, Limits, Pass, PrometheusConfig,
+    SidecarError, UnequalBlocks,
+};
 use tokio_util::sync::CancellationToken;
-use tonic::service::Routes;
 
 use super::{daemon, store};
 use crate::cli::SidecarArgs;
 
-/// Uploads blocks until a signal, or once.
+/// Serves recent data and uploads blocks until a signal, or uploads once.
 pub(super) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
     let metrics = Metrics::new();
     let probe = Probe::new("sidecar", &metrics);
@@ -30,7 +32,9 @@ pub(super) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
             let bucket = bucket.context("--once needs a bucket to upload to")?;
             return once(&config, &bucket, &deps, &shutdown).await;
         }
-        serve(&args, config, bucket, deps, &shutdown).await?;
+        let listener = daemon::listen("grpc-address", &args.grpc.grpc_address).await?;
+        let listener = Some(listener);
+        drained(sidecar::run(config, bucket, deps, shutdown.clone(), listener).await)?;
         Ok(ExitCode::SUCCESS)
     };
     daemon::beside_http(&args.http, &metrics, &probe, &shutdown, work).await
@@ -44,6 +48,7 @@ fn config(args: &SidecarArgs) -> anyhow::Result<Config> {
             ready_timeout: args.ready_timeout,
             get_config_interval: args.get_config_interval,
             get_config_timeout: args.get_config_timeout,
+            http_client: HttpClientConfig::from_yaml(&args.http_client()?)?,
             unequal_blocks: match args.ignore_unequal_block_size {
                 true => UnequalBlocks::Ignore,
                 false => UnequalBlocks::Refuse,
@@ -55,6 +60,14 @@ fn config(args: &SidecarArgs) -> anyhow::Result<Config> {
     Ok(Config {
         levels: levels(args.upload_compacted),
         meta_file_name: args.meta_file_name.clone(),
+        min_time: args.min_time,
+        limits: Limits {
+            request_series: args.request_series,
+            request_samples: args.request_samples,
+            request_sort_bytes: usize::try_from(args.request_sort_bytes).unwrap_or(usize::MAX),
+        },
+        series_concurrency: args.series_max_concurrency,
+        grpc: store::grpc_options(&args.grpc),
         ..Config::new(labels, &args.tsdb_path)
     })
 }
@@ -96,37 +109,12 @@ fn ended(pass: &Pass) -> ExitCode {
     }
 }
 
-/// Uploads, and answers health checks over gRPC, until `shutdown`.
-async fn serve(
-    args: &SidecarArgs,
-    config: Config,
-    bucket: Option<Bucket>,
-    deps: Deps,
-    shutdown: &CancellationToken,
-) -> anyhow::Result<()> {
-    let listener = daemon::listen("grpc-address", &args.grpc.grpc_address).await?;
-    let options = store::grpc_options(&args.grpc);
-    let (metrics, probe) = (deps.metrics.clone(), deps.probe.clone());
-    // Whichever ends first ends the other.
-    let ship = async {
-        let _end = shutdown.clone().drop_guard();
-        sidecar::run(config, bucket, deps, shutdown.clone()).await
-    };
-    let answer = async {
-        let _end = shutdown.clone().drop_guard();
-        let routes = Routes::default();
-        serve_grpc(
-            listener,
-            routes,
-            options,
-            &metrics,
-            &probe,
-            shutdown.clone(),
-        )
-        .await
-    };
-    let (shipped, answered) = tokio::join!(ship, answer);
-    shipped?;
-    daemon::drained(answered)?;
-    Ok(())
+/// Clients that did not go in time are no failure of ours.
+fn drained(ended: Result<(), SidecarError>) -> anyhow::Result<()> {
+    match ended {
+        Err(SidecarError::Service(error @ ServiceError::Drain { .. })) => {
+            Ok(daemon::drained(Err(error))?)
+        }
+        other => Ok(other?),
+    }
 }

@@ -119,7 +119,7 @@ impl Standalone {
         let upload = async {
             let _end = shutdown.clone().drop_guard();
             let bucket = Some(bucket.clone());
-            sidecar::run(sidecar, bucket, sidecar_deps, shutdown.clone()).await
+            sidecar::run(sidecar, bucket, sidecar_deps, shutdown.clone(), None).await
         };
         let merge = async {
             let _end = shutdown.clone().drop_guard();

@@ -1,12 +1,8 @@
 //! A TSDB block as a source.
 
-use std::{
-    ops::Range,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{ops::Range, path::Path, sync::Arc};
 
-use model::{METRIC_NAME, TimeRange};
+use model::{BlockId, METRIC_NAME, SeriesOrder, TimeRange};
 use tsdb::{
     Block, Chunk, ChunkCursor, ChunkError, Intervals, SeriesCursor, SeriesEntry, SeriesRef,
 };
@@ -14,8 +10,8 @@ use tsdb::{
 use super::{
     super::{
         MergeError,
-        deleted::without,
-        key::{Key, Keys, Order},
+        deleted::{divides, without},
+        key::{Key, Keys},
     },
     SAMPLE_STEP, Table, check_within,
     refs::{self, Refs},
@@ -29,8 +25,8 @@ const SAMPLED_BYTES: usize = 1 << 10;
 /// An open block, or some of its series.
 #[derive(Debug)]
 pub(crate) struct TsdbInput {
-    /// Where it lies, for errors.
-    dir: PathBuf,
+    /// For errors.
+    id: BlockId,
     block: Block,
     /// Its series in the order of the output.
     refs: Refs,
@@ -44,7 +40,7 @@ pub(crate) struct TsdbInput {
 /// One whose symbols are not translated yet.
 #[derive(Debug)]
 pub(super) struct OpenedTsdb {
-    dir: PathBuf,
+    id: BlockId,
     block: Block,
     refs: Refs,
     /// In the same order, those with labels whose values are empty; they are not in `refs`.
@@ -53,7 +49,7 @@ pub(super) struct OpenedTsdb {
 
 /// Reads some of the series.
 #[derive(Debug)]
-pub(crate) struct TsdbStretch<'a> {
+pub(crate) struct TsdbCursor<'a> {
     input: &'a TsdbInput,
     rest: refs::Iter<'a>,
     series: SeriesCursor,
@@ -65,11 +61,11 @@ pub(crate) struct TsdbStretch<'a> {
 }
 
 impl OpenedTsdb {
-    pub(super) fn open(dir: &Path, order: Order) -> Result<Self, MergeError> {
-        let named = MergeError::block(dir);
+    pub(super) fn open(dir: &Path, id: BlockId, order: SeriesOrder) -> Result<Self, MergeError> {
+        let named = MergeError::block(id);
         let block = Block::open(dir).map_err(&named)?;
         let mut refs = block.refs_by_name().map_err(&named)?;
-        if order == Order::ByLabels {
+        if order == SeriesOrder::ByLabels {
             // The index has them in this order, which references follow.
             refs.sort_unstable();
         }
@@ -81,7 +77,7 @@ impl OpenedTsdb {
             false => refs.into_iter().partition(is_unset),
         };
         Ok(Self {
-            dir: dir.to_path_buf(),
+            id,
             refs: refs.into_iter().collect(),
             block,
             unset,
@@ -99,19 +95,19 @@ impl OpenedTsdb {
         keys: Keys,
     ) -> Result<Vec<TsdbInput>, MergeError> {
         let unnamed = self.block.header().postings_range(METRIC_NAME, "");
-        let unnamed = unnamed.map_err(MergeError::block(&self.dir))?;
+        let unnamed = unnamed.map_err(MergeError::block(self.id))?;
         let is_mixed = unnamed.is_some()
             || self
                 .block
                 .label_names()
                 .any(|name| name < METRIC_NAME.as_bytes());
         let metrics = match keys.order() {
-            Order::ByLabels if is_mixed => Metrics::Mixed,
+            SeriesOrder::ByLabels if is_mixed => Metrics::Mixed,
             _ => Metrics::Apart,
         };
         let all = self.refs.len() + self.unset.len();
         let mut main = TsdbInput {
-            dir: self.dir,
+            id: self.id,
             bytes: self.block.chunk_bytes(),
             block: self.block,
             refs: self.refs,
@@ -134,7 +130,7 @@ impl TsdbInput {
         Self {
             bytes: self.bytes_of(refs.len(), all),
             refs,
-            dir: self.dir.clone(),
+            id: self.id,
             block: self.block.clone(),
             ids: Arc::clone(&self.ids),
             keys: self.keys,
@@ -162,8 +158,8 @@ impl TsdbInput {
         self.block.series_cursor()
     }
 
-    pub(super) fn dir(&self) -> &Path {
-        &self.dir
+    pub(super) fn block(&self) -> BlockId {
+        self.id
     }
 
     pub(super) fn label_names(&self) -> Vec<Vec<u8>> {
@@ -192,7 +188,7 @@ impl TsdbInput {
         let (mut entry, mut found) = (SeriesEntry::default(), Key::default());
         let mut positions = Vec::with_capacity(keys.len());
         for key in keys {
-            // Between two samples: a stretch that is in memory after the first look at it.
+            // Between two samples: bytes that are in memory after the first look at them.
             let before = samples.partition_point(|sample| sample < key) * SAMPLE_STEP;
             let between = self.refs.iter(before..before + SAMPLE_STEP);
             let between: Vec<SeriesRef> = between.collect();
@@ -212,10 +208,10 @@ impl TsdbInput {
         Ok(positions)
     }
 
-    pub(super) fn stretch(&self, series: Range<usize>) -> Result<TsdbStretch<'_>, MergeError> {
+    pub(super) fn cursor(&self, series: Range<usize>) -> Result<TsdbCursor<'_>, MergeError> {
         let share = |bytes| share(bytes, series.len(), self.len());
         let index = self.block.header().toc().series_range();
-        let mut stretch = TsdbStretch {
+        let mut cursor = TsdbCursor {
             input: self,
             series: self
                 .block
@@ -228,8 +224,8 @@ impl TsdbInput {
             key: Key::default(),
             before: Key::default(),
         };
-        stretch.advance()?;
-        Ok(stretch)
+        cursor.advance()?;
+        Ok(cursor)
     }
 
     pub(super) fn read(
@@ -241,7 +237,7 @@ impl TsdbInput {
     ) -> Result<(), MergeError> {
         cursor
             .read(series, entry)
-            .map_err(MergeError::block(&self.dir))?;
+            .map_err(MergeError::block(self.id))?;
         key.labels.clear();
         for (name, value) in &entry.labels {
             key.labels.push((self.id(*name)?, self.id(*value)?));
@@ -253,14 +249,14 @@ impl TsdbInput {
     fn id(&self, symbol: tsdb::SymbolRef) -> Result<u32, MergeError> {
         let id = self.ids.get(symbol.0 as usize).copied();
         id.ok_or_else(|| MergeError::Symbol {
-            dir: self.dir.clone(),
+            block: self.id,
             found: symbol.0,
             symbols: self.ids.len(),
         })
     }
 }
 
-impl TsdbStretch<'_> {
+impl TsdbCursor<'_> {
     pub(super) fn key(&self) -> Option<&Key> {
         self.at.map(|_| &self.key)
     }
@@ -276,7 +272,7 @@ impl TsdbStretch<'_> {
             .read(series, &mut self.series, &mut self.entry, &mut self.key)?;
         if !is_first && self.before >= self.key {
             return Err(MergeError::Order {
-                dir: self.input.dir.clone(),
+                block: self.input.id,
                 series: series.0.into(),
             });
         }
@@ -291,14 +287,11 @@ impl TsdbStretch<'_> {
         let Some(series) = self.at else {
             return Ok(());
         };
-        let dir = &self.input.dir;
+        let id = self.input.id;
         let deleted = self.input.block.tombstones().get(series);
         for meta in &self.entry.chunks {
-            let chunk = self.chunks.read(meta).map_err(MergeError::block(dir))?;
-            each(chunk, deleted).map_err(|source| MergeError::Chunk {
-                dir: dir.clone(),
-                source,
-            })?;
+            let chunk = self.chunks.read(meta).map_err(MergeError::block(id))?;
+            each(chunk, deleted).map_err(MergeError::chunk(id))?;
         }
         Ok(())
     }
@@ -311,18 +304,24 @@ impl TsdbStretch<'_> {
         let Some(series) = self.at else {
             return Ok(());
         };
-        let dir = &self.input.dir;
+        let id = self.input.id;
         let deleted = self.input.block.tombstones().get(series);
         for meta in &self.entry.chunks {
-            check_within(dir, (meta.min, meta.max), range)?;
-            let chunk = self.chunks.read(meta).map_err(MergeError::block(dir))?;
+            check_within(id, (meta.min, meta.max), range)?;
+            let chunk = self.chunks.read(meta).map_err(MergeError::block(id))?;
             match deleted {
                 None => each(chunk),
+                Some(intervals) if divides(intervals, &chunk) => {
+                    return Err(MergeError::Divided {
+                        block: id,
+                        times: TimeRange {
+                            min: chunk.min,
+                            max: chunk.max,
+                        },
+                    });
+                }
                 Some(intervals) => {
-                    let kept = without(&chunk, intervals).map_err(|source| MergeError::Chunk {
-                        dir: dir.clone(),
-                        source,
-                    })?;
+                    let kept = without(&chunk, intervals).map_err(MergeError::chunk(id))?;
                     kept.into_iter().for_each(&mut each);
                 }
             }

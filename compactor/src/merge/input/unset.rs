@@ -65,7 +65,7 @@ fn put(
         if same.len() > MOST_LAYERS {
             let (_, first) = same.first().cloned().unwrap_or_default();
             return Err(MergeError::Alike {
-                dir: input.dir().to_path_buf(),
+                block: input.block(),
                 series: first.0.into(),
                 alike: same.len(),
                 most: MOST_LAYERS,

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, mem};
 use model::Timestamp;
 use tsdb::Chunk;
 
-use super::super::input::Sourced;
+use super::super::input::SourceChunk;
 
 /// The chunks of each replica in order of time, the replicas in a heap by their next chunk's first
 /// and last time.
@@ -15,14 +15,14 @@ use super::super::input::Sourced;
 /// the same time the one counts whose chunk comes first, so this is part of the result.
 pub(super) struct Heads {
     /// None is empty.
-    heap: Vec<VecDeque<Sourced>>,
+    heap: Vec<VecDeque<SourceChunk>>,
 }
 
 impl Heads {
     /// Takes all chunks, which are sorted by replica and by time.
-    pub(super) fn of(chunks: &mut Vec<Sourced>) -> Self {
+    pub(super) fn of(chunks: &mut Vec<SourceChunk>) -> Self {
         let mut heads = Self { heap: Vec::new() };
-        let mut replica: VecDeque<Sourced> = VecDeque::new();
+        let mut replica: VecDeque<SourceChunk> = VecDeque::new();
         for chunk in chunks.drain(..) {
             if replica
                 .front()
@@ -37,7 +37,7 @@ impl Heads {
     }
 
     /// Adds a replica, if it has chunks.
-    pub(super) fn push(&mut self, replica: VecDeque<Sourced>) {
+    pub(super) fn push(&mut self, replica: VecDeque<SourceChunk>) {
         if replica.is_empty() {
             return;
         }
@@ -53,7 +53,7 @@ impl Heads {
     }
 
     /// Takes the next chunk.
-    pub(super) fn next(&mut self) -> Option<Sourced> {
+    pub(super) fn next(&mut self) -> Option<SourceChunk> {
         let mut replica = self.pop()?;
         let chunk = replica.pop_front();
         self.push(replica);
@@ -61,7 +61,7 @@ impl Heads {
     }
 
     /// Takes the next chunk if it does not start after `end`.
-    pub(super) fn next_until(&mut self, end: Timestamp) -> Option<Sourced> {
+    pub(super) fn next_until(&mut self, end: Timestamp) -> Option<SourceChunk> {
         let (_, chunk) = self.heap.first()?.front()?;
         if chunk.min > end {
             return None;
@@ -69,7 +69,7 @@ impl Heads {
         self.next()
     }
 
-    fn pop(&mut self) -> Option<VecDeque<Sourced>> {
+    fn pop(&mut self) -> Option<VecDeque<SourceChunk>> {
         let last = self.heap.len().checked_sub(1)?;
         self.heap.swap(0, last);
         let popped = self.heap.pop();

@@ -104,7 +104,7 @@ fn encoded(samples: &[Sample]) -> Vec<Chunk> {
 }
 
 /// Merges, and checks what holds for any input.
-fn merged(mut chunks: Vec<Sourced>) -> Vec<Chunk> {
+fn merged(mut chunks: Vec<SourceChunk>) -> Vec<Chunk> {
     let mut out = Vec::new();
     penalty(&mut chunks, &mut out).unwrap();
     assert_eq!(chunks, []);

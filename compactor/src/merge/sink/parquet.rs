@@ -1,7 +1,7 @@
 //! The files of a Parquet block.
 //!
 //! ```text
-//! rows ─▶ row group, filling ─▶ full ─▶ encoded and appended ─▶ shard, until it holds enough or its part ends
+//! rows ─▶ row group, filling ─▶ full ─▶ encoded and appended ─▶ shard, until it is full or its column set ends
 //! ```
 
 use std::{
@@ -17,7 +17,8 @@ use parquet_block::{
 };
 
 use super::super::{
-    MergeError, MergeOptions, MergeOutput, MergeTarget, limits::Limits, rows::Rows, shards::Part,
+    MergeError, MergeOptions, MergeOutput, MergeTarget, column_sets::ColumnSet, limits::Limits,
+    rows::Rows,
 };
 
 /// Writes shard after shard.
@@ -28,7 +29,7 @@ pub(crate) struct ParquetSink {
     /// The id of `__name__`.
     metric_name: Option<u32>,
     slices: Slices,
-    parts: Arc<[Part]>,
+    column_sets: Arc<[ColumnSet]>,
     caps: Caps,
     options: WriteOptions,
     filling: Option<Filling>,
@@ -60,7 +61,7 @@ struct Filling {
 struct Place {
     /// Number of the shard.
     number: u32,
-    part: usize,
+    column_set: usize,
     /// Rows of the shard before those of the row group.
     rows: usize,
     /// Bytes of these rows.
@@ -80,7 +81,7 @@ impl ParquetSink {
         options: &MergeOptions,
         limits: &Limits,
         slices: Slices,
-        parts: Arc<[Part]>,
+        column_sets: Arc<[ColumnSet]>,
         symbols: Arc<dyn Symbols>,
         metric_name: Option<u32>,
     ) -> Self {
@@ -90,7 +91,7 @@ impl ParquetSink {
             symbols,
             metric_name,
             slices,
-            parts,
+            column_sets,
             caps: Caps {
                 group_rows: options.row_group_rows,
                 group_bytes: limits.row_group_bytes(target.resolution),
@@ -105,24 +106,27 @@ impl ParquetSink {
         }
     }
 
-    pub(super) fn take(&mut self, rows: Rows, part: usize) -> Result<(), MergeError> {
+    pub(super) fn take(&mut self, rows: Rows, column_set: usize) -> Result<(), MergeError> {
         let (contents, caps) = (self.contents(), self.caps);
         let rows = rows.done();
         for (labels, values) in rows.iter() {
             let name = self.name_of(labels);
             let ended = self.filling.take_if(|filling| {
-                filling.shard.part != part
+                filling.shard.column_set != column_set
                     || caps.is_full(filling)
                     || (filling.last_name != name && caps.is_nearly_full(filling))
             });
-            let shard = next_place(ended.as_ref(), caps, part);
+            let shard = next_place(ended.as_ref(), caps, column_set);
             if let Some(full) = ended {
                 self.write(full)?;
             }
             let filling = match &mut self.filling {
                 Some(filling) => filling,
                 none => {
-                    let names = self.parts.get(part).map(|part| part.names.clone());
+                    let names = self
+                        .column_sets
+                        .get(column_set)
+                        .map(|column_set| column_set.names.clone());
                     let names = names.unwrap_or_default();
                     let schema = ShardSchema::of(contents, names, self.slices);
                     let symbols = Arc::clone(&self.symbols);
@@ -195,11 +199,11 @@ impl ParquetSink {
     }
 }
 
-/// Where the rows after `full` are, which is the row group before; `part` is theirs.
-fn next_place(full: Option<&Filling>, caps: Caps, part: usize) -> Place {
+/// Where the rows after `full` are, which is the row group before; `column set` is theirs.
+fn next_place(full: Option<&Filling>, caps: Caps, column_set: usize) -> Place {
     let mut place = Place {
         number: 0,
-        part,
+        column_set,
         rows: 0,
         bytes: 0,
     };
@@ -207,7 +211,7 @@ fn next_place(full: Option<&Filling>, caps: Caps, part: usize) -> Place {
         place.number = full.shard.number;
         place.rows = full.shard.rows + full.rows.rows();
         place.bytes = full.shard.bytes + full.rows.bytes();
-        if full.shard.part != part
+        if full.shard.column_set != column_set
             || place.rows >= caps.shard_rows
             || place.bytes >= caps.shard_bytes
         {

@@ -49,6 +49,7 @@ pub(super) fn minutes(start: i64, end: i64, value: impl Fn(i64) -> f64) -> Vec<C
 pub(super) struct World {
     dir: TempDir,
     blocks: usize,
+    ids: u128,
 }
 
 /// What a merge is to do, apart from its inputs.
@@ -87,7 +88,14 @@ impl World {
         Self {
             dir: tempfile::tempdir().unwrap(),
             blocks: 0,
+            ids: 0,
         }
+    }
+
+    /// A name that no other block has.
+    fn id(&mut self) -> BlockId {
+        self.ids += 1;
+        BlockId::new(Timestamp(1), self.ids)
     }
 
     pub(super) fn folder(&mut self) -> PathBuf {
@@ -110,7 +118,8 @@ impl World {
         for (labels, chunks) in &series {
             writer.add_series(labels, chunks).unwrap();
         }
-        writer.finish(meta(resolution, None)).unwrap();
+        let id = self.id();
+        writer.finish(meta(id, resolution, None)).unwrap();
         dir
     }
 
@@ -137,11 +146,21 @@ impl World {
         let dirs = outputs.into_iter().map(|target| target.dir);
         let made: Vec<_> = dirs.zip(made).collect();
         for (dir, output) in &made {
-            if job.format == OutputFormat::Parquet {
-                let shards = output.shards.clone();
-                let meta = meta(output.resolution, Some(ParquetMeta { version: 1, shards }));
-                fs::write(dir.join(BlockMeta::FILE), meta.encode()).unwrap();
-            }
+            let path = dir.join(BlockMeta::FILE);
+            let shards = output.shards.clone();
+            let meta = match job.format {
+                OutputFormat::Parquet => {
+                    let parquet = Some(ParquetMeta { version: 1, shards });
+                    meta(self.id(), output.resolution, parquet)
+                }
+                // None is written where no sample is left.
+                OutputFormat::Tsdb if !path.try_exists().unwrap() => continue,
+                OutputFormat::Tsdb => BlockMeta {
+                    ulid: self.id(),
+                    ..read_meta(dir)
+                },
+            };
+            fs::write(path, meta.encode()).unwrap();
         }
         Ok(made)
     }
@@ -161,9 +180,18 @@ impl World {
     }
 }
 
-fn meta(resolution: Resolution, parquet: Option<ParquetMeta>) -> BlockMeta {
+fn read_meta(block: &Path) -> BlockMeta {
+    BlockMeta::decode(&fs::read(block.join(BlockMeta::FILE)).unwrap()).unwrap()
+}
+
+/// The name of the block in this folder.
+pub(super) fn id_of(block: &Path) -> BlockId {
+    read_meta(block).ulid
+}
+
+fn meta(ulid: BlockId, resolution: Resolution, parquet: Option<ParquetMeta>) -> BlockMeta {
     BlockMeta {
-        ulid: BlockId::new(Timestamp(1), 1),
+        ulid,
         min_time: Timestamp(0),
         max_time: Timestamp(48 * HOUR),
         stats: BlockStats::default(),

@@ -3,7 +3,9 @@
 use model::{METRIC_NAME, Resolution};
 use tsdb::encode_xor;
 
-use super::blocks::{HOUR, Job, Series, World, bytes, chunk, histograms, labels, minutes, read};
+use super::blocks::{
+    HOUR, Job, Series, World, bytes, chunk, histograms, id_of, labels, minutes, read,
+};
 use crate::{Dedup, MergeError, OutputFormat};
 
 const FORMATS: [OutputFormat; 2] = [OutputFormat::Parquet, OutputFormat::Tsdb];
@@ -174,10 +176,10 @@ fn of_blocks_that_share_a_series_the_one_with_the_damaged_chunk_is_named() {
     bad.data = encode_xor(&[30_000, 90_000], &[1.0, 2.0]).slice(..5);
     let good = world.block(Resolution::Raw, &[(name(), vec![good])]);
     let bad = world.block(Resolution::Raw, &[(name(), vec![bad])]);
-    for blocks in [[good.clone(), bad.clone()], [bad.clone(), good]] {
+    for blocks in [[good.clone(), bad.clone()], [bad.clone(), good.clone()]] {
         let error = world.merge(&blocks, &Job::new(2, OutputFormat::Parquet));
         match error.unwrap_err() {
-            MergeError::Chunk { dir, .. } => assert_eq!(dir, bad),
+            MergeError::Chunk { block, .. } => assert_eq!(block, id_of(&bad)),
             other => panic!("{other}"),
         }
     }

@@ -3,7 +3,7 @@
 use model::{METRIC_NAME, Resolution, TimeRange};
 use tsdb::{Chunk, DownsampledChunk};
 
-use super::blocks::{HOUR, Job, Series, World, bytes, labels, minutes, read};
+use super::blocks::{HOUR, Job, Series, World, bytes, id_of, labels, minutes, read};
 use crate::{Downsampler, MergeError, OutputFormat};
 
 const FORMATS: [OutputFormat; 2] = [OutputFormat::Parquet, OutputFormat::Tsdb];
@@ -107,7 +107,7 @@ fn aggregates_of_one_time_that_differ_are_refused() {
         let job = Job::new(48, format).outputs(&[Resolution::FiveMinutes]);
         let error = world.merge(&blocks, &job).unwrap_err();
         let MergeError::Overlap {
-            dir,
+            block,
             times,
             other,
             other_times,
@@ -115,7 +115,7 @@ fn aggregates_of_one_time_that_differ_are_refused() {
         else {
             panic!("{error}");
         };
-        assert_eq!([dir, other], blocks);
+        assert_eq!([block, other], [id_of(&blocks[0]), id_of(&blocks[1])]);
         assert!(times.overlaps(other_times), "{times:?}, {other_times:?}");
     }
     // One block with itself is itself.
@@ -152,10 +152,10 @@ fn what_cannot_be_made_is_refused() {
     let error = world.merge(std::slice::from_ref(&five), &job).unwrap_err();
     assert!(matches!(error, MergeError::Finer { .. }), "{error}");
     let error = world.merge(&[raw.clone(), five.clone()], &job).unwrap_err();
-    let MergeError::Resolution { dir, .. } = error else {
+    let MergeError::Resolution { block, .. } = error else {
         panic!("{error}");
     };
-    assert_eq!(dir, five);
+    assert_eq!(block, id_of(&five));
     let mut short = job;
     short.range = TimeRange::new(0, HOUR);
     let error = world.merge(std::slice::from_ref(&raw), &short).unwrap_err();

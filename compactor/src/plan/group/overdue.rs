@@ -25,7 +25,7 @@ impl<'a> GroupPlanner<'a> {
     }
 
     fn is_overdue(&self, run: &Run<'_>) -> bool {
-        let waits = |b: &&Known<'_>| self.world.overdue.contains(&b.id());
+        let waits = |b: &&Known<'_>| self.context.overdue.contains(&b.id());
         run.is_free_but_for_age()
             && run.blocks.iter().all(waits)
             && self.awaits_task(run.min, run.max).is_none()
@@ -36,7 +36,7 @@ impl<'a> GroupPlanner<'a> {
     fn are_neighbours(&self, one: &Run<'_>, next: &Run<'_>, others: &[Run<'_>]) -> bool {
         let [.., largest] = WINDOWS;
         let largest = self
-            .world
+            .context
             .coarser
             .options
             .windows
@@ -45,7 +45,7 @@ impl<'a> GroupPlanner<'a> {
         let window = |run: &Run<'_>| Window::around(run.min, *largest);
         let gap = (one.max, next.min);
         let in_gap = |run: &Run<'_>| run.min < gap.1 && gap.0 < run.max;
-        let cover = self.world.coarser.cover;
+        let cover = self.context.coarser.cover;
         let has = |resolution| cover.any_in(self.group.hash, resolution, gap);
         let coarser = [Resolution::FiveMinutes, Resolution::OneHour].into_iter();
         window(one) == window(next)
@@ -55,7 +55,7 @@ impl<'a> GroupPlanner<'a> {
 
     fn downsample(&mut self, runs: Vec<Run<'a>>) {
         let blocks: Vec<&Known<'_>> = runs.into_iter().flat_map(|run| run.blocks).collect();
-        let outputs = self.world.coarser.outputs(&blocks, Length::Any);
+        let outputs = self.context.coarser.outputs(&blocks, Length::Any);
         if !outputs.is_empty() {
             self.task(None, &blocks, outputs);
         }

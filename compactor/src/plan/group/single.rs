@@ -5,7 +5,7 @@ use model::{BlockId, NoCompactReason, Resolution};
 use super::GroupPlanner;
 use crate::{
     metrics::DAMAGED,
-    plan::{Known, LeftReason, WINDOWS, coarser::Length, left},
+    plan::{Known, SkipReason, WINDOWS, coarser::Length, skipped},
 };
 
 impl GroupPlanner<'_> {
@@ -13,24 +13,24 @@ impl GroupPlanner<'_> {
     pub(super) fn work_on_single_blocks(&mut self, blocks: &[&Known<'_>]) {
         let fresh = |id: BlockId| {
             let block = blocks.iter().find(|b| b.id() == id);
-            block.is_some_and(|b| left::too_fresh(b, self.world.coarser.options).is_some())
+            block.is_some_and(|b| skipped::too_fresh(b, self.context.coarser.options).is_some())
         };
-        let mut left = Vec::new();
-        for (block, reason) in std::mem::take(&mut self.left) {
+        let mut kept = Vec::new();
+        for (block, reason) in std::mem::take(&mut self.skipped) {
             if let Some(reason) = self.awaits_task(block.min(), block.max()) {
-                left.push((block, reason));
+                kept.push((block, reason));
                 continue;
             }
             let waits = match &reason {
-                LeftReason::TooFresh { .. }
-                | LeftReason::Damaged { .. }
-                | LeftReason::UnusableMark { .. }
-                | LeftReason::WaitsForTask { .. } => true,
-                LeftReason::NoCompact { mark, .. } => {
+                SkipReason::TooFresh { .. }
+                | SkipReason::Damaged { .. }
+                | SkipReason::UnusableMark { .. }
+                | SkipReason::WaitsForTask { .. } => true,
+                SkipReason::NoCompact { mark, .. } => {
                     matches!(mark, NoCompactReason::Other(word) if word == DAMAGED)
                 }
                 // It will be merged soon, and downsampled with its neighbours.
-                LeftReason::WaitsFor { block } => fresh(*block),
+                SkipReason::WaitsFor { block } => fresh(*block),
                 _ => false,
             };
             let outputs = match waits {
@@ -38,27 +38,27 @@ impl GroupPlanner<'_> {
                 false => self.outputs_of_single(block, &reason),
             };
             match outputs.is_empty() {
-                true => left.push((block, reason)),
+                true => kept.push((block, reason)),
                 false => self.task(None, &[block], outputs),
             }
         }
-        self.left = left;
+        self.skipped = kept;
     }
 
-    fn outputs_of_single(&self, block: &Known<'_>, reason: &LeftReason) -> Vec<Resolution> {
+    fn outputs_of_single(&self, block: &Known<'_>, reason: &SkipReason) -> Vec<Resolution> {
         // What may still be merged with blocks that it overlaps is downsampled with those.
         let stays = matches!(
             reason,
-            LeftReason::NoCompact { .. }
-                | LeftReason::CompactionFailed
-                | LeftReason::DownsampleVerticalCompaction
+            SkipReason::NoCompact { .. }
+                | SkipReason::CompactionFailed
+                | SkipReason::DownsampleVerticalCompaction
         );
-        let length = match stays && self.world.overdue.contains(&block.id()) {
+        let length = match stays && self.context.overdue.contains(&block.id()) {
             true => Length::Any,
             false => Length::Enough,
         };
-        let mut outputs = self.world.coarser.outputs(&[block], length);
-        if matches!(reason, LeftReason::Alone | LeftReason::WindowOpen { .. })
+        let mut outputs = self.context.coarser.outputs(&[block], length);
+        if matches!(reason, SkipReason::Alone | SkipReason::WindowOpen { .. })
             && self.has_much_deleted(block)
         {
             outputs.insert(0, self.group.resolution);

@@ -63,8 +63,8 @@ fn without_an_upload_time_the_name_tells_the_age() {
     let plan = plan(&blocks, &options);
     assert!(plan.tasks.is_empty());
     let until = Timestamp(1000 + HOUR / 2);
-    let fresh = |l: &Left| l.reason == LeftReason::TooFresh { until };
-    assert!(plan.left.iter().all(fresh), "{plan}");
+    let fresh = |l: &Skipped| l.reason == SkipReason::TooFresh { until };
+    assert!(plan.skipped.iter().all(fresh), "{plan}");
 }
 
 #[test]
@@ -96,7 +96,11 @@ fn a_block_whose_times_cannot_be_right_is_left_and_nothing_waits_for_it_or_delet
         };
         let found = plan(std::slice::from_ref(&wrong), &options);
         assert!(found.expired.is_empty(), "{found:?}");
-        let reasons: Vec<_> = found.left.iter().map(|left| left.reason.word()).collect();
+        let reasons: Vec<_> = found
+            .skipped
+            .iter()
+            .map(|left| left.reason.word())
+            .collect();
         assert_eq!(reasons, ["wrong-times"], "{min:?} {max:?}");
         // The others are merged as if it were not there.
         let all = [
@@ -180,6 +184,10 @@ fn nothing_is_planned_where_a_block_that_could_not_be_read_may_belong() {
     };
     let plan = plan(&blocks, &options);
     assert!(plan.tasks.is_empty() && plan.expired.is_empty(), "{plan}");
-    assert!(plan.left.iter().all(|left| left.reason.word() == "unread"));
+    assert!(
+        plan.skipped
+            .iter()
+            .all(|left| left.reason.word() == "unread")
+    );
     assert!(plan.to_string().contains("access denied"), "{plan}");
 }

@@ -196,8 +196,8 @@ fn times_that_are_not_worked_on_are_not_there() {
     options.times = TimeRange::new(i64::MIN, 2 * LETTER - 1);
     let plan = plan(&blocks, &options);
     assert!(plan.tasks.is_empty(), "{plan}");
-    let outside = |l: &&Left| l.reason == LeftReason::OutsideTimes;
-    assert_eq!(plan.left.iter().filter(outside).count(), 4);
+    let outside = |l: &&Skipped| l.reason == SkipReason::OutsideTimes;
+    assert_eq!(plan.skipped.iter().filter(outside).count(), 4);
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn blocks_of_other_labels_and_other_shards_are_not_there() {
     let blocks: Vec<Candidate> = Drawing::new("|ABCDEF").blocks();
     let words = |options: &PlanOptions| {
         let plan = plan(&blocks, options);
-        let words = plan.left.iter().map(|l| l.reason.word());
+        let words = plan.skipped.iter().map(|l| l.reason.word());
         (plan.tasks.len(), words.collect::<Vec<_>>())
     };
     let mut options = PlanOptions::new(NOW);

@@ -88,7 +88,7 @@ fn blocks(drawn: &[Drawn]) -> (Vec<Candidate>, Timestamp) {
             }
             Kind::Fresh => {
                 let meta = Arc::make_mut(&mut raw.meta);
-                let now = moment::Moment(Timestamp(at + LETTER)).to_string();
+                let now = Rfc3339(Timestamp(at + LETTER)).to_string();
                 meta.thanos.as_mut().unwrap().upload_time = now;
             }
             Kind::Tsdb | Kind::Parquet => {}
@@ -100,7 +100,7 @@ fn blocks(drawn: &[Drawn]) -> (Vec<Candidate>, Timestamp) {
 
 fn sources(blocks: &[Candidate], resolution: Resolution) -> BTreeSet<BlockId> {
     let of = blocks.iter().filter(|b| b.meta.resolution() == resolution);
-    of.flat_map(|b| known::sources(&b.meta)).collect()
+    of.flat_map(|b| Sources::of(&b.meta).into_vec()).collect()
 }
 
 fn all_options(now: Timestamp) -> Vec<PlanOptions> {
@@ -138,7 +138,7 @@ fn follow(
         let mut planned: Vec<BlockId> = plan.tasks.iter().flat_map(Task::input_ids).collect();
         planned.extend(plan.covered.iter().map(|c| c.block));
         planned.extend(plan.expired.iter().map(|e| e.block));
-        planned.extend(plan.left.iter().map(|l| l.block));
+        planned.extend(plan.skipped.iter().map(|l| l.block));
         planned.sort_unstable();
         let mut all: Vec<BlockId> = bucket.blocks.iter().map(|b| b.meta.ulid).collect();
         all.sort_unstable();
@@ -185,7 +185,7 @@ proptest! {
             let hour = sources(&bucket.blocks, Resolution::OneHour);
             for block in &bucket.blocks {
                 let long = block.meta.max_time.0 - block.meta.min_time.0;
-                let own = known::sources(&block.meta);
+                let own = Sources::of(&block.meta);
                 let needs = match block.meta.resolution() {
                     _ if block.no_downsample_mark.is_some() => continue,
                     Resolution::Raw if long >= 40 * HOUR => &five,
@@ -193,7 +193,7 @@ proptest! {
                     _ => continue,
                 };
                 let gone = options.retention != Retention::default();
-                let there = own.iter().all(|s| needs.contains(s) || gone && hour.contains(s));
+                let there = own.iter().all(|s| needs.contains(&s) || gone && hour.contains(&s));
                 prop_assert!(there, "{:?} {}", block.meta.resolution(), block.meta.ulid);
             }
         }
@@ -215,7 +215,7 @@ proptest! {
                 plan.covered.sort_by_key(|c| c.block);
                 plan.expired.sort_by_key(|e| e.block);
                 plan.overdue.sort_by_key(|e| e.block);
-                plan.left.sort_by_key(|l| l.block);
+                plan.skipped.sort_by_key(|l| l.block);
                 serde_json::to_value(&plan).unwrap()
             };
             prop_assert_eq!(told(&other), told(&blocks));

@@ -7,7 +7,7 @@ fn the_output_says_what_it_was_made_of() {
     let drawing = Drawing::new("|AABBEF").sources('A', "ZY").sources('B', "X");
     let task = &drawing.plan().tasks[0];
     assert_eq!(task.range(), TimeRange::new(0, 4 * LETTER - 1));
-    assert_eq!(task.id, format!("{}-0-28800000-2-7fb45384", task.group));
+    assert_eq!(task.id, format!("{}-0-28800000-2-f472801e", task.group));
     let meta = task.meta(Made {
         ulid: id('m'),
         resolution: Resolution::Raw,

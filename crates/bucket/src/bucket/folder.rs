@@ -85,15 +85,8 @@ pub(super) fn failed(error: io::Error) -> Error {
 
 /// Creates a file. One of that name that is there is left to those who have it under another name.
 pub(super) fn create_anew(path: &Path) -> io::Result<File> {
-    remove(path)?;
+    files::remove_file(path)?;
     File::create_new(path)
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 fn link(object: &Path, to: &Path) -> io::Result<bool> {
@@ -101,7 +94,7 @@ fn link(object: &Path, to: &Path) -> io::Result<bool> {
     if !fs::symlink_metadata(object)?.is_file() {
         return Ok(false);
     }
-    remove(to)?;
+    files::remove_file(to)?;
     fs::hard_link(object, to)?;
     Ok(true)
 }

@@ -9,6 +9,8 @@ use super::upload::PART;
 pub(crate) struct Settings {
     /// What metrics call the bucket.
     pub(crate) name: String,
+    /// What errors say of who asks, where that has a name: the bucket, and where its credentials come from.
+    pub(crate) who: Option<String>,
     /// All keys lie below it; empty, or without slashes at its ends.
     pub(crate) prefix: String,
     /// Bytes of a part of a big upload.
@@ -25,6 +27,7 @@ impl Settings {
     pub(crate) fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
+            who: None,
             prefix: String::new(),
             part_size: PART,
             single_put: PART,

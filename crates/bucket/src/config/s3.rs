@@ -64,8 +64,9 @@ impl S3 {
                 access_key: config.access_key.clone(),
                 secret_key: config.secret_key.clone(),
                 session_token: config.session_token.clone(),
+                place: "config.access_key",
             };
-            keys.check("config.access_key")?;
+            keys.check()?;
             Source::Keys(keys)
         };
         let s3 = Self {
@@ -128,6 +129,10 @@ impl S3 {
         let config = &self.config;
         let mut settings = Settings {
             prefix,
+            who: Some(format!(
+                "bucket {} with the credentials of {}",
+                config.bucket, self.credentials
+            )),
             attributes: metadata::attributes(&config.put_user_metadata),
             ..Settings::new(&config.bucket)
         };

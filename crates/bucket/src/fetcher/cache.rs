@@ -16,6 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use files::Durability;
 use model::{BlockId, Xxh64};
 
 use crate::{Object, objects::PARQUET_ROOT};
@@ -50,8 +51,8 @@ impl DiskCache {
             if let Some(dir) = path.parent() {
                 fs::create_dir_all(dir)?;
             }
-            write(&path, &bytes)?;
-            write(&version_path(&path), version.as_bytes())
+            files::replace(&path, &bytes, Durability::Cached)?;
+            files::replace(&version_path(&path), version.as_bytes(), Durability::Cached)
         });
         if let Some(Err(error)) = written.await {
             tracing::warn!(path = shown, %error, "not cached");
@@ -85,18 +86,9 @@ fn version_path(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Writes a file so that it is whole under its own name.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    fs::write(&part, bytes)?;
-    fs::rename(part, path)
-}
-
 fn remove_others(dir: &Path, prefix: &str, roots: &BTreeSet<String>) -> io::Result<()> {
-    let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
+    let Some(entries) = files::entries(dir)? else {
+        return Ok(());
     };
     for entry in entries {
         let entry = entry?;

@@ -10,12 +10,12 @@ use super::{
     document::{self, Document, Kind},
 };
 use crate::{
-    BucketError, Object, Operation,
+    BucketError, Object,
     catalog::{self, CATALOG},
 };
 
 /// The most bytes of a `meta.json` or mark that are read; real ones stay far below.
-const MAX_DOCUMENT: u64 = 64 << 20;
+pub(super) const MAX_DOCUMENT: u64 = 64 << 20;
 /// Up to so many objects are read one by one rather than the whole catalog.
 const FEW: usize = 16;
 
@@ -128,39 +128,10 @@ impl MetaFetcher {
             Err(_) => BTreeMap::new(),
         }
     }
-
-    /// Reads an object, and says what is wrong with it, as it is read once only.
-    async fn read_object(&self, wanted: &Wanted) -> Result<Document, BucketError> {
-        let object = &wanted.object;
-        let document = if object.size > MAX_DOCUMENT {
-            let (key, size) = (&object.key, object.size);
-            Document::Unusable(format!(
-                "{key}: expected at most {MAX_DOCUMENT} bytes, found {size}"
-            ))
-        } else {
-            let bytes = self.bucket.get(&object.key).await?;
-            let found = bytes.len() as u64;
-            // Cut off on the way, or written anew since the listing: what it says is not what was listed.
-            if found != object.size {
-                return Err(BucketError::Length {
-                    operation: Operation::Get,
-                    key: object.key.clone(),
-                    expected: object.size,
-                    found,
-                });
-            }
-            if let Some(cache) = &self.cache {
-                cache.put(object, bytes.clone()).await;
-            }
-            wanted.decode(&bytes)
-        };
-        document.log(wanted.kind);
-        Ok(document)
-    }
 }
 
 impl Wanted {
-    fn decode(&self, bytes: &[u8]) -> Document {
+    pub(super) fn decode(&self, bytes: &[u8]) -> Document {
         document::decode(self.kind, self.block, &self.object.key, bytes)
     }
 

@@ -2,6 +2,8 @@ use std::path::Path;
 
 use prometheus_client::{encoding::prometheus_text, registry::Registry};
 
+mod doubt;
+
 use super::*;
 use crate::{
     UnreadBlock, UnusableMark,
@@ -180,9 +182,9 @@ async fn broken_blocks_are_named_and_do_not_stop_the_others() {
     };
     assert_eq!(marked.unusable_marks, [unusable]);
     assert_eq!(reasons(&snapshot), expected);
-    // They are read once only, until they change.
+    // Each is looked at again, twice as it is in no better state, and all else is not.
     let (snapshot, reads) = world.look().await;
-    assert_eq!((reasons(&snapshot).len(), reads.len()), (4, 0));
+    assert_eq!((reasons(&snapshot).len(), reads.len()), (4, 8));
     world.put_block(C).await;
     let (snapshot, _) = world.look().await;
     assert_eq!(roots(&snapshot), [A, C, parquet.as_str()]);
@@ -225,7 +227,10 @@ async fn marks_are_seen_when_they_come_and_when_they_go() {
         .await
         .unwrap();
     let (snapshot, reads) = world.look().await;
-    assert_eq!((&snapshot.blocks[0].deletion_mark, reads.len()), (&None, 0));
+    assert_eq!(snapshot.blocks[0].deletion_mark, None);
+    // Whether it is JSON now.
+    let damaged = format!("{B}/deletion-mark.json");
+    assert_eq!(reads, [damaged.clone(), damaged]);
 }
 
 #[tokio::test]
@@ -342,7 +347,8 @@ async fn an_object_that_the_bucket_does_not_give_is_unread_and_no_fault_of_its_b
     assert_eq!(world.metric("thanos_blocks_meta_sync_failures_total"), "1");
     world.failing.heal();
     let (snapshot, reads) = world.look().await;
-    assert_eq!((roots(&snapshot), reads.len()), (vec![A, B, C], 3));
+    // C's mark twice, as it cannot be used.
+    assert_eq!((roots(&snapshot), reads.len()), (vec![A, B, C], 4));
     assert_eq!(snapshot.blocks[0].meta.max_time.0, 9);
     assert_eq!(unread(&snapshot), []);
 }

@@ -1,16 +1,12 @@
 //! The objects of a lease: their names, what they say, and what follows from the last one.
 
-use std::{
-    fmt::Write as _,
-    hash::{BuildHasher as _, Hasher as _, RandomState},
-    time::Duration,
-};
+use std::{fmt::Write as _, time::Duration};
 
 use model::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Holder;
-use crate::Object;
+use crate::{BucketError, Object, Operation};
 
 /// Where leases are; below `parquet`, so that Thanos does not see them, and no block's name.
 pub(super) const ROOT: &str = "parquet/leases";
@@ -164,9 +160,17 @@ pub(super) fn generation(key: &str) -> Option<u64> {
 }
 
 /// 128 random bits.
-pub(super) fn token() -> String {
-    let half = || RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}", half(), half())
+///
+/// # Errors
+/// When the system has none; `key` is what they are for.
+pub(super) fn token(key: &str) -> Result<String, BucketError> {
+    let mut token = [0; 16];
+    getrandom::fill(&mut token).map_err(|error| BucketError::Store {
+        operation: Operation::Upload,
+        key: key.to_owned(),
+        cause: Box::new(error),
+    })?;
+    Ok(format!("{:032x}", u128::from_be_bytes(token)))
 }
 
 #[cfg(test)]
@@ -280,6 +284,6 @@ mod tests {
         };
         let error = Record::decode(&newer.encode()).unwrap_err();
         assert_eq!(error, "version: expected 1, found 2");
-        assert_ne!(token(), token());
+        assert_ne!(token("a").unwrap(), token("a").unwrap());
     }
 }

@@ -28,7 +28,7 @@ impl Leases {
     /// that it knows no conditional put.
     pub async fn self_test(&self) -> Result<(), BucketError> {
         let bucket = &self.0.bucket;
-        let folder = format!("{ROOT}/{FOLDER}/{}", record::token());
+        let folder = format!("{ROOT}/{FOLDER}/{}", record::token(FOLDER)?);
         let (one, many) = (format!("{folder}/one"), format!("{folder}/many"));
         let tested = async {
             created_twice(bucket, &one).await?;

@@ -1,8 +1,14 @@
 //! A bucket that fails on demand.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::Range,
+    sync::Arc,
+    time::Duration,
+};
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::{folder::FailingFolder, hold::HeldReads, store::FailingStore};
 use crate::Bucket;
@@ -47,6 +53,8 @@ pub enum ReadFault {
     Refused,
     /// The lowest bit of the byte in the middle is turned over.
     Flipped,
+    /// The same of this byte.
+    FlippedAt(usize),
     /// Only the first half of the bytes come.
     Truncated,
 }
@@ -63,10 +71,23 @@ struct State {
     dead_from: Option<usize>,
     /// By the ends of keys.
     read_faults: BTreeMap<String, ReadFault>,
+    /// Likewise, those of the next reads, which come first.
+    next_read_faults: BTreeMap<String, VecDeque<ReadFault>>,
+    rate: Option<Rate>,
     held: BTreeMap<String, HeldReads>,
     log: Vec<String>,
     /// The parts of objects that were read.
     ranges: Vec<(String, Range<u64>)>,
+}
+
+/// How much may be read.
+#[derive(Debug)]
+struct Rate {
+    per_second: usize,
+    /// When the second began, and what was read since.
+    since: Instant,
+    used: usize,
+    refused: usize,
 }
 
 impl FailingBucket {
@@ -113,6 +134,30 @@ impl FailingBucket {
         state.read_faults.insert(end.to_owned(), fault);
     }
 
+    /// Lets the next reads of objects whose keys end so fail, each in its way.
+    pub fn fail_next_reads(&self, end: &str, faults: &[ReadFault]) {
+        let mut state = self.faults.0.lock();
+        let next = faults.iter().copied().collect();
+        state.next_read_faults.insert(end.to_owned(), next);
+    }
+
+    /// From now on refuses what is read or listed past so many in a second of tokio's time.
+    pub fn limit_reads(&self, per_second: usize) {
+        self.faults.0.lock().rate = Some(Rate {
+            per_second,
+            since: Instant::now(),
+            used: 0,
+            refused: 0,
+        });
+    }
+
+    /// How many reads were refused as they were too many.
+    #[must_use]
+    pub fn refused(&self) -> usize {
+        let state = self.faults.0.lock();
+        state.rate.as_ref().map_or(0, |rate| rate.refused)
+    }
+
     /// From now on reads of an object wait until they are let through.
     #[must_use]
     pub fn hold_reads(&self, key: &str) -> HeldReads {
@@ -127,6 +172,8 @@ impl FailingBucket {
         let mut state = self.faults.0.lock();
         state.write_faults.clear();
         state.read_faults.clear();
+        state.next_read_faults.clear();
+        state.rate = None;
         state.dead_from = None;
     }
 
@@ -187,8 +234,30 @@ impl Faults {
         if state.dead_from.is_some_and(|from| state.writes >= from) {
             return Some(ReadFault::Refused);
         }
+        if state.rate.as_mut().is_some_and(Rate::is_used_up) {
+            return Some(ReadFault::Refused);
+        }
+        let mut next = state.next_read_faults.iter_mut();
+        let next =
+            next.find_map(|(end, next)| key.ends_with(end.as_str()).then(|| next.pop_front()));
+        if let Some(fault) = next.flatten() {
+            return Some(fault);
+        }
         let mut faults = state.read_faults.iter();
         let fault = faults.find(|(end, _)| key.ends_with(end.as_str()));
         fault.map(|(_, fault)| *fault)
+    }
+}
+
+impl Rate {
+    /// Whether one read more is too many.
+    fn is_used_up(&mut self) -> bool {
+        if self.since.elapsed() >= Duration::from_secs(1) {
+            (self.since, self.used) = (Instant::now(), 0);
+        }
+        self.used += 1;
+        let is_used_up = self.used > self.per_second;
+        self.refused += usize::from(is_used_up);
+        is_used_up
     }
 }

@@ -45,7 +45,7 @@ impl Folder for FailingFolder {
             None => self.inner.link(object, to),
             Some(ReadFault::Refused) => Err(injected()),
             // What is changed on the way is a copy.
-            Some(ReadFault::Flipped | ReadFault::Truncated) => Ok(false),
+            Some(ReadFault::Flipped | ReadFault::FlippedAt(_) | ReadFault::Truncated) => Ok(false),
         }
     }
 

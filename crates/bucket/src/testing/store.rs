@@ -104,7 +104,8 @@ impl ObjectStore for FailingStore {
         let (attributes, extensions) = (found.attributes.clone(), found.extensions.clone());
         let bytes = found.bytes().await?;
         let bytes = match fault {
-            ReadFault::Flipped => flipped(&bytes),
+            ReadFault::Flipped => flipped(&bytes, bytes.len() / 2),
+            ReadFault::FlippedAt(at) => flipped(&bytes, at),
             ReadFault::Truncated | ReadFault::Refused => half(&bytes),
         };
         Ok(GetResult {
@@ -186,10 +187,9 @@ fn half(bytes: &Bytes) -> Bytes {
     bytes.slice(..bytes.len() / 2)
 }
 
-fn flipped(bytes: &Bytes) -> Bytes {
+fn flipped(bytes: &Bytes, at: usize) -> Bytes {
     let mut bytes = bytes.to_vec();
-    let middle = bytes.len() / 2;
-    if let Some(byte) = bytes.get_mut(middle) {
+    if let Some(byte) = bytes.get_mut(at) {
         *byte ^= 1;
     }
     bytes.into()

@@ -2,14 +2,13 @@
 
 use std::{io, panic, thread};
 
-use regex::Regex;
 use regex_syntax::hir::{
     Hir, HirKind, Look,
     literal::{ExtractKind, Extractor, Seq},
 };
 
 use super::{
-    engine,
+    engine::Engine,
     glob::Glob,
     re2,
     split::{self, Split},
@@ -51,7 +50,7 @@ enum Program {
     Glob(Glob),
     Regex {
         suffix: String,
-        regex: Regex,
+        regex: Engine,
     },
     Split(Split),
 }
@@ -63,8 +62,8 @@ pub(super) enum PatternError {
     Syntax(#[from] re2::SyntaxError),
     #[error("regular expression: byte {at}: invalid UTF-8")]
     Utf8 { at: usize },
-    #[error("regular expression takes more than {limit} bytes when compiled")]
-    Size { limit: usize },
+    #[error("regular expression has more than {limit} states")]
+    States { limit: usize },
     #[error("regular expression: {0}")]
     Engine(#[source] regex::Error),
     #[error("regular expression: {0}")]
@@ -104,7 +103,7 @@ impl Pattern {
         } else {
             Program::Regex {
                 suffix: common_suffix(&hir),
-                regex: engine::compile(hir)?,
+                regex: Engine::compile(hir)?,
             }
         };
         let strangers = [
@@ -193,22 +192,22 @@ fn with_each_stray_byte_as(c: char, value: &[u8]) -> String {
 
 /// `hir` without anchors that a match of all of a value meets anyway.
 fn without_anchors(hir: Hir) -> Hir {
-    let HirKind::Concat(items) = hir.kind() else {
+    if !matches!(hir.kind(), HirKind::Concat(_)) {
         return hir;
+    }
+    let HirKind::Concat(mut items) = hir.into_kind() else {
+        return Hir::empty();
     };
     let is = |hir: &Hir, look| matches!(hir.kind(), HirKind::Look(found) if *found == look);
-    let mut items = items.as_slice();
-    while let [first, rest @ ..] = items
-        && is(first, Look::Start)
-    {
-        items = rest;
+    let starts = items
+        .iter()
+        .take_while(|item| is(item, Look::Start))
+        .count();
+    items.drain(..starts);
+    while items.last().is_some_and(|last| is(last, Look::End)) {
+        items.pop();
     }
-    while let [rest @ .., last] = items
-        && is(last, Look::End)
-    {
-        items = rest;
-    }
-    Hir::concat(items.to_vec())
+    Hir::concat(items)
 }
 
 /// All that `hir` matches, ascending, if it is not too much. Alternatives that are written out are never too

@@ -35,6 +35,10 @@ use crate::cursor::Cursor;
 /// the limit of a compiled expression.
 const MAX_RANGES: usize = 1 << 20;
 
+/// How many parts an expression may be written of: texts, classes, repetitions, groups. Each takes some 250 bytes until
+/// the whole is compiled. Go has no such limit, but nobody writes as many.
+const MAX_PARTS: usize = 1 << 19;
+
 /// Reads `pattern` and anchors it at both ends; `.` matches line ends too.
 pub(super) fn parse(pattern: &str) -> Result<Hir> {
     let mut parser = Parser {
@@ -43,6 +47,7 @@ pub(super) fn parse(pattern: &str) -> Result<Hir> {
         group: Group::outermost(),
         outer: Vec::new(),
         ranges: 0,
+        parts: 0,
         after_surrogate: false,
     };
     parser.read_all()?;
@@ -70,6 +75,8 @@ struct Parser<'p> {
     outer: Vec<Group>,
     /// Ranges in classes so far.
     ranges: usize,
+    /// Parts so far.
+    parts: usize,
     /// Whether the last step read a surrogate.
     after_surrogate: bool,
 }
@@ -125,7 +132,7 @@ impl Parser<'_> {
             }
             '^' | '$' | '.' => {
                 self.cursor.bump();
-                self.push(self.flags.meaning(c));
+                self.push(self.flags.meaning(c))?;
             }
             '[' => {
                 let class = class::bracketed(&mut self.cursor, self.flags)?;
@@ -149,7 +156,7 @@ impl Parser<'_> {
         let (all_but_last, last) = run.split_at(if repeated { last } else { run.len() });
         for run in [all_but_last, last] {
             if !run.is_empty() {
-                self.group.items.push(Node::literal(run));
+                self.push_node(Node::literal(run))?;
             }
         }
         Ok(())
@@ -159,10 +166,7 @@ impl Parser<'_> {
         if self.flags.fold {
             self.class(self.cursor.at(), class::folded(c))
         } else {
-            self.group
-                .items
-                .push(Node::literal(c.encode_utf8(&mut [0; 4])));
-            Ok(())
+            self.push_node(Node::literal(c.encode_utf8(&mut [0; 4])))
         }
     }
 
@@ -171,12 +175,20 @@ impl Parser<'_> {
         if self.ranges > MAX_RANGES {
             return Err(self.error(Problem::Large, at));
         }
-        self.push(Hir::class(Class::Unicode(class)));
-        Ok(())
+        self.push(Hir::class(Class::Unicode(class)))
     }
 
-    fn push(&mut self, hir: Hir) {
-        self.group.items.push(Node::leaf(hir));
+    fn push(&mut self, hir: Hir) -> Result<()> {
+        self.push_node(Node::leaf(hir))
+    }
+
+    fn push_node(&mut self, node: Node) -> Result<()> {
+        self.parts += 1;
+        if self.parts > MAX_PARTS {
+            return Err(self.error(Problem::Large, self.cursor.at()));
+        }
+        self.group.items.push(node);
+        Ok(())
     }
 
     /// What begins with `\` outside of classes.
@@ -190,8 +202,7 @@ impl Parser<'_> {
         ];
         for (token, look) in looks {
             if self.cursor.eat(token) {
-                self.push(Hir::look(look));
-                return Ok(());
+                return self.push(Hir::look(look));
             }
         }
         if self.cursor.eat(r"\Q") {
@@ -237,8 +248,7 @@ impl Parser<'_> {
         let node = closed
             .finish()
             .map_err(|problem| self.error(problem, start))?;
-        self.group.items.push(node);
-        Ok(())
+        self.push_node(node)
     }
 
     /// Repeats what was read last. Go compares a surrogate that may be missing with characters, none of which
@@ -253,8 +263,7 @@ impl Parser<'_> {
         }
         let node = node.repeat(min, max);
         let node = node.map_err(|problem| self.error(problem, at))?;
-        self.group.items.push(node);
-        Ok(())
+        self.push_node(node)
     }
 
     fn error(&self, problem: Problem, start: usize) -> SyntaxError {

@@ -9,11 +9,10 @@ mod tests;
 use std::collections::{HashMap, HashSet};
 
 use aho_corasick::{AhoCorasick, PatternID};
-use regex::Regex;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::{
-    engine,
+    engine::Engine,
     glob::Glob,
     pattern::{PatternError, Subject, finite, is_in},
 };
@@ -44,7 +43,7 @@ pub(super) struct Split {
     set: Vec<Vec<u8>>,
     globs: Globs,
     /// Of all other alternatives.
-    rest: Option<Regex>,
+    rest: Option<Engine>,
 }
 
 #[derive(Debug)]
@@ -131,7 +130,7 @@ impl Split {
         }
         set.sort_unstable();
         set.dedup();
-        let rest = (!rest.is_empty()).then(|| engine::compile(Hir::alternation(rest)));
+        let rest = (!rest.is_empty()).then(|| Engine::compile(Hir::alternation(rest)));
         Ok(Some(Self {
             set,
             globs: Globs::new(globs)?,

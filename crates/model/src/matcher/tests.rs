@@ -293,6 +293,9 @@ fn refuses_what_nests_too_deeply_or_grows_too_large() {
     assert!(matcher(MatchOp::Regex, &plain).matches("a"));
     assert!(error(&r"\pL".repeat(2000)).contains("expression too large"));
     assert!(error(&"(aaaaaaaaaa){1000}".repeat(340)).contains("expression too large"));
+    // Three megabytes of it would take hundreds.
+    assert!(error(&"[ab]".repeat(750_000)).contains("expression too large"));
+    assert!(matcher(MatchOp::Regex, &"[ab]".repeat(250_000)).matches(&"b".repeat(250_000)));
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub(crate) fn decompress(codec: Codec, compressed: &Bytes, size: usize) -> Resul
         Codec::Zstd => zstd(compressed, size)?.into(),
         Codec::Other(id) => {
             return Err(format!(
-                "codec {id} is not one that blocks are written with"
+                "codec {id:?} is not one that blocks are written with"
             ));
         }
     };
@@ -74,6 +74,8 @@ fn zstd_growing(compressed: &[u8], size: usize) -> std::io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use parquet::basic::CompressionCodec;
+
     use super::*;
 
     #[test]
@@ -106,7 +108,8 @@ mod tests {
 
     #[test]
     fn an_unknown_codec_is_named() {
-        let error = decompress(Codec::Other(4), &Bytes::new(), 1).unwrap_err();
-        assert!(error.contains("codec 4"), "{error}");
+        let error =
+            decompress(Codec::Other(CompressionCodec::BROTLI), &Bytes::new(), 1).unwrap_err();
+        assert!(error.contains("codec BROTLI"), "{error}");
     }
 }

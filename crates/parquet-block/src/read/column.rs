@@ -74,6 +74,17 @@ impl ColumnPages {
         self.dictionary.iter().cloned().chain(pages)
     }
 
+    /// The dictionary and the pages as ranges of the file, with the checksums of their headers where the file has them.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (&Range<u64>, u32)> {
+        let pages = self.pages.iter().map(|page| (&page.bytes, page.header_crc));
+        let dictionary = self
+            .dictionary
+            .iter()
+            .map(|range| (range, self.dictionary_crc));
+        let all = dictionary.chain(pages);
+        all.filter_map(|(range, crc)| Some((range, crc?)))
+    }
+
     /// Bytes of the dictionary and the pages.
     pub(crate) fn size(&self) -> u64 {
         self.ranges().map(|range| range.end - range.start).sum()

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use parquet::errors::ParquetError;
+
 /// Damage at a place within the bytes a decoder was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
@@ -25,6 +27,16 @@ impl Fault {
     pub(crate) fn within(mut self, offset: usize) -> Self {
         self.at = self.at.saturating_add(offset as u64);
         self
+    }
+}
+
+impl From<ParquetError> for Fault {
+    /// The crate does not say where: the place is that of the whole that it decoded.
+    fn from(error: ParquetError) -> Self {
+        match error {
+            ParquetError::General(reason) | ParquetError::EOF(reason) => Self::new(0, reason),
+            other => Self::new(0, other.to_string()),
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! The end of a Parquet file: metadata and page indexes, all a reader needs to find its pages.
 //!
 //! ```text
-//! … column indexes | offset indexes | FileMetaData | u32 little-endian length | "PAR1"
+//! … column indexes | offset indexes | [checksums] | FileMetaData | u32 little-endian length | "PAR1"
 //! ```
 //!
 //! No checksum of the file covers it; `meta.json` has its hash from the column indexes on.
 //!
-//! The bytes are kept as they are stored and page indexes decoded when asked for: stored, a page takes a
-//! few bytes, and a query looks at the pages of a few columns.
+//! Page indexes are kept as they are stored and decoded when they are needed: stored, a page takes a few bytes, and a
+//! query looks at the pages of a few columns.
 
 use std::{fmt, ops::Range, sync::Arc};
 
@@ -17,7 +17,7 @@ use model::{FileSum, Xxh64};
 use super::{
     fault::Fault,
     metadata::{Column, ColumnChunk, Metadata, RowGroup},
-    page_index::{self, Described, OffsetIndex, PageBounds},
+    page_index::{self, ColumnIndex, OffsetIndex},
 };
 use crate::{error::Error, schema};
 
@@ -38,15 +38,17 @@ const MAX_ROWS: u32 = 1 << 24;
 #[derive(Clone)]
 pub struct Footer {
     file: Arc<str>,
-    /// The last bytes of the file, page indexes included.
-    tail: Bytes,
-    /// Where `tail` begins in the file.
-    tail_start: u64,
-    /// Where the metadata begin in `tail`.
-    metadata_start: usize,
+    /// The size of the file.
+    size: u64,
+    /// The page indexes as they are stored, and what follows them before the metadata.
+    indexes: Bytes,
+    /// Where they begin in the file.
+    indexes_start: u64,
+    /// Where the metadata begin in the file.
+    metadata_start: u64,
     metadata: Metadata,
-    /// Whether offset indexes have checksums of page headers and bloom filters.
-    checksums: bool,
+    /// Where checksums of page headers and bloom filters begin in the file, if it has any.
+    checksums_start: Option<u64>,
 }
 
 /// What came of reading a footer.
@@ -176,7 +178,7 @@ impl Footer {
             Metadata::decode(body.get(metadata_start..).unwrap_or_default(), metadata_at)
                 .map_err(|fault| damaged(metadata_at + fault.at, fault.reason))?;
 
-        let checksums = match key_value(&metadata, schema::CHECKSUMS_KEY) {
+        let has_checksums = match key_value(&metadata, schema::CHECKSUMS_KEY) {
             None => false,
             Some(schema::CHECKSUMS) => true,
             Some(other) => {
@@ -185,9 +187,8 @@ impl Footer {
                 return Err(damaged(metadata_at, reason));
             }
         };
-        let first = first_index(&metadata)
-            .unwrap_or(metadata_at)
-            .min(metadata_at);
+        let indexes = Indexes::of(&metadata);
+        let first = indexes.first.unwrap_or(metadata_at).min(metadata_at);
         let needed = file_size - first;
         if needed > MAX_TAIL {
             return Err(damaged(
@@ -210,12 +211,13 @@ impl Footer {
         let surplus = usize::try_from(surplus).unwrap_or(usize::MAX);
         Ok(FooterRead::Done(Self {
             file,
+            size: file_size,
             // A copy, so that what was read in excess is let go.
-            tail: Bytes::copy_from_slice(tail.get(surplus..).unwrap_or_default()),
-            tail_start: first,
-            metadata_start: metadata_start.saturating_sub(surplus),
+            indexes: Bytes::copy_from_slice(tail.get(surplus..metadata_start).unwrap_or_default()),
+            indexes_start: first,
+            metadata_start: metadata_at,
+            checksums_start: has_checksums.then(|| indexes.end.unwrap_or(metadata_at)),
             metadata,
-            checksums,
         }))
     }
 
@@ -225,22 +227,16 @@ impl Footer {
         &self.file
     }
 
-    /// The last bytes of the file, from which the footer can be decoded again without reading more.
-    #[must_use]
-    pub fn tail(&self) -> &Bytes {
-        &self.tail
-    }
-
     /// The size of the file, bytes.
     #[must_use]
     pub fn file_size(&self) -> u64 {
-        self.tail_start + self.tail.len() as u64
+        self.size
     }
 
     /// Bytes held on the heap.
     #[must_use]
     pub fn memory_size(&self) -> usize {
-        self.tail.len() + self.metadata.heap_size()
+        self.indexes.len() + self.metadata.heap_size()
     }
 
     pub(crate) fn columns(&self) -> &[Column] {
@@ -258,11 +254,7 @@ impl Footer {
 
     /// An error about this file as a whole.
     pub(crate) fn invalid(&self, reason: impl Into<String>) -> Error {
-        Error::corrupt(
-            &self.file,
-            self.tail_start + self.metadata_start as u64,
-            reason.into(),
-        )
+        Error::corrupt(&self.file, self.metadata_start, reason.into())
     }
 
     /// An error about what lies at `offset` of the file.
@@ -288,14 +280,22 @@ impl Footer {
             )));
         };
         let bytes = self.slice(range)?;
-        let described = Described {
-            chunk: &chunk.pages,
-            rows,
-            has_bloom_filter: chunk.bloom_filter.is_some(),
-            checksums: self.checksums,
-        };
-        page_index::decode_offset_index(bytes, described)
-            .map_err(|fault| self.damaged(range.start, fault))
+        let mut index = page_index::decode_offset_index(bytes, &chunk.pages, rows)
+            .map_err(|fault| self.damaged(range.start, fault))?;
+        if let Some(start) = self.checksums_start {
+            let table = self.slice(&(start..self.metadata_start))?;
+            let columns = self.metadata.columns.len();
+            let place = group.saturating_mul(columns).saturating_add(column);
+            let chunks = columns.saturating_mul(self.metadata.row_groups.len());
+            page_index::checksums_of(table, place, chunks)
+                .ok_or_else(|| Fault::new(0, format!("no checksums of {chunks} column chunks")))
+                .and_then(|checksums| {
+                    let has_bloom_filter = chunk.bloom_filter.is_some();
+                    index.set_checksums(checksums, &chunk.pages, has_bloom_filter)
+                })
+                .map_err(|fault| self.damaged(start, fault))?;
+        }
+        Ok(index)
     }
 
     /// What is known of the values of each of a column chunk's `pages` data pages, if anything.
@@ -304,7 +304,7 @@ impl Footer {
         group: usize,
         column: usize,
         pages: usize,
-    ) -> Result<Option<Vec<PageBounds<'_>>>, Error> {
+    ) -> Result<Option<ColumnIndex>, Error> {
         let (_, chunk) = self.chunk(group, column)?;
         let Some(range) = &chunk.column_index else {
             return Ok(None);
@@ -317,16 +317,14 @@ impl Footer {
 
     /// The bounds of all values of a column chunk; either may be missing.
     pub(crate) fn chunk_bounds(&self, chunk: &ColumnChunk) -> (Option<&[u8]>, Option<&[u8]>) {
-        let metadata = self.tail.get(self.metadata_start..).unwrap_or_default();
-        let get = |place: &Option<Range<usize>>| metadata.get(place.clone()?);
-        (get(&chunk.bounds.min), get(&chunk.bounds.max))
+        self.metadata.bounds_of(chunk)
     }
 
     fn slice(&self, range: &Range<u64>) -> Result<&[u8], Error> {
-        let place = |at: u64| usize::try_from(at.checked_sub(self.tail_start)?).ok();
+        let place = |at: u64| usize::try_from(at.checked_sub(self.indexes_start)?).ok();
         place(range.start)
             .zip(place(range.end))
-            .and_then(|(start, end)| self.tail.get(start..end))
+            .and_then(|(start, end)| self.indexes.get(start..end))
             .ok_or_else(|| self.invalid(format!("page index at {range:?} is not at the end")))
     }
 }
@@ -336,21 +334,33 @@ fn key_value<'a>(metadata: &'a Metadata, key: &str) -> Option<&'a str> {
     pair.map(|(_, value)| value.as_str())
 }
 
-/// Where the first page index begins that a reader of blocks may want: offset indexes of all columns, and
-/// column indexes of labels.
-fn first_index(metadata: &Metadata) -> Option<u64> {
-    let mut first = None;
-    for group in &metadata.row_groups {
-        for (column, chunk) in metadata.columns.iter().zip(&group.columns) {
-            let label = schema::label_name(&column.name).is_some();
-            let indexes = chunk
-                .offset_index
-                .iter()
-                .chain(chunk.column_index.iter().filter(|_| label));
-            first = indexes.map(|range| range.start).chain(first).min();
+/// Where the page indexes of a file lie.
+#[derive(Default)]
+struct Indexes {
+    /// Where the first begins that a reader of blocks may want: offset indexes of all columns, and column indexes of
+    /// labels.
+    first: Option<u64>,
+    /// Where the last of all ends.
+    end: Option<u64>,
+}
+
+impl Indexes {
+    fn of(metadata: &Metadata) -> Self {
+        let mut all = Self::default();
+        for group in &metadata.row_groups {
+            for (column, chunk) in metadata.columns.iter().zip(&group.columns) {
+                let is_label = schema::label_name(&column.name).is_some();
+                let wanted = chunk
+                    .offset_index
+                    .iter()
+                    .chain(chunk.column_index.iter().filter(|_| is_label));
+                all.first = wanted.map(|range| range.start).chain(all.first).min();
+                let ends = chunk.offset_index.iter().chain(&chunk.column_index);
+                all.end = ends.map(|range| range.end).max().max(all.end);
+            }
         }
+        all
     }
-    first
 }
 
 impl fmt::Debug for Footer {

@@ -174,10 +174,11 @@ pub(crate) fn pages_with_values(
     let mut pages = ColumnPages::of(footer, group, column)?;
     let bounds = footer.page_bounds(group, column, pages.pages.len())?;
     if let Some(bounds) = bounds {
-        let mut bounds = bounds.iter();
-        pages
-            .pages
-            .retain(|_| bounds.next().is_none_or(|bounds| !bounds.all_null));
+        let mut place = 0..;
+        pages.pages.retain(|_| {
+            let bounds = place.next().and_then(|place| bounds.get(place));
+            bounds.is_none_or(|bounds| !bounds.all_null)
+        });
     }
     pages.retain(rows);
     Ok(pages)

@@ -7,8 +7,10 @@ use model::{FileSum, ParquetShard};
 use rayon::prelude::*;
 
 use super::{
+    column::ColumnPages,
     footer::{Footer, FooterRead},
     lookup::{Lookup, ShardFile, Step},
+    page,
     scan::Scan,
     shard::Shard,
 };
@@ -16,6 +18,9 @@ use crate::error::Error;
 
 /// How much of the end of a file is read at first.
 const TAIL_HINT: u64 = 64 << 10;
+
+/// How much of a page is read for its header at first.
+const HEADER_HINT: u64 = 128;
 
 /// Ranges with no more between them are read together.
 const MAX_GAP: u64 = 16 << 10;
@@ -82,6 +87,26 @@ impl LocalShard {
         }
     }
 
+    /// Compares all that no page's own checksum covers, and a reader of rows does not ask for, with its checksum: the
+    /// headers of pages, and bloom filters. Values are not read.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or is damaged.
+    pub fn check_heads(&self) -> Result<(), Error> {
+        let files = [
+            (&self.labels, self.shard.labels_file()),
+            (&self.chunks, self.shard.chunks_file()),
+        ];
+        for (file, footer) in files {
+            let groups = (0..footer.row_groups().len()).into_par_iter();
+            groups.try_for_each(|group| {
+                let mut columns = 0..footer.columns().len();
+                columns.try_for_each(|column| file.check_heads(footer, group, column))
+            })?;
+        }
+        Ok(())
+    }
+
     /// All rows in order, with their labels and all their chunks, downsampled ones with all aggregates. Holds a page of each column in memory, and
     /// the dictionaries of one row group.
     #[must_use]
@@ -125,6 +150,25 @@ impl LocalFile {
                 FooterRead::Short { needed } => range = Footer::tail_range(size, needed),
             }
         }
+    }
+
+    fn check_heads(&self, footer: &Footer, group: usize, column: usize) -> Result<(), Error> {
+        let pages = ColumnPages::of(footer, group, column)?;
+        for (range, crc) in pages.headers() {
+            let head = range.start..range.end.min(range.start.saturating_add(HEADER_HINT));
+            let checked = match page::check_header(&self.read_one(&head)?, crc) {
+                // It may go on.
+                Err(_) if head.end < range.end => page::check_header(&self.read_one(range)?, crc),
+                checked => checked,
+            };
+            checked.map_err(|fault| footer.damaged(range.start, fault))?;
+        }
+        let (_, chunk) = footer.chunk(group, column)?;
+        if let Some(range) = &chunk.bloom_filter {
+            page::check_crc("bloom filter", &self.read_one(range)?, pages.bloom_crc)
+                .map_err(|fault| footer.damaged(range.start, fault))?;
+        }
+        Ok(())
     }
 
     /// Reads ranges, ascending ones; neighbours together.

@@ -1,25 +1,40 @@
-//! The metadata at the end of a Parquet file: schema, key-values, row groups and their column chunks.
+//! What a reader of blocks keeps of a file's metadata, which the `parquet` crate decodes.
 //!
 //! ```text
 //! "PAR1"
 //! row groups: column chunks: [dictionary page] data page*
-//! bloom filters, column indexes, offset indexes
-//! FileMetaData   thrift; this file decodes it
+//! bloom filters, column indexes, offset indexes, checksums
+//! FileMetaData   thrift
 //! length         u32 little-endian, of FileMetaData
 //! "PAR1"
 //! ```
 //!
-//! Only what a reader of blocks needs is kept, about 150 bytes a column chunk; bounds are places within
-//! the bytes of the metadata, which the [`super::footer::Footer`] holds on to.
+//! It takes about 150 bytes a column chunk. The crate's own structs take 424 and more, and a gateway holds those of
+//! every block.
+//!
+//! The schema is decoded here, and the crate is given one of as many columns. It would reserve memory for as many
+//! columns as a schema claims, call itself as deep as groups nest, and refuse names that are not UTF-8.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use model::Quoted;
+use parquet::{
+    basic::{CompressionCodec, Encoding, EncodingMask, Type as PhysicalType},
+    errors::ParquetError,
+    file::{
+        metadata::{
+            ColumnChunkMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, RowGroupMetaData,
+        },
+        statistics::Statistics,
+    },
+    schema::types::{SchemaDescPtr, SchemaDescriptor, Type},
+};
 
 use super::{
     fault::Fault,
     thrift::{Kind, Thrift},
 };
+use crate::schema;
 
 /// How a column's values may be absent or many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,16 +60,16 @@ pub(crate) enum Codec {
     Snappy,
     Zstd,
     /// One that blocks are not written with.
-    Other(i32),
+    Other(CompressionCodec),
 }
 
 /// Bounds of a column chunk's values; either may be cut to a prefix, the upper one then rounded up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Bounds {
-    /// Where the lower bound is, within the metadata.
-    pub(crate) min: Option<Range<usize>>,
-    /// Where the upper bound is, within the metadata.
-    pub(crate) max: Option<Range<usize>>,
+    /// Where the lower bound is in [`Metadata::texts`].
+    pub(crate) min: Option<Range<u32>>,
+    /// Where the upper bound is in [`Metadata::texts`].
+    pub(crate) max: Option<Range<u32>>,
     pub(crate) nulls: Option<u64>,
 }
 
@@ -89,48 +104,138 @@ pub(crate) struct Metadata {
     pub(crate) columns: Vec<Column>,
     pub(crate) key_values: Vec<(String, String)>,
     pub(crate) row_groups: Vec<RowGroup>,
+    /// The bounds of all column chunks, one after the other.
+    texts: Vec<u8>,
 }
 
 impl Metadata {
     /// Decodes the metadata of a file of `file_size` bytes.
     pub(crate) fn decode(bytes: &[u8], file_size: u64) -> Result<Self, Fault> {
-        let mut thrift = Thrift::new(bytes);
-        let mut metadata = Self::default();
-        thrift.fields(|t, id, kind| {
-            match (id, kind) {
-                (2, Kind::List) => metadata.columns = schema(t)?,
-                (4, Kind::List) => {
-                    for _ in 0..t.list_of(Kind::Struct)? {
-                        let group = row_group(t, file_size)?;
-                        metadata.row_groups.push(group);
-                    }
-                }
-                (5, Kind::List) => {
-                    for _ in 0..t.list_of(Kind::Struct)? {
-                        metadata.key_values.push(key_value(t)?);
-                    }
-                }
-                (8, _) => return Err(t.fault("file is encrypted")),
-                _ => t.skip(kind)?,
-            }
-            Ok(())
-        })?;
+        let mut metadata = Self {
+            columns: schema(bytes)?,
+            ..Self::default()
+        };
+        let schema = schema_of(metadata.columns.len())?;
+        let options = ParquetMetaDataOptions::new().with_schema(schema);
+        let stored = ParquetMetaDataReader::decode_metadata_with_options(bytes, Some(&options))?;
+        let file = stored.file_metadata();
+        let pairs = file.key_value_metadata().into_iter().flatten();
+        metadata.key_values = pairs
+            .map(|pair| (pair.key.clone(), pair.value.clone().unwrap_or_default()))
+            .collect();
         let mut end = 0;
-        for (i, group) in metadata.row_groups.iter().enumerate() {
+        for (i, group) in stored.row_groups().iter().enumerate() {
+            let group = metadata.row_group(group, file_size)?;
             end = group.check_order(end).ok_or_else(|| {
-                thrift.fault(format!(
-                    "column chunks of row group {i} overlap with others"
-                ))
+                let reason = format!("column chunks of row group {i} overlap with others");
+                Fault::new(0, reason)
             })?;
-            if group.columns.len() != metadata.columns.len() {
-                return Err(thrift.fault(format!(
-                    "row group {i} has {} columns, the schema {}",
-                    group.columns.len(),
-                    metadata.columns.len()
-                )));
-            }
+            metadata.row_groups.push(group);
         }
+        metadata.texts.shrink_to_fit();
         Ok(metadata)
+    }
+
+    fn row_group(&mut self, group: &RowGroupMetaData, file_size: u64) -> Result<RowGroup, Fault> {
+        // The largest row number is kept free: it stands for none.
+        let rows = u32::try_from(group.num_rows()).ok();
+        let Some(rows) = rows.filter(|rows| *rows < u32::MAX) else {
+            let reason = format!("row group with {} rows", group.num_rows());
+            return Err(Fault::new(0, reason));
+        };
+        let columns = group.columns().iter();
+        let columns = columns.map(|chunk| self.column_chunk(chunk, file_size));
+        Ok(RowGroup {
+            rows,
+            columns: columns.collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn column_chunk(
+        &mut self,
+        chunk: &ColumnChunkMetaData,
+        file_size: u64,
+    ) -> Result<ColumnChunk, Fault> {
+        if chunk.file_path().is_some() {
+            return Err(Fault::new(0, "column chunk lies in another file"));
+        }
+        // Some writers say 0 for none.
+        let data = chunk.data_page_offset();
+        let start = match chunk.dictionary_page_offset() {
+            Some(dictionary) if dictionary > 0 => dictionary.min(data),
+            _ => data,
+        };
+        let range = |what: &str, start: i64, len: i64| {
+            within(start, len, file_size).ok_or_else(|| {
+                let reason = format!("{what} at {start}, {len} bytes, in {file_size} bytes");
+                Fault::new(0, reason)
+            })
+        };
+        let optional = |what: &str, start: Option<i64>, len: Option<i32>| match start.zip(len) {
+            Some((start, len)) => range(what, start, len.into()).map(Some),
+            None => Ok(None),
+        };
+        let uncompressed_size = chunk.uncompressed_size();
+        let uncompressed_size = u64::try_from(uncompressed_size)
+            .map_err(|_| Fault::new(0, format!("{uncompressed_size} is negative")))?;
+        Ok(ColumnChunk {
+            codec: match chunk.compression_codec() {
+                CompressionCodec::UNCOMPRESSED => Codec::Uncompressed,
+                CompressionCodec::SNAPPY => Codec::Snappy,
+                CompressionCodec::ZSTD => Codec::Zstd,
+                other => Codec::Other(other),
+            },
+            pages: range("column chunk", start, chunk.compressed_size())?,
+            uncompressed_size,
+            all_dictionary: chunk
+                .page_encoding_stats_mask()
+                .is_some_and(only_dictionary),
+            bounds: self.bounds(chunk.statistics()),
+            offset_index: optional(
+                "offset index",
+                chunk.offset_index_offset(),
+                chunk.offset_index_length(),
+            )?,
+            column_index: optional(
+                "column index",
+                chunk.column_index_offset(),
+                chunk.column_index_length(),
+            )?,
+            bloom_filter: optional(
+                "bloom filter",
+                chunk.bloom_filter_offset(),
+                chunk.bloom_filter_length(),
+            )?,
+        })
+    }
+
+    /// `min_value`, `max_value` and `null_count`; the older `min` and `max` have no defined order.
+    fn bounds(&mut self, statistics: Option<&Statistics>) -> Bounds {
+        let Some(statistics) = statistics else {
+            return Bounds::default();
+        };
+        let defined = !statistics.is_min_max_deprecated();
+        let mut keep = |bytes: Option<&[u8]>| {
+            let bytes = bytes.filter(|_| defined)?;
+            let start = u32::try_from(self.texts.len()).ok()?;
+            let end = u32::try_from(self.texts.len() + bytes.len()).ok()?;
+            self.texts.extend_from_slice(bytes);
+            Some(start..end)
+        };
+        Bounds {
+            min: keep(statistics.min_bytes_opt()),
+            max: keep(statistics.max_bytes_opt()),
+            nulls: statistics.null_count_opt(),
+        }
+    }
+
+    /// The bounds of all values of a column chunk; either may be missing.
+    pub(crate) fn bounds_of(&self, chunk: &ColumnChunk) -> (Option<&[u8]>, Option<&[u8]>) {
+        let get = |place: &Option<Range<u32>>| {
+            let Range { start, end } = place.clone()?;
+            self.texts.get(start as usize..end as usize)
+        };
+        (get(&chunk.bounds.min), get(&chunk.bounds.max))
     }
 
     /// Bytes held on the heap.
@@ -138,6 +243,7 @@ impl Metadata {
         let names: usize = self.columns.iter().map(|c| c.name.len()).sum();
         let chunks: usize = self.row_groups.iter().map(|g| g.columns.len()).sum();
         names
+            + self.texts.len()
             + self.columns.len() * size_of::<Column>()
             + self.row_groups.len() * size_of::<RowGroup>()
             + chunks * size_of::<ColumnChunk>()
@@ -155,9 +261,23 @@ impl RowGroup {
     }
 }
 
+/// The columns of a file, from its metadata.
+fn schema(metadata: &[u8]) -> Result<Vec<Column>, Fault> {
+    let mut thrift = Thrift::new(metadata);
+    let mut last = 0;
+    while let Some((id, kind)) = thrift.field(last)? {
+        last = id;
+        match (id, kind) {
+            (2, Kind::List) => return schema_elements(&mut thrift),
+            _ => thrift.skip(kind)?,
+        }
+    }
+    Err(thrift.fault("metadata without a schema"))
+}
+
 /// The flat list of a schema's elements: a root, then leaves.
-fn schema(t: &mut Thrift<'_>) -> Result<Vec<Column>, Fault> {
-    let len = t.list_of(Kind::Struct)?;
+fn schema_elements(t: &mut Thrift<'_>) -> Result<Vec<Column>, Fault> {
+    let len = t.structs()?;
     let mut columns = Vec::new();
     for i in 0..len {
         let (mut name, mut children, mut repetition, mut kind_of) = (&b""[..], 0, 0, None);
@@ -183,7 +303,7 @@ fn schema(t: &mut Thrift<'_>) -> Result<Vec<Column>, Fault> {
             return Err(t.fault(format!("column {} is a group", Quoted(name))));
         }
         columns.push(Column {
-            name: name.into(),
+            name: schema::column_of(name).into(),
             repetition: match repetition {
                 0 => Repetition::Required,
                 1 => Repetition::Optional,
@@ -196,187 +316,50 @@ fn schema(t: &mut Thrift<'_>) -> Result<Vec<Column>, Fault> {
     Ok(columns)
 }
 
-fn key_value(t: &mut Thrift<'_>) -> Result<(String, String), Fault> {
-    let (mut key, mut value) = ("", "");
-    t.fields(|t, id, kind| {
-        match (id, kind) {
-            (1, Kind::Binary) => key = t.string()?,
-            (2, Kind::Binary) => value = t.string()?,
-            _ => t.skip(kind)?,
-        }
-        Ok(())
-    })?;
-    Ok((key.to_owned(), value.to_owned()))
+/// A schema of `columns` columns whose bounds are byte strings, as far as the crate must know it.
+fn schema_of(columns: usize) -> Result<SchemaDescPtr, ParquetError> {
+    let column = Type::primitive_type_builder("column", PhysicalType::BYTE_ARRAY).build()?;
+    let fields = std::iter::repeat_n(Arc::new(column), columns);
+    let root = Type::group_type_builder("root").with_fields(fields.collect());
+    Ok(Arc::new(SchemaDescriptor::new(Arc::new(root.build()?))))
 }
 
-fn row_group(t: &mut Thrift<'_>, file_size: u64) -> Result<RowGroup, Fault> {
-    let (mut rows, mut columns) = (None, Vec::new());
-    t.fields(|t, id, kind| {
-        match (id, kind) {
-            (1, Kind::List) => {
-                for _ in 0..t.list_of(Kind::Struct)? {
-                    columns.push(column_chunk(t, file_size)?);
-                }
-            }
-            (3, Kind::I64) => rows = Some(t.unsigned()?),
-            _ => t.skip(kind)?,
-        }
-        Ok(())
-    })?;
-    // The largest row number is kept free: it stands for none.
-    match rows.and_then(|rows| u32::try_from(rows).ok()) {
-        Some(rows) if rows < u32::MAX => Ok(RowGroup { rows, columns }),
-        _ => Err(t.fault(format!("row group with {rows:?} rows"))),
-    }
-}
-
-#[derive(Default)]
-struct Location {
-    offset: Option<u64>,
-    len: Option<usize>,
-}
-
-impl Location {
-    fn range(
-        &self,
-        t: &Thrift<'_>,
-        what: &str,
-        file_size: u64,
-    ) -> Result<Option<Range<u64>>, Fault> {
-        let (Some(start), Some(len)) = (self.offset, self.len) else {
-            return Ok(None);
-        };
-        within(start, len as u64, file_size)
-            .map(Some)
-            .ok_or_else(|| {
-                t.fault(format!(
-                    "{what} at {start}, {len} bytes, in {file_size} bytes"
-                ))
-            })
-    }
-}
-
-fn within(start: u64, len: u64, file_size: u64) -> Option<Range<u64>> {
+fn within(start: i64, len: i64, file_size: u64) -> Option<Range<u64>> {
+    let (start, len) = (u64::try_from(start).ok()?, u64::try_from(len).ok()?);
     let end = start.checked_add(len)?;
     (end <= file_size).then_some(start..end)
 }
 
-fn column_chunk(t: &mut Thrift<'_>, file_size: u64) -> Result<ColumnChunk, Fault> {
-    let (mut offset_index, mut column_index) = (Location::default(), Location::default());
-    let mut chunk = None;
-    t.fields(|t, id, kind| {
-        match (id, kind) {
-            (1, Kind::Binary) => return Err(t.fault("column chunk lies in another file")),
-            (3, Kind::Struct) => chunk = Some(column_metadata(t, file_size)?),
-            (4, Kind::I64) => offset_index.offset = Some(t.unsigned()?),
-            (5, Kind::I32) => offset_index.len = Some(t.size()?),
-            (6, Kind::I64) => column_index.offset = Some(t.unsigned()?),
-            (7, Kind::I32) => column_index.len = Some(t.size()?),
-            _ => t.skip(kind)?,
-        }
-        Ok(())
-    })?;
-    let Some(mut chunk) = chunk else {
-        return Err(t.fault("column chunk without metadata"));
-    };
-    chunk.offset_index = offset_index.range(t, "offset index", file_size)?;
-    chunk.column_index = column_index.range(t, "column index", file_size)?;
-    Ok(chunk)
+/// Whether the encodings of a column chunk's data pages are by dictionary, all of them.
+fn only_dictionary(encodings: &EncodingMask) -> bool {
+    encodings.is_only(Encoding::PLAIN_DICTIONARY) || encodings.is_only(Encoding::RLE_DICTIONARY)
 }
 
-fn column_metadata(t: &mut Thrift<'_>, file_size: u64) -> Result<ColumnChunk, Fault> {
-    let (mut codec, mut size, mut uncompressed_size) = (None, None, None);
-    let (mut data_page, mut dictionary_page) = (None, None);
-    let mut bounds = Bounds::default();
-    let mut all_dictionary = false;
-    let mut bloom_filter = Location::default();
-    t.fields(|t, id, kind| {
-        match (id, kind) {
-            (4, Kind::I32) => codec = Some(t.i32()?),
-            (6, Kind::I64) => uncompressed_size = Some(t.unsigned()?),
-            (7, Kind::I64) => size = Some(t.unsigned()?),
-            (9, Kind::I64) => data_page = Some(t.unsigned()?),
-            (11, Kind::I64) => dictionary_page = Some(t.unsigned()?),
-            (12, Kind::Struct) => bounds = statistics(t)?,
-            (14, Kind::I64) => bloom_filter.offset = Some(t.unsigned()?),
-            (15, Kind::I32) => bloom_filter.len = Some(t.size()?),
-            (13, Kind::List) => all_dictionary = only_dictionary_pages(t)?,
-            _ => t.skip(kind)?,
-        }
-        Ok(())
-    })?;
-    let (Some(codec), Some(size), Some(uncompressed_size), Some(data_page)) =
-        (codec, size, uncompressed_size, data_page)
-    else {
-        return Err(t.fault("column chunk without codec, sizes or offset"));
-    };
-    // Some writers say 0 for none.
-    let start = match dictionary_page {
-        Some(dictionary) if dictionary > 0 => dictionary.min(data_page),
-        _ => data_page,
-    };
-    let pages = within(start, size, file_size).ok_or_else(|| {
-        t.fault(format!(
-            "column chunk at {start}, {size} bytes, in {file_size} bytes"
-        ))
-    })?;
-    Ok(ColumnChunk {
-        codec: match codec {
-            0 => Codec::Uncompressed,
-            1 => Codec::Snappy,
-            6 => Codec::Zstd,
-            other => Codec::Other(other),
-        },
-        pages,
-        uncompressed_size,
-        all_dictionary,
-        bounds,
-        offset_index: None,
-        column_index: None,
-        bloom_filter: bloom_filter.range(t, "bloom filter", file_size)?,
-    })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// `min_value`, `max_value` and `null_count`; the older `min` and `max` have no defined order.
-fn statistics(t: &mut Thrift<'_>) -> Result<Bounds, Fault> {
-    let mut bounds = Bounds::default();
-    t.fields(|t, id, kind| {
-        match (id, kind) {
-            (3, Kind::I64) => bounds.nulls = Some(t.unsigned()?),
-            (5, Kind::Binary) => bounds.max = Some(place(t)?),
-            (6, Kind::Binary) => bounds.min = Some(place(t)?),
-            _ => t.skip(kind)?,
+    #[test]
+    fn a_schema_that_claims_columns_without_end_or_nests_is_refused() {
+        // 4: name "a"; 5: children.
+        let element = |children: &[u8]| [b"\x48\x01a\x15", children, b"\x00"].concat();
+        let schema = |elements: &[Vec<u8>]| {
+            let len = u8::try_from(elements.len()).unwrap();
+            let head = vec![0x15, 0x04, 0x19, len << 4 | 0x0c];
+            [head, elements.concat(), vec![0]].concat()
+        };
+        for (elements, expected) in [
+            (
+                vec![element(b"\xfe\xff\xff\xff\x0f")],
+                "2147483647 children",
+            ),
+            (vec![element(b"\x02"); 14], "schema of 14 elements"),
+            (vec![element(b"\x02"); 2], "column \"a\" is a group"),
+        ] {
+            let fault = Metadata::decode(&schema(&elements), 100).unwrap_err();
+            assert!(fault.reason.contains(expected), "{fault}");
         }
-        Ok(())
-    })?;
-    Ok(bounds)
-}
-
-/// Where a binary value is, within the bytes that are read.
-fn place(t: &mut Thrift<'_>) -> Result<Range<usize>, Fault> {
-    let len = t.binary()?.len();
-    let end = t.position();
-    Ok(end.saturating_sub(len)..end)
-}
-
-fn only_dictionary_pages(t: &mut Thrift<'_>) -> Result<bool, Fault> {
-    let (mut data, mut other) = (false, false);
-    for _ in 0..t.list_of(Kind::Struct)? {
-        let (mut page, mut encoding, mut count) = (None, None, 0);
-        t.fields(|t, id, kind| {
-            match (id, kind) {
-                (1, Kind::I32) => page = Some(t.i32()?),
-                (2, Kind::I32) => encoding = Some(t.i32()?),
-                (3, Kind::I32) => count = t.i32()?,
-                _ => t.skip(kind)?,
-            }
-            Ok(())
-        })?;
-        // Data pages are types 0 and 3, dictionary encodings 2 and 8.
-        if matches!(page, Some(0 | 3)) && count > 0 {
-            data = true;
-            other |= !matches!(encoding, Some(2 | 8));
-        }
+        let fault = Metadata::decode(&[0x15, 0x04, 0x00], 100).unwrap_err();
+        assert_eq!(fault.reason, "metadata without a schema");
     }
-    Ok(data && !other)
 }

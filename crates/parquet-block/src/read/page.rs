@@ -1,8 +1,7 @@
-//! One page: its header, and its contents decompressed.
+//! One page: the `parquet` crate reads its header and compares its checksum. What is compressed is decompressed here,
+//! by contexts that are kept: the crate makes two for each column.
 //!
 //! ```text
-//! PageHeader  thrift: 1: type, 2: size of the contents, 3: their compressed size, 4: CRC-32 of the stored
-//!             contents, 5: DataPageHeader, 7: DictionaryPageHeader, 8: DataPageHeaderV2
 //! version 1   compressed( [u32 little-endian length, definition levels] values )
 //! version 2   [definition levels] compressed( values )
 //! ```
@@ -10,7 +9,19 @@
 //! Columns of blocks do not repeat, so there are no repetition levels; definition levels are there for
 //! optional columns, as a hybrid of one bit a row: 0 is null.
 
+use std::sync::{Arc, LazyLock};
+
 use bytes::Bytes;
+use parquet::{
+    basic::{Encoding as StoredEncoding, Type},
+    column::page::{Page as StoredPage, PageReader as _},
+    errors::ParquetError,
+    file::{
+        metadata::{ColumnChunkMetaData, ColumnChunkMetaDataBuilder},
+        reader::SerializedPageReader,
+    },
+    schema::types::{ColumnDescPtr, ColumnDescriptor, ColumnPath, Type as SchemaType},
+};
 
 use super::{
     codec,
@@ -40,25 +51,20 @@ pub(crate) struct Page {
     pub(crate) data: Bytes,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Type {
-    Data,
-    Dictionary,
-    DataV2,
+/// What the crate does not tell of a page.
+struct Header {
+    len: usize,
+    /// Of the contents, without compression.
+    size: usize,
 }
 
-struct Header {
-    kind: Type,
-    size: usize,
-    compressed: usize,
-    crc: Option<u32>,
-    values: usize,
-    encoding: i32,
-    levels_encoding: i32,
-    levels_size: usize,
-    repetition_size: usize,
-    is_compressed: bool,
-}
+/// A column of byte strings, as far as the crate's reader of pages must know it.
+static COLUMN: LazyLock<Result<ColumnDescPtr, ParquetError>> = LazyLock::new(|| {
+    let column = SchemaType::primitive_type_builder("column", Type::BYTE_ARRAY).build()?;
+    let path = ColumnPath::new(vec!["column".to_owned()]);
+    let column = ColumnDescriptor::new(Arc::new(column), 0, 0, path);
+    Ok(Arc::new(column))
+});
 
 impl Page {
     /// Decodes a dictionary page, which `bytes` begin with; `header_crc` is the checksum of its header, if one is
@@ -68,23 +74,26 @@ impl Page {
         chunk: &ColumnChunk,
         header_crc: Option<u32>,
     ) -> Result<Self, Fault> {
-        let (header, contents) = split(bytes, chunk, header_crc)?;
-        if header.kind != Type::Dictionary {
-            return Err(Fault::new(0, "dictionary page expected, found a data page"));
+        let (header, page) = stored(bytes, chunk, header_crc)?;
+        match page {
+            // PLAIN, or PLAIN_DICTIONARY, which older writers say here and mean the same.
+            StoredPage::DictionaryPage {
+                buf,
+                num_values,
+                encoding: StoredEncoding::PLAIN | StoredEncoding::PLAIN_DICTIONARY,
+                ..
+            } => Ok(Self {
+                values: num_values as usize,
+                encoding: Encoding::Plain,
+                levels: None,
+                data: header.decompress(chunk.codec, &buf, header.size)?,
+            }),
+            other => {
+                let (kind, encoding) = (other.page_type(), other.encoding());
+                let reason = format!("dictionary page expected, found {kind} of {encoding}");
+                Err(Fault::new(0, reason))
+            }
         }
-        // PLAIN, or PLAIN_DICTIONARY, which older writers say here and mean the same.
-        if !matches!(header.encoding, 0 | 2) {
-            return Err(Fault::new(
-                0,
-                format!("dictionary of encoding {}", header.encoding),
-            ));
-        }
-        Ok(Self {
-            values: header.values,
-            encoding: Encoding::Plain,
-            levels: None,
-            data: header.decompress(chunk.codec, &contents, header.size)?,
-        })
     }
 
     /// Decodes the data page at `location`, which `bytes` are.
@@ -95,37 +104,62 @@ impl Page {
         location: &PageLocation,
     ) -> Result<Self, Fault> {
         let rows = location.rows.len();
-        let (header, contents) = split(bytes, chunk, location.header_crc)?;
-        let encoding = match header.encoding {
-            0 => Encoding::Plain,
-            2 | 8 => Encoding::Dictionary,
-            6 => Encoding::DeltaLength,
-            7 => Encoding::DeltaByteArray,
+        let (header, page) = stored(bytes, chunk, location.header_crc)?;
+        let encoding = match page.encoding() {
+            StoredEncoding::PLAIN => Encoding::Plain,
+            StoredEncoding::PLAIN_DICTIONARY | StoredEncoding::RLE_DICTIONARY => {
+                Encoding::Dictionary
+            }
+            StoredEncoding::DELTA_LENGTH_BYTE_ARRAY => Encoding::DeltaLength,
+            StoredEncoding::DELTA_BYTE_ARRAY => Encoding::DeltaByteArray,
             other => return Err(Fault::new(0, format!("values of encoding {other}"))),
         };
-        if header.values != rows {
-            return Err(Fault::new(
-                0,
-                format!(
-                    "page of {} rows, the offset index says {rows}",
-                    header.values
-                ),
-            ));
+        let values = page.num_values() as usize;
+        if values != rows {
+            let reason = format!("page of {values} rows, the offset index says {rows}");
+            return Err(Fault::new(0, reason));
         }
         let optional = match repetition {
             Repetition::Required => false,
             Repetition::Optional => true,
             Repetition::Repeated => return Err(Fault::new(0, "column repeats")),
         };
-        let (levels, data) = match header.kind {
-            Type::Dictionary => {
+        let (levels, data) = match page {
+            StoredPage::DictionaryPage { .. } => {
                 return Err(Fault::new(0, "data page expected, found a dictionary page"));
             }
-            Type::Data => header.contents_v1(chunk.codec, &contents, optional)?,
-            Type::DataV2 => header.contents_v2(chunk.codec, &contents, optional)?,
+            StoredPage::DataPage {
+                buf,
+                def_level_encoding,
+                ..
+            } => {
+                let data = header.decompress(chunk.codec, &buf, header.size)?;
+                if optional {
+                    split_v1(data, def_level_encoding)?
+                } else {
+                    (None, data)
+                }
+            }
+            StoredPage::DataPageV2 {
+                buf,
+                def_levels_byte_len,
+                rep_levels_byte_len,
+                is_compressed,
+                ..
+            } => {
+                if rep_levels_byte_len != 0 {
+                    return Err(Fault::new(0, "page has repetition levels"));
+                }
+                let codec = match is_compressed {
+                    true => chunk.codec,
+                    false => Codec::Uncompressed,
+                };
+                let (levels, data) = header.split_v2(codec, &buf, def_levels_byte_len as usize)?;
+                (optional.then_some(levels), data)
+            }
         };
         Ok(Self {
-            values: header.values,
+            values,
             encoding,
             levels,
             data,
@@ -133,42 +167,50 @@ impl Page {
     }
 }
 
-/// The header, and the stored bytes after it.
-fn split(
+/// The page that `bytes` begin with, as it is stored: to the crate its column is not compressed.
+fn stored(
     bytes: &Bytes,
     chunk: &ColumnChunk,
     header_crc: Option<u32>,
-) -> Result<(Header, Bytes), Fault> {
-    let mut thrift = Thrift::new(bytes);
-    let header = Header::decode(&mut thrift)?;
-    let head = bytes.get(..thrift.position()).unwrap_or_default();
+) -> Result<(Header, StoredPage), Fault> {
+    let header = Header::of(bytes)?;
+    let head = bytes.get(..header.len).unwrap_or_default();
     check_crc("page header", head, header_crc)?;
     if header.size as u64 > chunk.uncompressed_size {
-        return Err(Fault::new(
-            0,
-            format!(
-                "page of {} bytes in a column chunk of {}",
-                header.size, chunk.uncompressed_size
-            ),
-        ));
+        let reason = format!(
+            "page of {} bytes in a column chunk of {}",
+            header.size, chunk.uncompressed_size
+        );
+        return Err(Fault::new(0, reason));
     }
-    let start = thrift.position();
-    let contents = start
-        .checked_add(header.compressed)
-        .filter(|end| *end <= bytes.len())
-        .map(|end| bytes.slice(start..end))
-        .ok_or_else(|| {
-            Fault::new(
-                start,
-                format!(
-                    "page of {} stored bytes, {} are left",
-                    header.compressed,
-                    bytes.len().saturating_sub(start)
-                ),
-            )
-        })?;
-    check_crc("page", &contents, header.crc).map_err(|fault| fault.within(start))?;
-    Ok((header, contents))
+    let len = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+    let column = column_chunk(|column| column.set_total_compressed_size(len))?;
+    let page = SerializedPageReader::new(Arc::new(bytes.clone()), &column, 0, None)
+        .and_then(|mut pages| pages.get_next_page())
+        .map_err(|error| Fault::from(error).within(header.len))?;
+    match page {
+        Some(page) => Ok((header, page)),
+        None => Err(Fault::new(
+            0,
+            "page expected, found another part of a column",
+        )),
+    }
+}
+
+/// Compares the header that `bytes` begin with to its checksum.
+pub(crate) fn check_header(bytes: &[u8], header_crc: u32) -> Result<(), Fault> {
+    let header = Header::of(bytes)?;
+    let head = bytes.get(..header.len).unwrap_or_default();
+    check_crc("page header", head, Some(header_crc))
+}
+
+/// A column chunk of byte strings, for the crate to read a part of.
+pub(crate) fn column_chunk(
+    with: impl FnOnce(ColumnChunkMetaDataBuilder) -> ColumnChunkMetaDataBuilder,
+) -> Result<ColumnChunkMetaData, Fault> {
+    let column = COLUMN.as_ref();
+    let column = column.map_err(|error| Fault::new(0, error.to_string()))?;
+    Ok(with(ColumnChunkMetaData::builder(Arc::clone(column))).build()?)
 }
 
 /// Compares bytes with their CRC-32, if it is known.
@@ -184,127 +226,63 @@ pub(crate) fn check_crc(what: &str, bytes: &[u8], expected: Option<u32>) -> Resu
     Err(Fault::new(0, reason))
 }
 
+fn split_v1(mut data: Bytes, encoding: StoredEncoding) -> Result<(Option<Bytes>, Bytes), Fault> {
+    if encoding != StoredEncoding::RLE {
+        let reason = format!("definition levels of encoding {encoding}");
+        return Err(Fault::new(0, reason));
+    }
+    let len = data
+        .first_chunk::<4>()
+        .and_then(|len| usize::try_from(u32::from_le_bytes(*len)).ok())
+        .filter(|len| len.saturating_add(4) <= data.len())
+        .ok_or_else(|| Fault::new(0, "definition levels are cut short"))?;
+    let mut levels = data.split_to(4 + len);
+    Ok((Some(levels.split_off(4)), data))
+}
+
 impl Header {
-    fn decode(t: &mut Thrift<'_>) -> Result<Self, Fault> {
-        let (mut kind, mut header) = (
-            None,
-            Self {
-                kind: Type::Data,
-                size: 0,
-                compressed: 0,
-                crc: None,
-                values: 0,
-                encoding: -1,
-                levels_encoding: 3,
-                levels_size: 0,
-                repetition_size: 0,
-                is_compressed: true,
-            },
-        );
-        t.fields(|t, id, wire| {
-            match (id, wire) {
-                (1, Kind::I32) => kind = Some(t.i32()?),
-                (2, Kind::I32) => header.size = t.size()?,
-                (3, Kind::I32) => header.compressed = t.size()?,
-                (4, Kind::I32) => header.crc = Some(t.i32()?.cast_unsigned()),
-                (5 | 7, Kind::Struct) => header.decode_v1(t)?,
-                (8, Kind::Struct) => header.decode_v2(t)?,
-                _ => t.skip(wire)?,
-            }
-            Ok(())
+    fn of(bytes: &[u8]) -> Result<Self, Fault> {
+        let mut thrift = Thrift::new(bytes);
+        let mut size = 0;
+        let mut levels = 0_usize;
+        thrift.fields(|t, id, kind| match (id, kind) {
+            (2, Kind::I32) => t.size().map(|found| size = found),
+            // The crate adds these two up in 32 bits.
+            (8, Kind::Struct) => t.fields(|t, id, kind| match (id, kind) {
+                (5 | 6, Kind::I32) => t.size().map(|found| levels = levels.saturating_add(found)),
+                _ => t.skip(kind),
+            }),
+            _ => t.skip(kind),
         })?;
-        header.kind = match kind {
-            Some(0) => Type::Data,
-            Some(2) => Type::Dictionary,
-            Some(3) => Type::DataV2,
-            other => return Err(Fault::new(0, format!("page of type {other:?}"))),
-        };
-        Ok(header)
-    }
-
-    /// The header of a data page, or of a dictionary, whose first two fields are the same.
-    fn decode_v1(&mut self, t: &mut Thrift<'_>) -> Result<(), Fault> {
-        t.fields(|t, id, wire| {
-            match (id, wire) {
-                (1, Kind::I32) => self.values = t.size()?,
-                (2, Kind::I32) => self.encoding = t.i32()?,
-                (3, Kind::I32) => self.levels_encoding = t.i32()?,
-                _ => t.skip(wire)?,
-            }
-            Ok(())
-        })
-    }
-
-    fn decode_v2(&mut self, t: &mut Thrift<'_>) -> Result<(), Fault> {
-        t.fields(|t, id, wire| {
-            match (id, wire) {
-                (1, Kind::I32) => self.values = t.size()?,
-                (4, Kind::I32) => self.encoding = t.i32()?,
-                (5, Kind::I32) => self.levels_size = t.size()?,
-                (6, Kind::I32) => self.repetition_size = t.size()?,
-                (7, Kind::False) => self.is_compressed = false,
-                _ => t.skip(wire)?,
-            }
-            Ok(())
+        if levels > size {
+            return Err(Fault::new(
+                0,
+                format!("{levels} bytes of levels in a page of {size}"),
+            ));
+        }
+        Ok(Self {
+            len: thrift.position(),
+            size,
         })
     }
 
     fn decompress(&self, codec: Codec, stored: &Bytes, size: usize) -> Result<Bytes, Fault> {
-        let codec = if self.is_compressed {
-            codec
-        } else {
-            Codec::Uncompressed
-        };
-        codec::decompress(codec, stored, size).map_err(|reason| Fault::new(0, reason))
+        codec::decompress(codec, stored, size).map_err(|reason| Fault::new(self.len, reason))
     }
 
-    fn contents_v1(
+    /// The definition levels and the values of a page of version 2.
+    fn split_v2(
         &self,
         codec: Codec,
         stored: &Bytes,
-        optional: bool,
-    ) -> Result<(Option<Bytes>, Bytes), Fault> {
-        let mut data = self.decompress(codec, stored, self.size)?;
-        if !optional {
-            return Ok((None, data));
-        }
-        if self.levels_encoding != 3 {
-            return Err(Fault::new(
-                0,
-                format!("definition levels of encoding {}", self.levels_encoding),
-            ));
-        }
-        let len = data
-            .first_chunk::<4>()
-            .and_then(|len| usize::try_from(u32::from_le_bytes(*len)).ok())
-            .filter(|len| len.saturating_add(4) <= data.len())
-            .ok_or_else(|| Fault::new(0, "definition levels are cut short"))?;
-        let mut levels = data.split_to(4 + len);
-        Ok((Some(levels.split_off(4)), data))
-    }
-
-    fn contents_v2(
-        &self,
-        codec: Codec,
-        stored: &Bytes,
-        optional: bool,
-    ) -> Result<(Option<Bytes>, Bytes), Fault> {
-        if self.repetition_size != 0 {
-            return Err(Fault::new(0, "page has repetition levels"));
-        }
-        let size = self.size.checked_sub(self.levels_size);
-        let (Some(size), true) = (size, self.levels_size <= stored.len()) else {
-            return Err(Fault::new(
-                0,
-                format!(
-                    "{} bytes of definition levels in {}",
-                    self.levels_size,
-                    stored.len()
-                ),
-            ));
+        levels: usize,
+    ) -> Result<(Bytes, Bytes), Fault> {
+        let size = self.size.checked_sub(levels);
+        let (Some(size), true) = (size, levels <= stored.len()) else {
+            let reason = format!("{levels} bytes of definition levels in {}", stored.len());
+            return Err(Fault::new(0, reason));
         };
-        let levels = stored.slice(..self.levels_size);
-        let data = self.decompress(codec, &stored.slice(self.levels_size..), size)?;
-        Ok((optional.then_some(levels), data))
+        let data = self.decompress(codec, &stored.slice(levels..), size)?;
+        Ok((stored.slice(..levels), data))
     }
 }

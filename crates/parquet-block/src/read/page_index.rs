@@ -1,24 +1,24 @@
-//! The page indexes of a column chunk: where its pages are, and what their values lie between.
+//! The page indexes of a column chunk: where its pages are, and what their values lie between. The `parquet` crate
+//! decodes them, and what they say is checked here.
+//!
+//! A file with the key-value `varve_checksums` has, after all page indexes, what a page's own checksum does not cover:
 //!
 //! ```text
-//! OffsetIndex  1: list<PageLocation { 1: i64 offset, 2: i32 size with header, 3: i64 first row }>
-//! ColumnIndex  1: list<bool> null pages, 2: list<binary> lower bounds, 3: list<binary> upper bounds,
-//!              4: i32 boundary order, 5: list<i64> null counts
+//! start u32     of each column chunk, in the order of the row groups, and of the end: how many checksums lie before
+//! checksum u32  of a column chunk: the CRC-32 of the header of the dictionary page, if there is one;
+//!               of the header of each data page; of the bloom filter, if there is one
 //! ```
-//! A file with the key-value `varve_checksums` has in each offset index what a page's own checksum does not cover:
-//!
-//! ```text
-//! OffsetIndex  32767: binary { u32 little-endian CRC-32 of the header of the dictionary page, if there is one;
-//!                              of the header of each data page; of the bloom filter, if there is one }
-//! ```
+//! All numbers are little-endian.
 
 use std::ops::Range;
 
-use super::{
-    fault::Fault,
-    thrift::{Kind, Thrift},
+use parquet::{
+    basic::Type,
+    file::page_index::{column_index::ColumnIndexMetaData, index_reader},
 };
-use crate::schema::EXTENSION;
+
+use super::fault::Fault;
+use crate::varint;
 
 /// A data page of a column chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,17 +42,6 @@ pub(crate) struct OffsetIndex {
     pub(crate) bloom_crc: Option<u32>,
 }
 
-/// What an offset index is of, as the metadata tell.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Described<'a> {
-    /// Where the pages are, the dictionary's included.
-    pub(crate) chunk: &'a Range<u64>,
-    pub(crate) rows: u32,
-    pub(crate) has_bloom_filter: bool,
-    /// Whether there must be checksums.
-    pub(crate) checksums: bool,
-}
-
 /// What is known of the values of one page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PageBounds<'a> {
@@ -64,64 +53,83 @@ pub(crate) struct PageBounds<'a> {
     pub(crate) nulls: Option<u64>,
 }
 
-/// Decodes an offset index whose pages lie within the column chunk and together hold all its rows.
+/// What is known of the values of each page of a column chunk.
+#[derive(Debug)]
+pub(crate) struct ColumnIndex(ColumnIndexMetaData);
+
+/// Decodes an offset index whose pages lie within `chunk` and together hold rows 0 to `rows`.
 pub(crate) fn decode_offset_index(
     bytes: &[u8],
-    described: Described<'_>,
+    chunk: &Range<u64>,
+    rows: u32,
 ) -> Result<OffsetIndex, Fault> {
-    let Described { chunk, rows, .. } = described;
-    let mut thrift = Thrift::new(bytes);
-    let mut pages: Vec<PageLocation> = Vec::new();
-    let mut checksums = None;
-    thrift.fields(|t, id, kind| match (id, kind) {
-        (1, Kind::List) => {
-            for _ in 0..t.list_of(Kind::Struct)? {
-                let (bytes, first) = page_location(t)?;
-                let (after, last_first) = pages
-                    .last()
-                    .map_or((chunk.start, 0), |last| (last.bytes.end, last.rows.start));
-                if bytes.is_empty() || bytes.start < after || bytes.end > chunk.end {
-                    return Err(t.fault(format!(
-                        "page at {bytes:?}, expected within {after}..{}",
-                        chunk.end
-                    )));
-                }
-                let first = u32::try_from(first).unwrap_or(u32::MAX);
-                if first < last_first || first > rows || (pages.is_empty() && first != 0) {
-                    return Err(t.fault(format!(
-                        "page begins with row {first} after row {last_first} of {rows}"
-                    )));
-                }
-                if let Some(last) = pages.last_mut() {
-                    last.rows.end = first;
-                }
-                pages.push(PageLocation {
-                    bytes,
-                    rows: first..rows,
-                    header_crc: None,
-                });
-            }
-            Ok(())
+    check_count(bytes)?;
+    let index = index_reader::decode_offset_index(bytes)?;
+    let mut pages: Vec<PageLocation> = Vec::with_capacity(index.page_locations().len());
+    for page in index.page_locations() {
+        let (after, last_first) = pages
+            .last()
+            .map_or((chunk.start, 0), |last| (last.bytes.end, last.rows.start));
+        let bytes = place(page.offset, page.compressed_page_size)
+            .filter(|place| place.start >= after && place.end <= chunk.end);
+        let Some(bytes) = bytes else {
+            let reason = format!(
+                "page at {} of {} bytes, expected within {after}..{}",
+                page.offset, page.compressed_page_size, chunk.end
+            );
+            return Err(Fault::new(0, reason));
+        };
+        let first = u32::try_from(page.first_row_index).unwrap_or(u32::MAX);
+        if first < last_first || first > rows || (pages.is_empty() && first != 0) {
+            let reason = format!("page begins with row {first} after row {last_first} of {rows}");
+            return Err(Fault::new(0, reason));
         }
-        (EXTENSION, Kind::Binary) if described.checksums => {
-            checksums = Some(t.binary()?);
-            Ok(())
+        if let Some(last) = pages.last_mut() {
+            last.rows.end = first;
         }
-        _ => t.skip(kind),
-    })?;
-    if pages.is_empty() && rows > 0 {
-        return Err(thrift.fault(format!("offset index without pages for {rows} rows")));
+        pages.push(PageLocation {
+            bytes,
+            rows: first..rows,
+            header_crc: None,
+        });
     }
-    let mut index = OffsetIndex {
+    if pages.is_empty() && rows > 0 {
+        let reason = format!("offset index without pages for {rows} rows");
+        return Err(Fault::new(0, reason));
+    }
+    Ok(OffsetIndex {
         pages,
         ..OffsetIndex::default()
+    })
+}
+
+/// Where a page is that has any bytes.
+fn place(offset: i64, size: i32) -> Option<Range<u64>> {
+    let (start, len) = (u64::try_from(offset).ok()?, u64::try_from(size).ok()?);
+    let end = start.checked_add(len)?;
+    (start < end).then_some(start..end)
+}
+
+/// Checks how many pages an offset index claims: the crate reserves memory for them before it reads them.
+fn check_count(bytes: &[u8]) -> Result<(), Fault> {
+    // The first byte begins the list of pages, the second has its length.
+    let [_, head, rest @ ..] = bytes else {
+        return Err(Fault::new(0, "offset index is cut short"));
     };
-    if described.checksums {
-        index
-            .set_checksums(checksums.unwrap_or_default(), described)
-            .map_err(|reason| thrift.fault(reason))?;
+    let mut rest = rest;
+    let count = match head >> 4 {
+        15 => varint::take(&mut rest),
+        short => Some(u64::from(short)),
+    };
+    // A page takes seven bytes at least.
+    match count {
+        Some(count) if count.saturating_mul(7) <= bytes.len() as u64 => Ok(()),
+        _ => {
+            let count = count.map_or("too many".to_owned(), |count| count.to_string());
+            let reason = format!("offset index of {count} pages in {} bytes", bytes.len());
+            Err(Fault::new(1, reason))
+        }
     }
-    Ok(index)
 }
 
 impl OffsetIndex {
@@ -131,16 +139,22 @@ impl OffsetIndex {
         (chunk.start < first).then_some(chunk.start..first)
     }
 
-    fn set_checksums(&mut self, stored: &[u8], described: Described<'_>) -> Result<(), String> {
-        let has_dictionary = self.dictionary(described.chunk).is_some();
-        let others = usize::from(has_dictionary) + usize::from(described.has_bloom_filter);
-        let (checksums, rest) = stored.as_chunks::<4>();
-        if checksums.len() != self.pages.len() + others || !rest.is_empty() {
-            return Err(format!(
-                "checksums of {} bytes for {} data pages and {others} other parts",
-                stored.len(),
+    /// Takes the checksums of a column chunk at `chunk`.
+    pub(crate) fn set_checksums(
+        &mut self,
+        checksums: &[[u8; 4]],
+        chunk: &Range<u64>,
+        has_bloom_filter: bool,
+    ) -> Result<(), Fault> {
+        let has_dictionary = self.dictionary(chunk).is_some();
+        let others = usize::from(has_dictionary) + usize::from(has_bloom_filter);
+        if checksums.len() != self.pages.len() + others {
+            let reason = format!(
+                "{} checksums for {} data pages and {others} other parts",
+                checksums.len(),
                 self.pages.len()
-            ));
+            );
+            return Err(Fault::new(0, reason));
         }
         let mut checksums = checksums.iter().map(|bytes| u32::from_le_bytes(*bytes));
         if has_dictionary {
@@ -154,86 +168,45 @@ impl OffsetIndex {
     }
 }
 
-fn page_location(t: &mut Thrift<'_>) -> Result<(Range<u64>, u64), Fault> {
-    let (mut offset, mut size, mut first_row) = (0, 0, 0);
-    t.fields(|t, id, kind| {
-        match (id, kind) {
-            (1, Kind::I64) => offset = t.unsigned()?,
-            (2, Kind::I32) => size = t.size()?,
-            (3, Kind::I64) => first_row = t.unsigned()?,
-            _ => t.skip(kind)?,
-        }
-        Ok(())
-    })?;
-    match offset.checked_add(size as u64) {
-        Some(end) => Ok((offset..end, first_row)),
-        None => Err(t.fault(format!("page at {offset} of {size} bytes"))),
-    }
+/// The checksums of the `chunk`th of `chunks` column chunks; none if the table is damaged.
+pub(crate) fn checksums_of(table: &[u8], chunk: usize, chunks: usize) -> Option<&[[u8; 4]]> {
+    let (numbers, []) = table.as_chunks::<4>() else {
+        return None;
+    };
+    let (starts, checksums) = numbers.split_at_checked(chunks.checked_add(1)?)?;
+    let start = |chunk: usize| usize::try_from(u32::from_le_bytes(*starts.get(chunk)?)).ok();
+    checksums.get(start(chunk)?..start(chunk.checked_add(1)?)?)
 }
 
 /// Decodes a column index of `pages` pages.
-pub(crate) fn decode_column_index(
-    bytes: &[u8],
-    pages: usize,
-) -> Result<Vec<PageBounds<'_>>, Fault> {
-    let mut thrift = Thrift::new(bytes);
-    let mut all_null = Vec::new();
-    let (mut mins, mut maxes) = (Vec::new(), Vec::new());
-    let mut nulls = Vec::new();
-    thrift.fields(|t, id, kind| {
-        match (id, kind) {
-            (1, Kind::List) => {
-                let (_, len) = t.list()?;
-                for _ in 0..len {
-                    all_null.push(t.bool_element()?);
-                }
-            }
-            (2, Kind::List) => mins = binaries(t)?,
-            (3, Kind::List) => maxes = binaries(t)?,
-            (5, Kind::List) => {
-                for _ in 0..t.list_of(Kind::I64)? {
-                    nulls.push(t.unsigned()?);
-                }
-            }
-            _ => t.skip(kind)?,
-        }
-        Ok(())
-    })?;
-    if all_null.len() != pages
-        || mins.len() != pages
-        || maxes.len() != pages
-        || !(nulls.is_empty() || nulls.len() == pages)
-    {
-        return Err(thrift.fault(format!(
-            "column index of {}, {}, {} and {} entries for {pages} pages",
-            all_null.len(),
-            mins.len(),
-            maxes.len(),
-            nulls.len()
-        )));
+pub(crate) fn decode_column_index(bytes: &[u8], pages: usize) -> Result<ColumnIndex, Fault> {
+    let index = index_reader::decode_column_index(bytes, Type::BYTE_ARRAY)?;
+    if index.num_pages() == pages as u64 {
+        Ok(ColumnIndex(index))
+    } else {
+        let found = index.num_pages();
+        let reason = format!("column index of {found} entries for {pages} pages");
+        Err(Fault::new(0, reason))
     }
-    let nulls = nulls.into_iter().map(Some).chain(std::iter::repeat(None));
-    Ok(all_null
-        .into_iter()
-        .zip(mins)
-        .zip(maxes)
-        .zip(nulls)
-        .map(|(((all_null, min), max), nulls)| PageBounds {
-            all_null,
-            min,
-            max,
-            nulls,
-        })
-        .collect())
 }
 
-fn binaries<'a>(t: &mut Thrift<'a>) -> Result<Vec<&'a [u8]>, Fault> {
-    let len = t.list_of(Kind::Binary)?;
-    let mut values = Vec::with_capacity(len);
-    for _ in 0..len {
-        values.push(t.binary()?);
+impl ColumnIndex {
+    /// What is known of the values of the `i`th page.
+    pub(crate) fn get(&self, i: usize) -> Option<PageBounds<'_>> {
+        let Self(ColumnIndexMetaData::BYTE_ARRAY(index)) = self else {
+            return None;
+        };
+        if i as u64 >= self.0.num_pages() {
+            return None;
+        }
+        let nulls = index.null_count(i);
+        Some(PageBounds {
+            all_null: self.0.is_null_page(i),
+            min: index.min_value(i).unwrap_or_default(),
+            max: index.max_value(i).unwrap_or_default(),
+            nulls: nulls.and_then(|nulls| u64::try_from(nulls).ok()),
+        })
     }
-    Ok(values)
 }
 
 #[cfg(test)]
@@ -250,52 +223,54 @@ mod tests {
         bytes
     }
 
-    fn described(chunk: &Range<u64>, rows: u32) -> Described<'_> {
-        Described {
-            chunk,
-            rows,
-            has_bloom_filter: false,
-            checksums: false,
+    #[test]
+    fn checksums_are_of_each_page_and_filter_or_refused() {
+        let index = |checksums: &[[u8; 4]]| {
+            let bytes = offset_index(&[(10, 4, 0), (14, 6, 7)]);
+            let mut index = decode_offset_index(&bytes, &(4..20), 9)?;
+            index.set_checksums(checksums, &(4..20), true)?;
+            Ok::<_, Fault>(index)
+        };
+        let table: Vec<u8> = [0, 0, 4, 1, 2, 3, 4_u32]
+            .iter()
+            .flat_map(|number| number.to_le_bytes())
+            .collect();
+        assert_eq!(checksums_of(&table, 0, 2), Some(&[][..]));
+        let crcs = checksums_of(&table, 1, 2).unwrap();
+        let whole = index(crcs).unwrap();
+        assert_eq!((whole.dictionary_crc, whole.bloom_crc), (Some(1), Some(4)));
+        let headers: Vec<_> = whole.pages.iter().map(|page| page.header_crc).collect();
+        assert_eq!(headers, [Some(2), Some(3)]);
+        for wrong in [&crcs[..3], &[]] {
+            let error = index(wrong).unwrap_err().to_string();
+            assert!(error.contains("2 data pages and 2 other parts"), "{error}");
+        }
+        for (wrong, chunk) in [
+            (&table[..27], 1),
+            (&table[..24], 1),
+            (&table[..8], 0),
+            (&table, 2),
+        ] {
+            assert_eq!(checksums_of(wrong, chunk, 2), None);
         }
     }
 
     #[test]
-    fn checksums_are_of_each_page_and_filter_or_refused() {
-        let of = |checksums: &[u8]| {
-            let mut bytes = offset_index(&[(10, 4, 0), (14, 6, 7)]);
-            bytes.pop();
-            bytes.extend([0x08, 0xfe, 0xff, 0x03]);
-            bytes.push(u8::try_from(checksums.len()).unwrap());
-            bytes.extend(checksums);
-            bytes.push(0);
-            let described = Described {
-                has_bloom_filter: true,
-                checksums: true,
-                ..described(&(4..20), 9)
-            };
-            decode_offset_index(&bytes, described)
-        };
-        let crcs: Vec<u8> = (1..=4_u32).flat_map(u32::to_le_bytes).collect();
-        let index = of(&crcs).unwrap();
-        assert_eq!((index.dictionary_crc, index.bloom_crc), (Some(1), Some(4)));
-        let headers: Vec<_> = index.pages.iter().map(|page| page.header_crc).collect();
-        assert_eq!(headers, [Some(2), Some(3)]);
-        for wrong in [&crcs[..12], &crcs[..15], &[]] {
-            let error = of(wrong).unwrap_err().to_string();
-            assert!(error.contains("2 data pages and 2 other parts"), "{error}");
-        }
-        let without = offset_index(&[(4, 10, 0)]);
-        let described = Described {
-            checksums: true,
-            ..described(&(4..20), 9)
-        };
-        decode_offset_index(&without, described).unwrap_err();
+    fn an_offset_index_that_claims_more_pages_than_it_has_bytes_is_refused() {
+        let mut bytes = vec![0x19, 0xfc];
+        varint::put(&mut bytes, 1 << 31);
+        bytes.extend([0; 8]);
+        let error = decode_offset_index(&bytes, &(4..20), 9).unwrap_err();
+        assert!(
+            error.to_string().contains("2147483648 pages in 15 bytes"),
+            "{error}"
+        );
     }
 
     #[test]
     fn pages_follow_one_another_and_share_out_the_rows() {
         let bytes = offset_index(&[(4, 10, 0), (14, 6, 7)]);
-        let index = decode_offset_index(&bytes, described(&(4..20), 9)).unwrap();
+        let index = decode_offset_index(&bytes, &(4..20), 9).unwrap();
         assert_eq!(
             index.pages,
             [
@@ -326,7 +301,7 @@ mod tests {
         ] {
             let bytes = offset_index(&bad);
             assert!(
-                decode_offset_index(&bytes, described(&chunk, rows)).is_err(),
+                decode_offset_index(&bytes, &chunk, rows).is_err(),
                 "{bad:?}"
             );
         }
@@ -340,13 +315,13 @@ mod tests {
             0x16, 0x04, 0x00,
         ];
         assert_eq!(
-            decode_column_index(&bytes, 1).unwrap(),
-            [PageBounds {
+            decode_column_index(&bytes, 1).unwrap().get(0),
+            Some(PageBounds {
                 all_null: false,
                 min: b"a",
                 max: b"b",
                 nulls: Some(2)
-            }]
+            })
         );
         assert!(decode_column_index(&bytes, 2).is_err());
     }

@@ -10,6 +10,7 @@ use super::{
     footer::Footer,
     label_values::{ReadLabelNames, ReadLabelValues},
     labels::{Projection, ReadLabels},
+    metadata::RowGroup,
     row_ranges::RowRanges,
     search::Search,
 };
@@ -126,6 +127,16 @@ impl Shard {
     /// The names of all labels, ascending.
     pub fn label_names(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.0.names.iter().map(|label| &*label.name)
+    }
+
+    /// Whether each row has a label called so, as far as counts of nulls tell.
+    #[must_use]
+    pub fn all_have(&self, name: impl AsRef<[u8]>) -> bool {
+        let nulls = |group: &RowGroup, column: usize| group.columns.get(column)?.bounds.nulls;
+        self.label_column(name.as_ref()).is_some_and(|column| {
+            let mut groups = self.0.labels.row_groups().iter();
+            groups.all(|group| group.rows == 0 || nulls(group, column) == Some(0))
+        })
     }
 
     /// Bytes held on the heap.

@@ -1,4 +1,5 @@
-//! Thrift's compact protocol, as far as Parquet's metadata use it.
+//! Thrift's compact protocol, as far as anything of it is read before the `parquet` crate decodes the whole: the schema,
+//! whose counts and depth the crate does not check, and how long a header is, which it does not tell.
 //!
 //! ```text
 //! struct   field* 0x00
@@ -8,9 +9,6 @@
 //! integer  zig-zag varint; a byte is one byte; a double is 8 bytes
 //! bool     in a field: the type says it (1 true, 2 false); in a list: one byte
 //! ```
-//!
-//! Own, and not the `parquet` crate's: that one reserves memory by counts it has not checked, and its
-//! metadata take about 470 bytes a column chunk, which a gateway holds for each block.
 
 use super::fault::Fault;
 
@@ -81,7 +79,7 @@ impl<'a> Thrift<'a> {
         Fault::new(self.at, reason)
     }
 
-    pub(crate) fn byte(&mut self) -> Result<u8, Fault> {
+    fn byte(&mut self) -> Result<u8, Fault> {
         let Some(&byte) = self.bytes.get(self.at) else {
             return Err(self.fault("thrift value is cut short"));
         };
@@ -115,7 +113,7 @@ impl<'a> Thrift<'a> {
         Err(self.fault("varint is longer than 10 bytes"))
     }
 
-    pub(crate) fn i64(&mut self) -> Result<i64, Fault> {
+    fn i64(&mut self) -> Result<i64, Fault> {
         let value = self.varint()?;
         Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
     }
@@ -123,12 +121,6 @@ impl<'a> Thrift<'a> {
     pub(crate) fn i32(&mut self) -> Result<i32, Fault> {
         let value = self.i64()?;
         i32::try_from(value).map_err(|_| self.fault(format!("{value} is no 32-bit integer")))
-    }
-
-    /// A count, size or offset: an integer that is not negative.
-    pub(crate) fn unsigned(&mut self) -> Result<u64, Fault> {
-        let value = self.i64()?;
-        u64::try_from(value).map_err(|_| self.fault(format!("{value} is negative")))
     }
 
     /// A 32-bit count or size that is not negative.
@@ -145,13 +137,8 @@ impl<'a> Thrift<'a> {
         }
     }
 
-    pub(crate) fn string(&mut self) -> Result<&'a str, Fault> {
-        let at = self.at;
-        std::str::from_utf8(self.binary()?).map_err(|_| Fault::new(at, "text is not UTF-8"))
-    }
-
     /// Begins a list: the type and number of its elements, of which there are at most as many as bytes.
-    pub(crate) fn list(&mut self) -> Result<(Kind, usize), Fault> {
+    fn list(&mut self) -> Result<(Kind, usize), Fault> {
         let at = self.at;
         let head = self.byte()?;
         let kind = Kind::from_nibble(head & 0x0f, at)?;
@@ -168,27 +155,16 @@ impl<'a> Thrift<'a> {
         }
     }
 
-    /// Begins a list whose elements must be of `kind`.
-    pub(crate) fn list_of(&mut self, kind: Kind) -> Result<usize, Fault> {
+    /// Begins a list of structs; gives their number.
+    pub(crate) fn structs(&mut self) -> Result<usize, Fault> {
         let at = self.at;
-        let (found, len) = self.list()?;
-        // An empty list may carry any type.
-        if found == kind || len == 0 {
-            Ok(len)
-        } else {
-            Err(Fault::new(
+        match self.list()? {
+            // An empty list may carry any type.
+            (Kind::Struct, len) | (_, len @ 0) => Ok(len),
+            (found, _) => Err(Fault::new(
                 at,
-                format!("list of {kind:?} expected, found one of {found:?}"),
-            ))
-        }
-    }
-
-    /// A bool that is an element of a list.
-    pub(crate) fn bool_element(&mut self) -> Result<bool, Fault> {
-        match self.byte()? {
-            1 => Ok(true),
-            0 | 2 => Ok(false),
-            other => Err(self.fault(format!("bool expected, found {other}"))),
+                format!("list of structs expected, found one of {found:?}"),
+            )),
         }
     }
 
@@ -205,7 +181,8 @@ impl<'a> Thrift<'a> {
         Ok(())
     }
 
-    fn field(&mut self, last: i16) -> Result<Option<(i16, Kind)>, Fault> {
+    /// The id and the type of the next field of a struct, whose value follows; none at its end.
+    pub(crate) fn field(&mut self, last: i16) -> Result<Option<(i16, Kind)>, Fault> {
         let at = self.at;
         let head = self.byte()?;
         if head == 0 {

@@ -3,7 +3,8 @@
 //! ```text
 //! "PAR1"
 //! row group*   column chunks in order of the schema: [dictionary page] data page*; then bloom filters
-//! column indexes, offset indexes    of all column chunks; `read::page_index` draws them, with their checksums
+//! column indexes, offset indexes    of all column chunks
+//! checksums    of page headers and bloom filters; `read::page_index` draws them
 //! FileMetaData | u32 little-endian length | "PAR1"
 //! ```
 //! What is needed at the end is kept as the bytes that will be written. From the column indexes on no checksum of the
@@ -20,7 +21,7 @@ use std::{
 use model::{FileSum, FooterSum, Xxh64};
 use xxhash_rust::xxh64;
 
-use self::metadata::{column_index, column_metadata, offset_index, schema_element};
+use self::metadata::{checksums, column_index, column_metadata, offset_index, schema_element};
 use super::{page::EncodedColumn, schema::Column, thrift::Thrift};
 use crate::error::Error;
 
@@ -61,6 +62,7 @@ struct ColumnChunk {
     metadata: Vec<u8>,
     column_index: Vec<u8>,
     offset_index: Vec<u8>,
+    checksums: Vec<u32>,
 }
 
 /// Where a column chunk is.
@@ -138,6 +140,7 @@ impl<W: Write> FileWriter<W> {
             metadata: column_metadata(column, encoded, place),
             column_index: column_index(&encoded.pages),
             offset_index: offset_index(encoded, place),
+            checksums: checksums(encoded),
         });
         self.groups.push(RowGroup {
             start,
@@ -194,6 +197,7 @@ impl<W: Write> FileWriter<W> {
         self.out.hash = Some(xxh64::Xxh64::new(0));
         let mut column_indexes = self.write_indexes(|chunk| &chunk.column_index)?;
         let mut offset_indexes = self.write_indexes(|chunk| &chunk.offset_index)?;
+        self.write_checksums()?;
         let metadata = self.metadata(&mut column_indexes, &mut offset_indexes);
         let len = u32::try_from(metadata.len()).map_err(|_| {
             io::Error::other(format!("metadata of {} bytes do not fit", metadata.len()))
@@ -223,6 +227,23 @@ impl<W: Write> FileWriter<W> {
             self.out.write(index(chunk))?;
         }
         Ok(places.into_iter())
+    }
+
+    fn write_checksums(&mut self) -> io::Result<()> {
+        let chunks = self.groups.iter().flat_map(|group| &group.chunks);
+        let mut table = Vec::new();
+        let mut start = 0;
+        for chunk in chunks.clone() {
+            table.push(start);
+            start += chunk.checksums.len();
+        }
+        table.push(start);
+        let starts = table.into_iter().map(u32::try_from);
+        let starts = starts.collect::<Result<Vec<u32>, _>>();
+        let starts = starts.map_err(io::Error::other)?.into_iter();
+        let checksums = chunks.flat_map(|chunk| &chunk.checksums).copied();
+        let bytes: Vec<u8> = starts.chain(checksums).flat_map(u32::to_le_bytes).collect();
+        self.out.write(&bytes)
     }
 
     fn metadata(

@@ -153,7 +153,9 @@ pub(super) fn encode(
     Ok(EncodedColumn {
         pages,
         bounds: last.map(|last| Bounds::of(dictionary.get(0), dictionary.get(last))),
-        bloom_filter: has_filter.then(|| bloom::filter(dictionary.values())),
+        bloom_filter: has_filter
+            .then(|| bloom::filter(dictionary.values()))
+            .transpose()?,
         dictionary: Some(stored),
     })
 }

@@ -1,6 +1,6 @@
 //! Writes Thrift's compact protocol, as far as Parquet's metadata use it; `read::thrift` draws it.
 
-use crate::{schema::EXTENSION, varint};
+use crate::varint;
 
 const TRUE: u8 = 1;
 const FALSE: u8 = 2;
@@ -65,14 +65,6 @@ impl Thrift {
 
     pub(super) fn binary(&mut self, id: u8, value: &[u8]) {
         self.field(id, BINARY);
-        self.binary_element(value);
-    }
-
-    /// The field that the format leaves to whoever writes it; other readers pass over it. Nothing may follow it.
-    pub(super) fn extension(&mut self, value: &[u8]) {
-        // The id is too far from the last for a delta.
-        self.out.push(BINARY);
-        varint::put_signed(&mut self.out, EXTENSION.into());
         self.binary_element(value);
     }
 
@@ -166,14 +158,12 @@ mod tests {
             t.long(7, 64);
             t.i16(8, 3);
             t.binaries(9, [&b"x"[..]; 15].into_iter());
-            t.extension(b"yz");
         });
         let mut expected = vec![
             0x15, 0x01, 0x21, 0x1c, 0x28, 0x02, b'a', b'b', 0x00, 0x19, 0x25, 0x02, 0x04, 0x19,
             0x22, 0x01, 0x00, 0x16, 0x80, 0x01, 0x14, 0x06, 0x19, 0xf8, 0x0f,
         ];
         expected.extend([0x01, b'x'].repeat(15));
-        expected.extend([0x08, 0xfe, 0xff, 0x03, 0x02, b'y', b'z']);
         expected.push(0x00);
         assert_eq!(bytes, expected);
     }

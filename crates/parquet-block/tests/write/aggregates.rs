@@ -214,7 +214,7 @@ fn each_aggregate_of_each_slice_is_a_column_of_records() {
         ("data_col_duration_ms", "1000"),
         ("maxT", "2999"),
         ("minT", "0"),
-        ("varve_checksums", "crc32"),
+        ("varve_checksums", "crc32-table"),
         ("varve_max_chunk_ms", "1200"),
     ];
     assert_eq!(pairs, expected);

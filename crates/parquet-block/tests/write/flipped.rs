@@ -374,6 +374,35 @@ fn no_flipped_bit_of_a_bloom_filter_rules_a_value_out() {
 }
 
 #[test]
+fn all_heads_are_compared_without_reading_a_value() {
+    let contents = Contents::Chunks;
+    let files = Files::write(&series(contents), slices(), &options(), GROUP_ROWS).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let flipping = Flipping::new(dir.path(), &files);
+    flipping.open().unwrap().check_heads().unwrap();
+    let listed = [files.shard.labels_sum(), files.shard.chunks_sum()];
+    for (file, listed) in listed.into_iter().enumerate() {
+        let listed = listed.unwrap();
+        let footer = usize::try_from(listed.size - listed.footer.bytes).unwrap();
+        let mut noticed = 0;
+        for byte in 4..footer {
+            flipping.flip(file, byte * 8 + 3);
+            if let Err(error) = flipping.open().unwrap().check_heads() {
+                let error = error.to_string();
+                assert!(error.contains(["labels", "chunks"][file]), "{error}");
+                noticed += 1;
+            }
+            flipping.flip(file, byte * 8 + 3);
+        }
+        // A header takes 30 bytes and more, a filter 47.
+        assert!(
+            noticed > 400 && noticed < footer - 100,
+            "{noticed} of {footer}"
+        );
+    }
+}
+
+#[test]
 fn a_footer_that_is_not_the_one_that_is_listed_is_named_before_it_is_decoded() {
     let contents = Contents::Chunks;
     let files = Files::write(&series(contents), slices(), &options(), GROUP_ROWS).unwrap();
@@ -384,7 +413,9 @@ fn a_footer_that_is_not_the_one_that_is_listed_is_named_before_it_is_decoded() {
     let start = files.shard.labels_bytes - listed.bytes;
     let error = |flipping: &Flipping| flipping.open().unwrap_err().to_string();
 
-    flipping.flip(0, files.labels.len() * 8 - 100);
+    // Of the length of the metadata.
+    let bit = files.labels.len() * 8 - 40;
+    flipping.flip(0, bit);
     let text = error(&flipping);
     let expected = format!(
         "{path}: at byte {start}: footer of {} bytes: XXH64 {} expected as in meta.json, found ",
@@ -393,7 +424,7 @@ fn a_footer_that_is_not_the_one_that_is_listed_is_named_before_it_is_decoded() {
     assert!(text.starts_with(&expected), "{text}");
     // As a block is read that does not tell.
     LocalShard::open(&flipping.paths[0], &flipping.paths[1]).unwrap_err();
-    flipping.flip(0, files.labels.len() * 8 - 100);
+    flipping.flip(0, bit);
     flipping.open().unwrap();
     LocalShard::open(&flipping.paths[0], &flipping.paths[1]).unwrap();
 

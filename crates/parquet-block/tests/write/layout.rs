@@ -222,7 +222,7 @@ fn both_files_have_the_same_row_groups_and_the_key_values_of_the_block() {
             ("data_col_duration_ms", slices.duration().to_string()),
             ("maxT", slices.max().to_string()),
             ("minT", slices.min().to_string()),
-            ("varve_checksums", "crc32".to_owned()),
+            ("varve_checksums", "crc32-table".to_owned()),
         ];
         assert_eq!(pairs, expected);
         assert_eq!(

@@ -6,13 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use files::Durability;
 use model::{BlockMeta, BlockStats, Labels};
 
 use crate::{
     Chunk, Encoding,
     codec::put_uvarint,
     error::{Error, Result},
-    index::{FILE as INDEX, IndexWriter, sync_dir},
+    index::{FILE as INDEX, IndexWriter},
     refs::{ChunkMeta, ChunkRef, SymbolRef},
     segment::{DIR, HEAD, RECORD_OVERHEAD, segment_file_name},
     tombstones::Tombstones,
@@ -145,7 +146,8 @@ impl BlockWriter {
         let longest_series = self.index.longest_series();
         self.segments.close()?;
         self.index.finish()?;
-        sync_dir(&self.dir.join(DIR))?;
+        let dir = self.dir.join(DIR);
+        files::sync_folder(&dir).map_err(Error::io(&dir))?;
         Tombstones::default().write(&self.dir)?;
 
         meta.stats = self.stats;
@@ -268,14 +270,8 @@ fn check_times(chunks: &[Chunk]) -> Result<()> {
 
 /// Writes a small file so that it is there in full or not at all.
 pub(crate) fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
-    let part = dir.join(format!("{name}.tmp"));
-    let mut file = File::create(&part).map_err(Error::io(&part))?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .map_err(Error::io(&part))?;
     let path = dir.join(name);
-    fs::rename(&part, &path).map_err(Error::io(&path))?;
-    sync_dir(dir)
+    files::replace(&path, bytes, Durability::Durable).map_err(Error::io(&path))
 }
 
 #[cfg(test)]

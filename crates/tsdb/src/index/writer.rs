@@ -4,7 +4,7 @@ use std::{
     fs::File,
     hash::BuildHasher,
     io::{BufWriter, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
@@ -309,11 +309,4 @@ fn checked_u32(what: &'static str, size: u64) -> Result<u32> {
         size,
         limit: u64::from(u32::MAX),
     })
-}
-
-/// Makes the entries of a directory durable.
-pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
-    File::open(dir)
-        .and_then(|dir| dir.sync_all())
-        .map_err(Error::io(dir))
 }

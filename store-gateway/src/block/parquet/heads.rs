@@ -1,11 +1,11 @@
 //! Finding the series that match, with their labels, whether they have chunks in the range or not.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, pin::pin, sync::Arc};
 
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use model::Labels;
 use parking_lot::Mutex;
-use parquet_block::{Projection, RowRanges};
+use parquet_block::{Projection, RowRanges, Selection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc::Sender};
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
 /// Rows of the first batch of labels: few, so that the first answer is soon there.
 const FIRST_ROWS: usize = 128;
 /// Rows of a batch of labels. Each batch decodes the dictionaries it needs anew.
-const MOST_ROWS: usize = 4096;
+pub(super) const MOST_ROWS: usize = 4096;
 /// Rows whose labels are read, or were and are not yet taken, at most.
 const ROWS_AHEAD: usize = 2 * MOST_ROWS;
 /// In how many batches they may be: a row group that has few of them is a batch.
@@ -28,9 +28,11 @@ pub(super) struct Heads {
     pub(super) shard: usize,
     pub(super) group: usize,
     pub(super) rows: RowRanges,
+    /// Of each row; none, if nobody asks for them here.
+    pub(super) labels: Vec<Labels>,
 }
 
-/// Rows that match. Their labels are being read, while chunks may be too.
+/// Rows that match, and of which chunks may be read. Their labels are being read meanwhile.
 #[derive(Debug)]
 pub(super) struct Found {
     heads: Heads,
@@ -46,6 +48,17 @@ struct ArrivingLabels {
     _room: OwnedSemaphorePermit,
 }
 
+/// Sends on what is found, and starts to read its labels.
+struct Finding<'a> {
+    block: &'a Arc<ParquetBlock>,
+    budget: &'a Arc<RequestBudget>,
+    out: &'a Sender<Found>,
+    /// Rows of the next batch.
+    most: usize,
+    /// For rows whose labels are read and not taken.
+    room: Arc<Semaphore>,
+}
+
 /// The labels of rows whose chunks are read by another, in the order of the rows.
 #[derive(Debug, Default)]
 pub(super) struct LabelQueue {
@@ -59,51 +72,99 @@ impl ParquetBlock {
         self: &Arc<Self>,
         query: BlockQuery,
         budget: Arc<RequestBudget>,
-    ) -> Ahead<Found> {
-        let block = Arc::clone(self);
-        Ahead::start_with(AHEAD, async move |out| {
-            block.send_heads(query, &budget, &out).await
+    ) -> Ahead<Heads> {
+        let mut found = self.found(query, budget);
+        Ahead::start(async move |out| {
+            while let Some(Found { mut heads, labels }) = found.next().await.transpose()? {
+                heads.labels = labels.read().await?;
+                if out.send(heads).await.is_err() {
+                    break;
+                }
+            }
+            Ok(())
         })
     }
 
-    async fn send_heads(
+    /// The same, whose labels may come later.
+    pub(super) fn found(
         self: &Arc<Self>,
         query: BlockQuery,
-        budget: &Arc<RequestBudget>,
-        out: &Sender<Found>,
-    ) -> Result<(), BlockError> {
-        // Where all rows have chunks in the range, those past the limit need not be read.
-        let limited = query.limit > 0 && self.within(query.range);
-        let mut left = if limited { query.limit } else { usize::MAX };
-        let mut most = FIRST_ROWS;
-        let room = Arc::new(Semaphore::new(ROWS_AHEAD));
-        let at_once = if limited { 1 } else { SHARDS_AT_ONCE };
-        let matchers = &query.matchers;
-        let searches = (0..self.shards.len()).map(|number| async move {
-            let selection = self.search(number, matchers, budget).await?;
-            Ok::<_, BlockError>((number, selection))
-        });
-        let mut searches = stream::iter(searches).buffered(at_once);
+        budget: Arc<RequestBudget>,
+    ) -> Ahead<Found> {
+        let block = Arc::clone(self);
+        Ahead::start_with(AHEAD, async move |out| {
+            let mut finding = Finding::new(&block, &budget, &out);
+            let mut left = block.limit(&query);
+            let mut searched = pin!(block.searched(&query, &budget));
+            while left > 0
+                && let Some((shard, mut selection)) = searched.try_next().await?
+            {
+                left = rows::truncate(&mut selection, left);
+                budget.add_series(rows::count(&selection))?;
+                finding.send(shard, selection).await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The series of these rows of shards.
+    pub(super) fn found_of(
+        self: &Arc<Self>,
+        selected: Vec<(usize, Selection)>,
+        budget: Arc<RequestBudget>,
+    ) -> Ahead<Found> {
+        let block = Arc::clone(self);
+        Ahead::start_with(AHEAD, async move |out| {
+            let mut finding = Finding::new(&block, &budget, &out);
+            for (shard, selection) in selected {
+                finding.send(shard, selection).await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The rows of shards that match, whether they have chunks in the range or not.
+    pub(super) async fn selected(
+        &self,
+        query: &BlockQuery,
+        budget: &RequestBudget,
+    ) -> Result<Vec<(usize, Selection)>, BlockError> {
+        let mut left = self.limit(query);
+        let mut selected = Vec::new();
+        let mut searched = pin!(self.searched(query, budget));
         while left > 0
-            && let Some((shard, mut selection)) = searches.try_next().await?
+            && let Some((shard, mut selection)) = searched.try_next().await?
         {
             left = rows::truncate(&mut selection, left);
             budget.add_series(rows::count(&selection))?;
-            for (group, mut rest) in selection {
-                while !rest.is_empty() {
-                    let (rows, others) = rest.split_at(most);
-                    rest = others;
-                    most = (most * 4).min(MOST_ROWS);
-                    let heads = Heads { shard, group, rows };
-                    let room = room_for(&room, heads.rows.len()).await?;
-                    let labels = self.labels(&heads, room, budget);
-                    if out.send(Found { heads, labels }).await.is_err() {
-                        return Ok(());
-                    }
-                }
-            }
+            selected.push((shard, selection));
         }
-        Ok(())
+        Ok(selected)
+    }
+
+    /// The rows of each shard that match; some shards are searched at once, unless few rows are enough.
+    fn searched<'a>(
+        &'a self,
+        query: &'a BlockQuery,
+        budget: &'a RequestBudget,
+    ) -> impl Stream<Item = Result<(usize, Selection), BlockError>> + Send + 'a {
+        let at_once = match self.limit(query) {
+            usize::MAX => SHARDS_AT_ONCE,
+            _ => 1,
+        };
+        let searches = (0..self.shards.len()).map(move |number| async move {
+            let selection = self.search(number, &query.matchers, budget).await?;
+            Ok((number, selection))
+        });
+        stream::iter(searches).buffered(at_once)
+    }
+
+    /// How many rows need be read: where all have chunks in the range, those past the limit need not.
+    fn limit(&self, query: &BlockQuery) -> usize {
+        match query.limit > 0 && self.within(query.range) {
+            true => query.limit,
+            false => usize::MAX,
+        }
     }
 
     /// Starts to read the labels of rows.
@@ -131,6 +192,44 @@ impl ParquetBlock {
     }
 }
 
+impl<'a> Finding<'a> {
+    fn new(
+        block: &'a Arc<ParquetBlock>,
+        budget: &'a Arc<RequestBudget>,
+        out: &'a Sender<Found>,
+    ) -> Self {
+        Self {
+            block,
+            budget,
+            out,
+            most: FIRST_ROWS,
+            room: Arc::new(Semaphore::new(ROWS_AHEAD)),
+        }
+    }
+
+    /// Sends rows of a shard on as long as anybody takes them.
+    async fn send(&mut self, shard: usize, selection: Selection) -> Result<(), BlockError> {
+        for (group, mut rest) in selection {
+            while !rest.is_empty() && !self.out.is_closed() {
+                let (rows, others) = rest.split_at(self.most);
+                rest = others;
+                self.most = (self.most * 4).min(MOST_ROWS);
+                let room = room_for(&self.room, rows.len()).await?;
+                let heads = Heads {
+                    shard,
+                    group,
+                    rows,
+                    labels: Vec::new(),
+                };
+                let labels = self.block.labels(&heads, room, self.budget);
+                // Whoever is gone wants no more.
+                let _ = self.out.send(Found { heads, labels }).await;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Waits until there is room for the labels of so many rows.
 async fn room_for(room: &Arc<Semaphore>, rows: usize) -> Result<OwnedSemaphorePermit, BlockError> {
     let rows = u32::try_from(rows).unwrap_or(u32::MAX);
@@ -152,7 +251,12 @@ impl Heads {
     pub(super) fn take(&mut self, most: usize) -> Self {
         let (rows, rest) = self.rows.split_at(most);
         self.rows = rest;
-        Self { rows, ..*self }
+        let labels = self.labels.drain(..rows.len().min(self.labels.len()));
+        Self {
+            labels: labels.collect(),
+            rows,
+            ..*self
+        }
     }
 }
 

@@ -20,7 +20,8 @@ use tsdb::{Chunk, Encoding, Floats, decode_histograms, decode_xor};
 
 use crate::{
     block::{
-        BlockError, BlockQuery, BlockReader, BlockSeries, BlockSource, HeaderFiles, RequestBudget,
+        BlockError, BlockOrder, BlockQuery, BlockReader, BlockSeries, BlockSource, HeaderFiles,
+        RequestBudget,
     },
     catalog::{CatalogBlock, Format},
     config::Limits,
@@ -219,6 +220,7 @@ pub(in crate::block) fn query(texts: &[&str], range: TimeRange) -> BlockQuery {
         aggregates: AggregateSet::ALL,
         skip_chunks: false,
         limit: 0,
+        order: BlockOrder::Stored,
     }
 }
 

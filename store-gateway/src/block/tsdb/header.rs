@@ -207,10 +207,11 @@ impl<'a> Source<'a> {
             Some(bytes) => vec![Piece { start: 0, bytes }],
             None => {
                 let first = (size / PART).clamp(*FIRST.start(), *FIRST.end());
-                let ends = match size.checked_sub(2 * first) {
-                    Some(between) => vec![0..first, first + between..size],
-                    None => Vec::from([0..size]),
-                };
+                // Where both are all of it, they are read as one.
+                let between = size.saturating_sub(2 * first);
+                let start = if between > 0 { first } else { size };
+                let mut ends = vec![0..start, start + between..size];
+                ends.retain(|end| !end.is_empty());
                 let bytes = fetch(source, index, &ends, 0).await?;
                 let pieces = ends.into_iter().zip(bytes);
                 let pieces = pieces.map(|(range, bytes)| Piece {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use parking_lot::RwLock;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use tsdb::IndexHeader;
 
 use super::{
@@ -29,6 +29,7 @@ impl TsdbBlock {
             header: RwLock::new(Arc::new(header)),
             making: Mutex::default(),
             is_new: AtomicBool::new(origin == Origin::Bucket),
+            empty_values: OnceCell::new(),
             segments,
             index,
             block,

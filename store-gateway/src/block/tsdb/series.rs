@@ -11,7 +11,7 @@ use crate::fetch::{ListedObject, size};
 /// Bytes of chunks in the first batch: few, so that the first answer is soon there.
 const FIRST_BATCH: u64 = 128 << 10;
 /// Bytes of chunks in a batch, what is fetched in vain included.
-const MAX_BATCH: u64 = 2 << 20;
+pub(super) const MAX_BATCH: u64 = 2 << 20;
 /// Bytes of a segment that are fetched in vain to save a request.
 pub(super) const CHUNK_GAP: u64 = 128 << 10;
 
@@ -55,7 +55,6 @@ impl TsdbBlock {
         budget: &Arc<RequestBudget>,
         out: &Sender<Vec<BlockSeries>>,
     ) -> Result<(), BlockError> {
-        let ends: Arc<[u64]> = self.segments.iter().map(|segment| segment.size).collect();
         let (mut waiting, mut reading) = (VecDeque::<Batch>::new(), VecDeque::new());
         let (mut max, mut bytes) = (FIRST_BATCH, 0);
         // How the heads have ended, if they have.
@@ -73,9 +72,7 @@ impl TsdbBlock {
                 biased;
                 next = heads.next(), if has_room => match next {
                     Some(Ok(heads)) => {
-                        let (ends, guesses) = (Arc::clone(&ends), self.guesses);
-                        let cut = move || cut(heads, &ends, guesses, max);
-                        waiting.extend(self.source.pool.run(cut).await);
+                        waiting.extend(self.batches(heads, max).await);
                         max = MAX_BATCH;
                     }
                     Some(Err(error)) => end = Some(Err(error)),
@@ -105,6 +102,14 @@ impl TsdbBlock {
             let _ = out.send(series).await;
             Ok(())
         })
+    }
+
+    /// Cuts heads into batches, of which the first takes `first` bytes.
+    pub(super) async fn batches(&self, heads: Vec<Head>, first: u64) -> Vec<Batch> {
+        let ends: Vec<u64> = self.segments.iter().map(|segment| segment.size).collect();
+        let guesses = self.guesses;
+        let cut = move || cut(heads, &ends, guesses, first);
+        self.source.pool.run(cut).await
     }
 
     /// The segment that chunk references call `segment`.

@@ -18,7 +18,10 @@ use crate::s3::{Failure, Operation, store::Query};
 const PAGE: usize = 1000;
 
 impl Api {
-    pub(super) fn get(&self, input: GetObjectInput) -> S3Result<GetObjectOutput> {
+    pub(super) fn get(
+        &self,
+        input: GetObjectInput,
+    ) -> S3Result<(GetObjectOutput, Option<Failure>)> {
         let (object, failure) = self.read(&input.bucket, Operation::Get, &input.key)?;
         check(
             &object,
@@ -39,7 +42,7 @@ impl Api {
         });
         let bytes = object.bytes.slice(range);
         let length = length(&bytes)?;
-        Ok(GetObjectOutput {
+        let output = GetObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
             content_length: (failure != Some(Failure::Chunked)).then_some(length),
             content_range,
@@ -47,26 +50,34 @@ impl Api {
             last_modified: Some(timestamp(object.modified)),
             body: Some(body(bytes, failure)),
             ..GetObjectOutput::default()
-        })
+        };
+        Ok((output, failure))
     }
 
-    pub(super) fn head(&self, input: HeadObjectInput) -> S3Result<HeadObjectOutput> {
-        let (object, _) = self.read(&input.bucket, Operation::Head, &input.key)?;
+    pub(super) fn head(
+        &self,
+        input: HeadObjectInput,
+    ) -> S3Result<(HeadObjectOutput, Option<Failure>)> {
+        let (object, failure) = self.read(&input.bucket, Operation::Head, &input.key)?;
         check(
             &object,
             input.if_match.as_ref(),
             input.if_none_match.as_ref(),
         )?;
-        Ok(HeadObjectOutput {
+        let output = HeadObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
             content_length: Some(length(&object.bytes)?),
             e_tag: Some(ETag::Strong(object.etag)),
             last_modified: Some(timestamp(object.modified)),
             ..HeadObjectOutput::default()
-        })
+        };
+        Ok((output, failure))
     }
 
-    pub(super) fn list(&self, input: ListObjectsV2Input) -> S3Result<ListObjectsV2Output> {
+    pub(super) fn list(
+        &self,
+        input: ListObjectsV2Input,
+    ) -> S3Result<(ListObjectsV2Output, Option<Failure>)> {
         let query = Query {
             prefix: input.prefix.clone().unwrap_or_default(),
             after: input
@@ -78,7 +89,7 @@ impl Api {
                 .max_keys
                 .map_or(PAGE, |n| usize::try_from(n).unwrap_or(0).min(PAGE)),
         };
-        let (inner, _) = self.enter(&input.bucket, Operation::List, &query.prefix)?;
+        let (inner, failure) = self.enter(&input.bucket, Operation::List, &query.prefix)?;
         let page = inner.store.list(&query);
         drop(inner);
         let contents = page.objects.into_iter().map(|(key, object)| {
@@ -93,7 +104,7 @@ impl Api {
         let contents: Vec<_> = contents.collect::<S3Result<_>>()?;
         let prefixes = page.prefixes.into_iter();
         let prefixes: Vec<_> = prefixes.map(|p| CommonPrefix { prefix: Some(p) }).collect();
-        Ok(ListObjectsV2Output {
+        let output = ListObjectsV2Output {
             name: Some(input.bucket),
             key_count: i32::try_from(contents.len() + prefixes.len()).ok(),
             max_keys: i32::try_from(query.limit).ok(),
@@ -106,6 +117,7 @@ impl Api {
             delimiter: input.delimiter,
             start_after: input.start_after,
             ..ListObjectsV2Output::default()
-        })
+        };
+        Ok((output, failure))
     }
 }

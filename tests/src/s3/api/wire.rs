@@ -61,6 +61,15 @@ pub(super) async fn collect(body: Option<StreamingBlob>) -> S3Result<Bytes> {
     Ok(whole.freeze())
 }
 
+fn flipped(bytes: &[u8], at: usize) -> Bytes {
+    let mut bytes = bytes.to_vec();
+    let at = at.checked_rem(bytes.len()).unwrap_or_default();
+    if let Some(byte) = bytes.get_mut(at) {
+        *byte ^= 1;
+    }
+    bytes.into()
+}
+
 /// The bytes, up to where they are cut off.
 pub(super) fn body(bytes: Bytes, failure: Option<Failure>) -> StreamingBlob {
     let parts = match failure {
@@ -71,12 +80,17 @@ pub(super) fn body(bytes: Bytes, failure: Option<Failure>) -> StreamingBlob {
             ]
         }
         Some(Failure::Slow(piece)) => pieces(&bytes, piece),
+        Some(Failure::Stalled(at)) => vec![Ok(bytes.slice(..at.min(bytes.len())))],
+        Some(Failure::Flipped(at)) => vec![Ok(flipped(&bytes, at))],
         _ => vec![Ok(bytes)],
     };
     let parts = stream::iter(parts).then(async |part| {
         tokio::task::yield_now().await;
         part
     });
+    if let Some(Failure::Stalled(_)) = failure {
+        return StreamingBlob::wrap(Box::pin(parts.chain(stream::pending())));
+    }
     StreamingBlob::wrap(Box::pin(parts).fuse())
 }
 

@@ -108,24 +108,6 @@ pub(super) const SIDECAR: &[Accepted] = &[
     },
     Accepted {
         names: &[
-            "store.limits.request-series",
-            "store.limits.request-samples",
-        ],
-        takes: Takes::Value,
-        why: "answers are passed on as Prometheus sends them, so memory does not grow with them",
-    },
-    Accepted {
-        names: &["min-time"],
-        takes: Takes::Value,
-        why: "all that Prometheus has is served",
-    },
-    Accepted {
-        names: &["prometheus.http-client", "prometheus.http-client-file"],
-        takes: Takes::Only(&[""]),
-        why: "Prometheus is asked without TLS settings and passwords",
-    },
-    Accepted {
-        names: &[
             "reloader.config-file",
             "reloader.config-envsubst-file",
             "reloader.rule-dir",

@@ -1,30 +1,25 @@
 //! A Parquet block whose symbols are not translated yet.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
-use model::{METRIC_NAME, ParquetMeta, ParquetShard, Resolution};
+use model::{BlockId, METRIC_NAME, ParquetMeta, ParquetShard, Resolution, SeriesOrder};
 use parquet_block::{Contents, Dictionary, LabelIds, LocalShard, SharedGroup, labels_file};
 use rayon::prelude::*;
 
 use super::{
     super::{
-        super::{
-            MergeError,
-            key::{Keys, Order},
-        },
+        super::{MergeError, key::Keys},
         Table,
-        permuted::Permutation,
     },
-    Group, ParquetInput,
+    ParquetInput,
+    permuted::Permutation,
+    stored_rows::{Group, StoredRows},
 };
 
 /// One whose symbols are not translated yet.
 #[derive(Debug)]
 pub(crate) struct OpenedParquet {
-    dir: PathBuf,
+    block: BlockId,
     shards: Vec<OpenedShard>,
 }
 
@@ -47,6 +42,7 @@ struct Sorted {
 impl OpenedParquet {
     pub(crate) fn open(
         dir: &Path,
+        block: BlockId,
         meta: &ParquetMeta,
         resolution: Resolution,
     ) -> Result<Self, MergeError> {
@@ -56,9 +52,8 @@ impl OpenedParquet {
             .enumerate()
             .map(|(number, listed)| OpenedShard::open(dir, number, listed, resolution))
             .collect::<Result<_, _>>()
-            .map_err(MergeError::parquet(dir))?;
-        let dir = dir.to_path_buf();
-        Ok(Self { dir, shards })
+            .map_err(MergeError::parquet(block))?;
+        Ok(Self { block, shards })
     }
 
     pub(crate) fn tables(&self) -> Vec<Table<'_>> {
@@ -81,16 +76,14 @@ impl OpenedParquet {
         ids: &[Vec<u32>],
         keys: Keys,
         metric_name: Option<u32>,
-        order: Order,
+        order: SeriesOrder,
         shared_pages: usize,
     ) -> Result<ParquetInput, MergeError> {
-        let mut input = ParquetInput {
-            dir: self.dir,
+        let mut rows = StoredRows {
+            block: self.block,
             shards: Vec::new(),
             groups: Vec::new(),
             keys,
-            samples: Vec::new(),
-            permutation: None,
         };
         let mut ids = ids.iter();
         let mut row = 0;
@@ -105,26 +98,32 @@ impl OpenedParquet {
                 let labels = names.iter().zip(dictionaries).zip(&mut ids);
                 let labels = labels.map(|((name, sorted), ids)| sorted.translated(*name, ids));
                 let labels = labels.collect();
-                let rows = opened.shard.shard().rows(place) as usize;
-                input.groups.push(Group {
+                let count = opened.shard.shard().rows(place) as usize;
+                rows.groups.push(Group {
                     shard: number,
                     place,
-                    rows: row..row + rows,
+                    rows: row..row + count,
                     ids: labels,
-                    shared: Arc::new(SharedGroup::new(rows, shared_pages)),
+                    shared: Arc::new(SharedGroup::new(count, shared_pages)),
                 });
-                row += rows;
+                row += count;
             }
-            input.shards.push(opened.shard);
+            rows.shards.push(opened.shard);
         }
-        if order == Order::ByLabels && (has_earlier_name || input.begins_unnamed(metric_name)?) {
-            let permutation = Permutation::of(&input)?;
-            input.samples = permutation.sample();
-            input.permutation = Some(permutation);
-        } else {
-            input.samples = input.sampled()?;
-        }
-        Ok(input)
+        let permutation = match order {
+            SeriesOrder::ByLabels if has_earlier_name || rows.begins_unnamed(metric_name)? => {
+                Some(Permutation::of(&rows)?)
+            }
+            _ => None,
+        };
+        Ok(ParquetInput {
+            samples: match &permutation {
+                Some(permutation) => permutation.sample(),
+                None => rows.sampled()?,
+            },
+            rows,
+            permutation,
+        })
     }
 }
 

@@ -84,7 +84,7 @@ fn replicas(
     })
 }
 
-fn sourced(replicas: &[Vec<Chunk>]) -> Vec<Sourced> {
+fn source_chunks(replicas: &[Vec<Chunk>]) -> Vec<SourceChunk> {
     let numbered = replicas.iter().enumerate();
     numbered
         .flat_map(|(n, chunks)| chunks.iter().map(move |chunk| (n, chunk.clone())))
@@ -97,7 +97,7 @@ proptest! {
         replicas in prop_oneof![replicas(1..300, 2, ALL), replicas(1..60, 30, &[Kind::Float])],
         shuffle in any::<prop::sample::Index>(),
     ) {
-        let mut chunks = sourced(&replicas);
+        let mut chunks = source_chunks(&replicas);
         let ends: BTreeSet<_> = chunks.iter().map(|(_, c)| (c.min, c.max)).collect();
         prop_assume!(ends.len() == chunks.len());
         let expected = model::merge(chunks.iter().map(|(_, chunk)| chunk.clone()).collect());
@@ -110,7 +110,7 @@ proptest! {
     #[test]
     fn each_sample_is_one_of_a_replica_and_none_comes_twice(replicas in replicas(1..200, 5, ALL)) {
         let all: BTreeSet<Key> = replicas.iter().flat_map(|chunks| keys(chunks)).collect();
-        let out = keys(&merged(sourced(&replicas)));
+        let out = keys(&merged(source_chunks(&replicas)));
         prop_assert!(out.is_sorted_by(|a, b| a.0 < b.0));
         prop_assert!(out.iter().all(|key| all.contains(key)));
         // The first there is, is there.
@@ -122,7 +122,7 @@ proptest! {
         replicas in (scrapes(1..120, 0, &[Kind::Float]), scrapes(1..120, 0, &[Kind::Float]), 0..60_000_i64)
             .prop_map(|(a, b, start)| [chunks_of(1, 0, &a), chunks_of(2, start, &b)]),
     ) {
-        let out = keys(&merged(sourced(&replicas)));
+        let out = keys(&merged(source_chunks(&replicas)));
         prop_assume!(replicas[0][0].max >= replicas[1][0].min && replicas[1][0].max >= replicas[0][0].min);
         for (time, kind, number) in replicas.iter().flat_map(|chunks| keys(chunks)) {
             if out.contains(&(time, kind, number)) {
@@ -140,13 +140,13 @@ proptest! {
     fn of_a_single_replica_nothing_is_lost_even_if_its_chunks_overlap(
         parts in replicas(1..200, 5, ALL),
     ) {
-        let one: Vec<Sourced> = sourced(&parts).into_iter().map(|(_, chunk)| (7, chunk)).collect();
+        let one: Vec<SourceChunk> = source_chunks(&parts).into_iter().map(|(_, chunk)| (7, chunk)).collect();
         let times = |keys: Vec<Key>| keys.into_iter().map(|key| key.0).collect::<BTreeSet<_>>();
         let all = times(parts.iter().flat_map(|chunks| keys(chunks)).collect());
         prop_assert_eq!(times(keys(&merged(one))), all);
         // Where they do not, not a byte changes.
         let part = &parts[..1];
-        prop_assert_eq!(&merged(sourced(part)), &part[0]);
+        prop_assert_eq!(&merged(source_chunks(part)), &part[0]);
     }
 
     #[test]
@@ -154,6 +154,6 @@ proptest! {
         parts in replicas(1..200, 5, ALL), copies in 2..5_usize,
     ) {
         let copies = vec![parts[0].clone(); copies];
-        prop_assert_eq!(&merged(sourced(&copies)), &parts[0]);
+        prop_assert_eq!(&merged(source_chunks(&copies)), &parts[0]);
     }
 }

@@ -7,16 +7,15 @@ use model::Timestamp;
 /// Removes such files below `folder` that were written before that time, and the folders that are empty then; tells
 /// how many files.
 pub(super) fn remove(folder: &Path, before: Timestamp) -> io::Result<usize> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        entries => entries?,
+    let Some(entries) = files::entries(folder)? else {
+        return Ok(0);
     };
     let mut removed = 0;
     for entry in entries {
         let path = entry?.path();
         removed += match fs::symlink_metadata(&path) {
             Ok(found) if found.is_dir() => remove(&path, before)?,
-            Ok(found) if found.mtime().saturating_mul(1000) < before.0 && is_staged(&path) => {
+            Ok(found) if Timestamp::from_seconds(found.mtime()) < before && is_staged(&path) => {
                 fs::remove_file(&path)?;
                 1
             }

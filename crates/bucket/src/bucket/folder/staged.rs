@@ -96,7 +96,7 @@ impl Staged {
         self.file.sync_all()?;
         fs::rename(&self.path, &self.object)?;
         self.remove()?;
-        sync(folder_of(&self.object))
+        files::sync_folder(folder_of(&self.object))
     }
 
     /// Removes its name, if it still has it: after renaming too, which does nothing where both names are of one file.
@@ -148,13 +148,13 @@ fn make_folder(folder: &Path) -> io::Result<()> {
         missing.push(folder);
     }
     fs::create_dir_all(folder)?;
-    missing.into_iter().rev().map(folder_of).try_for_each(sync)
+    missing
+        .into_iter()
+        .rev()
+        .map(folder_of)
+        .try_for_each(files::sync_folder)
 }
 
 fn folder_of(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("/"))
-}
-
-fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }

@@ -1,7 +1,7 @@
 //! Whose requests they are: the keys of the configuration; else those of the environment, of the shared file, or those
 //! that a service of AWS gives for a web identity, a container or an instance, in Thanos's order.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use object_store::{
@@ -55,6 +55,8 @@ pub(super) struct Keys {
     pub(super) access_key: Secret,
     pub(super) secret_key: Secret,
     pub(super) session_token: Secret,
+    /// Where they were found.
+    pub(super) place: &'static str,
 }
 
 /// The file that the tools of AWS keep, and whose keys of it.
@@ -87,15 +89,17 @@ impl Source {
         order: Order,
     ) -> Result<Self, BucketError> {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let access_key = variable("AWS_ACCESS_KEY_ID").or_else(|| variable("AWS_ACCESS_KEY"));
+        let found = |name: &'static str| variable(name).map(|value| (value, name));
+        let access_key = found("AWS_ACCESS_KEY_ID").or_else(|| found("AWS_ACCESS_KEY"));
         let secret_key = variable("AWS_SECRET_ACCESS_KEY").or_else(|| variable("AWS_SECRET_KEY"));
-        if let (Some(access_key), Some(secret_key)) = (access_key, secret_key) {
+        if let (Some((access_key, place)), Some(secret_key)) = (access_key, secret_key) {
             let keys = Keys {
                 access_key: Secret(access_key),
                 secret_key: Secret(secret_key),
                 session_token: Secret(variable("AWS_SESSION_TOKEN").unwrap_or_default()),
+                place,
             };
-            keys.check("the environment's AWS_ACCESS_KEY_ID")?;
+            keys.check()?;
             return Ok(Self::Keys(keys));
         }
         let services = Services::of(&variable)?;
@@ -132,6 +136,24 @@ impl Source {
     }
 }
 
+impl fmt::Display for Source {
+    /// As errors name it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keys(keys) => f.write_str(keys.place),
+            Self::File(file, services) => {
+                let (profile, path) = (&file.profile, file.path.display());
+                write!(
+                    f,
+                    "profile {profile} of {path}, or else {}",
+                    services.name()
+                )
+            }
+            Self::Services(services) => f.write_str(services.name()),
+        }
+    }
+}
+
 /// In which order the environment's ways to credentials are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
@@ -143,13 +165,13 @@ pub(super) enum Order {
 
 impl Keys {
     /// Refuses what no header can carry, such as the line's end that a file of a secret often has.
-    pub(super) fn check(&self, place: &str) -> Result<(), BucketError> {
+    pub(super) fn check(&self) -> Result<(), BucketError> {
         let fits = |secret: &Secret| secret.0.bytes().all(|b| b.is_ascii_graphic());
         if fits(&self.access_key) && fits(&self.session_token) {
             return Ok(());
         }
         let reason = "expected a key and a token of visible ASCII characters, found another one";
-        Err(BucketError::config(place, reason))
+        Err(BucketError::config(self.place, reason))
     }
 }
 
@@ -171,6 +193,19 @@ impl Services {
             return refuse("AWS_CONTAINER_CREDENTIALS_FULL_URI", reason);
         }
         Ok(services)
+    }
+
+    /// The service that the library chooses.
+    fn name(&self) -> &'static str {
+        if self.has("aws_web_identity_token_file") {
+            "AWS_WEB_IDENTITY_TOKEN_FILE"
+        } else if self.has("aws_container_credentials_relative_uri") {
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+        } else if self.has("aws_container_credentials_full_uri") {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+        } else {
+            "the instance's metadata service"
+        }
     }
 
     fn has(&self, key: &str) -> bool {

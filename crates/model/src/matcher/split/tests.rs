@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use regex::Regex;
 
 use super::*;
 use crate::matcher::{MatchOp, Matcher};
@@ -132,18 +133,26 @@ fn counted_classes_of_unicode_are_taken() {
 }
 
 #[test]
-fn what_takes_more_than_the_limit_is_an_error_that_tells_it() {
-    for pattern in [
-        r"(\pL{200}x){5}|(\pN{500}\pL{900}|\pL{900}\PL{900}|\PL{700}\pL{900})".to_owned(),
-        many(r"[a-z]+\pL{900}#", 100),
-    ] {
-        let error = Matcher::new(MatchOp::Regex, "a", pattern.as_str()).unwrap_err();
-        let error = error.to_string();
-        assert!(
-            error.ends_with("takes more than 67108864 bytes when compiled"),
-            "{error}"
-        );
-    }
+fn what_the_engine_has_no_room_for_is_matched_all_the_same() {
+    let letters = |n: usize| "é".repeat(n);
+    let two = matcher(r"\pL{1,900}x\pL{1,900}");
+    assert!(two.matches(format!("{}x{}", letters(900), letters(1))));
+    assert!(!two.matches(format!("{}x{}", letters(901), letters(1))));
+    assert!(!two.matches(letters(900)));
+    let many_of = matcher(&many(r"[a-z]+\pL{900}#", 100));
+    assert!(many_of.matches(format!("a{}7", letters(900))));
+    assert!(!many_of.matches(format!("a{}7", letters(899))));
+    let classes = matcher(r"(\pL{200}x){5}|(\pN{500}\pL{900}|\pL{900}\PL{900}|\PL{700}\pL{900})");
+    assert!(classes.matches(format!("{}{}", "1".repeat(500), letters(900))));
+    assert!(!classes.matches(format!("{}{}", "1".repeat(500), letters(899))));
+}
+
+#[test]
+fn what_has_more_states_than_the_limit_is_an_error_that_tells_it() {
+    let pattern = many(r"[a-z]+\pL{900}#", 1300);
+    let error = Matcher::new(MatchOp::Regex, "a", pattern.as_str()).unwrap_err();
+    let error = error.to_string();
+    assert!(error.ends_with("has more than 1048576 states"), "{error}");
 }
 
 #[test]

@@ -168,7 +168,7 @@ impl Open {
         let (mut kept, mut undecided) = (RowRanges::none(), RowRanges::none());
         for (i, page) in open.pages.pages.iter().enumerate() {
             let bounds = bounds.as_ref().and_then(|bounds| bounds.get(i));
-            match bounds.map_or(Verdict::Some, |bounds| constraint.judge(bounds)) {
+            match bounds.map_or(Verdict::Some, |bounds| constraint.judge(&bounds)) {
                 Verdict::None => {}
                 Verdict::All => kept.push(page.rows.clone()),
                 Verdict::Some => undecided.push(page.rows.clone()),

@@ -9,6 +9,7 @@ use super::{
     },
     Place,
 };
+use crate::schema::stored_name;
 
 const BYTE_ARRAY: i32 = 6;
 const ZSTD: i32 = 6;
@@ -22,13 +23,13 @@ pub(super) fn schema_element(t: &mut Thrift, column: &Column) {
     match column.kind {
         ColumnKind::Label => {
             t.i32(3, OPTIONAL);
-            t.binary(4, &column.name);
+            t.binary(4, stored_name(&column.name).as_bytes());
             t.i32(6, UTF8);
             t.structure(10, |t| t.structure(1, |_| ()));
         }
         ColumnKind::Bytes(_) => {
             t.i32(3, REQUIRED);
-            t.binary(4, &column.name);
+            t.binary(4, stored_name(&column.name).as_bytes());
         }
     }
 }
@@ -52,7 +53,7 @@ pub(super) fn column_metadata(column: &Column, encoded: &EncodedColumn, place: &
     Thrift::of(|t| {
         t.i32(1, BYTE_ARRAY);
         t.i32s(2, encodings);
-        t.binaries(3, [column.name.as_slice()].into_iter());
+        t.binaries(3, [stored_name(&column.name).as_bytes()].into_iter());
         t.i32(4, ZSTD);
         t.long(5, encoded.rows() as u64);
         t.long(6, place.uncompressed);
@@ -125,12 +126,16 @@ fn boundary_order(pages: &[Page]) -> i32 {
     }
 }
 
-/// `OffsetIndex`, with the checksums that `read::page_index` draws.
-pub(super) fn offset_index(encoded: &EncodedColumn, place: &Place) -> Vec<u8> {
-    let dictionary = encoded.dictionary.as_ref();
+/// What no checksum of a page covers, as `read::page_index` draws it.
+pub(super) fn checksums(encoded: &EncodedColumn) -> Vec<u32> {
     let headers = encoded.all_pages().map(|page| page.header_crc);
     let filter = encoded.bloom_filter.as_deref().map(crc32fast::hash);
-    let checksums: Vec<u8> = headers.chain(filter).flat_map(u32::to_le_bytes).collect();
+    headers.chain(filter).collect()
+}
+
+/// `OffsetIndex`.
+pub(super) fn offset_index(encoded: &EncodedColumn, place: &Place) -> Vec<u8> {
+    let dictionary = encoded.dictionary.as_ref();
     let mut offset = place.start + dictionary.map_or(0, |page| page.len()) as u64;
     let mut row = 0;
     Thrift::of(|t| {
@@ -141,7 +146,6 @@ pub(super) fn offset_index(encoded: &EncodedColumn, place: &Place) -> Vec<u8> {
             offset += page.len() as u64;
             row += page.rows as u64;
         });
-        t.extension(&checksums);
     })
 }
 

@@ -95,7 +95,7 @@ fn variables_that_lack_their_other_half_and_keys_no_header_carries_are_errors() 
         ),
         (
             [("AWS_ACCESS_KEY_ID", "a\n"), ("AWS_SECRET_KEY", "secret")],
-            "the environment's AWS_ACCESS_KEY_ID: expected a key",
+            "AWS_ACCESS_KEY_ID: expected a key",
         ),
     ] {
         let error = source(variables, Order::Thanos).unwrap_err().to_string();

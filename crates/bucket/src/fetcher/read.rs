@@ -1,0 +1,52 @@
+//! Reading one `meta.json` or mark from the bucket.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::{
+    MetaFetcher,
+    document::Document,
+    load::{MAX_DOCUMENT, Wanted},
+};
+use crate::{BucketError, Operation};
+
+/// The longest that one object may take, what the client tries again included. Nothing is seen of a bucket before all
+/// that is new was read, so one object must not hold up the others for as long as the client would wait.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+
+impl MetaFetcher {
+    /// Reads an object, and says what is wrong with it if that is new.
+    pub(super) async fn read_object(&self, wanted: &Wanted) -> Result<Document, BucketError> {
+        let object = &wanted.object;
+        let document = if object.size > MAX_DOCUMENT {
+            let (key, size) = (&object.key, object.size);
+            Document::Unusable(format!(
+                "{key}: expected at most {MAX_DOCUMENT} bytes, found {size}"
+            ))
+        } else {
+            self.read_and_keep(wanted).await?
+        };
+        let known = self.known.get(&object.key);
+        if known.is_none_or(|known| known.document != document) {
+            document.log(wanted.kind);
+        }
+        Ok(document)
+    }
+
+    async fn read_and_keep(&self, wanted: &Wanted) -> Result<Document, BucketError> {
+        let object = &wanted.object;
+        let is_usable = |bytes: &[u8]| wanted.decode(bytes).is_readable();
+        let read = timeout(MAX_WAIT, self.bucket.get_listed(object, is_usable)).await;
+        let bytes = read.map_err(|_| BucketError::Store {
+            operation: Operation::Get,
+            key: object.key.clone(),
+            cause: format!("no answer within {} s", MAX_WAIT.as_secs()).into(),
+        })??;
+        let document = wanted.decode(&bytes);
+        if let Some(cache) = self.cache.as_ref().filter(|_| document.is_readable()) {
+            cache.put(object, bytes).await;
+        }
+        Ok(document)
+    }
+}

@@ -1,0 +1,123 @@
+//! Files of the local disk: replaced whole, read and removed if they are there.
+//!
+//! Every function blocks.
+
+use std::{
+    fs::{self, File, ReadDir},
+    io::{self, Write as _},
+    path::Path,
+};
+
+/// What a crash of the machine may do to a file that was replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Nothing: it is on the disk, its name too.
+    Durable,
+    /// Spoil it. For a cache, whose reader finds that out.
+    Cached,
+}
+
+/// Writes a file, in place of one that is there: whoever reads it finds the old content or the new one, whole.
+///
+/// The content is written to `<name>.tmp` beside it first.
+///
+/// # Errors
+/// As the system says. The old file is then still there.
+pub fn replace(path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".tmp");
+    let temporary = path.with_file_name(name);
+    let mut file = File::create(&temporary)?;
+    file.write_all(content)?;
+    if durability == Durability::Durable {
+        file.sync_all()?;
+    }
+    fs::rename(&temporary, path)?;
+    match (durability, path.parent()) {
+        (Durability::Durable, Some(folder)) => sync_folder(folder),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the names in a folder durable.
+///
+/// # Errors
+/// As the system says.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// The content of a file, if it is there.
+///
+/// # Errors
+/// As the system says, but for a file that is not there.
+pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    if_there(fs::read(path))
+}
+
+/// The entries of a folder, if it is there.
+///
+/// # Errors
+/// As the system says, but for a folder that is not there.
+pub fn entries(folder: &Path) -> io::Result<Option<ReadDir>> {
+    if_there(fs::read_dir(folder))
+}
+
+/// Removes a file, if it is there.
+///
+/// # Errors
+/// When it stays there.
+pub fn remove_file(path: &Path) -> io::Result<()> {
+    if_there(fs::remove_file(path)).map(drop)
+}
+
+/// Removes a folder and all that is in it, if it is there.
+///
+/// # Errors
+/// When some of it stays there.
+pub fn remove_folder(path: &Path) -> io::Result<()> {
+    if_there(fs::remove_dir_all(path)).map(drop)
+}
+
+fn if_there<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
+    match outcome {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        outcome => outcome.map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_and_nothing_is_left_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        for (content, durability) in [("1", Durability::Durable), ("2", Durability::Cached)] {
+            replace(&path, content.as_bytes(), durability).unwrap();
+            assert_eq!(read(&path).unwrap().unwrap(), content.as_bytes());
+        }
+        assert_eq!(entries(dir.path()).unwrap().unwrap().count(), 1);
+        // A folder of that name stays, and says why.
+        let folder = dir.path().join("folder");
+        fs::create_dir(&folder).unwrap();
+        replace(&folder, b"", Durability::Cached).unwrap_err();
+        assert!(fs::metadata(&folder).unwrap().is_dir());
+    }
+
+    #[test]
+    fn what_is_not_there_is_removed_already() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        assert!(read(&path).unwrap().is_none());
+        assert!(entries(&path).unwrap().is_none());
+        remove_file(&path).unwrap();
+        remove_folder(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        remove_file(&path).unwrap_err();
+        fs::write(path.join("b"), "").unwrap();
+        remove_folder(&path).unwrap();
+        assert!(!path.try_exists().unwrap());
+    }
+}

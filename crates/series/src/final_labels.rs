@@ -1,0 +1,110 @@
+//! The labels under which series are sent: external labels win, replica labels go.
+
+use std::collections::BTreeSet;
+
+use model::Labels;
+
+/// What is done to the labels of every series of one source: a block, or a Prometheus.
+#[derive(Clone, Debug, Default)]
+pub struct FinalLabels {
+    /// The external labels that are added, without those to be removed.
+    added: Labels,
+    /// Names of labels to be removed.
+    removed: BTreeSet<Vec<u8>>,
+}
+
+impl FinalLabels {
+    /// Adds the labels `external`, which replace own ones of the same names, then removes all that are called as in
+    /// `without`.
+    #[must_use]
+    pub fn new(external: &Labels, without: &BTreeSet<Vec<u8>>) -> Self {
+        let kept = external.iter().filter(|(name, _)| !without.contains(*name));
+        Self {
+            added: Labels::from_sorted(kept),
+            removed: without.clone(),
+        }
+    }
+
+    /// Whether a series' own label called so is sent as the series has it: neither removed nor replaced.
+    #[must_use]
+    pub fn keeps(&self, name: &[u8]) -> bool {
+        !self.removed.contains(name) && self.added.get(name).is_none()
+    }
+
+    /// Whether labels called so are removed.
+    #[must_use]
+    pub fn removes(&self, name: &[u8]) -> bool {
+        self.removed.contains(name)
+    }
+
+    /// The names of labels that are removed, ascending.
+    pub(crate) fn removed(&self) -> impl Iterator<Item = &[u8]> {
+        self.removed.iter().map(Vec::as_slice)
+    }
+
+    /// The greatest name of those that are added.
+    pub(crate) fn last_added(&self) -> Option<&[u8]> {
+        self.added.iter().last().map(|(name, _)| name)
+    }
+
+    /// The place of the first own label that is not kept.
+    pub(crate) fn first_changed(&self, own: &Labels) -> Option<usize> {
+        own.iter().position(|(name, _)| !self.keeps(name))
+    }
+
+    /// The final labels of a series whose own are `own`.
+    #[must_use]
+    pub fn apply(&self, own: Labels) -> Labels {
+        if self.added.is_empty() && self.removed.is_empty() {
+            return own;
+        }
+        let mut own = own.iter().filter(|(name, _)| self.keeps(name)).peekable();
+        let mut added = self.added.iter().peekable();
+        // Two lists in order become one; no name is in both.
+        Labels::from_sorted(std::iter::from_fn(|| match (own.peek(), added.peek()) {
+            (Some(one), Some(other)) if one.0 < other.0 => own.next(),
+            (_, Some(_)) => added.next(),
+            (_, None) => own.next(),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(external: &[(&str, &str)], without: &[&str]) -> FinalLabels {
+        let external = Labels::from_pairs(external.iter().copied());
+        FinalLabels::new(&external, &without.iter().map(|&n| n.into()).collect())
+    }
+
+    fn own() -> Labels {
+        Labels::from_pairs([("__name__", "up"), ("job", "node"), ("replica", "x")])
+    }
+
+    #[test]
+    fn external_labels_are_put_in_their_places_and_win() {
+        let sent = labels(&[("a", "1"), ("replica", "r1"), ("z", "2")], &[]).apply(own());
+        assert_eq!(
+            sent.to_string(),
+            r#"{__name__="up", a="1", job="node", replica="r1", z="2"}"#
+        );
+    }
+
+    #[test]
+    fn replica_labels_are_removed_whether_external_or_not() {
+        let labels = labels(&[("cluster", "eu"), ("replica", "r1")], &["replica", "job"]);
+        assert_eq!(
+            labels.apply(own()).to_string(),
+            r#"{__name__="up", cluster="eu"}"#
+        );
+        assert!(labels.keeps(b"__name__"));
+        assert!(!labels.keeps(b"job") && !labels.keeps(b"cluster"));
+    }
+
+    #[test]
+    fn without_labels_to_add_or_remove_nothing_is_done() {
+        assert_eq!(labels(&[], &[]).apply(own()), own());
+        assert_eq!(labels(&[], &["nope"]).apply(own()), own());
+    }
+}

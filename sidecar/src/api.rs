@@ -1,0 +1,83 @@
+//! What the sidecar serves over gRPC: the StoreAPI, and what Prometheus's own API tells. The one place that knows the
+//! messages.
+
+mod info;
+mod labels;
+mod order;
+mod read;
+mod samples;
+mod series;
+mod status;
+#[cfg(test)]
+mod tests;
+mod told;
+
+use std::pin::Pin;
+
+use futures::Stream;
+use proto::{
+    info::info_server::InfoServer,
+    thanos::{
+        LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse,
+        SeriesRequest, SeriesResponse,
+        store_server::{self, StoreServer},
+    },
+};
+use service::{GrpcOptions, MAX_MESSAGE_BYTES};
+use tonic::{Request, Response, Status, service::Routes};
+
+use crate::recent::Recent;
+
+/// The messages of an answer, as they are made.
+type Answer<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// The services, to be added to a server.
+pub(crate) fn routes(recent: Recent) -> Routes {
+    let info = InfoServer::new(info::InfoApi(recent.clone()))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let store = StoreServer::new(StoreApi(recent.clone()))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    told::routes(Routes::new(store).add_service(info), &recent)
+}
+
+/// The options of their server.
+pub(crate) fn grpc_options(told: GrpcOptions) -> GrpcOptions {
+    GrpcOptions {
+        descriptors: vec![proto::FILE_DESCRIPTOR_SET, proto::SIDECAR_DESCRIPTOR_SET],
+        ..told
+    }
+}
+
+/// Answers the StoreAPI.
+struct StoreApi(Recent);
+
+#[tonic::async_trait]
+impl store_server::Store for StoreApi {
+    type SeriesStream = Answer<SeriesResponse>;
+
+    async fn series(
+        &self,
+        wire: Request<SeriesRequest>,
+    ) -> Result<Response<Self::SeriesStream>, Status> {
+        let answer = series::series(&self.0, wire.into_inner()).await;
+        Ok(Response::new(answer.map_err(|error| status::of(&error))?))
+    }
+
+    async fn label_names(
+        &self,
+        wire: Request<LabelNamesRequest>,
+    ) -> Result<Response<LabelNamesResponse>, Status> {
+        let answer = labels::names(&self.0, wire.into_inner()).await;
+        Ok(Response::new(answer.map_err(|error| status::of(&error))?))
+    }
+
+    async fn label_values(
+        &self,
+        wire: Request<LabelValuesRequest>,
+    ) -> Result<Response<LabelValuesResponse>, Status> {
+        let answer = labels::values(&self.0, wire.into_inner()).await;
+        Ok(Response::new(answer.map_err(|error| status::of(&error))?))
+    }
+}

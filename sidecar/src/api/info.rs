@@ -1,0 +1,50 @@
+//! What the sidecar says of itself.
+
+use proto::{
+    info::{
+        ExemplarsInfo, InfoRequest, InfoResponse, MetricMetadataInfo, RulesInfo, StatusInfo,
+        StoreInfo, TargetsInfo, TsdbInfo, info_server,
+    },
+    thanos::ZLabelSet,
+};
+use tonic::{Request, Response, Status};
+
+use super::status;
+use crate::recent::Recent;
+
+/// Answers the info API.
+pub(super) struct InfoApi(pub(super) Recent);
+
+#[tonic::async_trait]
+impl info_server::Info for InfoApi {
+    /// Fails while Prometheus does not answer, so that a querier says that the endpoint is down.
+    async fn info(&self, _: Request<InfoRequest>) -> Result<Response<InfoResponse>, Status> {
+        let view = self.0.ready().map_err(|error| status::of(&error))?;
+        let labels = ZLabelSet::from(&view.labels);
+        // What is scraped from now on belongs to it too.
+        let (min_time, max_time) = (self.0.min_time(&view).0, i64::MAX);
+        Ok(Response::new(InfoResponse {
+            label_sets: vec![labels.clone()],
+            component_type: "sidecar".to_owned(),
+            store: Some(StoreInfo {
+                min_time,
+                max_time,
+                supports_sharding: true,
+                supports_without_replica_labels: true,
+                supports_projections: false,
+                tsdb_infos: vec![TsdbInfo {
+                    labels: Some(labels),
+                    min_time,
+                    max_time,
+                }],
+            }),
+            // That they are there says that the service is offered.
+            rules: Some(RulesInfo {}),
+            metric_metadata: Some(MetricMetadataInfo {}),
+            targets: Some(TargetsInfo {}),
+            exemplars: Some(ExemplarsInfo::default()),
+            status: Some(StatusInfo {}),
+            query: None,
+        }))
+    }
+}

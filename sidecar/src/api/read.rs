@@ -1,0 +1,110 @@
+//! Remote read: what Prometheus is asked, and the series that it answers with.
+
+use model::{Labels, Matcher, TimeRange};
+use prost::Message as _;
+use proto::{
+    prompb::{
+        self, ChunkedReadResponse, ChunkedSeries, Query, ReadRequest, chunk::Encoding as From,
+        read_request::ResponseType,
+    },
+    thanos::{self, AggrChunk, chunk::Encoding as To},
+};
+
+use super::order::Chunks;
+use crate::prometheus::FrameDecoder;
+
+/// A request for the series that match all `matchers`, encoded and compressed.
+pub(super) fn request(matchers: &[Matcher], range: TimeRange) -> Vec<u8> {
+    let request = ReadRequest {
+        queries: vec![Query {
+            start_timestamp_ms: range.min.0,
+            end_timestamp_ms: range.max.0,
+            matchers: matchers.iter().map(Into::into).collect(),
+            hints: None,
+        }],
+        accepted_response_types: vec![
+            ResponseType::StreamedXorChunks.into(),
+            ResponseType::Samples.into(),
+        ],
+    };
+    let mut encoder = snap::raw::Encoder::new();
+    // It fails for 4 GiB and more, which no message is that came in.
+    encoder
+        .compress_vec(&request.encode_to_vec())
+        .unwrap_or_default()
+}
+
+/// The series of one frame, without those of their labels that are `external`. An error says what was found.
+pub(super) fn series(
+    frame: bytes::Bytes,
+    external: &Labels,
+) -> Result<Vec<(Labels, Chunks)>, String> {
+    let answer = ChunkedReadResponse::decode(frame).map_err(|error| error.to_string())?;
+    if answer.query_index != 0 {
+        let found = answer.query_index;
+        return Err(format!("expected the answer to query 0, found to {found}"));
+    }
+    let series = answer.chunked_series.into_iter();
+    series.map(|one| of_one(one, external)).collect()
+}
+
+fn of_one(series: ChunkedSeries, external: &Labels) -> Result<(Labels, Chunks), String> {
+    let labels = own_labels(&series.labels, external);
+    let chunks = series.chunks.into_iter().map(chunk).collect();
+    let chunks: Result<Chunks, String> = chunks;
+    match chunks {
+        Ok(chunks) => Ok((labels, chunks)),
+        Err(error) => Err(format!("{labels}: {error}")),
+    }
+}
+
+/// The labels without those that are called and valued as external ones.
+pub(super) fn own_labels(wire: &[prompb::Label], external: &Labels) -> Labels {
+    let pairs = wire.iter().map(|label| (&*label.name, &*label.value));
+    let own = pairs.filter(|(name, value)| external.get(name) != Some(*value));
+    let mut own: Vec<(&[u8], &[u8])> = own.collect();
+    // Prometheus sends them sorted; whoever does not is put right here.
+    if !own.is_sorted() {
+        own.sort_unstable();
+    }
+    Labels::from_sorted(own)
+}
+
+fn chunk(chunk: prompb::Chunk) -> Result<AggrChunk, String> {
+    let encoding = match From::try_from(chunk.r#type) {
+        Ok(From::Xor) => To::Xor,
+        Ok(From::Histogram) => To::Histogram,
+        Ok(From::FloatHistogram) => To::FloatHistogram,
+        Ok(From::Unknown) | Err(_) => {
+            return Err(format!(
+                "chunk of {} to {}: expected encoding 1, 2 or 3, found {}",
+                chunk.min_time_ms, chunk.max_time_ms, chunk.r#type
+            ));
+        }
+    };
+    Ok(raw(
+        chunk.min_time_ms,
+        chunk.max_time_ms,
+        encoding,
+        chunk.data,
+    ))
+}
+
+pub(super) fn raw(min_time: i64, max_time: i64, encoding: To, data: bytes::Bytes) -> AggrChunk {
+    AggrChunk {
+        min_time,
+        max_time,
+        raw: Some(thanos::Chunk {
+            r#type: encoding.into(),
+            data,
+            // Whoever needs one makes it.
+            hash: 0,
+        }),
+        ..AggrChunk::default()
+    }
+}
+
+/// Where in a streamed answer its last frame was.
+pub(super) fn place(decoder: &FrameDecoder) -> String {
+    format!("frame {}", decoder.frames().saturating_sub(1))
+}

@@ -1,0 +1,416 @@
+//! Series: read from Prometheus, and sent as they come.
+//!
+//! A part of the answer is taken as soon as there is one, made into messages on the pool, and sent; the next is read
+//! when the client has taken that. What is held at any time is one part, and the series that wait to be sorted.
+
+use std::{collections::BTreeSet, mem};
+
+use bytes::Bytes;
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use model::{Labels, TimeRange, Timestamp};
+use proto::thanos::{
+    self, SeriesBatch, SeriesRequest, SeriesResponse, series_response::Result as Frame,
+};
+use reqwest::{Response, header::CONTENT_TYPE};
+use series::{FinalLabels, OrderError, Shard};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{
+    Answer,
+    labels::matchers,
+    order::{Chunks, Order},
+    read, samples, status,
+};
+use crate::{
+    Limits, SidecarError,
+    error::{AnswerError, ReadError},
+    metrics::ServeMetrics,
+    prometheus::{FrameDecoder, FrameError, MAX_ANSWER},
+    recent::{Recent, Selection, own_matchers},
+    view::View,
+};
+
+/// What is taken of an answer at once, in bytes, if there is as much.
+const PART: usize = 1 << 20;
+/// How many samples a chunk counts for.
+const SAMPLES_PER_CHUNK: u64 = 120;
+const STREAMED: &str = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse";
+const SAMPLED: &str = "application/x-protobuf";
+
+/// Answers a request for series.
+pub(super) async fn series(
+    recent: &Recent,
+    wire: SeriesRequest,
+) -> Result<Answer<SeriesResponse>, AnswerError> {
+    let matchers = matchers(&wire.matchers)?;
+    let view = recent.view()?;
+    let Some(matchers) = own_matchers(&view, matchers) else {
+        return Ok(stream::empty().boxed());
+    };
+    if matchers.is_empty() {
+        let text = "no matchers specified (excluding external labels)";
+        return Err(AnswerError::Invalid(text.to_owned()));
+    }
+    let selection = Selection {
+        matchers,
+        range: TimeRange {
+            min: Timestamp(wire.min_time).max(recent.min_time(&view)),
+            max: Timestamp(wire.max_time),
+        },
+        // A limit below 1 is none.
+        limit: usize::try_from(wire.limit).unwrap_or(0),
+    };
+    if selection.is_empty() {
+        return Ok(stream::empty().boxed());
+    }
+    let place = recent.enter().await?;
+    let without = wire.without_replica_labels.iter();
+    let without = without.map(|name| name.clone().into_bytes()).collect();
+    let sender = Sender::new(&wire, recent);
+    if wire.skip_chunks {
+        return label_sets(recent, &view, &selection, &without, sender).await;
+    }
+    let request = read::request(&selection.matchers, selection.range);
+    let response = recent.prometheus.read(request).await;
+    let response = response.map_err(ReadError::Peer)?;
+    let kind = response.headers().get(CONTENT_TYPE);
+    let kind = kind.and_then(|k| k.to_str().ok()).unwrap_or_default();
+    if kind.starts_with(STREAMED) {
+        let reading = Reading {
+            recent: recent.clone(),
+            response,
+            work: Some(Work {
+                url: recent.prometheus.read_url(),
+                decoder: FrameDecoder::default(),
+                order: Order::new(&view, &without, recent.limits.request_sort_bytes),
+                external: view.labels,
+                sender,
+            }),
+            _place: place,
+        };
+        return Ok(reading.messages());
+    }
+    if kind.starts_with(SAMPLED) {
+        let body = whole(response, &recent.prometheus.read_url()).await?;
+        return sampled(recent, view, body, without, sender).await;
+    }
+    Err(AnswerError::Read(ReadError::ContentType {
+        url: recent.prometheus.read_url(),
+        found: kind.to_owned(),
+    }))
+}
+
+/// The labels of series alone.
+async fn label_sets(
+    recent: &Recent,
+    view: &View,
+    selection: &Selection,
+    without: &BTreeSet<Vec<u8>>,
+    mut sender: Sender,
+) -> Result<Answer<SeriesResponse>, AnswerError> {
+    let (sets, warnings) = recent.series(selection).await?;
+    let labels = FinalLabels::new(&view.labels, without);
+    let messages = recent.pool.run(move || {
+        let mut sets: Vec<Labels> = sets.into_iter().map(|own| labels.apply(own)).collect();
+        sets.sort_unstable();
+        sets.dedup();
+        sender.messages(sets.into_iter().map(|set| (set, Chunks::new())).collect())
+    });
+    let messages = messages.await?;
+    let warnings = warnings.into_iter().map(|w| frame(Frame::Warning(w)));
+    let all: Vec<_> = warnings.chain(messages).map(Ok).collect();
+    Ok(stream::iter(all).boxed())
+}
+
+/// A whole answer of samples.
+async fn sampled(
+    recent: &Recent,
+    view: View,
+    body: Vec<u8>,
+    without: BTreeSet<Vec<u8>>,
+    mut sender: Sender,
+) -> Result<Answer<SeriesResponse>, AnswerError> {
+    let url = recent.prometheus.read_url();
+    let made = recent.pool.run(move || {
+        let content = |reason| ReadError::Content {
+            url: url.clone(),
+            place: "samples".to_owned(),
+            reason,
+        };
+        let series = samples::series(&body, &view.labels).map_err(content)?;
+        // Whoever sends samples may sort them otherwise, and all of them are here.
+        let mut order = Order::of_unsorted(FinalLabels::new(&view.labels, &without));
+        let unsorted = |source| ReadError::Order {
+            url: url.clone(),
+            source,
+        };
+        let mut sorted = order.push(series).map_err(unsorted)?;
+        sorted.append(&mut order.finish().map_err(unsorted)?);
+        sender.messages(sorted)
+    });
+    let messages = made.await?.into_iter().map(Ok);
+    Ok(stream::iter(messages.collect::<Vec<_>>()).boxed())
+}
+
+async fn whole(mut response: Response, url: &str) -> Result<Vec<u8>, ReadError> {
+    let mut body = Vec::new();
+    while let Some(part) = response.chunk().await.map_err(|e| cut(url, e))? {
+        if body.len() + part.len() > MAX_ANSWER {
+            return Err(ReadError::Content {
+                url: url.to_owned(),
+                place: format!("byte {}", body.len()),
+                reason: format!("expected at most {MAX_ANSWER} bytes, found more"),
+            });
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(body)
+}
+
+fn cut(url: &str, source: reqwest::Error) -> ReadError {
+    ReadError::Peer(SidecarError::Http {
+        url: url.to_owned(),
+        source: source.without_url(),
+    })
+}
+
+/// A streamed answer that is being read.
+struct Reading {
+    recent: Recent,
+    response: Response,
+    /// None once the answer has ended.
+    work: Option<Work>,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+/// What is done on the pool.
+struct Work {
+    url: String,
+    decoder: FrameDecoder,
+    order: Order,
+    external: Labels,
+    sender: Sender,
+}
+
+impl Reading {
+    fn messages(self) -> Answer<SeriesResponse> {
+        let steps = stream::try_unfold(self, |mut reading| async move {
+            match reading.next().await {
+                Ok(Some(messages)) => {
+                    let messages = stream::iter(messages.into_iter().map(Ok));
+                    Ok(Some((messages, reading)))
+                }
+                Ok(None) => Ok(None),
+                Err(error) => {
+                    if let AnswerError::Read(ReadError::Order {
+                        source: OrderError::Unsorted { .. },
+                        ..
+                    }) = &error
+                    {
+                        // Its labels are others by now.
+                        reading.recent.outdated();
+                    }
+                    Err(status::of(&error))
+                }
+            }
+        });
+        steps.try_flatten().boxed()
+    }
+
+    /// The next messages; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Vec<SeriesResponse>>, AnswerError> {
+        while let Some(work) = self.work.take() {
+            let (parts, ended) = self.part(&work.url).await?;
+            let (work, messages) = self
+                .recent
+                .pool
+                .run(move || work.take(parts, ended))
+                .await?;
+            self.work = work;
+            if self.work.is_none() {
+                // Nothing more is read, be there more or not.
+                return Ok((!messages.is_empty()).then_some(messages));
+            }
+            if !messages.is_empty() {
+                return Ok(Some(messages));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What there is of the answer, at least something, and whether that is all.
+    async fn part(&mut self, url: &str) -> Result<(Vec<Bytes>, bool), ReadError> {
+        let mut parts = Vec::new();
+        let mut size = 0;
+        let mut next = self.response.chunk().await.map_err(|e| cut(url, e))?;
+        while let Some(part) = next {
+            size += part.len();
+            parts.push(part);
+            if size >= PART {
+                return Ok((parts, false));
+            }
+            next = match self.response.chunk().now_or_never() {
+                Some(next) => next.map_err(|e| cut(url, e))?,
+                None => return Ok((parts, false)),
+            };
+        }
+        Ok((parts, true))
+    }
+}
+
+impl Work {
+    /// Makes messages of the next part of the answer; without itself if it wants no more.
+    fn take(
+        mut self,
+        parts: Vec<Bytes>,
+        ended: bool,
+    ) -> Result<(Option<Self>, Vec<SeriesResponse>), AnswerError> {
+        let mut sorted = Vec::new();
+        for part in parts {
+            self.decoder.push(&part);
+            while let Some(frame) = self.decoder.next_frame().map_err(|e| self.broken(e))? {
+                let series =
+                    read::series(frame, &self.external).map_err(|reason| ReadError::Content {
+                        url: self.url.clone(),
+                        place: read::place(&self.decoder),
+                        reason,
+                    })?;
+                sorted.append(&mut self.order.push(series).map_err(unsorted(&self.url))?);
+            }
+        }
+        if !ended {
+            let messages = self.sender.messages(sorted)?;
+            let goes_on = !self.sender.is_full();
+            return Ok((goes_on.then_some(self), messages));
+        }
+        self.decoder.finish().map_err(|e| self.broken(e))?;
+        #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 frames")]
+        let frames = self.decoder.frames() as f64;
+        self.sender.metrics.received_frames.observe(frames);
+        let rest = mem::replace(&mut self.order, Order::of_unsorted(FinalLabels::default()));
+        sorted.append(&mut rest.finish().map_err(unsorted(&self.url))?);
+        Ok((None, self.sender.messages(sorted)?))
+    }
+
+    fn broken(&self, source: FrameError) -> ReadError {
+        ReadError::Frame {
+            url: self.url.clone(),
+            source,
+        }
+    }
+}
+
+fn unsorted(url: &str) -> impl Fn(OrderError) -> ReadError + '_ {
+    |source| ReadError::Order {
+        url: url.to_owned(),
+        source,
+    }
+}
+
+/// Makes messages of series in order, within the limits.
+struct Sender {
+    batch_size: usize,
+    shard: Option<Shard>,
+    limits: Limits,
+    metrics: ServeMetrics,
+    /// The most series wanted.
+    most: u64,
+    series: u64,
+    chunks: u64,
+    /// The labels of the series that was sent last.
+    last: Option<Labels>,
+}
+
+impl Sender {
+    fn new(wire: &SeriesRequest, recent: &Recent) -> Self {
+        Self {
+            batch_size: usize::try_from(wire.response_batch_size)
+                .unwrap_or(1)
+                .max(1),
+            shard: wire.shard_info.as_ref().and_then(proto::shard),
+            limits: recent.limits,
+            metrics: recent.metrics.clone(),
+            most: match u64::try_from(wire.limit) {
+                Ok(0) | Err(_) => u64::MAX,
+                Ok(most) => most,
+            },
+            series: 0,
+            chunks: 0,
+            last: None,
+        }
+    }
+
+    /// Whether as many series were sent as are wanted. Parts of the last one may still come, and are not sent.
+    const fn is_full(&self) -> bool {
+        self.series > self.most
+    }
+
+    fn within_series(&self) -> Result<(), AnswerError> {
+        let (limit, got) = (self.limits.request_series, self.series);
+        if limit == 0 || got <= limit {
+            return Ok(());
+        }
+        self.metrics.dropped("series");
+        let name = "store.limits.request-series";
+        Err(AnswerError::Limit { name, limit, got })
+    }
+
+    fn within_samples(&self) -> Result<(), AnswerError> {
+        let got = self.chunks.saturating_mul(SAMPLES_PER_CHUNK);
+        let limit = self.limits.request_samples;
+        if limit == 0 || got <= limit {
+            return Ok(());
+        }
+        self.metrics.dropped("chunks");
+        let name = "store.limits.request-samples";
+        Err(AnswerError::Limit { name, limit, got })
+    }
+
+    /// Messages of the next series.
+    fn messages(
+        &mut self,
+        series: Vec<(Labels, Chunks)>,
+    ) -> Result<Vec<SeriesResponse>, AnswerError> {
+        let mut wire = Vec::with_capacity(series.len());
+        for (labels, chunks) in series {
+            if self
+                .shard
+                .as_ref()
+                .is_some_and(|shard| !shard.holds(&labels))
+            {
+                continue;
+            }
+            if self.last.as_ref() != Some(&labels) {
+                self.series += 1;
+                if self.is_full() {
+                    break;
+                }
+                self.within_series()?;
+            }
+            self.chunks += chunks.len() as u64;
+            self.within_samples()?;
+            wire.push(thanos::Series {
+                labels: proto::wire_labels(&labels),
+                chunks,
+            });
+            self.last = Some(labels);
+        }
+        if self.batch_size == 1 {
+            return Ok(wire.into_iter().map(|s| frame(Frame::Series(s))).collect());
+        }
+        let mut wire = wire.into_iter();
+        let batches = std::iter::from_fn(|| {
+            let series: Vec<_> = wire.by_ref().take(self.batch_size).collect();
+            (!series.is_empty()).then_some(series)
+        });
+        Ok(batches
+            .map(|series| frame(Frame::Batch(SeriesBatch { series })))
+            .collect())
+    }
+}
+
+const fn frame(result: Frame) -> SeriesResponse {
+    SeriesResponse {
+        result: Some(result),
+    }
+}

@@ -1,0 +1,4 @@
+mod failures;
+mod labels;
+mod series;
+mod world;

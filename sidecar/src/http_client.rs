@@ -1,0 +1,216 @@
+//! How Prometheus is reached: Thanos's HTTP client YAML, and the client that it means.
+//!
+//! ```yaml
+//! basic_auth: {username: …, password: …, password_file: …}
+//! bearer_token: …            # or bearer_token_file
+//! proxy_url: http://proxy:3128
+//! tls_config: {ca_file: …, cert_file: …, key_file: …, server_name: …, insecure_skip_verify: false}
+//! transport_config: {…}      # times in nanoseconds, or as in 1m30s
+//! ```
+//! Files are read again for each request, so a token or a certificate that was replaced is used from then on.
+
+mod config;
+mod resolver;
+
+use std::{fs, path::Path, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use reqwest::{
+    Certificate, Client, ClientBuilder, Identity, Method, Proxy, RequestBuilder, Response,
+    header::HOST,
+};
+use service::blocking;
+use url::{Host, Url};
+
+pub use self::config::HttpClientConfig;
+use self::resolver::Renamed;
+use crate::SidecarError;
+
+/// Sends requests to one Prometheus. Clones share connections.
+#[derive(Clone, Debug)]
+pub(crate) struct HttpClient(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: HttpClientConfig,
+    /// The host of the server, where its certificate is to carry another name.
+    host: Option<String>,
+    /// As it was last built, and from which files.
+    built: Mutex<Option<(Files, Client)>>,
+}
+
+/// What the files of `tls_config` hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Files {
+    ca: Option<Vec<u8>>,
+    /// The certificate and the key.
+    identity: Option<Vec<u8>>,
+}
+
+/// Who asks.
+enum Credentials {
+    Nobody,
+    Basic { username: String, password: String },
+    Bearer(String),
+}
+
+impl HttpClient {
+    /// A client for the server at `base`; the files of the configuration must be there.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or what is in it cannot be used.
+    pub(crate) fn new(config: HttpClientConfig, base: &Url) -> Result<Self, SidecarError> {
+        let host = match config.server_name() {
+            "" => None,
+            name => {
+                if !matches!(Host::parse(name), Ok(Host::Domain(_))) {
+                    return Err(config::unusable(
+                        "tls_config.server_name",
+                        format!("expected a DNS name, found {name:?}"),
+                    ));
+                }
+                base.host_str().map(str::to_owned)
+            }
+        };
+        let client = Self(Arc::new(Inner {
+            config,
+            host,
+            built: Mutex::default(),
+        }));
+        client.0.client()?;
+        Ok(client)
+    }
+
+    /// Sends one request that `fill` completes, and waits for the head of its answer. `timeout` is for the whole answer.
+    ///
+    /// # Errors
+    /// When a file of the configuration cannot be read, or the server is not reached.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        url: &Url,
+        timeout: Option<Duration>,
+        fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, SidecarError> {
+        let inner = Arc::clone(&self.0);
+        let (client, credentials) =
+            blocking(move || Ok::<_, SidecarError>((inner.client()?, inner.config.credentials()?)))
+                .await?;
+        let failed = |source: reqwest::Error| SidecarError::Http {
+            url: url.to_string(),
+            source: source.without_url(),
+        };
+        let (target, host) = self.0.target(url);
+        let mut request = fill(client.request(method, target));
+        if let Some(host) = host {
+            request = request.header(HOST, host);
+        }
+        request = match credentials {
+            Credentials::Nobody => request,
+            Credentials::Basic { username, password } => {
+                request.basic_auth(username, Some(password))
+            }
+            Credentials::Bearer(token) => request.bearer_auth(token),
+        };
+        if let Some(timeout) = timeout {
+            request = request.timeout(timeout);
+        }
+        let head = request.send();
+        match self.0.config.response_header_timeout() {
+            None => head.await.map_err(failed),
+            Some(most) => match tokio::time::timeout(most, head).await {
+                Ok(head) => head.map_err(failed),
+                Err(_) => Err(SidecarError::NoHead {
+                    url: url.to_string(),
+                    waited: most,
+                }),
+            },
+        }
+    }
+}
+
+impl Inner {
+    /// The client for what the files hold now.
+    fn client(&self) -> Result<Client, SidecarError> {
+        let files = self.config.files()?;
+        let mut built = self.built.lock();
+        if let Some((of, client)) = &*built
+            && *of == files
+        {
+            return Ok(client.clone());
+        }
+        let client = self.build(&files)?;
+        *built = Some((files, client.clone()));
+        Ok(client)
+    }
+
+    fn build(&self, files: &Files) -> Result<Client, SidecarError> {
+        bucket::install_crypto_provider();
+        let mut builder = self
+            .config
+            .transport(Client::builder())
+            .user_agent(concat!("varve/", env!("CARGO_PKG_VERSION")));
+        builder = self.proxy(builder)?;
+        if self.config.skips_verification() {
+            builder = builder.tls_danger_accept_invalid_certs(true);
+        }
+        if let Some(pem) = &files.ca {
+            let place = "tls_config.ca_file";
+            let certificates =
+                Certificate::from_pem_bundle(pem).map_err(|e| config::unusable(place, e))?;
+            if certificates.is_empty() {
+                return Err(config::unusable(place, "expected certificates, found none"));
+            }
+            // They take the place of the system's, as in Go.
+            builder = builder.tls_certs_only(certificates);
+        }
+        if let Some(pem) = &files.identity {
+            let identity = Identity::from_pem(pem)
+                .map_err(|e| config::unusable("tls_config.cert_file and key_file", e))?;
+            builder = builder.identity(identity);
+        }
+        if let Some(host) = &self.host {
+            builder = builder.dns_resolver(Arc::new(Renamed {
+                name: self.config.server_name().to_owned(),
+                host: host.clone(),
+            }));
+        }
+        builder
+            .build()
+            .map_err(|e| config::unusable("tls_config", crate::error::chain(&e)))
+    }
+
+    fn proxy(&self, builder: ClientBuilder) -> Result<ClientBuilder, SidecarError> {
+        let proxy = self.config.proxy_url();
+        if proxy.is_empty() {
+            // As Thanos's client, this one heeds no proxy of the environment.
+            return Ok(builder.no_proxy());
+        }
+        let proxy = Proxy::all(proxy).map_err(|e| config::unusable("proxy_url", e))?;
+        Ok(builder.proxy(proxy))
+    }
+
+    /// Where the request goes, and the host that its head names if that is another.
+    fn target(&self, url: &Url) -> (Url, Option<String>) {
+        let mut target = url.clone();
+        let Some(host) = &self.host else {
+            return (target, None);
+        };
+        // TLS names and checks the host of the URL; the resolver leads back to the server.
+        if target.set_host(Some(self.config.server_name())).is_err() {
+            return (url.clone(), None);
+        }
+        let host = match url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.clone(),
+        };
+        (target, Some(host))
+    }
+}
+
+fn read(place: &str, path: &str) -> Result<Vec<u8>, SidecarError> {
+    fs::read(Path::new(path)).map_err(|e| config::unusable(place, format!("{path}: {e}")))
+}
+
+#[cfg(test)]
+mod tests;

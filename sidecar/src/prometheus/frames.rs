@@ -1,0 +1,235 @@
+//! The frames of a streamed remote-read answer.
+//!
+//! ```text
+//! frame: length uvarint of data, at most 10 bytes
+//!        CRC-32C of data, 4 bytes, big-endian
+//!        data
+//! ```
+//! A frame that is cut, longer than Prometheus ever sends or not what its checksum says is an error: whatever follows
+//! could be anything.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+/// The longest data of a frame that is taken, in bytes: what Prometheus's own client takes.
+const MAX_FRAME: usize = 50_000_000;
+/// The longest length.
+const MAX_UVARINT: usize = 10;
+const CHECKSUM: usize = 4;
+
+/// Takes bytes as they come and gives the data of frames.
+#[derive(Debug, Default)]
+pub struct FrameDecoder {
+    buffer: BytesMut,
+    /// Where `buffer` begins in the answer.
+    at: u64,
+    /// Frames given.
+    frames: u64,
+}
+
+/// A frame that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("frame {frame} at byte {at}: {fault}")]
+pub struct FrameError {
+    /// Its number, from 0.
+    pub frame: u64,
+    /// Where it begins.
+    pub at: u64,
+    /// What is wrong with it.
+    pub fault: FrameFault,
+}
+
+/// What is wrong with a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameFault {
+    /// The length does not end.
+    #[error("expected a length of at most {MAX_UVARINT} bytes, found a longer one")]
+    Length,
+    /// It is longer than any that Prometheus sends.
+    #[error("expected at most {MAX_FRAME} bytes of data, found a length of {found}")]
+    TooLong {
+        /// What it says.
+        found: u64,
+    },
+    /// The answer ends inside it.
+    #[error("expected {expected} more bytes, found the end of the answer")]
+    Cut {
+        /// Bytes that are missing, as far as is known.
+        expected: usize,
+    },
+    /// The data is not what was sent.
+    #[error("expected data of checksum {expected:08x}, found {found:08x}")]
+    Checksum {
+        /// What the frame says.
+        expected: u32,
+        /// Of the data that came.
+        found: u32,
+    },
+}
+
+impl FrameDecoder {
+    /// Takes the next bytes of the answer.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The data of the next frame, if all of it has come.
+    ///
+    /// # Errors
+    /// When the frame is too long or not what its checksum says; nothing can be read from then on.
+    pub fn next_frame(&mut self) -> Result<Option<Bytes>, FrameError> {
+        let Some((length, head)) = self.head()? else {
+            return Ok(None);
+        };
+        let total = head + CHECKSUM + length;
+        if self.buffer.len() < total {
+            self.buffer.reserve(total - self.buffer.len());
+            return Ok(None);
+        }
+        let mut frame = self.buffer.split_to(total).freeze();
+        frame.advance(head);
+        let expected = frame.get_u32();
+        let found = crc32c::crc32c(&frame);
+        if found != expected {
+            return Err(self.fault(FrameFault::Checksum { expected, found }));
+        }
+        self.at += total as u64;
+        self.frames += 1;
+        Ok(Some(frame))
+    }
+
+    /// Says that the answer has ended.
+    ///
+    /// # Errors
+    /// When it has inside a frame.
+    pub fn finish(&self) -> Result<(), FrameError> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let expected = match self.head()? {
+            Some((length, head)) => head + CHECKSUM + length - self.buffer.len(),
+            None => 1,
+        };
+        Err(self.fault(FrameFault::Cut { expected }))
+    }
+
+    /// Frames given so far.
+    #[must_use]
+    pub const fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// The length of the data, and of what says it.
+    fn head(&self) -> Result<Option<(usize, usize)>, FrameError> {
+        let mut length = 0_u64;
+        for (i, byte) in self.buffer.iter().take(MAX_UVARINT).enumerate() {
+            let bits = u64::from(byte & 0x7f);
+            let shift = 7 * i as u32;
+            if shift == 63 && bits > 1 {
+                return Err(self.fault(FrameFault::Length));
+            }
+            length |= bits << shift;
+            if byte & 0x80 == 0 {
+                return match usize::try_from(length) {
+                    Ok(short) if short <= MAX_FRAME => Ok(Some((short, i + 1))),
+                    _ => Err(self.fault(FrameFault::TooLong { found: length })),
+                };
+            }
+        }
+        match self.buffer.len() >= MAX_UVARINT {
+            true => Err(self.fault(FrameFault::Length)),
+            false => Ok(None),
+        }
+    }
+
+    fn fault(&self, fault: FrameFault) -> FrameError {
+        FrameError {
+            frame: self.frames,
+            at: self.at,
+            fault,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(data: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut length = data.len();
+        while length >= 0x80 {
+            out.push((length & 0x7f) as u8 | 0x80);
+            length >>= 7;
+        }
+        out.push(length as u8);
+        out.extend(crc32c::crc32c(data).to_be_bytes());
+        out.extend(data);
+        out
+    }
+
+    #[test]
+    fn frames_are_given_whole_however_they_come() {
+        let long = vec![7; 300];
+        let stream = [frame(b"one"), frame(b""), frame(&long)].concat();
+        for step in [1, 2, 3, 7, 1000] {
+            let mut decoder = FrameDecoder::default();
+            let mut found = Vec::new();
+            for bytes in stream.chunks(step) {
+                decoder.push(bytes);
+                while let Some(data) = decoder.next_frame().unwrap() {
+                    found.push(data);
+                }
+            }
+            decoder.finish().unwrap();
+            assert_eq!(found, [&b"one"[..], b"", &long]);
+            assert_eq!(decoder.frames(), 3);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_ends_inside_a_frame_is_an_error_that_says_where() {
+        let stream = [frame(b"one"), frame(b"two")].concat();
+        for cut in 9..stream.len() {
+            let mut decoder = FrameDecoder::default();
+            decoder.push(&stream[..cut]);
+            assert_eq!(decoder.next_frame().unwrap().unwrap(), &b"one"[..]);
+            assert_eq!(decoder.next_frame(), Ok(None));
+            let error = decoder.finish().unwrap_err();
+            assert_eq!((error.frame, error.at), (1, 8));
+            assert!(matches!(error.fault, FrameFault::Cut { expected } if expected == 16 - cut));
+        }
+    }
+
+    #[test]
+    fn a_wrong_checksum_is_an_error_that_says_where() {
+        let mut stream = [frame(b"one"), frame(b"two")].concat();
+        *stream.last_mut().unwrap() ^= 1;
+        let mut decoder = FrameDecoder::default();
+        decoder.push(&stream);
+        decoder.next_frame().unwrap();
+        let error = decoder.next_frame().unwrap_err().to_string();
+        assert!(
+            error.starts_with("frame 1 at byte 8: expected data of checksum "),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_frame_of_60_megabytes_is_refused_by_its_length() {
+        let mut decoder = FrameDecoder::default();
+        // 60,000,000 as a uvarint.
+        decoder.push(&[0x80, 0x8e, 0xce, 0x1c]);
+        assert_eq!(
+            decoder.next_frame().unwrap_err().to_string(),
+            "frame 0 at byte 0: expected at most 50000000 bytes of data, found a length of 60000000"
+        );
+        let mut endless = FrameDecoder::default();
+        endless.push(&[0xff; 10]);
+        assert_eq!(endless.next_frame().unwrap_err().fault, FrameFault::Length);
+        // What Prometheus appends when it fails on the way.
+        let mut text = FrameDecoder::default();
+        text.push(b"remote read: out of memory\n");
+        assert_eq!(text.next_frame(), Ok(None));
+        assert!(text.finish().is_err());
+    }
+}

@@ -1,0 +1,355 @@
+//! Series in another order than that in which a block stores them, in bounded memory.
+//!
+//! ```text
+//! labels of all that match ─▶ First: those that come first, as many as may be held, in the order wanted
+//!        ▲                      │
+//!        │                      ▼
+//!        │              Window: some of them, read as they are stored, given as they are wanted;
+//!        │                      │ what does not fit is read again with the next window
+//!        └── those behind ◀─────┘
+//! ```
+//! Where little is known to tell the whole order (labels before `__name__` of a Parquet block), there is no need to
+//! look for the first: windows follow one another. What is held is counted in the request's [`Hold`]s.
+
+use std::{collections::BTreeMap, mem, sync::Arc};
+
+use bytes::Bytes;
+use model::Labels;
+use series::FinalLabels;
+use tokio::sync::mpsc::Sender;
+
+use super::{BlockError, BlockQuery, BlockSeries, RequestBudget, budget::Hold};
+
+/// Bytes of labels and places that are held while the first series are looked for.
+pub(super) const FIRST_BYTES: usize = scaled(4 << 20);
+/// Bytes of a window's series. One alone may have more.
+pub(super) const WINDOW_BYTES: usize = scaled(8 << 20);
+/// Bytes that are held at most, besides 16 a series for places.
+#[cfg(test)]
+pub(crate) const HELD_BYTES: usize = FIRST_BYTES + WINDOW_BYTES;
+/// Bytes of series that are sent on at once, unless one alone has more.
+const BATCH_BYTES: usize = 2 << 20;
+/// Series of the first window: few, so that the first answer is soon there.
+const FIRST_SERIES: usize = 64;
+/// Series of a window.
+const MOST_SERIES: usize = 4096;
+/// What a series takes besides labels and chunks, and what a chunk takes besides its data.
+const OVERHEAD: usize = 64;
+
+/// In tests less is enough, so that small blocks do not fit.
+pub(super) const fn scaled(bytes: usize) -> usize {
+    if cfg!(test) { bytes >> 8 } else { bytes }
+}
+
+/// In which order the series of a block are wanted.
+#[derive(Clone, Debug)]
+pub(crate) enum BlockOrder {
+    /// As they are stored: in a TSDB block by their labels; in a Parquet block by `__name__`, then by their labels.
+    Stored,
+    /// As they are stored, but first by the labels called so, which sort before `__name__`; of a Parquet block in which
+    /// each series has a name.
+    Early(Arc<[Vec<u8>]>),
+    /// By the labels under which they are sent, and under which they are given then. Equal ones follow one another.
+    Final(Arc<FinalLabels>),
+}
+
+/// Looks for the series that come first of those that have not been taken yet. All are offered, in the same order each
+/// time.
+#[derive(Debug)]
+pub(super) struct First<T> {
+    labels: Arc<FinalLabels>,
+    /// The last one that was taken.
+    taken: Option<Place>,
+    /// With their sizes.
+    found: BTreeMap<Place, (T, usize)>,
+    bytes: usize,
+    /// How many have been offered.
+    offered: u64,
+    /// Whether some had to be left for later.
+    more: bool,
+    hold: Hold,
+}
+
+/// The place of a series among all: by its final labels, then as it was offered.
+type Place = (Labels, u64);
+
+/// Series that are read in another order than that in which they are wanted.
+#[derive(Debug)]
+pub(super) struct Window {
+    /// By their places in the order wanted. The last ones go if there is no room.
+    series: Vec<Option<BlockSeries>>,
+    bytes: usize,
+    hold: Hold,
+}
+
+/// Sends windows on.
+pub(super) struct Sending<'a> {
+    out: &'a Sender<Vec<BlockSeries>>,
+    budget: &'a RequestBudget,
+    /// How many series may still be sent.
+    left: usize,
+    skip_chunks: bool,
+    /// How many series the next window has.
+    series: usize,
+}
+
+impl<T> First<T> {
+    pub(super) fn new(labels: Arc<FinalLabels>, hold: Hold) -> Self {
+        Self {
+            labels,
+            taken: None,
+            found: BTreeMap::new(),
+            bytes: 0,
+            offered: 0,
+            more: false,
+            hold,
+        }
+    }
+
+    /// The next series; `size` are the bytes of `item`.
+    pub(super) fn offer(&mut self, own: Labels, item: T, size: usize) {
+        let place = (self.labels.apply(own), self.offered);
+        self.offered += 1;
+        let last = self.found.last_key_value().filter(|_| self.more);
+        if self.taken.as_ref().is_some_and(|taken| place <= *taken)
+            || last.is_some_and(|(last, _)| place > *last)
+        {
+            return;
+        }
+        let size = place.0.heap_size() + size + OVERHEAD;
+        self.bytes += size;
+        self.found.insert(place, (item, size));
+        while self.bytes > FIRST_BYTES
+            && self.found.len() > 1
+            && let Some((_, (_, size))) = self.found.pop_last()
+        {
+            self.bytes -= size;
+            self.more = true;
+        }
+        self.hold.set(self.bytes);
+    }
+
+    /// What was found, in order, and whether there is more: that is found when all are offered again.
+    pub(super) fn take(&mut self) -> (Vec<(Labels, T)>, bool) {
+        let found = mem::take(&mut self.found);
+        if let Some((last, _)) = found.last_key_value() {
+            self.taken = Some(last.clone());
+        }
+        self.offered = 0;
+        let found = found
+            .into_iter()
+            .map(|((labels, _), (item, _))| (labels, item));
+        (found.collect(), mem::take(&mut self.more))
+    }
+
+    /// What was taken is of no use any more.
+    pub(super) fn release(&mut self) {
+        self.bytes = 0;
+        self.hold.set(0);
+    }
+}
+
+impl Window {
+    /// For so many series.
+    pub(super) fn new(series: usize, hold: Hold) -> Self {
+        Self {
+            series: vec![None; series],
+            bytes: 0,
+            hold,
+        }
+    }
+
+    /// Puts a series into its place. It has no part in the pages that it was read from: these go.
+    pub(super) fn put(&mut self, place: usize, mut series: BlockSeries) {
+        let Some(slot) = self.series.get_mut(place) else {
+            return;
+        };
+        for chunk in &mut series.chunks {
+            chunk.data = Bytes::copy_from_slice(&chunk.data);
+        }
+        self.bytes += size(&series);
+        *slot = Some(series);
+        while self.bytes > WINDOW_BYTES && self.series.len() > 1 {
+            if let Some(series) = self.series.pop().flatten() {
+                self.bytes -= size(&series);
+            }
+        }
+        self.hold.set(self.bytes);
+    }
+}
+
+impl<'a> Sending<'a> {
+    pub(super) fn new(
+        query: &BlockQuery,
+        budget: &'a RequestBudget,
+        out: &'a Sender<Vec<BlockSeries>>,
+    ) -> Self {
+        Self {
+            out,
+            budget,
+            left: if query.limit > 0 {
+                query.limit
+            } else {
+                usize::MAX
+            },
+            skip_chunks: query.skip_chunks,
+            series: FIRST_SERIES,
+        }
+    }
+
+    /// Whether as many series as are wanted have been sent, or nobody takes any more.
+    pub(super) fn is_done(&self) -> bool {
+        self.left == 0 || self.out.is_closed()
+    }
+
+    /// The first of `rest`, which make a window.
+    pub(super) fn window<'r, R>(&self, rest: &'r [R]) -> &'r [R] {
+        rest.get(..self.series).unwrap_or(rest)
+    }
+
+    /// Sends a window that was read. Returns what of `rest` is still to be read: nothing, if nobody wants more.
+    pub(super) async fn send<'r, R: Sync>(
+        &mut self,
+        window: Window,
+        rest: &'r [R],
+    ) -> Result<&'r [R], BlockError> {
+        let taken = window.series.len();
+        self.series = next_series(self.series, taken, window.bytes);
+        let read = window.series.into_iter().flatten().take(self.left);
+        let read: Vec<BlockSeries> = read.collect();
+        self.left -= read.len();
+        if !self.skip_chunks {
+            let chunks = read.iter().map(|series| series.chunks.len() as u64);
+            self.budget.add_chunks(chunks.sum())?;
+        }
+        for batch in batches(read) {
+            if self.out.send(batch).await.is_err() {
+                return Ok(&[]);
+            }
+        }
+        drop(window.hold);
+        match self.left {
+            0 => Ok(&[]),
+            _ => Ok(rest.get(taken..).unwrap_or_default()),
+        }
+    }
+}
+
+/// How many series to try after `taken` had so many bytes: as many as should fit, but no more than four times as many
+/// as now.
+fn next_series(now: usize, taken: usize, bytes: usize) -> usize {
+    let fitting = taken.saturating_mul(WINDOW_BYTES - WINDOW_BYTES / 4) / bytes.max(1);
+    fitting.clamp(1, now.saturating_mul(4).min(MOST_SERIES))
+}
+
+/// Cuts series into batches.
+fn batches(series: Vec<BlockSeries>) -> Vec<Vec<BlockSeries>> {
+    let mut batches: Vec<Vec<BlockSeries>> = Vec::new();
+    let mut bytes = 0;
+    for one in series {
+        bytes += size(&one);
+        match batches.last_mut() {
+            Some(batch) if bytes <= BATCH_BYTES => batch.push(one),
+            _ => {
+                bytes = size(&one);
+                batches.push(vec![one]);
+            }
+        }
+    }
+    batches
+}
+
+fn size(series: &BlockSeries) -> usize {
+    let chunks = series.chunks.iter();
+    let chunks: usize = chunks.map(|chunk| chunk.data.len() + OVERHEAD).sum();
+    series.labels.heap_size() + chunks + OVERHEAD
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Timestamp;
+    use tsdb::{Chunk, Encoding};
+
+    use super::*;
+    use crate::{block::tests::fixture::free, config::Limits};
+
+    fn series(number: usize, bytes: usize) -> BlockSeries {
+        let chunk = Chunk {
+            encoding: Encoding::Xor,
+            min: Timestamp(0),
+            max: Timestamp(0),
+            data: vec![0; bytes].into(),
+        };
+        BlockSeries {
+            labels: Labels::from_pairs([("i", format!("{number:06}"))]),
+            chunks: vec![chunk],
+        }
+    }
+
+    #[test]
+    fn a_window_that_is_full_gives_up_the_last_ones_and_never_the_first() {
+        let budget = RequestBudget::new(Limits::default());
+        let mut window = Window::new(4, budget.hold());
+        let eighths = |n: usize| n * WINDOW_BYTES / 8;
+        window.put(2, series(2, eighths(3)));
+        window.put(0, series(0, eighths(4)));
+        assert_eq!(window.series.len(), 4);
+        // The last is empty; the third goes, too.
+        window.put(1, series(1, eighths(2)));
+        assert_eq!(window.series.len(), 2);
+        window.put(3, series(3, 1));
+        assert_eq!(window.series.len(), 2);
+        window.put(0, series(0, eighths(20)));
+        assert_eq!(window.series.len(), 1);
+        assert!(budget.most_held() > WINDOW_BYTES as u64);
+        drop(window);
+        assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn the_first_series_are_found_pass_by_pass_and_no_more_than_may_be_is_held() {
+        let budget = free();
+        let labels = Arc::new(FinalLabels::default());
+        let mut first = First::new(labels, budget.hold());
+        // In no order, and each label set twice.
+        let all: Vec<usize> = (0..200).map(|i| i * 7 % 100).collect();
+        let (mut got, mut passes) = (Vec::new(), 0);
+        loop {
+            for (number, i) in all.iter().enumerate() {
+                first.offer(series(*i, 0).labels, number, 400);
+            }
+            let (found, more) = first.take();
+            got.extend(found);
+            passes += 1;
+            first.release();
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(passes, (200 * 479_usize).div_ceil(FIRST_BYTES));
+        assert!(budget.most_held() <= FIRST_BYTES as u64);
+        let mut expected: Vec<_> = all.iter().enumerate().collect();
+        expected.sort_by_key(|(number, i)| (**i, *number));
+        let expected: Vec<_> = expected
+            .into_iter()
+            .map(|(number, i)| (series(*i, 0).labels, number))
+            .collect();
+        assert!(got == expected);
+    }
+
+    #[test]
+    fn windows_grow_slowly_and_shrink_at_once() {
+        assert_eq!(next_series(64, 64, 1000), 256);
+        assert_eq!(next_series(2048, 2048, 1000), MOST_SERIES);
+        assert_eq!(next_series(256, 100, WINDOW_BYTES), 75);
+        assert_eq!(next_series(4, 1, 100 * WINDOW_BYTES), 1);
+    }
+
+    #[test]
+    fn batches_are_cut_by_bytes_and_none_is_empty() {
+        let all = [1, 2, 30, 1, 1].map(|quarters| series(0, quarters * BATCH_BYTES / 4));
+        let lens: Vec<usize> = batches(all.into()).iter().map(Vec::len).collect();
+        assert_eq!(lens, [2, 1, 2]);
+        assert!(batches(Vec::new()).is_empty());
+    }
+}

@@ -1,0 +1,231 @@
+//! Series in another order than that of their rows.
+
+use std::sync::Arc;
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use parquet_block::{Projection, RowRanges};
+use series::FinalLabels;
+use tokio::sync::mpsc::Sender;
+
+use super::{
+    BlockError, BlockQuery, BlockSeries, ParquetBlock, RequestBudget, TELLING,
+    chunks::{self, ChunkReader, Reading},
+    early::ByEarly,
+    heads::Heads,
+};
+use crate::block::order::{First, Sending, Window};
+
+/// Row groups whose labels are read at once.
+pub(super) const GROUPS_AT_ONCE: usize = 16;
+
+/// A row, and where it comes in the order wanted. Those of one rank come as they are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Row {
+    pub(super) rank: u32,
+    /// The shard's place in the block.
+    pub(super) shard: u32,
+    pub(super) group: u32,
+    pub(super) row: u32,
+}
+
+impl ParquetBlock {
+    /// Sends the series that match, first by the labels called as in `early`, then as they are stored.
+    pub(super) async fn send_by_early(
+        self: &Arc<Self>,
+        early: &[Vec<u8>],
+        query: &BlockQuery,
+        budget: &Arc<RequestBudget>,
+        out: &Sender<Vec<BlockSeries>>,
+    ) -> Result<(), BlockError> {
+        let own = Arc::new(FinalLabels::default());
+        match self.by_early(early, query, budget).await? {
+            ByEarly::Same(selected) => {
+                let found = self.found_of(selected, Arc::clone(budget));
+                self.send(found, query, budget, out).await
+            }
+            ByEarly::Rows(rows) => {
+                let mut sending = Sending::new(query, budget, out);
+                let mut hold = budget.hold();
+                hold.set(size_of_val(rows.as_slice()));
+                self.send_rows(&rows, &own, query, budget, &mut sending)
+                    .await
+            }
+            // By all own labels, so by these first.
+            ByEarly::Many => {
+                let counted = budget.for_rereading();
+                self.send_passes(&own, query, (budget, counted), out).await
+            }
+        }
+    }
+
+    /// Sends the series that match in the order of their final labels, and under these.
+    pub(super) async fn send_final(
+        self: &Arc<Self>,
+        labels: &Arc<FinalLabels>,
+        query: &BlockQuery,
+        budget: &Arc<RequestBudget>,
+        out: &Sender<Vec<BlockSeries>>,
+    ) -> Result<(), BlockError> {
+        let counting = Arc::clone(budget);
+        self.send_passes(labels, query, (budget, counting), out)
+            .await
+    }
+
+    /// The same; `counting` counts the series that match.
+    async fn send_passes(
+        self: &Arc<Self>,
+        labels: &Arc<FinalLabels>,
+        query: &BlockQuery,
+        (budget, mut counting): (&Arc<RequestBudget>, Arc<RequestBudget>),
+        out: &Sender<Vec<BlockSeries>>,
+    ) -> Result<(), BlockError> {
+        let mut first = First::new(Arc::clone(labels), budget.hold());
+        let mut sending = Sending::new(query, budget, out);
+        loop {
+            let mut heads = self.heads(query.clone(), counting);
+            while let Some(heads) = heads.next().await.transpose()? {
+                let offer = move || offered(first, heads);
+                first = self.source.pool.run(offer).await;
+            }
+            let (rows, more) = first.take();
+            let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
+            first.release();
+            let mut hold = budget.hold();
+            hold.set(size_of_val(rows.as_slice()));
+            self.send_rows(&rows, labels, query, budget, &mut sending)
+                .await?;
+            if !more || sending.is_done() {
+                return Ok(());
+            }
+            counting = budget.for_rereading();
+        }
+    }
+
+    async fn send_rows(
+        &self,
+        rows: &[Row],
+        labels: &Arc<FinalLabels>,
+        query: &BlockQuery,
+        budget: &Arc<RequestBudget>,
+        sending: &mut Sending<'_>,
+    ) -> Result<(), BlockError> {
+        let mut rest = rows;
+        while !rest.is_empty() {
+            let rows = sending.window(rest);
+            let window = self.read_window(rows, labels, query, budget).await?;
+            rest = sending.send(window, rest).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads rows as they are stored, and gives as many of the first as fit, in this order.
+    async fn read_window(
+        &self,
+        rows: &[Row],
+        labels: &Arc<FinalLabels>,
+        query: &BlockQuery,
+        budget: &Arc<RequestBudget>,
+    ) -> Result<Window, BlockError> {
+        let mut stored: Vec<(usize, Row)> = rows.iter().copied().enumerate().collect();
+        stored.sort_unstable_by_key(|(_, row)| (row.shard, row.group, row.row));
+        let heads = self.heads_of_rows(&stored, budget).await?;
+        let mut places = stored.into_iter().map(|(place, _)| place);
+        let mut window = Window::new(rows.len(), budget.hold());
+        if query.skip_chunks && self.within(query.range) {
+            for heads in heads {
+                for (labels_of_row, place) in heads.labels.into_iter().zip(places.by_ref()) {
+                    let labels = labels.apply(labels_of_row);
+                    let chunks = Vec::new();
+                    window.put(place, BlockSeries { labels, chunks });
+                }
+            }
+            return Ok(window);
+        }
+        let skip_chunks = query.skip_chunks;
+        let reading = Reading {
+            range: query.range,
+            aggregates: if skip_chunks {
+                TELLING.into()
+            } else {
+                query.aggregates
+            },
+            ahead: chunks::AHEAD,
+        };
+        let heads = stream::iter(heads.into_iter().map(Ok));
+        let mut reader = ChunkReader::new(self, heads, reading, budget);
+        while let Some((heads, chunks)) = reader.next().await? {
+            let places: Vec<usize> = places.by_ref().take(chunks.len()).collect();
+            let labels = Arc::clone(labels);
+            let put = move || {
+                for ((own, mut chunks), place) in heads.labels.into_iter().zip(chunks).zip(places) {
+                    // Without a chunk in the range, it is not sent.
+                    if chunks.is_empty() {
+                        continue;
+                    }
+                    if skip_chunks {
+                        chunks = Vec::new();
+                    }
+                    let labels = labels.apply(own);
+                    window.put(place, BlockSeries { labels, chunks });
+                }
+                window
+            };
+            window = self.source.pool.run(put).await;
+        }
+        Ok(window)
+    }
+
+    /// The rows, which ascend, with their labels.
+    async fn heads_of_rows(
+        &self,
+        rows: &[(usize, Row)],
+        budget: &RequestBudget,
+    ) -> Result<Vec<Heads>, BlockError> {
+        let mut groups = Vec::new();
+        for of_group in rows.chunk_by(|(_, a), (_, b)| (a.shard, a.group) == (b.shard, b.group)) {
+            if let Some((_, Row { shard, group, .. })) = of_group.first() {
+                let rows = of_group.iter().map(|(_, row)| row.row);
+                let rows: RowRanges = rows.map(|row| row..row.saturating_add(1)).collect();
+                groups.push((*shard as usize, *group as usize, rows));
+            }
+        }
+        let heads = groups.into_iter().map(|(number, group, rows)| async move {
+            let labels = match self.shards.get(number) {
+                Some(shard) => {
+                    let lookup = shard.shard.labels(group, rows.clone(), Projection::All);
+                    self.answer(shard, lookup, budget).await?
+                }
+                None => Vec::new(),
+            };
+            Ok(Heads {
+                shard: number,
+                group,
+                rows,
+                labels,
+            })
+        });
+        stream::iter(heads)
+            .buffered(GROUPS_AT_ONCE)
+            .try_collect()
+            .await
+    }
+}
+
+fn offered(mut first: First<Row>, heads: Heads) -> First<Row> {
+    let (shard, group) = (number(heads.shard), number(heads.group));
+    for (row, own) in heads.rows.rows().zip(heads.labels) {
+        let row = Row {
+            rank: 0,
+            shard,
+            group,
+            row,
+        };
+        first.offer(own, row, size_of::<Row>());
+    }
+    first
+}
+
+/// There are fewer shards, and fewer row groups in one, than this can count.
+pub(super) fn number(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}

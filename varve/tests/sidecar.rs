@@ -1,0 +1,191 @@
+//! `varve sidecar` beside something that answers as Prometheus does, started with the arguments that others give.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+};
+
+use anyhow::{Context as _, ensure};
+
+/// What Prometheus 3.9 answers to the questions of a sidecar that starts.
+fn answer(path: &str) -> Option<&'static str> {
+    Some(match path {
+        "/api/v1/status/flags" => {
+            r#"{"status":"success","data":{"storage.tsdb.min-block-duration":"2h","storage.tsdb.max-block-duration":"36h","storage.tsdb.delay-compact-file.path":"/prometheus/thanos.shipper.json"}}"#
+        }
+        "/api/v1/status/buildinfo" => r#"{"status":"success","data":{"version":"3.9.1"}}"#,
+        "/api/v1/status/config" => {
+            r#"{"status":"success","data":{"yaml":"global:\n  external_labels:\n    prometheus: monitoring/k8s\n"}}"#
+        }
+        "/metrics" => "prometheus_tsdb_lowest_timestamp_seconds 1.7e+09\n",
+        _ => return None,
+    })
+}
+
+/// Answers one request after the other until the test ends; gives the port.
+fn prometheus() -> anyhow::Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || serve(stream));
+        }
+    });
+    Ok(port)
+}
+
+fn serve(mut stream: TcpStream) -> anyhow::Result<()> {
+    let mut head = String::new();
+    let mut lines = BufReader::new(stream.try_clone()?);
+    loop {
+        let mut line = String::new();
+        lines.read_line(&mut line)?;
+        if line.trim().is_empty() {
+            break;
+        }
+        head.push_str(&line);
+    }
+    let path = head.split(' ').nth(1).context("a path")?;
+    let (status, body) = match answer(path) {
+        Some(body) => ("200 OK", body),
+        None => ("404 Not Found", ""),
+    };
+    let length = body.len();
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )?;
+    Ok(())
+}
+
+/// Starts the sidecar with `args` and waits until it is ready, then ends it.
+fn starts(args: &[String]) -> anyhow::Result<()> {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_varve"))
+        .args(args)
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut log = BufReader::new(child.stderr.take().context("stderr is piped")?);
+    let mut said = String::new();
+    let ready = loop {
+        let mut line = String::new();
+        if log.read_line(&mut line)? == 0 {
+            break false;
+        }
+        said.push_str(&line);
+        if line.contains("changing probe status: ready") {
+            break true;
+        }
+    };
+    let pid = child.id().to_string();
+    Command::new("kill").args(["-TERM", &pid]).status()?;
+    log.read_to_string(&mut said)?;
+    let status = child.wait()?;
+    ensure!(ready && status.success(), "{args:?}: {status}:\n{said}");
+    Ok(())
+}
+
+/// The arguments `lines`, with the ports and folders of this test in place of a pod's.
+fn filled(lines: &[&str], port: u16, dir: &Path) -> Vec<String> {
+    let dir = dir.display().to_string();
+    let fill = |line: &&str| {
+        line.replace("localhost:9090", &format!("localhost:{port}"))
+            .replace("127.0.0.1:9090", &format!("127.0.0.1:{port}"))
+            .replace(":10901", "127.0.0.1:0")
+            .replace(":10902", "127.0.0.1:0")
+            .replace("/etc/thanos", &dir)
+    };
+    let mut words = vec!["sidecar".to_owned()];
+    words.extend(lines.iter().map(fill));
+    words
+}
+
+/// With a bucket, blocks in `/prometheus`, and compaction that waits for uploads.
+const OPERATOR_WITH_BUCKET: &[&str] = &[
+    "--prometheus.url=http://localhost:9090",
+    "--grpc-address=:10901",
+    "--http-address=:10902",
+    "--objstore.config=type: FILESYSTEM\nconfig:\n  directory: /etc/thanos/bucket\n",
+    "--tsdb.path=/prometheus",
+    "--shipper.meta-file-name=thanos.shipper.json",
+    "--shipper.ignore-unequal-block-size",
+    "--log.level=info",
+    "--log.format=logfmt",
+    "--min-time=-2h",
+    "--prometheus.ready_timeout=10m",
+    "--prometheus.get_config_timeout=30s",
+    "--prometheus.get_config_interval=30s",
+    "--prometheus.http-client-file=/etc/thanos/config/prometheus.http-client-file.yaml",
+];
+
+/// Without a bucket: it only serves.
+const OPERATOR: &[&str] = &[
+    "--prometheus.url=http://localhost:9090/",
+    "--grpc-address=:10901",
+    "--http-address=:10902",
+    "--prometheus.http-client-file=/etc/thanos/config/prometheus.http-client-file.yaml",
+];
+
+/// Of operators before 0.74, which wrote the YAML into the argument.
+const OPERATOR_INLINE: &[&str] = &[
+    "--prometheus.url=http://localhost:9090/",
+    "--prometheus.http-client={\"tls_config\": {\"insecure_skip_verify\":true}}",
+    "--grpc-address=:10901",
+    "--http-address=:10902",
+    "--log.level=debug",
+    "--log.format=json",
+];
+
+/// The manifests of kube-prometheus leave the container to the operator, and set the log and the bucket by file.
+const KUBE_PROMETHEUS: &[&str] = &[
+    "--prometheus.url=http://localhost:9090/",
+    "--grpc-address=:10901",
+    "--http-address=:10902",
+    "--objstore.config-file=/etc/thanos/bucket.yaml",
+    "--tsdb.path=/prometheus",
+    "--prometheus.http-client-file=/etc/thanos/config/prometheus.http-client-file.yaml",
+];
+
+/// A sidecar written by hand beside the services of kube-thanos.
+const KUBE_THANOS: &[&str] = &[
+    "--log.level=info",
+    "--log.format=logfmt",
+    "--tsdb.path=/prometheus",
+    "--prometheus.url=http://127.0.0.1:9090",
+    "--grpc-address=:10901",
+    "--http-address=:10902",
+    "--objstore.config-file=/etc/thanos/bucket.yaml",
+    "--shipper.upload-compacted",
+];
+
+#[test]
+fn the_sidecar_starts_with_the_arguments_of_operators_and_manifests() -> anyhow::Result<()> {
+    let port = prometheus()?;
+    let dir = tempfile::tempdir()?;
+    fs::create_dir(dir.path().join("config"))?;
+    let client = "tls_config:\n  insecure_skip_verify: true\nbasic_auth:\n  username: prometheus-k8s\n  password: abc\n";
+    fs::write(
+        dir.path().join("config/prometheus.http-client-file.yaml"),
+        client,
+    )?;
+    let bucket = dir.path().join("bucket");
+    let yaml = format!(
+        "type: FILESYSTEM\nconfig:\n  directory: {}\n",
+        bucket.display()
+    );
+    fs::write(dir.path().join("bucket.yaml"), yaml)?;
+    for lines in [
+        OPERATOR_WITH_BUCKET,
+        OPERATOR,
+        OPERATOR_INLINE,
+        KUBE_PROMETHEUS,
+        KUBE_THANOS,
+    ] {
+        starts(&filled(lines, port, dir.path()))?;
+    }
+    Ok(())
+}
