@@ -38,7 +38,8 @@ pub struct Config {
     /// by requests are kept beyond it. Default: 1 GiB.
     pub block_cache_bytes: u64,
     /// A file of a block of up to so many bytes is fetched whole at its first use, and its parts are then taken from
-    /// memory: one wait for the bucket where a file is read in several steps. Default: 512 KiB.
+    /// memory: one wait for the bucket where a file is read in several steps. So is the index of a TSDB block of up to four
+    /// times as many where its header has to be made. Default: 512 KiB.
     pub small_file_bytes: u64,
     /// How it is served (`--grpc-grace-period`, `--grpc-server-max-connection-age`); it brings its own descriptors.
     pub grpc: GrpcOptions,

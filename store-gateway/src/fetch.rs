@@ -1,10 +1,13 @@
 //! Moves bytes from the bucket to who asks for them: neighbouring ranges in one request, a bounded number of
 //! requests at once, and what is asked for often from memory. What the bytes mean is not known here.
 
+mod flights;
 mod lru;
 mod object;
 mod pages;
+mod piece;
 mod runs;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -13,13 +16,14 @@ use std::{ops::Range, sync::Arc};
 use bucket::Bucket;
 use bytes::Bytes;
 use futures::future::try_join_all;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use self::runs::Run;
+use self::{flights::Flights, runs::Run};
 pub(crate) use self::{
     lru::Lru,
     object::ListedObject,
     pages::PageCache,
+    piece::Piece,
     runs::{leading, size},
 };
 use crate::block::{BlockError, RequestBudget};
@@ -30,6 +34,12 @@ const IN_FLIGHT: usize = 64;
 /// The longest single range: an index header or a page that is longer is taken for damaged.
 const MAX_RANGE: u64 = 1 << 30;
 
+/// Bytes on their way, over all queries, of which it is not known yet whether anyone needs them.
+const EAGER: usize = 32 << 20;
+
+/// An object that has to be looked at in many places is fetched whole if it has so many times the size of a small one.
+const SEARCHED: u64 = 4;
+
 /// Reads ranges of objects. Clones share the bound on what is in flight.
 #[derive(Clone)]
 pub(crate) struct Fetcher {
@@ -39,6 +49,10 @@ pub(crate) struct Fetcher {
     /// The size up to which an object is small.
     small: u64,
     in_flight: Arc<Semaphore>,
+    /// Of bytes fetched on suspicion.
+    eager: Arc<Semaphore>,
+    /// Pages on their way to `pages`.
+    flights: Arc<Flights>,
 }
 
 /// What is to be fetched of one object.
@@ -54,6 +68,14 @@ pub(crate) struct Wanted<'a> {
     pub(crate) budget: Option<&'a RequestBudget>,
 }
 
+impl Wanted<'_> {
+    /// Counts what is fetched against the budget.
+    fn count(&self, runs: &[Run]) -> Result<(), BlockError> {
+        let total = runs.iter().map(|run| size(&run.range)).sum();
+        self.budget.map_or(Ok(()), |budget| budget.add_bytes(total))
+    }
+}
+
 impl Fetcher {
     /// An object of up to `small` bytes is fetched whole at its first use, and kept in `pages`.
     pub(crate) fn new(bucket: Bucket, pages: Arc<PageCache>, small: u64) -> Self {
@@ -62,6 +84,8 @@ impl Fetcher {
             pages,
             small,
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT)),
+            eager: Arc::new(Semaphore::new(EAGER)),
+            flights: Arc::default(),
         }
     }
 
@@ -70,17 +94,15 @@ impl Fetcher {
     /// # Errors
     /// When the bucket refuses, the object is another one by now or shorter, or the budget is used up.
     pub(crate) async fn fetch(&self, wanted: Wanted<'_>) -> Result<Vec<Bytes>, BlockError> {
-        let runs = runs::runs(wanted.ranges, wanted.gap);
-        let total = runs.iter().map(|run| size(&run.range)).sum();
-        if let Some(budget) = wanted.budget {
-            budget.add_bytes(total)?;
+        match self.whole(&wanted).await? {
+            Some(whole) => {
+                let runs = runs::runs(wanted.ranges, wanted.gap);
+                wanted.count(&runs)?;
+                let runs = runs.iter().map(|run| run.of_whole(&whole, wanted.ranges));
+                Ok(runs.flatten().collect())
+            }
+            None => self.direct(wanted).await,
         }
-        if let Some(whole) = self.whole(&wanted).await? {
-            let runs = runs.iter().map(|run| run.of_whole(&whole, wanted.ranges));
-            return Ok(runs.flatten().collect());
-        }
-        let runs = runs.into_iter().map(|run| self.run(wanted, run));
-        Ok(try_join_all(runs).await?.into_iter().flatten().collect())
     }
 
     /// As [`Self::fetch`]; what is fetched together is kept together, for who asks for the same ranges again.
@@ -101,26 +123,61 @@ impl Fetcher {
         Ok(parts.flatten().collect())
     }
 
+    /// Fetches an object whole that has to be looked at in many places, and keeps it; not one that is large.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`].
+    pub(crate) async fn fetch_searched(
+        &self,
+        object: &ListedObject,
+    ) -> Result<Option<Bytes>, BlockError> {
+        if object.size > self.searched() {
+            return Ok(None);
+        }
+        self.shared(object).await.map(Some)
+    }
+
+    /// Room for so many bytes that may be fetched in vain, as long as what is returned is held; none if others have
+    /// taken it.
+    pub(crate) fn eager(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        let bytes = u32::try_from(bytes).ok()?;
+        Arc::clone(&self.eager).try_acquire_many_owned(bytes).ok()
+    }
+
+    /// Keeps of `piece` what [`Self::fetch_kept`] would fetch for `wanted`, as far as it is there.
+    pub(crate) fn keep(&self, wanted: Wanted<'_>, piece: &Piece) {
+        for run in runs::runs(wanted.ranges, wanted.gap) {
+            if let Some(bytes) = piece.get(&run.range) {
+                self.pages.put(&wanted.object.place, &run.range, &bytes);
+            }
+        }
+    }
+
     /// Forgets what was fetched of an object that turned out to be damaged: the copy may be, and not the object.
     pub(crate) fn forget(&self, object: &ListedObject) {
         self.pages.remove(&object.place);
     }
 
-    /// The whole object if it is small, and all that is wanted of it lies in it.
+    /// Up to which size an object may be in memory whole.
+    const fn searched(&self) -> u64 {
+        self.small.saturating_mul(SEARCHED)
+    }
+
+    /// The whole object if it is small, or is there already, and all that is wanted of it lies in it.
     async fn whole(&self, wanted: &Wanted<'_>) -> Result<Option<Bytes>, BlockError> {
         let object = wanted.object;
         let size = object.size;
         let is_within = |range: &Range<u64>| range.end <= size;
-        if size > self.small || !wanted.ranges.iter().all(is_within) || wanted.ranges.is_empty() {
+        if wanted.ranges.is_empty() || !wanted.ranges.iter().all(is_within) {
             return Ok(None);
         }
-        let all = 0..size;
-        if let Some(bytes) = self.pages.get(&object.place, &all) {
-            return Ok(Some(bytes));
+        if size <= self.small {
+            return self.shared(object).await.map(Some);
         }
-        let bytes = self.get(object, all.clone()).await?;
-        self.pages.put(&object.place, &all, &bytes);
-        Ok(Some(bytes))
+        if size <= self.searched() {
+            return Ok(self.pages.get(&object.place, &(0..size)));
+        }
+        Ok(None)
     }
 
     /// As [`Self::fetch`]; ranges that are in `pages` are taken from there, and the others put there.
@@ -132,25 +189,23 @@ impl Fetcher {
         pages: &PageCache,
         wanted: Wanted<'_>,
     ) -> Result<Vec<Bytes>, BlockError> {
-        let key = &wanted.object.place;
-        let mut found: Vec<_> = wanted.ranges.iter().map(|r| pages.get(key, r)).collect();
-        let ranges = wanted.ranges.iter().zip(&found);
-        let missing = ranges.filter(|(_, bytes)| bytes.is_none());
-        let missing: Vec<_> = missing.map(|(range, _)| range.clone()).collect();
-        let fetched = self
-            .fetch(Wanted {
-                ranges: &missing,
-                ..wanted
-            })
-            .await?;
-        for (range, bytes) in missing.iter().zip(&fetched) {
-            pages.put(key, range, bytes);
+        match self.whole(&wanted).await? {
+            Some(_) => self.fetch(wanted).await,
+            None => self.through(pages, wanted).await,
         }
-        let mut fetched = fetched.into_iter();
-        for slot in found.iter_mut().filter(|slot| slot.is_none()) {
-            *slot = fetched.next();
-        }
-        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Fetches ranges, whatever is in memory.
+    async fn direct(&self, wanted: Wanted<'_>) -> Result<Vec<Bytes>, BlockError> {
+        let runs = runs::runs(wanted.ranges, wanted.gap);
+        wanted.count(&runs)?;
+        self.all_of(wanted, runs).await
+    }
+
+    /// Fetches all runs, and cuts them.
+    async fn all_of(&self, wanted: Wanted<'_>, runs: Vec<Run>) -> Result<Vec<Bytes>, BlockError> {
+        let runs = runs.into_iter().map(|run| self.run(wanted, run));
+        Ok(try_join_all(runs).await?.into_iter().flatten().collect())
     }
 
     /// Fetches one run, and cuts it.

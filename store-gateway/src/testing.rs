@@ -1,6 +1,7 @@
-//! Blocks for tests: named by a letter, without contents; and downsampled ones with contents.
+//! Blocks for tests: named by a letter, without contents; and ones with contents, downsampled and raw.
 
 pub(crate) mod downsampled;
+pub(crate) mod scraped;
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -5,6 +5,7 @@ mod failing;
 mod folder;
 mod hold;
 mod store;
+mod waves;
 
 pub use crate::catalog::{decode as decode_catalog, encode as encode_catalog};
 
@@ -12,4 +13,5 @@ pub use self::{
     conformance::conformance,
     failing::{FailingBucket, ReadFault, WriteFault},
     hold::HeldReads,
+    waves::{Wave, WaveBucket},
 };

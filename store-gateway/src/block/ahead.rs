@@ -32,7 +32,15 @@ impl<T> Ahead<T> {
     where
         F: Future<Output = Result<(), BlockError>> + Send + 'static,
     {
-        let (sender, items) = mpsc::channel(AHEAD);
+        Self::start_with(AHEAD, make)
+    }
+
+    /// The same where `ahead` items may be made and not yet read, which is more than none.
+    pub(super) fn start_with<F>(ahead: usize, make: impl FnOnce(Sender<T>) -> F) -> Self
+    where
+        F: Future<Output = Result<(), BlockError>> + Send + 'static,
+    {
+        let (sender, items) = mpsc::channel(ahead);
         let mut task = JoinSet::new();
         task.spawn(make(sender).in_current_span());
         Self { items, task }

@@ -16,14 +16,14 @@ mod sorted;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use futures::stream;
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use model::{Aggregate, METRIC_NAME, MatchOp, Matcher, TimeRange};
-use parquet_block::{Selection, Shard};
+use parquet_block::{Lookup, Selection, Shard};
 use tokio::sync::mpsc::Sender;
 
 use self::{
     chunks::{ChunkReader, Reading},
-    heads::Heads,
+    heads::{Found, Heads, LabelQueue},
 };
 use super::{
     BlockError, BlockOrder, BlockQuery, BlockSeries, BlockSource, RequestBudget, ahead::Ahead,
@@ -33,6 +33,9 @@ use crate::{catalog::CatalogBlock, fetch::ListedObject};
 /// What is read of a downsampled block to know which series have a chunk in the range. Each chunk has a count, and
 /// counts take the fewest bytes.
 const TELLING: Aggregate = Aggregate::Count;
+
+/// Shards that are searched at once, as most have not what is wanted.
+const SHARDS_AT_ONCE: usize = 4;
 
 /// A Parquet block whose footers have been read.
 pub(super) struct ParquetBlock {
@@ -65,8 +68,8 @@ impl ParquetBlock {
         let block = Arc::clone(self);
         Ahead::start(async move |out| match &query.order {
             BlockOrder::Stored => {
-                let heads = block.heads(query.clone(), Arc::clone(&budget));
-                block.send(heads, &query, &budget, &out).await
+                let found = block.found(query.clone(), Arc::clone(&budget));
+                block.send(found, &query, &budget, &out).await
             }
             BlockOrder::Early(names) => block.send_by_early(names, &query, &budget, &out).await,
             BlockOrder::Final(labels) => block.send_final(labels, &query, &budget, &out).await,
@@ -79,19 +82,15 @@ impl ParquetBlock {
         range: TimeRange,
         budget: Arc<RequestBudget>,
     ) -> Result<Vec<Vec<u8>>, BlockError> {
-        let mut names = BTreeSet::new();
-        for (number, shard) in self.shards.iter().enumerate() {
-            if matchers.is_empty() {
-                names.extend(shard.shard.label_names().map(<[u8]>::to_vec));
-            } else if let Some(rows) = self
-                .select(number, shard, &matchers, range, &budget)
-                .await?
-            {
-                let lookup = shard.shard.label_names_of(rows);
-                names.extend(self.answer(shard, lookup, &budget).await?);
-            }
+        if matchers.is_empty() {
+            let names = self.shards.iter().flat_map(|shard| {
+                let names = shard.shard.label_names();
+                names.map(<[u8]>::to_vec)
+            });
+            return Ok(BTreeSet::from_iter(names).into_iter().collect());
         }
-        Ok(names.into_iter().collect())
+        let names = |shard: &ShardReader, rows| shard.shard.label_names_of(rows);
+        self.of_rows(&matchers, range, &budget, names).await
     }
 
     pub(super) async fn label_values(
@@ -101,39 +100,76 @@ impl ParquetBlock {
         range: TimeRange,
         budget: Arc<RequestBudget>,
     ) -> Result<Vec<Vec<u8>>, BlockError> {
+        let values = |shard: &ShardReader, rows| shard.shard.label_values(name, rows);
+        if matchers.is_empty() {
+            let (values, budget) = (&values, &budget);
+            let answers = (0..self.shards.len()).map(|number| async move {
+                match self.shards.get(number) {
+                    Some(shard) => self.answer(shard, values(shard, None), budget).await,
+                    None => Ok(Vec::new()),
+                }
+            });
+            return joined(stream::iter(answers).buffered(SHARDS_AT_ONCE)).await;
+        }
         let having = Matcher::new(MatchOp::NotEqual, name, "");
         let having: Arc<[Matcher]> = matchers.iter().cloned().chain(having.ok()).collect();
-        let mut values = BTreeSet::new();
-        for (number, shard) in self.shards.iter().enumerate() {
-            let rows = if matchers.is_empty() {
-                None
-            } else {
-                match self.select(number, shard, &having, range, &budget).await? {
-                    None => continue,
-                    rows => rows,
-                }
-            };
-            let lookup = shard.shard.label_values(name, rows);
-            values.extend(self.answer(shard, lookup, &budget).await?);
-        }
-        Ok(values.into_iter().collect())
+        let values = |shard: &ShardReader, rows| values(shard, Some(rows));
+        self.of_rows(&having, range, &budget, values).await
     }
 
-    /// The rows of a shard that match and have a chunk in the range, if there are any.
-    async fn select(
+    /// What `ask` finds out of the rows of each shard that match and have a chunk in the range.
+    async fn of_rows<L>(
         &self,
-        number: usize,
-        shard: &ShardReader,
         matchers: &[Matcher],
         range: TimeRange,
         budget: &Arc<RequestBudget>,
-    ) -> Result<Option<Selection>, BlockError> {
-        let mut selection = self.search(shard, matchers, budget).await?;
-        budget.add_series(rows::count(&selection))?;
-        if !self.within(range) {
-            selection = self.rows_within(number, selection, range, budget).await?;
+        ask: impl Fn(&ShardReader, Selection) -> L + Send + Sync,
+    ) -> Result<Vec<Vec<u8>>, BlockError>
+    where
+        L: Lookup<Answer = Vec<Vec<u8>>> + Send + 'static,
+    {
+        let ask = &ask;
+        let answers = (0..self.shards.len()).map(|number| async move {
+            let rows = self.search(number, matchers, budget).await?;
+            budget.add_series(rows::count(&rows))?;
+            match self.shards.get(number) {
+                Some(shard) if !rows.is_empty() => {
+                    let ask = |rows| ask(shard, rows);
+                    self.of_shard(number, shard, rows, range, budget, ask).await
+                }
+                _ => Ok(Vec::new()),
+            }
+        });
+        joined(stream::iter(answers).buffered(SHARDS_AT_ONCE)).await
+    }
+
+    /// What `ask` finds out of those of `rows` that have a chunk in the range. While chunks are looked at, all rows are
+    /// asked about: mostly that is the answer, and else the pages are there that it takes.
+    async fn of_shard<L>(
+        &self,
+        number: usize,
+        shard: &ShardReader,
+        rows: Selection,
+        range: TimeRange,
+        budget: &Arc<RequestBudget>,
+        ask: impl Fn(Selection) -> L + Send + Sync,
+    ) -> Result<Vec<Vec<u8>>, BlockError>
+    where
+        L: Lookup<Answer = Vec<Vec<u8>>> + Send + 'static,
+    {
+        let of_all = self.answer(shard, ask(rows.clone()), budget);
+        if self.within(range) {
+            return of_all.await;
         }
-        Ok((!selection.is_empty()).then_some(selection))
+        let within = self.rows_within(number, rows.clone(), range, budget);
+        let (of_all, within) = futures::try_join!(of_all, within)?;
+        if within == rows {
+            Ok(of_all)
+        } else if within.is_empty() {
+            Ok(Vec::new())
+        } else {
+            self.answer(shard, ask(within), budget).await
+        }
     }
 
     /// Those rows of a shard that have a chunk in the range.
@@ -170,36 +206,38 @@ impl ParquetBlock {
     /// The rows of a shard that match.
     async fn search(
         &self,
-        shard: &ShardReader,
+        number: usize,
         matchers: &[Matcher],
         budget: &RequestBudget,
     ) -> Result<Selection, BlockError> {
-        if !shard.may_match(matchers) {
-            return Ok(Selection::new());
+        match self.shards.get(number) {
+            Some(shard) if shard.may_match(matchers) => {
+                let lookup = shard.shard.search(matchers);
+                self.answer(shard, lookup, budget).await
+            }
+            _ => Ok(Selection::new()),
         }
-        let lookup = shard.shard.search(matchers);
-        self.answer(shard, lookup, budget).await
     }
 
-    /// Sends heads on, with their chunks if these are wanted.
+    /// Sends on what was found, with its chunks if these are wanted.
     async fn send(
         &self,
-        heads: Ahead<Heads>,
+        found: Ahead<Found>,
         query: &BlockQuery,
         budget: &Arc<RequestBudget>,
         out: &Sender<Vec<BlockSeries>>,
     ) -> Result<(), BlockError> {
         if query.skip_chunks && self.within(query.range) {
-            heads::send_labels(heads, out).await
+            heads::send_labels(found, out).await
         } else {
-            self.send_series(heads, query, budget, out).await
+            self.send_series(found, query, budget, out).await
         }
     }
 
     /// Reads the chunks of heads, and sends on those that have any in the range.
     async fn send_series(
         &self,
-        heads: Ahead<Heads>,
+        found: Ahead<Found>,
         query: &BlockQuery,
         budget: &Arc<RequestBudget>,
         out: &Sender<Vec<BlockSeries>>,
@@ -216,11 +254,14 @@ impl ParquetBlock {
             // What lies beyond the limit must not be fetched.
             ahead: if limited { 0 } else { chunks::AHEAD },
         };
-        let mut reader = ChunkReader::new(self, heads, reading, budget);
+        let mut labels = LabelQueue::default();
+        let rows = labels.rows(found);
+        let mut reader = ChunkReader::new(self, rows, reading, budget);
         while left > 0
             && let Some((heads, chunks)) = reader.next().await?
         {
-            let rows = heads.labels.into_iter().zip(chunks);
+            let labels = labels.take(heads.rows.len()).await?;
+            let rows = labels.into_iter().zip(chunks);
             let rows = rows.filter(|(_, chunks)| !chunks.is_empty()).take(left);
             let mut series: Vec<_> = rows
                 .map(|(labels, chunks)| BlockSeries { labels, chunks })
@@ -252,4 +293,15 @@ impl ParquetBlock {
     fn within(&self, range: TimeRange) -> bool {
         range.covers(self.block.meta.time_range())
     }
+}
+
+/// What the shards say, put together.
+async fn joined(
+    mut said: impl Stream<Item = Result<Vec<Vec<u8>>, BlockError>> + Unpin,
+) -> Result<Vec<Vec<u8>>, BlockError> {
+    let mut texts = BTreeSet::new();
+    while let Some(some) = said.try_next().await? {
+        texts.extend(some);
+    }
+    Ok(texts.into_iter().collect())
 }

@@ -8,3 +8,4 @@ mod damaged;
 pub(super) mod fixture;
 mod flipped;
 mod headers;
+mod trips;

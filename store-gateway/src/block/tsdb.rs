@@ -2,13 +2,17 @@
 //! sidecar nor a compactor uploads a block that has any.
 
 mod chunks;
+mod eager;
 mod entries;
 mod header;
 mod open;
 mod series;
 mod sorted;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use futures::StreamExt as _;
 use model::{AggregateSet, Labels, MatchOp, Matcher, TimeRange};
@@ -21,7 +25,7 @@ use super::{
 };
 use crate::{
     catalog::CatalogBlock,
-    fetch::{ListedObject, Wanted},
+    fetch::{ListedObject, Piece, Wanted},
 };
 
 /// Bytes of the index that are fetched in vain to save a request.
@@ -35,6 +39,8 @@ pub(super) struct TsdbBlock {
     header: RwLock<Arc<IndexHeader>>,
     /// Whoever makes another.
     making: Mutex<()>,
+    /// Whether the header has just been made, and nobody has asked yet.
+    is_new: AtomicBool,
     /// The index.
     index: ListedObject,
     /// The segments, as chunk references count them.
@@ -171,18 +177,19 @@ impl TsdbBlock {
         Ok(texts.into_iter().collect())
     }
 
-    /// Which series match, ascending.
+    /// Which series match, ascending; and some of their entries, if those were fetched too.
     async fn refs(
         &self,
         matchers: &Arc<[Matcher]>,
         budget: &RequestBudget,
-    ) -> Result<Vec<SeriesRef>, BlockError> {
-        let matchers = Arc::clone(matchers);
-        let select = move |header: &IndexHeader| header.select(&matchers);
+    ) -> Result<(Vec<SeriesRef>, Option<Piece>), BlockError> {
+        let of_select = Arc::clone(matchers);
+        let select = move |header: &IndexHeader| header.select(&of_select);
         let plan = self.with_header(select).await?;
         if plan.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), None));
         }
+        let eager = self.eager_range(matchers).await?;
         let ranges = plan.ranges();
         // The plan has them in the order in which it found them.
         let mut order: Vec<usize> = (0..ranges.len()).collect();
@@ -199,15 +206,20 @@ impl TsdbBlock {
             budget: Some(budget),
         };
         let pages = &self.source.pages;
-        let bytes = self.source.fetcher.fetch_through(pages, wanted).await?;
+        let (bytes, entries) = futures::join!(
+            self.source.fetcher.fetch_through(pages, wanted),
+            self.eager(eager)
+        );
+        let bytes = bytes?;
         let mut placed: Vec<_> = order.into_iter().zip(bytes).collect();
         placed.sort_by_key(|(i, _)| *i);
         let bytes: Vec<_> = placed.into_iter().map(|(_, bytes)| bytes).collect();
         let refs = self.source.pool.run(move || plan.evaluate(&bytes)).await;
-        refs.map_err(|source| {
+        let refs = refs.map_err(|source| {
             self.forget_index();
             damaged(&self.block, source)
-        })
+        })?;
+        Ok((refs, entries))
     }
 
     /// Whether each series of the block has a chunk in the range.

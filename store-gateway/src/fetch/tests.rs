@@ -1,5 +1,7 @@
 //! Ranges of an object that is the alphabet.
 
+use bucket::testing::FailingBucket;
+
 use crate::config::Limits;
 
 use super::*;
@@ -154,4 +156,96 @@ async fn runs_that_were_fetched_together_are_kept_together() {
     assert_eq!(first, ["a", "de", "uv"]);
     bucket.delete("block/file").await.unwrap();
     assert_eq!(fetcher.fetch_kept(asked()).await.unwrap(), first);
+}
+
+#[tokio::test]
+async fn who_wants_what_is_being_fetched_waits_for_it() {
+    let memory = Bucket::in_memory();
+    let bytes = Bytes::from_static(b"abcdefghijklmnopqrstuvwxyz");
+    memory.put("block/file", bytes).await.unwrap();
+    let key = ListedObject::new("block/file", None, 0, 26);
+    for small in [0, 26] {
+        let failing = FailingBucket::new(&memory);
+        let held = failing.hold_reads("block/file");
+        let pages = Arc::new(PageCache::new(1 << 20));
+        let fetcher = Fetcher::new(failing.bucket(), Arc::clone(&pages), small);
+        let (some, others) = ([0..2, 4..6], [4..6, 9..10]);
+        let fetch = async |ranges| fetcher.fetch_through(&pages, wanted(&key, ranges, 0)).await;
+        let release = async {
+            held.begun(if small == 0 { 3 } else { 1 }).await;
+            held.release(100);
+        };
+        let (first, second, ()) = futures::join!(fetch(&some), fetch(&others), release);
+        assert_eq!(first.unwrap(), ["ab", "ef"]);
+        assert_eq!(second.unwrap(), ["ef", "j"]);
+        let mut read = failing.ranges_read("block/file");
+        read.sort_by_key(|range| range.start);
+        match small {
+            0 => assert_eq!(read, [0..2, 4..6, 9..10]),
+            _ => assert_eq!(read, vec![0..26]),
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_fetch_that_is_given_up_fetches_itself() {
+    let memory = Bucket::in_memory();
+    memory.put("block/file", "abcdef".into()).await.unwrap();
+    let key = ListedObject::new("block/file", None, 0, 6);
+    let failing = FailingBucket::new(&memory);
+    let held = failing.hold_reads("block/file");
+    let pages = Arc::new(PageCache::new(1 << 20));
+    let fetcher = Fetcher::new(failing.bucket(), Arc::clone(&pages), 0);
+    let range = std::slice::from_ref(&(2..4));
+    let mut first = Box::pin(fetcher.fetch_through(&pages, wanted(&key, range, 0)));
+    let second = fetcher.fetch_through(&pages, wanted(&key, range, 0));
+    assert!(futures::poll!(&mut first).is_pending());
+    let give_up = async {
+        tokio::task::yield_now().await;
+        drop(first);
+        held.begun(2).await;
+        held.release(2);
+    };
+    let (found, ()) = futures::join!(second, give_up);
+    assert_eq!(found.unwrap(), ["cd"]);
+}
+
+#[tokio::test]
+async fn what_is_forgotten_of_an_object_is_all_that_was_kept_of_it() {
+    let (fetcher, bucket, key) = alphabet().await;
+    let ranges = [0..1, 20..22];
+    fetcher.fetch_kept(wanted(&key, &ranges, 0)).await.unwrap();
+    bucket
+        .put("block/file", "ABCDEFGHIJKLMNOPQRSTUVWXYZ".into())
+        .await
+        .unwrap();
+    fetcher.forget(&key);
+    let found = fetcher.fetch_kept(wanted(&key, &ranges, 0)).await.unwrap();
+    assert_eq!(found, ["A", "UV"]);
+}
+
+#[tokio::test]
+async fn what_is_in_a_piece_is_kept_as_if_it_had_been_fetched() {
+    let (fetcher, bucket, key) = alphabet().await;
+    let piece = Piece {
+        start: 2,
+        bytes: Bytes::from_static(b"cdefg"),
+    };
+    let ranges = [3..4, 5..6, 20..22];
+    fetcher.keep(wanted(&key, &ranges, 2), &piece);
+    bucket
+        .put("block/file", "-------------------------".into())
+        .await
+        .unwrap();
+    let found = fetcher.fetch_kept(wanted(&key, &ranges, 2)).await.unwrap();
+    assert_eq!(found, ["d", "f", "--"]);
+}
+
+#[tokio::test]
+async fn bytes_on_suspicion_are_bounded_over_all() {
+    let (fetcher, ..) = alphabet().await;
+    let room = fetcher.eager(20 << 20).unwrap();
+    assert!(fetcher.eager(13 << 20).is_none() && fetcher.clone().eager(12 << 20).is_some());
+    drop(room);
+    assert!(fetcher.eager(32 << 20).is_some() && fetcher.eager(33 << 20).is_none());
 }

@@ -117,7 +117,7 @@ pub(crate) async fn put_tsdb(
 ) -> CatalogBlock {
     let dir = tempfile::tempdir().unwrap();
     let block = dir.path().join("block");
-    let mut writer = BlockWriter::create(&block, strings(rows)).unwrap();
+    let mut writer = BlockWriter::create(&block, strings(rows.keys())).unwrap();
     for (labels, chunks) in rows {
         let chunks: Vec<_> = chunks.iter().map(DownsampledChunk::pack).collect();
         writer.add_series(labels, &chunks).unwrap();
@@ -148,9 +148,7 @@ pub(crate) async fn put_parquet(
     let mut meta = meta(id, labels);
     let duration = Slices::duration_at(Resolution::FiveMinutes, RANGE);
     let slices = Slices::new(meta.min_time, meta.max_time, duration);
-    let table = Arc::new(Table(
-        strings(rows).into_iter().map(<[u8]>::to_vec).collect(),
-    ));
+    let table = Arc::new(Table::of(rows.keys()));
     let names = rows.keys().flat_map(Labels::iter).map(|(n, _)| n);
     let schema = ShardSchema::aggregates(names, slices);
     let options = WriteOptions {
@@ -203,13 +201,14 @@ fn catalog_block(root: String, meta: BlockMeta, sizes: BTreeMap<String, u64>) ->
     }
 }
 
-fn strings(rows: &Rows) -> BTreeSet<&[u8]> {
-    let pairs = rows.keys().flat_map(Labels::iter);
+/// The names and values of labels.
+pub(super) fn strings<'a>(rows: impl Iterator<Item = &'a Labels>) -> BTreeSet<&'a [u8]> {
+    let pairs = rows.flat_map(Labels::iter);
     pairs.flat_map(|(name, value)| [name, value]).collect()
 }
 
 /// Strings in byte order.
-struct Table(Vec<Vec<u8>>);
+pub(super) struct Table(Vec<Vec<u8>>);
 
 impl Symbols for Table {
     fn get(&self, id: u32) -> &[u8] {
@@ -218,7 +217,12 @@ impl Symbols for Table {
 }
 
 impl Table {
-    fn ids(&self, labels: &Labels) -> Vec<(u32, u32)> {
+    /// Those of the names and values of labels.
+    pub(super) fn of<'a>(rows: impl Iterator<Item = &'a Labels>) -> Self {
+        Self(strings(rows).into_iter().map(<[u8]>::to_vec).collect())
+    }
+
+    pub(super) fn ids(&self, labels: &Labels) -> Vec<(u32, u32)> {
         let id = |text: &[u8]| {
             let place = self.0.binary_search_by(|known| known.as_slice().cmp(text));
             u32::try_from(place.unwrap()).unwrap()

@@ -11,7 +11,7 @@ use tsdb::Chunk;
 use super::{
     Ahead, BlockError, ParquetBlock, RequestBudget, ShardReader, answer::CHUNKS_GAP, heads::Heads,
 };
-use crate::fetch::Wanted;
+use crate::fetch::{Wanted, size};
 
 /// The chunks of rows, as far as they can be found without fetching.
 pub(super) type Begun = (ReadChunks, Step<Vec<Vec<Chunk>>>);
@@ -22,6 +22,8 @@ pub(super) struct Batch {
     begun: Begun,
     /// The pages that are not those of the batch before.
     fetched: Fetched,
+    /// How many bytes these are.
+    pub(super) cost: u64,
 }
 
 /// Pages of a file.
@@ -57,6 +59,7 @@ impl Batch {
             None => pages.get(heads.shard, range).is_none(),
         });
         let missing: Vec<_> = missing.cloned().collect();
+        let cost = missing.iter().map(size).sum();
         let fetched = if missing.is_empty() {
             Fetched::Here(Vec::new())
         } else {
@@ -79,6 +82,7 @@ impl Batch {
             heads,
             begun,
             fetched,
+            cost,
         }
     }
 

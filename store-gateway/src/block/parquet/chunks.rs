@@ -16,8 +16,12 @@ use super::{
 };
 use crate::fetch::size;
 
-/// How many batches are fetched beyond the one that is wanted.
+/// How many batches are fetched beyond the one that is wanted, whatever they take.
 pub(super) const AHEAD: usize = 1;
+/// More are, as long as all that are under way together take fewer bytes.
+const AHEAD_BYTES: u64 = 2 * AIM;
+/// Batches that are under way, at most.
+const AT_ONCE: usize = 32;
 
 /// Rows of the first batch.
 const FIRST_ROWS: usize = 32;
@@ -34,7 +38,7 @@ pub(super) struct Reading {
     pub(super) range: TimeRange,
     /// Which aggregates, of a downsampled block.
     pub(super) aggregates: AggregateSet,
-    /// How many batches are fetched beyond the one that is wanted.
+    /// How many batches are fetched beyond the one that is wanted; if any are, small ones may be more.
     pub(super) ahead: usize,
 }
 
@@ -93,7 +97,7 @@ where
     pub(super) async fn next(&mut self) -> Result<Option<(Heads, Vec<Vec<Chunk>>)>, BlockError> {
         loop {
             self.plan().await?;
-            let more = self.batches.len() <= self.reading.ahead && self.end.is_none();
+            let more = self.may_start() && self.end.is_none();
             match self.batches.front_mut() {
                 None => match &mut self.end {
                     Some(end) => return std::mem::replace(end, Ok(())).map(|()| None),
@@ -116,9 +120,15 @@ where
         }
     }
 
+    /// Whether one more batch may be fetched now.
+    fn may_start(&self) -> bool {
+        let costs = self.batches.iter().map(|batch| batch.cost);
+        may_start(self.batches.len(), costs.sum(), self.reading.ahead)
+    }
+
     /// Starts batches of the rows at hand, as many as may be.
     async fn plan(&mut self) -> Result<(), BlockError> {
-        while self.batches.len() <= self.reading.ahead
+        while self.may_start()
             && let Some(mut rest) = self.rest.take()
         {
             let Some(shard) = self.block.shards.get(rest.shard) else {
@@ -175,6 +185,11 @@ where
         self.size.decoded = (bytes.sum(), chunks.len().max(1));
         Ok((heads, chunks))
     }
+}
+
+/// Whether one more batch may be fetched while `count` of `bytes` are.
+const fn may_start(count: usize, bytes: u64, ahead: usize) -> bool {
+    count <= ahead || (ahead > 0 && count < AT_ONCE && bytes < AHEAD_BYTES)
 }
 
 /// The next heads; at the end none, and how it ended.
@@ -240,6 +255,14 @@ mod tests {
             steps += 1;
         }
         assert!(steps < 16);
+    }
+
+    #[test]
+    fn small_batches_are_fetched_side_by_side_and_large_ones_in_twos() {
+        assert!(may_start(1, 100 * AIM, 1) && !may_start(2, 2 * AIM, 1));
+        assert!(may_start(AT_ONCE - 1, AIM, 1) && !may_start(AT_ONCE, 0, 1));
+        // What lies beyond a limit is not fetched.
+        assert!(may_start(0, 0, 0) && !may_start(1, 0, 0));
     }
 
     #[test]

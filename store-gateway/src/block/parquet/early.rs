@@ -7,6 +7,7 @@
 
 use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use model::{Labels, METRIC_NAME};
 use parquet_block::{Projection, Selection};
 
@@ -20,6 +21,9 @@ use crate::block::order::scaled;
 
 /// Bytes of different combinations that are compared.
 const COMBINATIONS_BYTES: usize = scaled(2 << 20);
+
+/// Batches of rows whose labels are read at once. Few of them are before `__name__`, so they are small.
+const BATCHES_AT_ONCE: usize = 4;
 
 /// The rows that match, as far as their order could be told.
 pub(super) enum ByEarly {
@@ -51,41 +55,50 @@ impl ParquetBlock {
         let mut found = Vec::with_capacity(usize::try_from(count.sum::<u64>()).unwrap_or_default());
         let mut combinations = Combinations::default();
         let mut hold = budget.hold();
+        let mut batches = Vec::new();
         for (place, selection) in &selected {
-            let Some(shard) = self.shards.get(*place) else {
-                continue;
-            };
             for (group, rows) in selection {
-                let (place, group) = (number(*place), *group);
                 let mut rest = rows.clone();
                 while !rest.is_empty() {
                     let (rows, others) = rest.split_at(MOST_ROWS);
                     rest = others;
-                    let only = Projection::Only(early.to_vec());
-                    let lookup = shard.shard.labels(group, rows.clone(), only);
-                    let labels = self.answer(shard, lookup, budget).await?;
-                    let identify = move || {
-                        for (row, labels) in rows.rows().zip(labels) {
-                            found.push(Row {
-                                rank: combinations.id(labels),
-                                shard: place,
-                                group: number(group),
-                                row,
-                            });
-                            if combinations.bytes > COMBINATIONS_BYTES {
-                                return (combinations, found, false);
-                            }
-                        }
-                        (combinations, found, true)
-                    };
-                    let fit;
-                    (combinations, found, fit) = self.source.pool.run(identify).await;
-                    if !fit {
-                        return Ok(ByEarly::Many);
-                    }
-                    hold.set(combinations.bytes + size_of_val(found.as_slice()));
+                    batches.push((*place, *group, rows));
                 }
             }
+        }
+        let read = batches.into_iter().map(|(place, group, rows)| async move {
+            let labels = match self.shards.get(place) {
+                Some(shard) => {
+                    let only = Projection::Only(early.to_vec());
+                    let lookup = shard.shard.labels(group, rows.clone(), only);
+                    self.answer(shard, lookup, budget).await?
+                }
+                None => Vec::new(),
+            };
+            Ok::<_, BlockError>((number(place), number(group), rows, labels))
+        });
+        let mut read = stream::iter(read).buffered(BATCHES_AT_ONCE);
+        while let Some((shard, group, rows, labels)) = read.try_next().await? {
+            let identify = move || {
+                for (row, labels) in rows.rows().zip(labels) {
+                    found.push(Row {
+                        rank: combinations.id(labels),
+                        shard,
+                        group,
+                        row,
+                    });
+                    if combinations.bytes > COMBINATIONS_BYTES {
+                        return (combinations, found, false);
+                    }
+                }
+                (combinations, found, true)
+            };
+            let fit;
+            (combinations, found, fit) = self.source.pool.run(identify).await;
+            if !fit {
+                return Ok(ByEarly::Many);
+            }
+            hold.set(combinations.bytes + size_of_val(found.as_slice()));
         }
         if combinations.ids.len() <= 1 {
             return Ok(ByEarly::Same(selected));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use parquet_block::{Projection, RowRanges};
 use series::FinalLabels;
 use tokio::sync::mpsc::Sender;
@@ -14,6 +14,9 @@ use super::{
     heads::Heads,
 };
 use crate::block::order::{First, Sending, Window};
+
+/// Row groups whose labels are read at once.
+pub(super) const GROUPS_AT_ONCE: usize = 16;
 
 /// A row, and where it comes in the order wanted. Those of one rank come as they are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,8 +40,8 @@ impl ParquetBlock {
         let own = Arc::new(FinalLabels::default());
         match self.by_early(early, query, budget).await? {
             ByEarly::Same(selected) => {
-                let heads = self.heads_of(selected, Arc::clone(budget));
-                self.send(heads, query, budget, out).await
+                let found = self.found_of(selected, Arc::clone(budget));
+                self.send(found, query, budget, out).await
             }
             ByEarly::Rows(rows) => {
                 let mut sending = Sending::new(query, budget, out);
@@ -191,26 +194,33 @@ impl ParquetBlock {
         rows: &[(usize, Row)],
         budget: &RequestBudget,
     ) -> Result<Vec<Heads>, BlockError> {
-        let mut heads = Vec::new();
+        let mut groups = Vec::new();
         for of_group in rows.chunk_by(|(_, a), (_, b)| (a.shard, a.group) == (b.shard, b.group)) {
-            let Some((_, Row { shard, group, .. })) = of_group.first() else {
-                continue;
+            if let Some((_, Row { shard, group, .. })) = of_group.first() {
+                let rows = of_group.iter().map(|(_, row)| row.row);
+                let rows: RowRanges = rows.map(|row| row..row.saturating_add(1)).collect();
+                groups.push((*shard as usize, *group as usize, rows));
+            }
+        }
+        let heads = groups.into_iter().map(|(number, group, rows)| async move {
+            let labels = match self.shards.get(number) {
+                Some(shard) => {
+                    let lookup = shard.shard.labels(group, rows.clone(), Projection::All);
+                    self.answer(shard, lookup, budget).await?
+                }
+                None => Vec::new(),
             };
-            let (number, group) = (*shard as usize, *group as usize);
-            let Some(shard) = self.shards.get(number) else {
-                continue;
-            };
-            let rows = of_group.iter().map(|(_, row)| row.row);
-            let rows: RowRanges = rows.map(|row| row..row.saturating_add(1)).collect();
-            let lookup = shard.shard.labels(group, rows.clone(), Projection::All);
-            heads.push(Heads {
+            Ok(Heads {
                 shard: number,
                 group,
                 rows,
-                labels: self.answer(shard, lookup, budget).await?,
-            });
-        }
-        Ok(heads)
+                labels,
+            })
+        });
+        stream::iter(heads)
+            .buffered(GROUPS_AT_ONCE)
+            .try_collect()
+            .await
     }
 }
 

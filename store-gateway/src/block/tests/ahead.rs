@@ -43,13 +43,11 @@ fn maxima() -> BlockQuery {
 }
 
 #[tokio::test]
-async fn a_batch_is_fetched_while_the_one_before_is_and_no_third() {
+async fn small_batches_are_fetched_side_by_side_and_no_page_twice() {
     let (failing, reader, held, key) = held().await;
     let answer = reader.series(maxima(), free());
     let in_steps = async {
-        // The second is asked for though the first has not come; the third when it has.
-        held.begun(2).await;
-        held.release(1);
+        // Others are asked for though the first has not come.
         held.begun(3).await;
         held.release(1000);
     };
@@ -57,7 +55,7 @@ async fn a_batch_is_fetched_while_the_one_before_is_and_no_third() {
     let series = series.unwrap().concat();
     assert_eq!(series.len(), PODS);
     assert!(labels(&series).is_sorted());
-    assert_eq!(held.most_held(), 2);
+    assert!(held.most_held() > 2);
     // Pages that two batches share are fetched with the first.
     let mut read = failing.ranges_read(&key);
     assert!(read.len() > 3);

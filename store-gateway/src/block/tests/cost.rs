@@ -63,22 +63,30 @@ async fn a_small_block_takes_three_requests_when_cold_and_none_when_warm() {
 }
 
 #[tokio::test]
-async fn a_small_file_whose_copy_arrived_damaged_is_fetched_again() {
+async fn a_file_whose_copy_arrived_damaged_is_fetched_again() {
     let fixture = Fixture::new();
-    for (block, file) in [
-        (fixture.tsdb(FLOATS[0]).await, "chunks/000001"),
-        (fixture.parquet("floats").await, "0.chunks.parquet"),
+    // Which part of the file is damaged: of an index one in which series are.
+    for (small, is_tsdb, file, part) in [
+        (512 << 10, true, "chunks/000001", 2),
+        (512 << 10, false, "0.chunks.parquet", 2),
+        (0, true, "index", 4),
+        (0, false, "0.labels.parquet", 16),
     ] {
+        let block = match is_tsdb {
+            true => fixture.tsdb(FLOATS[0]).await,
+            false => fixture.parquet("floats").await,
+        };
         let key = block.key(file);
         let whole = fixture.bucket.get(&key).await.unwrap();
         let mut flipped = whole.to_vec();
-        let middle = flipped.len() / 2;
-        flipped[middle] ^= 1;
+        let place = flipped.len() / part;
+        flipped[place] ^= 1;
         fixture.bucket.put(&key, flipped.into()).await.unwrap();
-        let source = source_with(fixture.bucket.clone(), None, 512 << 10);
+        let source = source_with(fixture.bucket.clone(), None, small);
         let reader = BlockReader::open(Arc::new(block), source).await.unwrap();
         let question = || query(&[], TimeRange::ALL);
-        ask(&reader, question()).await.unwrap_err();
+        let damaged = ask(&reader, question()).await;
+        assert!(damaged.is_err(), "{file}");
         fixture.bucket.put(&key, whole).await.unwrap();
         assert!(ask(&reader, question()).await.unwrap().len() > 100);
     }

@@ -34,7 +34,7 @@ impl TsdbBlock {
         batch: Batch,
         budget: &RequestBudget,
     ) -> Result<Vec<BlockSeries>, BlockError> {
-        let Batch { heads, ranges } = batch;
+        let Batch { heads, ranges, .. } = batch;
         let chunks = heads.iter().flat_map(|head| &head.chunks);
         let asked = chunks.zip(ranges).enumerate();
         let mut asked: Vec<_> = asked
@@ -220,6 +220,7 @@ mod tests {
                 .iter()
                 .map(|(_, place)| places[*place].clone())
                 .collect(),
+            ..Batch::default()
         };
         let series = block.read(batch, &free()).await.unwrap();
         let times = |series: &BlockSeries| series.chunks.iter().map(|c| c.min.0).collect();

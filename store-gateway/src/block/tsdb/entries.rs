@@ -1,19 +1,22 @@
 //! Reading series entries of the index, in groups of bounded size.
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, pin::pin, sync::Arc};
 
 use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use model::TimeRange;
 use tokio::sync::mpsc::Sender;
 use tsdb::{Fetched, IndexHeader, SeriesEntry, SeriesRef, SymbolReader};
 
 use super::{Ahead, BlockError, BlockQuery, Head, INDEX_GAP, RequestBudget, TsdbBlock};
-use crate::fetch::{Wanted, leading, size};
+use crate::fetch::{Piece, Wanted, leading, size};
 
-/// Series of the first group: few, so that the first answer is soon there.
+/// Series that are decoded first: few, so that the first answer is soon there.
 const FIRST: usize = 128;
 /// Series of a group.
 const MOST: usize = 4096;
+/// Groups that are fetched at once.
+const AT_ONCE: usize = 4;
 /// Bytes of the index that are fetched for a group. A chunk takes 4 bytes or more there, and 24 in memory.
 const MAX_BYTES: u64 = 1 << 20;
 /// The longest entry: one of a few million chunks.
@@ -52,34 +55,60 @@ impl TsdbBlock {
         budget: &RequestBudget,
         out: &Sender<Vec<Head>>,
     ) -> Result<(), BlockError> {
-        let mut refs = self.refs(&query.matchers, budget).await?;
-        let mut left = if query.limit == 0 {
-            usize::MAX
-        } else {
-            query.limit
-        };
+        let (mut refs, piece) = self.refs(&query.matchers, budget).await?;
+        let limited = query.limit > 0;
+        let mut left = if limited { query.limit } else { usize::MAX };
         if self.within(query.range) {
             refs.truncate(left);
         }
         budget.add_series(refs.len() as u64)?;
-        let mut rest = refs.as_slice();
-        let mut most = FIRST;
-        while !rest.is_empty() && left > 0 {
-            let (group, ranges) = self.group(rest, most);
-            let mut heads = self.entries(group, &ranges, query.range, budget).await?;
-            heads.truncate(left);
-            left -= heads.len();
-            rest = rest.get(group.len()..).unwrap_or_default();
-            most = (most * 4).min(MOST);
-            if !heads.is_empty() && out.send(heads).await.is_err() {
-                return Ok(());
+        let (refs, piece) = (refs.as_slice(), piece.as_ref());
+        // What lies beyond a limit must not be fetched.
+        let (most, at_once) = if limited { (FIRST, 1) } else { (MOST, AT_ONCE) };
+        let mut next = 0;
+        let groups = std::iter::from_fn(|| {
+            let ranges = self.group(refs.get(next..)?, most);
+            let first = next;
+            next += ranges.len();
+            (!ranges.is_empty()).then_some((first, ranges))
+        });
+        let fetched = groups.map(|(first, ranges)| async move {
+            let bytes = self.fetch_entries(&ranges, piece, budget).await?;
+            Ok::<_, BlockError>((first, ranges, bytes))
+        });
+        let mut fetched = pin!(stream::iter(fetched).buffered(at_once));
+        let mut first = FIRST;
+        while left > 0
+            && let Some((place, ranges, bytes)) = fetched.try_next().await?
+        {
+            let group = refs.get(place..).unwrap_or_default();
+            let mut all = group.iter().zip(ranges).zip(bytes);
+            while all.len() > 0 && left > 0 {
+                let part = all.by_ref().take(first);
+                let part = part.enumerate().map(|(place, ((series, range), bytes))| {
+                    let series = *series;
+                    let asked = Asked {
+                        place,
+                        series,
+                        range,
+                    };
+                    (asked, bytes)
+                });
+                let (asked, bytes) = part.unzip();
+                let mut heads = self.entries(asked, bytes, query.range, budget).await?;
+                heads.truncate(left);
+                left -= heads.len();
+                first = MOST;
+                if !heads.is_empty() && out.send(heads).await.is_err() {
+                    return Ok(());
+                }
             }
         }
         Ok(())
     }
 
-    /// How many of `refs` to read now, and what of the index for each.
-    fn group<'a>(&self, refs: &'a [SeriesRef], most: usize) -> (&'a [SeriesRef], Vec<Range<u64>>) {
+    /// What of the index to read for each of the first of `refs`; of as many as are read together.
+    fn group(&self, refs: &[SeriesRef], most: usize) -> Vec<Range<u64>> {
         let header = self.header();
         let range = |i: usize, series: SeriesRef| {
             let mut range = header.series_range(series, self.guesses.entry);
@@ -93,35 +122,39 @@ impl TsdbBlock {
         let first = refs.iter().take(most).enumerate();
         let mut ranges: Vec<_> = first.map(|(i, series)| range(i, *series)).collect();
         ranges.truncate(leading(&ranges, INDEX_GAP, MAX_BYTES));
-        (refs.get(..ranges.len()).unwrap_or(refs), ranges)
+        ranges
     }
 
-    /// Reads a group; series without a chunk in the range are left out.
+    /// What of the index was said to be read; it may be in `piece` already.
+    async fn fetch_entries(
+        &self,
+        ranges: &[Range<u64>],
+        piece: Option<&Piece>,
+        budget: &RequestBudget,
+    ) -> Result<Vec<Bytes>, BlockError> {
+        let wanted = Wanted {
+            object: &self.index,
+            ranges,
+            gap: INDEX_GAP,
+            budget: Some(budget),
+        };
+        if let Some(piece) = piece {
+            self.source.fetcher.keep(wanted, piece);
+        }
+        self.source.fetcher.fetch_kept(wanted).await
+    }
+
+    /// Decodes entries, and reads on where one is longer than was thought; series without a chunk in the range are left
+    /// out.
     async fn entries(
         &self,
-        refs: &[SeriesRef],
-        ranges: &[Range<u64>],
+        mut asked: Vec<Asked>,
+        mut bytes: Vec<Bytes>,
         range: TimeRange,
         budget: &RequestBudget,
     ) -> Result<Vec<Head>, BlockError> {
-        let mut found: Vec<Option<Head>> = vec![None; refs.len()];
-        let asked = refs.iter().zip(ranges).enumerate();
-        let mut asked: Vec<_> = asked
-            .map(|(place, (series, range))| Asked {
-                place,
-                series: *series,
-                range: range.clone(),
-            })
-            .collect();
-        while !asked.is_empty() {
-            let ranges: Vec<_> = asked.iter().map(|asked| asked.range.clone()).collect();
-            let wanted = Wanted {
-                object: &self.index,
-                ranges: &ranges,
-                gap: INDEX_GAP,
-                budget: Some(budget),
-            };
-            let bytes = self.source.fetcher.fetch_kept(wanted).await?;
+        let mut found: Vec<Option<Head>> = vec![None; asked.len()];
+        loop {
             let decode = move |header: &IndexHeader| decode(header, &asked, &bytes, range);
             let decoded = self.with_header(decode).await;
             let decoded = decoded.inspect_err(|_| self.forget_index())?;
@@ -131,9 +164,13 @@ impl TsdbBlock {
                 }
             }
             asked = decoded.short;
+            if asked.is_empty() {
+                return Ok(found.into_iter().flatten().collect());
+            }
             self.refuse_long(&asked)?;
+            let ranges: Vec<_> = asked.iter().map(|asked| asked.range.clone()).collect();
+            bytes = self.fetch_entries(&ranges, None, budget).await?;
         }
-        Ok(found.into_iter().flatten().collect())
     }
 
     /// Forgets the index if it was fetched whole.

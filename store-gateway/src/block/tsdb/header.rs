@@ -1,20 +1,29 @@
 //! The header of a block's index: opened where there is one on the disk, else made of what the bucket has.
 
-use std::{io::Write, ops::Range, path::Path, sync::Arc, time::Instant};
+use std::{
+    io::Write,
+    ops::{Range, RangeInclusive},
+    path::Path,
+    sync::Arc,
+    time::Instant,
+};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tsdb::{HeaderIdentity, HeaderRoot, HeaderWriter, IndexHeader, Toc};
 
 use super::{BlockError, BlockSource, CatalogBlock, INDEX_GAP, TsdbBlock, damaged};
-use crate::fetch::{ListedObject, Wanted};
+use crate::fetch::{ListedObject, Piece, Wanted};
 
-/// How much of the end of an index is read at first: of a small block that is the whole postings offset table.
-const TAIL: u64 = 64 << 10;
+/// How much of an index is read at first of either end, where it is too large to be read whole: such a part of it, in
+/// which the symbols and the postings offset table mostly are.
+const PART: u64 = 32;
+/// The least and the most of it, in bytes.
+const FIRST: RangeInclusive<u64> = 64 << 10..=1 << 20;
 /// What is fetched of a section at once.
 const PIECE: u64 = 4 << 20;
-/// Pieces that are fetched while another one is read.
-const AHEAD: usize = 2;
+/// Pieces that are fetched at once.
+const AT_ONCE: usize = 4;
 
 /// An index in the bucket of which a header is made.
 struct Source<'a> {
@@ -22,13 +31,23 @@ struct Source<'a> {
     source: &'a BlockSource,
     index: &'a ListedObject,
     toc: Toc,
-    tail: Tail,
+    /// What has been read, in order.
+    known: Vec<Piece>,
 }
 
-/// The end of the index.
-struct Tail {
-    start: u64,
-    bytes: Bytes,
+/// A header, and where it is from.
+pub(super) struct OpenedHeader {
+    pub(super) header: IndexHeader,
+    pub(super) origin: Origin,
+}
+
+/// Where a header is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It was there.
+    Disk,
+    /// It has just been made of what the bucket has.
+    Bucket,
 }
 
 /// The header of a block's index.
@@ -36,13 +55,19 @@ pub(super) async fn open(
     block: &CatalogBlock,
     source: &BlockSource,
     index: &ListedObject,
-) -> Result<IndexHeader, BlockError> {
+) -> Result<OpenedHeader, BlockError> {
     let metrics = &source.headers.metrics;
     let started = Instant::now();
     metrics.lazy_loads.inc();
     let opened = match kept(block, source, index).await {
-        Ok(Some(header)) => Ok(header),
-        Ok(None) => make(block, source, index).await,
+        Ok(Some(header)) => Ok(OpenedHeader {
+            header,
+            origin: Origin::Disk,
+        }),
+        Ok(None) => make(block, source, index).await.map(|header| OpenedHeader {
+            header,
+            origin: Origin::Bucket,
+        }),
         Err(error) => Err(error),
     };
     match &opened {
@@ -178,19 +203,32 @@ impl<'a> Source<'a> {
         index: &'a ListedObject,
     ) -> Result<Self, BlockError> {
         let size = identity(block, index)?.index_size;
-        let start = size.saturating_sub(TAIL);
-        let tail = Tail {
-            start,
-            bytes: fetch_one(source, index, start..size).await?,
+        let known = match source.fetcher.fetch_searched(index).await? {
+            Some(bytes) => vec![Piece { start: 0, bytes }],
+            None => {
+                let first = (size / PART).clamp(*FIRST.start(), *FIRST.end());
+                // Where both are all of it, they are read as one.
+                let between = size.saturating_sub(2 * first);
+                let start = if between > 0 { first } else { size };
+                let mut ends = vec![0..start, start + between..size];
+                ends.retain(|end| !end.is_empty());
+                let bytes = fetch(source, index, &ends, 0).await?;
+                let pieces = ends.into_iter().zip(bytes);
+                let pieces = pieces.map(|(range, bytes)| Piece {
+                    start: range.start,
+                    bytes,
+                });
+                pieces.collect()
+            }
         };
-        let end = tail.get(&Toc::range(size)).unwrap_or_default();
-        let toc = Toc::decode(&end, size).map_err(|source| damaged(block, source))?;
+        let end = known.iter().find_map(|piece| piece.get(&Toc::range(size)));
+        let toc = Toc::decode(&end.unwrap_or_default(), size);
         Ok(Self {
             block,
             source,
             index,
-            toc,
-            tail,
+            toc: toc.map_err(|source| damaged(block, source))?,
+            known,
         })
     }
 
@@ -201,20 +239,15 @@ impl<'a> Source<'a> {
         path: &Path,
     ) -> Result<(W, HeaderRoot), BlockError> {
         let ranges = self.toc.header_ranges();
-        let mut symbols = pieces(ranges.symbols.clone());
-        // It lies at the start of the index, and the symbols behind it.
-        let begin = [ranges.head, symbols.next().unwrap_or(0..0)];
-        let (head, first) = self.both(&begin).await?;
+        let head = self.piece(ranges.head).await?;
         let stamp = identity(self.block, self.index)?.stamp;
         let (toc, path) = (self.toc, path.to_owned());
-        let start = move || {
-            let mut writer = HeaderWriter::new(out, &path, toc, stamp, &head)?;
-            writer.push(&first)?;
-            Ok(writer)
-        };
+        let start = move || HeaderWriter::new(out, &path, toc, stamp, &head);
         let mut writer = self.on_pool(start).await?;
-        let rest = symbols.chain(pieces(ranges.postings_table));
-        let mut rest = stream::iter(rest.map(|range| self.piece(range))).buffered(AHEAD);
+        let mut rest = self.pieces(ranges.symbols);
+        rest.extend(self.pieces(ranges.postings_table));
+        let rest = rest.into_iter().map(|range| self.piece(range));
+        let mut rest = stream::iter(rest).buffered(AT_ONCE);
         while let Some(bytes) = rest.try_next().await? {
             let push = move || writer.push(&bytes).map(|()| writer);
             writer = self.on_pool(push).await?;
@@ -230,29 +263,34 @@ impl<'a> Source<'a> {
         done.map_err(|source| damaged(self.block, source))
     }
 
-    async fn both(&self, ranges: &[Range<u64>; 2]) -> Result<(Bytes, Bytes), BlockError> {
-        if let [Some(a), Some(b)] = ranges.each_ref().map(|range| self.tail.get(range)) {
-            return Ok((a, b));
+    /// A section in pieces, each of which either has been read or is not too large to be.
+    fn pieces(&self, section: Range<u64>) -> Vec<Range<u64>> {
+        let mut parts = Vec::new();
+        let mut at = section.start;
+        for known in self.known.iter().map(Piece::range) {
+            let within = known.start.clamp(at, section.end.max(at))
+                ..known.end.clamp(at, section.end.max(at));
+            parts.extend(pieces(at..within.start));
+            at = within.end;
+            parts.push(within);
         }
-        let mut bytes = fetch(self.source, self.index, ranges).await?.into_iter();
-        let mut next = || bytes.next().unwrap_or_default();
-        Ok((next(), next()))
+        parts.extend(pieces(at..section.end));
+        parts.retain(|part| !part.is_empty());
+        parts
     }
 
     async fn piece(&self, range: Range<u64>) -> Result<Bytes, BlockError> {
-        if let Some(bytes) = self.tail.get(&range) {
+        if let Some(bytes) = self.known.iter().find_map(|piece| piece.get(&range)) {
             return Ok(bytes);
         }
-        fetch_one(self.source, self.index, range).await
-    }
-}
-
-impl Tail {
-    /// A range of the index, if it is here.
-    fn get(&self, range: &Range<u64>) -> Option<Bytes> {
-        let from = usize::try_from(range.start.checked_sub(self.start)?).ok()?;
-        let to = usize::try_from(range.end.checked_sub(self.start)?).ok()?;
-        (from <= to && to <= self.bytes.len()).then(|| self.bytes.slice(from..to))
+        let bytes = fetch(
+            self.source,
+            self.index,
+            std::slice::from_ref(&range),
+            INDEX_GAP,
+        )
+        .await?;
+        Ok(bytes.into_iter().next().unwrap_or_default())
     }
 }
 
@@ -260,23 +298,15 @@ async fn fetch(
     source: &BlockSource,
     index: &ListedObject,
     ranges: &[Range<u64>],
+    gap: u64,
 ) -> Result<Vec<Bytes>, BlockError> {
     let wanted = Wanted {
         object: index,
         ranges,
-        gap: INDEX_GAP,
+        gap,
         budget: None,
     };
     source.fetcher.fetch(wanted).await
-}
-
-async fn fetch_one(
-    source: &BlockSource,
-    index: &ListedObject,
-    range: Range<u64>,
-) -> Result<Bytes, BlockError> {
-    let bytes = fetch(source, index, std::slice::from_ref(&range)).await?;
-    Ok(bytes.into_iter().next().unwrap_or_default())
 }
 
 /// A range in pieces.

@@ -1,12 +1,18 @@
 //! Opening a TSDB block: the header of its index, and what is known of its files.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use parking_lot::RwLock;
 use tokio::sync::{Mutex, OnceCell};
 use tsdb::IndexHeader;
 
-use super::{BlockError, BlockSource, CatalogBlock, Guesses, TsdbBlock, header};
+use super::{
+    BlockError, BlockSource, CatalogBlock, Guesses, TsdbBlock,
+    header::{self, OpenedHeader, Origin},
+};
 use crate::fetch::ListedObject;
 
 impl TsdbBlock {
@@ -16,12 +22,13 @@ impl TsdbBlock {
         source: BlockSource,
     ) -> Result<Self, BlockError> {
         let index = block.object("index");
-        let header = header::open(&block, &source, &index).await?;
+        let OpenedHeader { header, origin } = header::open(&block, &source, &index).await?;
         let segments = segments(&block);
         Ok(Self {
             guesses: Guesses::new(&block, &header, &segments),
             header: RwLock::new(Arc::new(header)),
             making: Mutex::default(),
+            is_new: AtomicBool::new(origin == Origin::Bucket),
             empty_values: OnceCell::new(),
             segments,
             index,

@@ -1,6 +1,6 @@
 //! From heads to series: batches of bounded size, each with its chunks.
 
-use std::ops::Range;
+use std::{collections::VecDeque, ops::Range, sync::Arc};
 
 use futures::StreamExt as _;
 use tokio::sync::mpsc::Sender;
@@ -15,12 +15,19 @@ pub(super) const MAX_BATCH: u64 = 2 << 20;
 /// Bytes of a segment that are fetched in vain to save a request.
 pub(super) const CHUNK_GAP: u64 = 128 << 10;
 
+/// Batches are read beyond the one that is wanted as long as all that are under way together take fewer bytes.
+const AHEAD_BYTES: u64 = 4 << 20;
+/// Batches that are read at once, at most: their heads take memory too.
+const AT_ONCE: usize = 4;
+
 /// Series that are read together.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) heads: Vec<Head>,
     /// What of its segment to read for each chunk, series after series.
     pub(super) ranges: Vec<Range<u64>>,
+    /// Bytes that are fetched, about.
+    pub(super) cost: u64,
 }
 
 /// Sends heads on as series without chunks.
@@ -41,24 +48,60 @@ pub(super) async fn send_labels(
 }
 
 impl TsdbBlock {
-    /// Reads the chunks of heads, and sends them on.
+    /// Reads the chunks of heads, and sends them on: the next batches are read meanwhile.
     pub(super) async fn send_series(
-        &self,
+        self: &Arc<Self>,
         mut heads: Ahead<Vec<Head>>,
-        budget: &RequestBudget,
+        budget: &Arc<RequestBudget>,
         out: &Sender<Vec<BlockSeries>>,
     ) -> Result<(), BlockError> {
-        let mut max = FIRST_BATCH;
-        while let Some(heads) = heads.next().await {
-            for batch in self.batches(heads?, max).await {
-                let series = self.read(batch, budget).await?;
-                if out.send(series).await.is_err() {
-                    return Ok(());
-                }
+        let (mut waiting, mut reading) = (VecDeque::<Batch>::new(), VecDeque::new());
+        let (mut max, mut bytes) = (FIRST_BATCH, 0);
+        // How the heads have ended, if they have.
+        let mut end = None;
+        loop {
+            let has_room = |bytes, count| count == 0 || bytes < AHEAD_BYTES && count < AT_ONCE;
+            while has_room(bytes, reading.len())
+                && let Some(batch) = waiting.pop_front()
+            {
+                bytes += batch.cost;
+                reading.push_back((batch.cost, self.start(batch, budget)));
             }
-            max = MAX_BATCH;
+            let has_room = has_room(bytes, reading.len()) && end.is_none();
+            tokio::select! {
+                biased;
+                next = heads.next(), if has_room => match next {
+                    Some(Ok(heads)) => {
+                        waiting.extend(self.batches(heads, max).await);
+                        max = MAX_BATCH;
+                    }
+                    Some(Err(error)) => end = Some(Err(error)),
+                    None => end = Some(Ok(())),
+                },
+                Some(series) = first(&mut reading) => {
+                    bytes -= reading.pop_front().map_or(0, |(cost, _)| cost);
+                    if out.send(series?).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                else => return end.unwrap_or(Ok(())),
+            }
         }
-        Ok(())
+    }
+
+    /// Starts to read a batch, which goes on while others wait for the client.
+    fn start(
+        self: &Arc<Self>,
+        batch: Batch,
+        budget: &Arc<RequestBudget>,
+    ) -> Ahead<Vec<BlockSeries>> {
+        let (block, budget) = (Arc::clone(self), Arc::clone(budget));
+        Ahead::start(async move |out| {
+            let series = block.read(batch, &budget).await?;
+            // Whoever has dropped the batch does not want it.
+            let _ = out.send(series).await;
+            Ok(())
+        })
     }
 
     /// Cuts heads into batches, of which the first takes `first` bytes.
@@ -76,6 +119,15 @@ impl TsdbBlock {
             key: self.block.key(&tsdb::segment_file_name(segment)),
         })
     }
+}
+
+/// The series of the first batch, if there is one.
+async fn first(
+    reading: &mut VecDeque<(u64, Ahead<Vec<BlockSeries>>)>,
+) -> Option<Result<Vec<BlockSeries>, BlockError>> {
+    let (_, batch) = reading.front_mut()?;
+    // An end would look like a complete answer.
+    Some(batch.next().await.unwrap_or(Err(BlockError::Stopped)))
 }
 
 /// Cuts heads into batches, of which the first takes `first` bytes and the others up to [`MAX_BATCH`], unless a
@@ -97,6 +149,7 @@ fn cut(heads: Vec<Head>, ends: &[u64], guesses: Guesses, first: u64) -> Vec<Batc
             Some(batch) if total <= max => {
                 batch.heads.push(head);
                 batch.ranges.extend(own);
+                batch.cost = total;
             }
             open => {
                 if open.is_some() {
@@ -106,6 +159,7 @@ fn cut(heads: Vec<Head>, ends: &[u64], guesses: Guesses, first: u64) -> Vec<Batc
                 batches.push(Batch {
                     heads: vec![head],
                     ranges: own,
+                    cost,
                 });
             }
         }

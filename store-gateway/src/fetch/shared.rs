@@ -1,0 +1,101 @@
+//! Fetching what is kept: whoever wants what another is fetching waits for that.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+
+use super::{
+    Fetcher, ListedObject, PageCache, Wanted,
+    flights::{Departed, Flight},
+    runs,
+};
+use crate::block::BlockError;
+
+impl Fetcher {
+    /// The whole object, fetched by one of those who want it at the same time.
+    pub(super) async fn shared(&self, object: &ListedObject) -> Result<Bytes, BlockError> {
+        let all = 0..object.size;
+        let wanted = Wanted {
+            object,
+            ranges: std::slice::from_ref(&all),
+            gap: 0,
+            budget: None,
+        };
+        let bytes = self.through(&self.pages, wanted).await?;
+        Ok(bytes.into_iter().next().unwrap_or_default())
+    }
+
+    /// The ranges, from `pages` or else fetched. One that someone else is fetching is waited for, and fetched only if
+    /// they fail.
+    pub(super) async fn through(
+        &self,
+        pages: &PageCache,
+        wanted: Wanted<'_>,
+    ) -> Result<Vec<Bytes>, BlockError> {
+        let key = &wanted.object.place;
+        let mut found: Vec<_> = wanted.ranges.iter().map(|r| pages.get(key, r)).collect();
+        loop {
+            let missing = wanted.ranges.iter().zip(&mut found);
+            let missing = missing.filter(|(_, bytes)| bytes.is_none());
+            let (missing, slots): (Vec<_>, Vec<_>) =
+                missing.map(|(range, slot)| (range.clone(), slot)).unzip();
+            if missing.is_empty() {
+                return Ok(found.into_iter().flatten().collect());
+            }
+            let (flights, departed) = self.flights.board(key, &missing);
+            let (mut own, mut places, mut joined) = (Vec::new(), Vec::new(), Vec::new());
+            for ((range, slot), flight) in missing.into_iter().zip(slots).zip(flights) {
+                match flight {
+                    Flight::Own => {
+                        own.push(range);
+                        places.push(slot);
+                    }
+                    Flight::Joined(flight) => joined.push((slot, flight)),
+                }
+            }
+            let fetched = self.depart(wanted, own.clone(), departed).await?;
+            for ((range, slot), bytes) in own.iter().zip(places).zip(&fetched) {
+                pages.put(key, range, bytes);
+                *slot = Some(bytes.clone());
+            }
+            for (slot, flight) in joined {
+                *slot = flight.page().await;
+            }
+        }
+    }
+
+    /// Fetches what others may wait for too: by a task, which goes on while whoever has asked first does something else,
+    /// as waiting for a client that takes nothing. It ends with the future.
+    async fn depart(
+        &self,
+        wanted: Wanted<'_>,
+        ranges: Vec<Range<u64>>,
+        departed: Departed,
+    ) -> Result<Vec<Bytes>, BlockError> {
+        if ranges.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (fetcher, object) = (self.clone(), wanted.object.clone());
+        let runs = runs::runs(&ranges, wanted.gap);
+        wanted.count(&runs)?;
+        let mut task = JoinSet::new();
+        let fetch = async move {
+            let wanted = Wanted {
+                object: &object,
+                ranges: &ranges,
+                gap: 0,
+                budget: None,
+            };
+            let bytes = fetcher.all_of(wanted, runs).await?;
+            departed.arrived(&bytes);
+            Ok(bytes)
+        };
+        task.spawn(fetch.in_current_span());
+        match task.join_next().await {
+            Some(Ok(fetched)) => fetched,
+            _ => Err(BlockError::Stopped),
+        }
+    }
+}
