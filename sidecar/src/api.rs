@@ -6,6 +6,7 @@ mod labels;
 mod order;
 mod read;
 mod samples;
+mod sender;
 mod series;
 mod status;
 #[cfg(test)]
