@@ -1,6 +1,9 @@
 //! One file in one of the formats.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
 
 use arrow_array::RecordBatch;
 use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
@@ -70,7 +73,8 @@ impl<W: Write + Send> FileWriter<W> {
         let schema = &layout.schema;
         Ok(match layout.format {
             Format::Parquet => {
-                let writer = ArrowWriter::try_new(to, schema.clone(), Some(properties(layout)?))?;
+                let writer =
+                    ArrowWriter::try_new(to, Arc::clone(schema), Some(properties(layout)?))?;
                 Self::Parquet(Box::new(writer))
             }
             Format::Arrow => {
