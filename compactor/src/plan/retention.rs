@@ -211,7 +211,7 @@ mod tests {
         let error = raw(30 * HOUR).check(Downsampling::On).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "retention of raw samples: expected 0d or at least 40h0m0s, from where on they are downsampled, found 30h0m0s"
+            "retention of raw samples: expected 0d or at least 40h0m0s, the length at which blocks are downsampled, found 30h0m0s"
         );
     }
 
