@@ -122,6 +122,7 @@ impl Syncer {
                 backoff = Backoff::default();
             }
             let is_due = Instant::now() >= due || !waiting.is_empty();
+            let unread = self.unread;
             let looked = if is_due || self.unread == 0 || backoff.attempts() % ATTEMPTS == 0 {
                 due = Instant::now() + self.interval;
                 self.sync().await
@@ -138,6 +139,11 @@ impl Syncer {
                 Ok(()) if self.unread == 0 => {
                     backoff = Backoff::default();
                     due.saturating_duration_since(Instant::now())
+                }
+                // A bucket that gives a part each time, as it takes so many requests a second, will give the rest soon.
+                Ok(()) if self.unread < unread => {
+                    backoff = Backoff::default();
+                    backoff.pause().min(self.interval)
                 }
                 _ => backoff.pause().min(self.interval),
             };

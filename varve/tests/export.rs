@@ -1,5 +1,7 @@
 //! `varve tools export` on blocks that a Prometheus scraped: each sample of the blocks is one row, whatever the blocks are.
 
+#![expect(clippy::indexing_slicing, reason = "a test may fail by panicking")]
+
 use std::{
     collections::BTreeMap,
     fs,

@@ -1,5 +1,11 @@
 //! What is exported is read back by the readers of `arrow` and `parquet`, and is what went in.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may fail by panicking"
+)]
+
 use std::{collections::BTreeMap, fs::File, path::Path, sync::Arc};
 
 use arrow_array::{
@@ -171,8 +177,8 @@ proptest! {
 fn files_are_cut_by_their_size_and_whole_when_they_have_their_names() {
     let dir = tempfile::tempdir().unwrap();
     // More than a batch, so that there are two.
-    let samples: Vec<_> = (0..40_000)
-        .map(|i| (i * 1000, f64::from(i as i32)))
+    let samples: Vec<_> = (0..40_000_i32)
+        .map(|i| (i64::from(i) * 1000, f64::from(i)))
         .collect();
     let chunks: Vec<_> = samples.chunks(120).map(chunk).collect();
     let series = [(labels(&[("__name__", "a")]), chunks)];
