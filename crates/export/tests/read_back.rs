@@ -321,8 +321,6 @@ fn native_histograms_are_structs_with_the_fields_of_prometheus_s_json() {
     assert_eq!(
         last,
         r#"h,1970-01-01T00:00:00.020Z,,"{""count"":""4"",""sum"":""5.5"",""buckets"":[[0,""1"",""2"",""4""]]}""#
-            .to_owned()
-            + "\""
     );
 }
 
