@@ -113,7 +113,10 @@ func (s *stack) overTime(t *testing.T, base, function, name string, end int64) m
 		t.Fatal(err)
 	}
 	var answer struct {
-		Data struct {
+		Status   string
+		Error    string
+		Warnings []string
+		Data     struct {
 			Result []struct {
 				Metric map[string]string
 				Value  []any
@@ -122,6 +125,9 @@ func (s *stack) overTime(t *testing.T, base, function, name string, end int64) m
 	}
 	if err := json.Unmarshal(text, &answer); err != nil {
 		t.Fatalf("%s: %v", text, err)
+	}
+	if answer.Status != "success" || len(answer.Warnings) > 0 || len(answer.Data.Result) == 0 {
+		t.Errorf("%s: %s", expr, text)
 	}
 	values := map[string]float64{}
 	for _, one := range answer.Data.Result {

@@ -1,6 +1,9 @@
 //! The columns of an export.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use model::{Aggregate, Resolution};
@@ -9,6 +12,8 @@ use crate::Format;
 
 /// The prefix of a label that has the name of a column of ours.
 const PREFIX: &str = "label_";
+/// The key in a column's metadata for the name of the label that it holds.
+const LABEL: &str = "label";
 
 /// The columns of an export, the same in all its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,15 +43,14 @@ impl Layout {
         let labels: Vec<_> = BTreeSet::from_iter(names).into_iter().collect();
         let downsampled = resolution != Resolution::Raw;
         let samples = sample_fields(downsampled, format);
-        let mut used: BTreeSet<String> = samples.iter().map(|f| f.name().clone()).collect();
-        let mut fields: Vec<Field> = Vec::with_capacity(labels.len() + samples.len());
-        for label in &labels {
-            let mut name = text(label);
-            while !used.insert(name.clone()) {
-                name.insert_str(0, PREFIX);
-            }
-            fields.push(Field::new(name, label_type(), true));
-        }
+        let names = column_names(&labels, samples.iter().map(|f| f.name().as_str()));
+        let named = labels.iter().zip(names);
+        let mut fields: Vec<Field> = named
+            .map(|(label, name)| {
+                let origin = (LABEL.to_owned(), text(label));
+                Field::new(name, label_type(), true).with_metadata(HashMap::from([origin]))
+            })
+            .collect();
         fields.extend(samples);
         Self {
             labels,
@@ -63,6 +67,21 @@ impl Layout {
             .iter()
             .map(|field| field.name().as_str())
     }
+}
+
+/// The columns of the labels. SQL engines do not tell apart names that differ in upper and lower case only; the label in
+/// lower case keeps its name.
+fn column_names<'a>(labels: &[Vec<u8>], others: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut used: BTreeSet<String> = others.map(str::to_owned).collect();
+    let mut names: Vec<String> = labels.iter().map(|label| text(label)).collect();
+    let is_lower = |name: &String| *name == name.to_lowercase();
+    let (lower, upper): (Vec<_>, Vec<_>) = names.iter_mut().partition(|name| is_lower(name));
+    for name in lower.into_iter().chain(upper) {
+        while !used.insert(name.to_lowercase()) {
+            name.insert_str(0, PREFIX);
+        }
+    }
+    names
 }
 
 fn sample_fields(downsampled: bool, format: Format) -> Vec<Field> {
@@ -149,6 +168,22 @@ mod tests {
                 "label_value",
                 "sum",
                 "label_label_value",
+                "timestamp",
+                "value",
+                "histogram"
+            ]
+        );
+    }
+
+    #[test]
+    fn labels_that_differ_in_case_only_have_columns_that_sql_tells_apart() {
+        assert_eq!(
+            columns(&["ZONE", "Zone", "Value", "zone"], Resolution::Raw),
+            [
+                "label_Value",
+                "label_ZONE",
+                "label_label_Zone",
+                "zone",
                 "timestamp",
                 "value",
                 "histogram"

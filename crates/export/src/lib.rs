@@ -11,7 +11,8 @@
 //! | `count`, `sum`, `min`, `max`, `counter` | float | aggregates of a downsampled block, at 5 m and 1 h only |
 //! | `sum_histogram`, `counter_histogram` | struct | the aggregates of native histograms, at 5 m and 1 h only |
 //!
-//! A label that has the name of another column gets the prefix `label_`. Bytes of a label that are not UTF-8 are
+//! A label that has the name of another column, in upper or lower case, gets the prefix `label_`; the metadata of each
+//! column says under `label` which label it holds. Bytes of a label that are not UTF-8 are
 //! written as `\xff`. Staleness markers are no rows. `counter` has resets added up, as a querier does: it starts with
 //! the first value of the series in the range that is exported and never falls.
 //!

@@ -14,8 +14,8 @@ import pyarrow.parquet
 
 parquet, arrow, csv = sys.argv[1:]
 files = sorted(glob.glob(parquet + "/**/*.parquet", recursive=True))
-other = ("timestamp", "value", "histogram", "date")
-labels = [n for n in pyarrow.parquet.read_schema(files[0]).names if n not in other]
+schema = pyarrow.parquet.read_schema(files[0])
+labels = {f.name: f.metadata[b"label"].decode() for f in schema if f.metadata and b"label" in f.metadata}
 
 # Floats of each series: how many, their sum, and the last one.
 columns = ", ".join('"%s"' % name for name in labels)
@@ -25,7 +25,7 @@ rows = duckdb.sql(
 ).fetchall()
 series = [
     {
-        "labels": {n: v for n, v in zip(labels, row) if v is not None},
+        "labels": {n: v for n, v in zip(labels.values(), row) if v is not None},
         "count": row[-4],
         "sum": str(row[-3]),
         "last": str(row[-2]),
@@ -37,7 +37,7 @@ series = [
 # The same rows by the other readers, and histograms by their observations.
 frame = polars.read_parquet(files, hive_partitioning=False)
 batches = [pyarrow.ipc.open_stream(f).read_all() for f in glob.glob(arrow + "/*.arrows")]
-text = duckdb.sql(f"SELECT count(*) FROM read_csv('{csv}/*.csv', all_varchar = true)").fetchone()[0]
+text = duckdb.sql(f"SELECT count(*) FROM read_csv('{csv}/*.csv', all_varchar = true)").fetchall()[0][0]
 histograms = frame.filter(polars.col("histogram").is_not_null())
 json.dump(
     {
@@ -48,7 +48,7 @@ json.dump(
         "csv": text,
         "histograms": histograms.height,
         "observations": histograms.select(polars.col("histogram").struct.field("count")).sum().item(),
-        "duckdb": duckdb.sql(f"SELECT count(*) FROM read_parquet({files})").fetchone()[0],
+        "duckdb": duckdb.sql(f"SELECT count(*) FROM read_parquet({files})").fetchall()[0][0],
     },
     sys.stdout,
 )
