@@ -1,9 +1,6 @@
 //! Rows as CSV: times in RFC 3339, floats as Prometheus writes them, nothing where there is no value.
 
-use std::{
-    io::{self, Write},
-    time::{Duration, UNIX_EPOCH},
-};
+use std::io::{self, Write};
 
 use arrow_array::{
     RecordBatch,
@@ -11,6 +8,7 @@ use arrow_array::{
     types::{Float64Type, Int32Type, TimestampMillisecondType},
 };
 use arrow_schema::DataType;
+use model::{Rfc3339, Timestamp};
 
 use crate::{Layout, histogram::float};
 
@@ -82,12 +80,6 @@ fn texts(column: &dyn arrow_array::Array) -> Box<dyn Fn(usize) -> String + '_> {
 
 /// A time in RFC 3339; in ms since 1970 where it lies before that or after the year 9999.
 fn time(ms: i64) -> String {
-    const YEAR_10000: u64 = 253_402_300_800_000;
-    match u64::try_from(ms) {
-        Ok(since) if since < YEAR_10000 => {
-            let time = UNIX_EPOCH + Duration::from_millis(since);
-            humantime::format_rfc3339_millis(time).to_string()
-        }
-        _ => ms.to_string(),
-    }
+    let text = format!("{:.3}", Rfc3339(Timestamp(ms)));
+    text.trim_end_matches(" ms").to_owned()
 }

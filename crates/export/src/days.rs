@@ -1,8 +1,6 @@
 //! The days of a time range, for one partition each.
 
-use std::time::{Duration, UNIX_EPOCH};
-
-use model::{TimeRange, Timestamp};
+use model::{Rfc3339, TimeRange, Timestamp};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -37,8 +35,7 @@ pub fn days(range: TimeRange) -> impl Iterator<Item = Day> {
 }
 
 fn date(start: i64) -> String {
-    let since = Duration::from_millis(start.unsigned_abs());
-    let text = humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string();
+    let text = format!("{:.0}", Rfc3339(Timestamp(start)));
     text.split('T').next().unwrap_or_default().to_owned()
 }
 

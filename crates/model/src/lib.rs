@@ -34,7 +34,7 @@ pub use crate::{
         MetaError, ParquetMeta, ParquetShard, Resolution, ThanosMeta,
     },
     quote::{Quoted, shown, unquoted},
-    rfc3339::Rfc3339,
+    rfc3339::{Rfc3339, parse_rfc3339},
     selector::{SelectorError, parse_selector},
     series_order::SeriesOrder,
     sources::{Coverable, Sources, covered_by},

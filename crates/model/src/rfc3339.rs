@@ -22,32 +22,40 @@ impl Timestamp {
     /// below a millisecond is dropped.
     #[must_use]
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        let mut cursor = Cursor::new(text);
-        let year = digits(&mut cursor, 4)?;
-        expect(&mut cursor, "-")?;
-        let month = digits(&mut cursor, 2).filter(|month| (1..=12).contains(month))?;
-        expect(&mut cursor, "-")?;
-        let day = digits(&mut cursor, 2).filter(|day| (1..=days_of(year, month)).contains(day))?;
-        expect(&mut cursor, "T")?;
-        // Go takes an hour of one digit, too.
-        let hour = cursor.take_while(|c| c.is_ascii_digit());
-        let hour = (1..=2).contains(&hour.len()).then(|| hour.parse().ok())?;
-        let hour: i64 = hour.filter(|hour| *hour < 24)?;
-        expect(&mut cursor, ":")?;
-        let minute = digits(&mut cursor, 2).filter(|minute| *minute < 60)?;
-        expect(&mut cursor, ":")?;
-        let second = digits(&mut cursor, 2).filter(|second| *second < 60)?;
-        let millis = match cursor.eat(".") || cursor.eat(",") {
-            true => fraction(&mut cursor)?,
-            false => 0,
-        };
-        let offset = offset(&mut cursor)?;
-        if cursor.peek().is_some() {
-            return None;
-        }
-        let minutes = (days_since_epoch(year, month, day) * 24 + hour) * 60 + minute - offset;
-        Some(Self((minutes * 60 + second) * 1000 + millis))
+        let (seconds, nanos) = parse_rfc3339(text)?;
+        Some(Self(seconds * 1000 + i64::from(nanos) / 1_000_000))
     }
+}
+
+/// Reads RFC 3339 as Go's `time.Parse` does: with `Z` or an offset, and a fraction of any length. Gives the seconds since
+/// 1970 and the nanoseconds behind them; what is below a nanosecond is dropped.
+#[must_use]
+pub fn parse_rfc3339(text: &str) -> Option<(i64, i32)> {
+    let mut cursor = Cursor::new(text);
+    let year = digits(&mut cursor, 4)?;
+    expect(&mut cursor, "-")?;
+    let month = digits(&mut cursor, 2).filter(|month| (1..=12).contains(month))?;
+    expect(&mut cursor, "-")?;
+    let day = digits(&mut cursor, 2).filter(|day| (1..=days_of(year, month)).contains(day))?;
+    expect(&mut cursor, "T")?;
+    // Go takes an hour of one digit, too.
+    let hour = cursor.take_while(|c| c.is_ascii_digit());
+    let hour = (1..=2).contains(&hour.len()).then(|| hour.parse().ok())?;
+    let hour: i64 = hour.filter(|hour| *hour < 24)?;
+    expect(&mut cursor, ":")?;
+    let minute = digits(&mut cursor, 2).filter(|minute| *minute < 60)?;
+    expect(&mut cursor, ":")?;
+    let second = digits(&mut cursor, 2).filter(|second| *second < 60)?;
+    let nanos = match cursor.eat(".") || cursor.eat(",") {
+        true => fraction(&mut cursor)?,
+        false => 0,
+    };
+    let offset = offset(&mut cursor)?;
+    if cursor.peek().is_some() {
+        return None;
+    }
+    let minutes = (days_since_epoch(year, month, day) * 24 + hour) * 60 + minute - offset;
+    Some((minutes * 60 + second, nanos))
 }
 
 impl fmt::Display for Rfc3339 {
@@ -78,12 +86,12 @@ fn expect(cursor: &mut Cursor<'_>, token: &str) -> Option<()> {
     cursor.eat(token).then_some(())
 }
 
-/// The milliseconds of a fraction of a second.
-fn fraction(cursor: &mut Cursor<'_>) -> Option<i64> {
+/// The nanoseconds of a fraction of a second.
+fn fraction(cursor: &mut Cursor<'_>) -> Option<i32> {
     let digits = cursor.take_while(|c| c.is_ascii_digit());
-    let first = digits.bytes().chain(*b"00").take(3);
-    let millis = first.fold(0, |millis, digit| millis * 10 + i64::from(digit - b'0'));
-    (!digits.is_empty()).then_some(millis)
+    let first = digits.bytes().chain(*b"00000000").take(9);
+    let nanos = first.fold(0, |nanos, digit| nanos * 10 + i32::from(digit - b'0'));
+    (!digits.is_empty()).then_some(nanos)
 }
 
 /// Minutes east of Greenwich.

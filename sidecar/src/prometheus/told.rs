@@ -244,48 +244,9 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
-/// A time of RFC 3339 with its fraction of a second.
 fn time(text: &str) -> Option<Time> {
-    let (date, rest) = text.split_at_checked(10)?;
-    let mut date = date.splitn(3, '-').map(|part| part.parse::<i64>().ok());
-    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
-    let rest = rest.strip_prefix(['T', 't'])?;
-    let (clock, rest) = rest.split_at_checked(8)?;
-    let mut clock = clock.splitn(3, ':').map(|part| part.parse::<i64>().ok());
-    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
-    let (fraction, zone) = match rest.strip_prefix('.') {
-        Some(rest) => rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?),
-        None => ("", rest),
-    };
-    let offset = match zone {
-        "Z" | "z" => 0,
-        zone => {
-            let sign = if zone.starts_with('-') { -1 } else { 1 };
-            let (hours, minutes) = zone.strip_prefix(['+', '-'])?.split_once(':')?;
-            sign * (hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60)
-        }
-    };
-    let nanos: String = fraction
-        .chars()
-        .chain("000000000".chars())
-        .take(9)
-        .collect();
-    let valid = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60;
-    let days = valid.then(|| days_since_1970(year, month, day))?;
-    Some(Time {
-        seconds: days * 86_400 + hour * 3600 + minute * 60 + second - offset,
-        nanos: nanos.parse().ok()?,
-    })
-}
-
-/// Days from 1970-01-01 to a date of the Gregorian calendar.
-const fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    // Years begin in March here, so that the odd day is the last one.
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+    let (seconds, nanos) = model::parse_rfc3339(text)?;
+    Some(Time { seconds, nanos })
 }
 
 /// Go writes an empty list or map as `null`.

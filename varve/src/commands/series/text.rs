@@ -1,8 +1,6 @@
 //! A series as text for people and as JSON for programs.
 
-use std::time::{Duration, UNIX_EPOCH};
-
-use model::{Labels, METRIC_NAME, shown};
+use model::{Labels, METRIC_NAME, Rfc3339, Timestamp, shown};
 use serde_json::{Map, Value as Json, json};
 
 use super::answer::{Series, Value};
@@ -103,18 +101,12 @@ const fn height(value: Value) -> f64 {
 
 /// RFC 3339 in UTC, milliseconds where there are any; the bare number where no calendar reaches.
 fn time(millis: i64) -> String {
-    /// The last millisecond of the year 9999.
-    const LAST: u64 = 253_402_300_799_999;
-    match u64::try_from(millis) {
-        Ok(since) if since <= LAST => {
-            let at = UNIX_EPOCH + Duration::from_millis(since);
-            match since % 1000 {
-                0 => humantime::format_rfc3339_seconds(at).to_string(),
-                _ => humantime::format_rfc3339_millis(at).to_string(),
-            }
-        }
-        _ => millis.to_string(),
-    }
+    let time = Rfc3339(Timestamp(millis));
+    let text = match millis % 1000 {
+        0 => format!("{time:.0}"),
+        _ => format!("{time:.3}"),
+    };
+    text.trim_end_matches(" ms").to_owned()
 }
 
 /// As Prometheus writes it.
