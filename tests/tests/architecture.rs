@@ -28,7 +28,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("series", &["model"]),
     (
         "sidecar",
-        &["model", "tsdb", "series", "bucket", "proto", "service"],
+        &[
+            "model", "files", "tsdb", "series", "bucket", "proto", "service",
+        ],
     ),
     (
         "compactor",
@@ -45,6 +47,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "store-gateway",
         &[
             "model",
+            "files",
             "tsdb",
             "parquet-block",
             "series",

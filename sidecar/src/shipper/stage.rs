@@ -78,10 +78,7 @@ impl Drop for Staged {
 }
 
 fn remove(dir: &Path) -> Result<(), SidecarError> {
-    match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SidecarError::io(dir)(error)),
-        _ => Ok(()),
-    }
+    files::remove_folder(dir).map_err(SidecarError::io(dir))
 }
 
 fn link_or_copy(from: &Path, to: &Path) -> Result<(), SidecarError> {

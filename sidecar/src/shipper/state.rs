@@ -10,8 +10,6 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File},
-    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -78,15 +76,15 @@ impl State {
             version: 1,
             uploaded: Some(self.uploaded.iter().copied().collect()),
         };
-        replace(&self.path, &to_json(&on_disk)).map_err(SidecarError::io(&self.path))
+        files::replace(&self.path, &to_json(&on_disk), files::Durability::Durable)
+            .map_err(SidecarError::io(&self.path))
     }
 }
 
 fn read(path: &Path) -> Result<BTreeSet<BlockId>, String> {
-    let json = match fs::read(path) {
-        Ok(json) => json,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
-        Err(error) => return Err(error.to_string()),
+    let json = files::read(path).map_err(|error| error.to_string())?;
+    let Some(json) = json else {
+        return Ok(BTreeSet::new());
     };
     let on_disk: OnDisk = serde_json::from_slice(&json).map_err(|e| e.to_string())?;
     if on_disk.version != 1 {
@@ -107,23 +105,10 @@ fn to_json(value: &impl Serialize) -> Vec<u8> {
     out
 }
 
-/// Writes a file beside `path`, makes it durable and renames it, so that readers see the old one or the new one.
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".tmp");
-    let temporary = path.with_file_name(name);
-    let mut file = File::create(&temporary)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    match path.parent() {
-        Some(dir) => File::open(dir)?.sync_all(),
-        None => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const BLOCK: &str = "01HF8J5JG0RAVB4GMS32W7ZJ2B";

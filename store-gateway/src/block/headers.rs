@@ -162,9 +162,9 @@ impl HeaderFiles {
 
     fn remove_unless(&self, wanted: impl Fn(&str) -> bool) {
         let Some(dir) = &self.dir else { return };
-        let entries = match fs::read_dir(dir) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+        let entries = match files::entries(dir) {
+            Ok(Some(entries)) => entries,
+            Ok(None) => return,
             Err(error) => {
                 tracing::warn!(dir = %dir.display(), %error, "index headers not cleared");
                 return;
@@ -217,9 +217,7 @@ fn is_io(error: &tsdb::Error) -> bool {
 }
 
 fn remove(path: &Path) {
-    if let Err(error) = fs::remove_file(path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
+    if let Err(error) = files::remove_file(path) {
         tracing::warn!(path = %path.display(), %error, "not removed");
     }
 }

@@ -66,7 +66,8 @@ impl Target {
                     found.len()
                 );
                 let stage = data_dir.join(STAGE);
-                clear(&stage).with_context(|| format!("removing {}", stage.display()))?;
+                files::remove_folder(&stage)
+                    .with_context(|| format!("removing {}", stage.display()))?;
                 (stage, Some((bucket, prefix)))
             }
             (None, None) => {
@@ -125,17 +126,6 @@ impl Target {
 
 /// Whether a folder has no files, or is not there.
 fn is_empty(folder: &Path) -> io::Result<bool> {
-    match fs::read_dir(folder) {
-        Ok(mut entries) => Ok(entries.next().is_none()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-        Err(error) => Err(error),
-    }
-}
-
-/// Removes what an export that was cut off has left.
-fn clear(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
+    let entries = files::entries(folder)?;
+    Ok(entries.is_none_or(|mut entries| entries.next().is_none()))
 }
