@@ -1,20 +1,18 @@
 //! Reads the blocks of a bucket in this process, without a server: what a gateway would answer, to the last sample.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use bucket::Bucket;
 use futures::{Stream, StreamExt as _};
 use model::{AggregateSet, Matcher, Resolution, TimeRange, Timestamp};
 
 use crate::{
-    Config, Deps, GatewayError, IndexHeaders,
-    block::{BlockSource, HeaderFiles},
+    Config, Deps, GatewayError,
     error::AnswerError,
-    metrics::{HeaderMetrics, StoreMetrics},
     request::{NamesRequest, OnFailure, Selector, SeriesRequest},
+    run::assemble,
     series::Series,
     store::{Part, Store},
-    sync::Syncer,
 };
 
 /// A reader of the blocks that a bucket held when it was opened.
@@ -53,16 +51,7 @@ impl Reader {
     /// # Errors
     /// When the bucket cannot be listed.
     pub async fn open(config: &Config, bucket: Bucket, deps: &Deps) -> Result<Self, GatewayError> {
-        let data_dir = match config.index_headers {
-            IndexHeaders::OnDisk => Some(config.data_dir.as_path()),
-            IndexHeaders::InMemory => None,
-        };
-        let headers = HeaderFiles::new(data_dir, HeaderMetrics::new(&deps.metrics));
-        let headers = Arc::new(headers);
-        let (mut syncer, _) = Syncer::new(config, bucket.clone(), deps, Arc::clone(&headers));
-        let source = BlockSource::new(bucket, deps.pool.clone(), headers, config.small_file_bytes);
-        let metrics = StoreMetrics::new(&deps.metrics);
-        let store = Store::new(config, source, deps, metrics, syncer.served());
+        let (store, mut syncer, _) = assemble(config, bucket, deps);
         let looked = syncer.look().await;
         looked.map_err(|error| GatewayError::Sync {
             reason: error.to_string(),

@@ -44,16 +44,7 @@ impl Gateway {
     /// A gateway to the blocks of `bucket`.
     #[must_use]
     pub fn new(config: &Config, bucket: Bucket, deps: Deps) -> Self {
-        let data_dir = match config.index_headers {
-            IndexHeaders::OnDisk => Some(config.data_dir.as_path()),
-            IndexHeaders::InMemory => None,
-        };
-        let headers = HeaderFiles::new(data_dir, HeaderMetrics::new(&deps.metrics));
-        let headers = Arc::new(headers);
-        let (syncer, handle) = Syncer::new(config, bucket.clone(), &deps, Arc::clone(&headers));
-        let source = BlockSource::new(bucket, deps.pool.clone(), headers, config.small_file_bytes);
-        let metrics = StoreMetrics::new(&deps.metrics);
-        let store = Store::new(config, source, &deps, metrics, syncer.served());
+        let (store, syncer, handle) = assemble(config, bucket, &deps);
         Self {
             store,
             syncer,
@@ -96,4 +87,23 @@ impl Gateway {
         probe.not_ready("shutting down");
         Ok(ended?)
     }
+}
+
+/// What answers from the blocks of `bucket`, what looks at it, and what asks that to look.
+pub(crate) fn assemble(
+    config: &Config,
+    bucket: Bucket,
+    deps: &Deps,
+) -> (Store, Syncer, SyncHandle) {
+    let data_dir = match config.index_headers {
+        IndexHeaders::OnDisk => Some(config.data_dir.as_path()),
+        IndexHeaders::InMemory => None,
+    };
+    let headers = HeaderFiles::new(data_dir, HeaderMetrics::new(&deps.metrics));
+    let headers = Arc::new(headers);
+    let (syncer, handle) = Syncer::new(config, bucket.clone(), deps, Arc::clone(&headers));
+    let source = BlockSource::new(bucket, deps.pool.clone(), headers, config.small_file_bytes);
+    let metrics = StoreMetrics::new(&deps.metrics);
+    let store = Store::new(config, source, deps, metrics, syncer.served());
+    (store, syncer, handle)
 }
