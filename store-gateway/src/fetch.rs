@@ -69,6 +69,14 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
+    /// What is wanted of an object that is there whole. It counts as if it had been fetched.
+    fn of_whole(&self, whole: &Bytes) -> Result<Vec<Bytes>, BlockError> {
+        let runs = runs::runs(self.ranges, self.gap);
+        self.count(&runs)?;
+        let parts = runs.iter().map(|run| run.of_whole(whole, self.ranges));
+        Ok(parts.flatten().collect())
+    }
+
     /// Counts what is fetched against the budget.
     fn count(&self, runs: &[Run]) -> Result<(), BlockError> {
         let total = runs.iter().map(|run| size(&run.range)).sum();
@@ -95,12 +103,7 @@ impl Fetcher {
     /// When the bucket refuses, the object is another one by now or shorter, or the budget is used up.
     pub(crate) async fn fetch(&self, wanted: Wanted<'_>) -> Result<Vec<Bytes>, BlockError> {
         match self.whole(&wanted).await? {
-            Some(whole) => {
-                let runs = runs::runs(wanted.ranges, wanted.gap);
-                wanted.count(&runs)?;
-                let runs = runs.iter().map(|run| run.of_whole(&whole, wanted.ranges));
-                Ok(runs.flatten().collect())
-            }
+            Some(whole) => wanted.of_whole(&whole),
             None => self.direct(wanted).await,
         }
     }
@@ -190,7 +193,7 @@ impl Fetcher {
         wanted: Wanted<'_>,
     ) -> Result<Vec<Bytes>, BlockError> {
         match self.whole(&wanted).await? {
-            Some(_) => self.fetch(wanted).await,
+            Some(whole) => wanted.of_whole(&whole),
             None => self.through(pages, wanted).await,
         }
     }

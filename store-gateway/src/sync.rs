@@ -140,12 +140,14 @@ impl Syncer {
                     backoff = Backoff::default();
                     due.saturating_duration_since(Instant::now())
                 }
-                // A bucket that gives a part each time, as it takes so many requests a second, will give the rest soon.
-                Ok(()) if self.unread < unread => {
-                    backoff = Backoff::default();
+                looked => {
+                    // A bucket that gives a part each time, as it takes so many requests a second, will give the rest
+                    // soon.
+                    if looked.is_ok() && self.unread < unread {
+                        backoff = Backoff::default();
+                    }
                     backoff.pause().min(self.interval)
                 }
-                _ => backoff.pause().min(self.interval),
             };
             let looked = looked.map_err(|error| error.to_string());
             for answer in waiting.drain(..) {
