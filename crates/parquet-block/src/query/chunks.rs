@@ -152,14 +152,10 @@ impl Lookup for ReadChunks {
             Some(columns) => columns,
             None => self.plan()?,
         };
-        self.supply
-            .ask(columns.iter().flat_map(|column| column.pages.ranges()));
-        if !self.supply.asked().is_empty() {
+        let ranges = columns.iter().flat_map(|column| column.pages.ranges());
+        if let Some(fetch) = self.supply.fetch(ShardFile::Chunks, ranges) {
             self.columns = Some(columns);
-            return Ok(Step::Fetch {
-                file: ShardFile::Chunks,
-                ranges: self.supply.asked().to_vec(),
-            });
+            return Ok(fetch);
         }
         let chunks = self.decode(&columns)?;
         self.supply.clear();

@@ -105,14 +105,10 @@ impl Lookup for ReadLabelValues {
             Some(wanted) => wanted,
             None => self.plan()?,
         };
-        self.supply
-            .ask(wanted.iter().flat_map(|column| column.pages.ranges()));
-        if !self.supply.asked().is_empty() {
+        let ranges = wanted.iter().flat_map(|column| column.pages.ranges());
+        if let Some(fetch) = self.supply.fetch(ShardFile::Labels, ranges) {
             self.pages = Some(wanted);
-            return Ok(Step::Fetch {
-                file: ShardFile::Labels,
-                ranges: self.supply.asked().to_vec(),
-            });
+            return Ok(fetch);
         }
         let values = self.collect(&wanted)?;
         self.supply.clear();
@@ -201,14 +197,10 @@ impl Lookup for ReadLabelNames {
             Some(wanted) => wanted,
             None => self.plan()?,
         };
-        self.supply
-            .ask(wanted.iter().flat_map(|(pages, _)| pages.ranges()));
-        if !self.supply.asked().is_empty() {
+        let ranges = wanted.iter().flat_map(|(pages, _)| pages.ranges());
+        if let Some(fetch) = self.supply.fetch(ShardFile::Labels, ranges) {
             self.pages = Some(wanted);
-            return Ok(Step::Fetch {
-                file: ShardFile::Labels,
-                ranges: self.supply.asked().to_vec(),
-            });
+            return Ok(fetch);
         }
         let names = self.collect(&wanted)?;
         self.supply.clear();

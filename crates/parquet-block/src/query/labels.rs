@@ -8,8 +8,6 @@
 //! s_col_indexes   zig-zag varint n, then n zig-zag varints: columns of the labels file, ascending
 //! ```
 
-use std::ops::Range;
-
 use bytes::Bytes;
 use model::Labels;
 use rayon::prelude::*;
@@ -234,10 +232,9 @@ impl Lookup for ReadLabels {
             self.state = match state {
                 State::Begun(places) => self.begin(places)?,
                 State::Asked(pages, places) => {
-                    self.supply.ask(pages.ranges());
-                    if !self.supply.asked().is_empty() {
+                    if let Some(fetch) = self.supply.fetch(ShardFile::Labels, pages.ranges()) {
                         self.state = State::Asked(pages, places);
-                        return Ok(self.fetch());
+                        return Ok(fetch);
                     }
                     let named = columns_of(&self.shard, &pages, &self.supply, &self.rows)?;
                     self.supply.clear();
@@ -249,11 +246,10 @@ impl Lookup for ReadLabels {
                     State::Known(self.open(places.into_iter().filter(is_named))?)
                 }
                 State::Known(columns) => {
-                    self.supply
-                        .ask(columns.iter().flat_map(|(_, pages)| pages.ranges()));
-                    if !self.supply.asked().is_empty() {
+                    let ranges = columns.iter().flat_map(|(_, pages)| pages.ranges());
+                    if let Some(fetch) = self.supply.fetch(ShardFile::Labels, ranges) {
                         self.state = State::Known(columns);
-                        return Ok(self.fetch());
+                        return Ok(fetch);
                     }
                     let labels = self.assemble(&columns)?;
                     self.supply.clear();
@@ -266,15 +262,5 @@ impl Lookup for ReadLabels {
 
     fn supply(&mut self, bytes: Vec<Bytes>) -> Result<(), Error> {
         self.supply.supply(&mut bytes.into_iter())
-    }
-}
-
-impl ReadLabels {
-    fn fetch(&self) -> Step<Vec<Labels>> {
-        let ranges: Vec<Range<u64>> = self.supply.asked().to_vec();
-        Step::Fetch {
-            file: ShardFile::Labels,
-            ranges,
-        }
     }
 }

@@ -86,6 +86,19 @@ impl Supply {
         self.asked.dedup();
     }
 
+    /// Asks as [`Self::ask`]; the step that fetches from `file` what is not here yet, if anything is.
+    pub(crate) fn fetch<T>(
+        &mut self,
+        file: ShardFile,
+        ranges: impl IntoIterator<Item = Range<u64>>,
+    ) -> Option<Step<T>> {
+        self.ask(ranges);
+        (!self.asked.is_empty()).then(|| Step::Fetch {
+            file,
+            ranges: self.asked.clone(),
+        })
+    }
+
     /// What has been asked for and not supplied.
     pub(crate) fn asked(&self) -> &[Range<u64>] {
         &self.asked
