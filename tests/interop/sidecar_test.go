@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -25,18 +24,7 @@ import (
 // to be answered as by Prometheus itself, and so have statistics; rules,
 // alerts, targets, metadata and exemplars as over Thanos's sidecar.
 func TestSidecarAnswersAsThanosDoes(t *testing.T) {
-	s := &stack{dir: t.TempDir()}
-	s.data = filepath.Join(s.dir, "prometheus")
-	if err := os.Mkdir(s.data, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := WriteBlocks(History(), peer(t, "promtool"), s.data); err != nil {
-		t.Fatal(err)
-	}
-	var err error
-	if s.source, err = ReadBlocks(blockDirs(t, s.data)); err != nil {
-		t.Fatal(err)
-	}
+	s := newStack(t)
 	s.startPrometheusWithRules(t)
 	asked := s.askPrometheus(t)
 

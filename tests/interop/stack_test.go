@@ -36,6 +36,16 @@ type stack struct {
 
 func startStack(t *testing.T) *stack {
 	t.Helper()
+	s := newStack(t)
+	s.startPrometheus(t)
+	s.startBucket(t)
+	return s
+}
+
+// newStack writes the history, as blocks in the folder of a Prometheus that
+// does not run yet.
+func newStack(t *testing.T) *stack {
+	t.Helper()
 	s := &stack{dir: t.TempDir()}
 	s.data = filepath.Join(s.dir, "prometheus")
 	if err := os.Mkdir(s.data, 0o755); err != nil {
@@ -48,8 +58,6 @@ func startStack(t *testing.T) *stack {
 	if s.source, err = ReadBlocks(blockDirs(t, s.data)); err != nil {
 		t.Fatal(err)
 	}
-	s.startPrometheus(t)
-	s.startBucket(t)
 	return s
 }
 

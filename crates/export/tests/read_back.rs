@@ -68,6 +68,12 @@ fn export(
     finished
 }
 
+/// Exports all samples as scraped, to one file.
+fn export_all(folder: &Path, format: Format, all: &[Series]) -> Vec<Finished> {
+    let (range, most) = (TimeRange::ALL, u64::MAX);
+    export(folder, format, Resolution::Raw, range, most, all)
+}
+
 fn batches(file: &Finished) -> Vec<RecordBatch> {
     let from = File::open(&file.path).unwrap();
     let batches: Vec<RecordBatch> = if file.path.extension().is_some_and(|e| e == "parquet") {
@@ -213,14 +219,7 @@ fn csv_has_a_header_and_leaves_out_what_there_is_not() {
         ),
         (labels(&[("__name__", "b")]), vec![chunk(&[(-1, 2.0)])]),
     ];
-    let files = export(
-        dir.path(),
-        Format::Csv,
-        Resolution::Raw,
-        TimeRange::ALL,
-        u64::MAX,
-        &series,
-    );
+    let files = export_all(dir.path(), Format::Csv, &series);
     let text = std::fs::read_to_string(&files[0].path).unwrap();
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(
@@ -281,14 +280,7 @@ fn native_histograms_are_structs_with_the_fields_of_prometheus_s_json() {
     ];
     for format in [Format::Parquet, Format::Arrow] {
         let dir = tempfile::tempdir().unwrap();
-        let files = export(
-            dir.path(),
-            format,
-            Resolution::Raw,
-            TimeRange::ALL,
-            u64::MAX,
-            &series,
-        );
+        let files = export_all(dir.path(), format, &series);
         let batch = &batches(&files[0])[0];
         let histograms = batch["histogram"].as_struct();
         assert_eq!(
@@ -308,14 +300,7 @@ fn native_histograms_are_structs_with_the_fields_of_prometheus_s_json() {
         assert_eq!(buckets["boundaries"].as_primitive::<Int8Type>().value(0), 0);
     }
     let dir = tempfile::tempdir().unwrap();
-    let files = export(
-        dir.path(),
-        Format::Csv,
-        Resolution::Raw,
-        TimeRange::ALL,
-        u64::MAX,
-        &series,
-    );
+    let files = export_all(dir.path(), Format::Csv, &series);
     let text = std::fs::read_to_string(&files[0].path).unwrap();
     let last = text.lines().last().unwrap();
     assert_eq!(
