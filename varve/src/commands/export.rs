@@ -13,7 +13,7 @@ use std::{process::ExitCode, sync::Arc};
 use anyhow::Context as _;
 use export::{ChunkSamples, Encoded, Exporter, Files, Format, Layout, days};
 use futures::StreamExt as _;
-use model::{Matcher, Resolution, TimeRange, Timestamp};
+use model::{Resolution, TimeRange, Timestamp};
 use service::{Clock as _, CpuPool, Metrics, SystemClock};
 use store_gateway::{Chunks, Coding, ReadRequest, Reader, Samples, Series, SeriesChunk};
 use tsdb::Encoding;
@@ -179,10 +179,4 @@ const fn format(args: ExportFormat) -> Format {
         ExportFormat::Arrow => Format::Arrow,
         ExportFormat::Csv => Format::Csv,
     }
-}
-
-/// The matcher of one block.
-fn only(block: &str) -> anyhow::Result<Matcher> {
-    let matchers = model::parse_selector(&format!(r#"{{__block_id="{block}"}}"#))?;
-    matchers.into_iter().next().context("a matcher")
 }

@@ -4,11 +4,10 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
 use bucket::{Bucket, BucketConfig};
-use model::{BlockId, BlockMeta, Matcher};
+use model::{BLOCK_ID, BlockId, BlockMeta, MatchOp, Matcher};
 use service::{CpuPool, Metrics, Probe, SystemClock};
 use store_gateway::{Config, Deps, Reader};
 
-use super::only;
 use crate::{cli::ExportArgs, commands::daemon};
 
 /// The blocks of a bucket or of a folder.
@@ -65,5 +64,6 @@ fn of_folder(path: &Path) -> anyhow::Result<(Bucket, Vec<Matcher>)> {
     })?;
     let folder = path.parent().unwrap_or(&path);
     let bucket = BucketConfig::filesystem(folder).open_existing()?;
-    Ok((bucket, vec![only(&id.to_string())?]))
+    let only = Matcher::new(MatchOp::Equal, BLOCK_ID, id.to_string())?;
+    Ok((bucket, vec![only]))
 }
