@@ -4,7 +4,7 @@
 //! object ── the same file, or the same hash ── file in the work folder ── read by a witness ─────── counts of the merge
 //!    └── footer opened                                                                          └── counts of the sources
 //! ```
-//! The witness of a Parquet block is the reader of `arrow`, which shares no code with what wrote the block.
+//! The witness of a Parquet block is the reader of `arrow`, which shares no code of the container with what wrote the block.
 //!
 //! Each file is read once to count, and each object that is no link of it once more:
 //! - Where the bucket is a folder, the object is the file, under a second name, and nobody has written to it since:

@@ -1,4 +1,5 @@
-//! A reader of Parquet shards that shares no code with what writes them: that of `arrow`.
+//! A reader of Parquet shards by `arrow`: of the container it shares nothing with what writes them, of the chunks in it the
+//! envelope, which has its own tests.
 //!
 //! It reads a row group at a time, in batches of rows, from the files that the merge wrote a moment ago: damaged bytes
 //! of others are no concern here. What the files say twice is compared:
