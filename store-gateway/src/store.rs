@@ -42,7 +42,7 @@ pub(crate) struct Store {
 
 /// What one request needs to get at blocks.
 #[derive(Clone)]
-pub(crate) struct Reach {
+pub(crate) struct RequestContext {
     blocks: Arc<BlockCache>,
     pub(crate) pool: CpuPool,
     /// What the request may still cost.
@@ -109,9 +109,9 @@ impl Store {
         let served = self.served()?;
         let (catalog, coarsest) = (&served.catalog, request.max_resolution);
         let selector = request.selector.within(catalog.bounds(self.now()));
-        let reach = self.reach();
+        let context = self.request_context();
         let missing = select::missing(catalog, &selector, coarsest);
-        let missing = reach.warning_of_missing(&missing, selector.on_failure)?;
+        let missing = context.warning_of_missing(&missing, selector.on_failure)?;
         let chosen = select::for_series(catalog, &selector, coarsest);
         if request.aggregates.is_empty()
             && !request.skip_chunks
@@ -127,12 +127,12 @@ impl Store {
         }
         self.metrics.blocks_queried(chosen.len());
         let metrics = self.metrics.clone();
-        let answer = Answer::new(chosen, request, reach, metrics, passage, encode);
+        let answer = Answer::new(chosen, request, context, metrics, passage, encode);
         Ok(answer.warned(missing).messages())
     }
 
-    fn reach(&self) -> Reach {
-        Reach {
+    fn request_context(&self) -> RequestContext {
+        RequestContext {
             blocks: Arc::clone(&self.blocks),
             pool: self.pool.clone(),
             budget: RequestBudget::new(self.limits),
@@ -142,7 +142,7 @@ impl Store {
     }
 }
 
-impl Reach {
+impl RequestContext {
     /// A reader of the block, which others may use at the same time.
     pub(crate) async fn open(&self, block: &Arc<CatalogBlock>) -> Result<BlockReader, BlockError> {
         self.blocks.get(block).await.inspect_err(|_| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
 
-use super::{Reach, feed::Feed, gate::Passage};
+use super::{RequestContext, feed::Feed, gate::Passage};
 use crate::{
     error::AnswerError,
     metrics::StoreMetrics,
@@ -28,7 +28,7 @@ pub(crate) enum Part {
 
 /// An answer being made. `encode` makes messages of its parts, on the pool.
 pub(super) struct Answer<E> {
-    reach: Reach,
+    context: RequestContext,
     feeds: Vec<Feed>,
     merge: Merge,
     on_failure: OnFailure,
@@ -46,14 +46,14 @@ impl<E: Send + Sync> Answer<E> {
     pub(super) fn new(
         chosen: Vec<Chosen>,
         request: &SeriesRequest,
-        reach: Reach,
+        context: RequestContext,
         metrics: StoreMetrics,
         passage: Option<Passage>,
         encode: E,
     ) -> Self {
         let limit = request.selector.limit;
         Self {
-            reach,
+            context,
             merge: Merge::new(chosen.len()),
             feeds: chosen
                 .into_iter()
@@ -110,7 +110,7 @@ impl<E: Send + Sync> Answer<E> {
             let mut merge = std::mem::replace(&mut self.merge, Merge::new(0));
             let (encode, most) = (Arc::clone(&self.encode), self.remaining.min(BATCH));
             let (merge, count, messages) = self
-                .reach
+                .context
                 .pool
                 .run(move || {
                     let series = merge.take(most);
@@ -137,21 +137,21 @@ impl<E: Send + Sync> Answer<E> {
         if waiting.is_empty() {
             return Ok(Vec::new());
         }
-        let reach = &self.reach;
+        let context = &self.context;
         let mut asked = Vec::new();
         for (i, feed) in self.feeds.iter_mut().enumerate() {
             if waiting.binary_search(&i).is_ok() {
-                asked.push(async move { (i, feed.next(reach).await) }.boxed());
+                asked.push(async move { (i, feed.next(context).await) }.boxed());
             }
         }
-        let mut batches = stream::iter(asked).buffer_unordered(reach.concurrency);
+        let mut batches = stream::iter(asked).buffer_unordered(context.concurrency);
         let mut warnings = Vec::new();
         while let Some((i, batch)) = batches.next().await {
             match batch {
                 // An input that is not fed has ended.
                 Ok(batch) if batch.is_empty() => {}
                 Ok(batch) => self.merge.feed(i, batch),
-                Err(error) => warnings.push(reach.warning(error, self.on_failure)?),
+                Err(error) => warnings.push(context.warning(error, self.on_failure)?),
             }
         }
         Ok(warnings)

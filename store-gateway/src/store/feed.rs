@@ -7,7 +7,7 @@ use futures::{Stream, StreamExt as _};
 use model::{AggregateSet, Labels, METRIC_NAME, TimeRange};
 use tsdb::Chunk;
 
-use super::Reach;
+use super::RequestContext;
 use crate::{
     block::{BlockError, BlockOrder, BlockQuery, BlockSeries},
     catalog::Format,
@@ -77,8 +77,11 @@ impl Feed {
     }
 
     /// The next series; at the end none. After an error there are no more.
-    pub(crate) async fn next(&mut self, reach: &Reach) -> Result<Vec<Series>, AnswerError> {
-        self.advance(reach).await.map_err(|source| {
+    pub(crate) async fn next(
+        &mut self,
+        context: &RequestContext,
+    ) -> Result<Vec<Series>, AnswerError> {
+        self.advance(context).await.map_err(|source| {
             self.state = State::Ended;
             AnswerError::Block {
                 block: Arc::clone(&self.chosen.block),
@@ -87,14 +90,14 @@ impl Feed {
         })
     }
 
-    async fn advance(&mut self, reach: &Reach) -> Result<Vec<Series>, SeriesError> {
+    async fn advance(&mut self, context: &RequestContext) -> Result<Vec<Series>, SeriesError> {
         let Self {
             chosen,
             shape,
             state,
         } = self;
         if matches!(state, State::New) {
-            *state = State::Open(open(chosen, shape, reach).await?);
+            *state = State::Open(open(chosen, shape, context).await?);
         }
         while let State::Open(mut open) = mem::replace(state, State::Ended) {
             let batch = open.series.next().await.transpose()?;
@@ -102,9 +105,9 @@ impl Feed {
             let Some(batch) = batch else {
                 let Some(own) = open.own else { break };
                 let rest = move || shape.apply(own.order.finish()?);
-                return reach.pool.run(rest).await;
+                return context.pool.run(rest).await;
             };
-            let (open, ready) = reach.pool.run(move || open.take(batch, &shape)).await?;
+            let (open, ready) = context.pool.run(move || open.take(batch, &shape)).await?;
             *state = State::Open(open);
             if !ready.is_empty() {
                 return Ok(ready);
@@ -114,11 +117,15 @@ impl Feed {
     }
 }
 
-async fn open(chosen: &Chosen, shape: &Shape, reach: &Reach) -> Result<Open, SeriesError> {
+async fn open(
+    chosen: &Chosen,
+    shape: &Shape,
+    context: &RequestContext,
+) -> Result<Open, SeriesError> {
     let block = &chosen.block;
-    let reader = reach.open(block).await?;
+    let reader = context.open(block).await?;
     // Of all series: what is known of the block as soon as it is open.
-    let all = reader.label_names(Arc::from([]), TimeRange::ALL, Arc::clone(&reach.budget));
+    let all = reader.label_names(Arc::from([]), TimeRange::ALL, Arc::clone(&context.budget));
     let names = all.await?;
     let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
     // A Parquet block is not sorted by labels before `__name__`; those that are not sent need not be.
@@ -143,7 +150,7 @@ async fn open(chosen: &Chosen, shape: &Shape, reach: &Reach) -> Result<Open, Ser
         order,
     };
     Ok(Open {
-        series: Box::pin(reader.series(query, Arc::clone(&reach.budget))),
+        series: Box::pin(reader.series(query, Arc::clone(&context.budget))),
         own: own.then(|| Own {
             order: shape.order(),
             left_out,
