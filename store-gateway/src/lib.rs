@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bucket ──listing──▶ sync ──▶ Catalog ─┐
-//!                                       ├─ select ─▶ blocks ─▶ store: feeds ─▶ merge ─▶ api
+//!                                       ├─ select ─▶ blocks ─▶ store: block streams ─▶ merge ─▶ api
 //! request ─────────── api ──────────────┘               ▲
 //!                                                       └── block, fetch: reading one block
 //! ```

@@ -1,7 +1,7 @@
 //! Answers requests from the blocks that are served now.
 
 mod answer;
-mod feed;
+mod block_stream;
 mod gate;
 mod labels;
 

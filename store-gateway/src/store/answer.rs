@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
 
-use super::{RequestContext, feed::Feed, gate::Passage};
+use super::{RequestContext, block_stream::BlockStream, gate::Passage};
 use crate::{
     error::AnswerError,
     metrics::StoreMetrics,
@@ -29,7 +29,7 @@ pub(crate) enum Part {
 /// An answer being made. `encode` makes messages of its parts, on the pool.
 pub(super) struct Answer<E> {
     context: RequestContext,
-    feeds: Vec<Feed>,
+    streams: Vec<BlockStream>,
     merge: Merge,
     on_failure: OnFailure,
     /// What is missing, still to be said.
@@ -55,9 +55,9 @@ impl<E: Send + Sync> Answer<E> {
         Self {
             context,
             merge: Merge::new(chosen.len()),
-            feeds: chosen
+            streams: chosen
                 .into_iter()
-                .map(|one| Feed::new(one, request))
+                .map(|one| BlockStream::new(one, request))
                 .collect(),
             on_failure: request.selector.on_failure,
             warnings: Vec::new(),
@@ -97,7 +97,7 @@ impl<E: Send + Sync> Answer<E> {
         loop {
             let mut warnings = std::mem::take(&mut self.warnings);
             if warnings.is_empty() {
-                warnings = self.feed().await?;
+                warnings = self.fill_merge().await?;
             }
             if !warnings.is_empty() {
                 let parts = warnings.into_iter().map(Part::Warning);
@@ -132,16 +132,16 @@ impl<E: Send + Sync> Answer<E> {
     }
 
     /// Gives the merge what it waits for; says which blocks could not be read.
-    async fn feed(&mut self) -> Result<Vec<String>, AnswerError> {
+    async fn fill_merge(&mut self) -> Result<Vec<String>, AnswerError> {
         let waiting = self.merge.take_waiting();
         if waiting.is_empty() {
             return Ok(Vec::new());
         }
         let context = &self.context;
         let mut asked = Vec::new();
-        for (i, feed) in self.feeds.iter_mut().enumerate() {
+        for (i, stream) in self.streams.iter_mut().enumerate() {
             if waiting.binary_search(&i).is_ok() {
-                asked.push(async move { (i, feed.next(context).await) }.boxed());
+                asked.push(async move { (i, stream.next(context).await) }.boxed());
             }
         }
         let mut batches = stream::iter(asked).buffer_unordered(context.concurrency);

@@ -17,10 +17,10 @@ use crate::{
     series::{Series, SeriesChunk},
 };
 
-type BlockStream = Pin<Box<dyn Stream<Item = Result<Vec<BlockSeries>, BlockError>> + Send>>;
+type SeriesBatches = Pin<Box<dyn Stream<Item = Result<Vec<BlockSeries>, BlockError>> + Send>>;
 
 /// One block of an answer. It is opened when it is first asked.
-pub(crate) struct Feed {
+pub(crate) struct BlockStream {
     chosen: Chosen,
     shape: Arc<Shape>,
     state: State,
@@ -35,7 +35,7 @@ enum State {
 }
 
 struct Open {
-    series: BlockStream,
+    series: SeriesBatches,
     /// None if they come under their final labels, and in the order of these.
     own: Option<Own>,
 }
@@ -57,7 +57,7 @@ struct Shape {
     limit: usize,
 }
 
-impl Feed {
+impl BlockStream {
     pub(crate) fn new(chosen: Chosen, request: &SeriesRequest) -> Self {
         let shape = Shape {
             labels: Arc::new(FinalLabels::new(

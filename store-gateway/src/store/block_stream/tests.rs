@@ -49,7 +49,7 @@ impl World {
         }
     }
 
-    fn feed(&self, without: &BTreeSet<Vec<u8>>, skip_chunks: bool) -> Feed {
+    fn stream(&self, without: &BTreeSet<Vec<u8>>, skip_chunks: bool) -> BlockStream {
         let all = Matcher::new(MatchOp::NotEqual, "no such label", "x").unwrap();
         let request = SeriesRequest {
             selector: Selector {
@@ -70,15 +70,15 @@ impl World {
             matchers: Arc::from([all]),
             range: RANGE,
         };
-        Feed::new(chosen, &request)
+        BlockStream::new(chosen, &request)
     }
 
     /// All series, each with the size of its chunk; 0 if it has none.
     async fn all(&self, without: &BTreeSet<Vec<u8>>, skip_chunks: bool) -> Vec<(Labels, usize)> {
-        let mut feed = self.feed(without, skip_chunks);
+        let mut stream = self.stream(without, skip_chunks);
         let mut all = Vec::new();
         loop {
-            let batch = feed.next(&self.context).await.unwrap();
+            let batch = stream.next(&self.context).await.unwrap();
             if batch.is_empty() {
                 return all;
             }
@@ -219,8 +219,8 @@ async fn nothing_is_held_where_the_order_is_that_of_the_rows() {
 #[tokio::test]
 async fn the_first_series_of_a_large_metric_are_given_before_the_last_are_read() {
     let world = World::new(Format::Tsdb, &Labels::default(), &zoned(3000, 1)).await;
-    let mut feed = world.feed(&BTreeSet::new(), false);
-    let first = feed.next(&world.context).await.unwrap();
+    let mut stream = world.stream(&BTreeSet::new(), false);
+    let first = stream.next(&world.context).await.unwrap();
     assert!(!first.is_empty() && first.len() < 1000, "{}", first.len());
     let Samples::Aggregates(parts) = &first[0].chunks[0].samples else {
         panic!("the block is downsampled");
