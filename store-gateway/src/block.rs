@@ -10,13 +10,13 @@
 //! fetched in between. A task finds the heads of series and another one reads their chunks; each is ahead of
 //! who reads by a batch or two.
 
-mod ahead;
 mod budget;
 mod cache;
 mod error;
 mod headers;
 mod order;
 mod parquet;
+mod prefetch;
 #[cfg(test)]
 mod tests;
 mod tsdb;

@@ -26,7 +26,7 @@ use self::{
     heads::{Found, Heads, LabelQueue},
 };
 use super::{
-    BlockError, BlockOrder, BlockQuery, BlockSeries, BlockSource, RequestBudget, ahead::Ahead,
+    BlockError, BlockOrder, BlockQuery, BlockSeries, BlockSource, RequestBudget, prefetch::Prefetch,
 };
 use crate::{catalog::CatalogBlock, fetch::ListedObject};
 
@@ -64,9 +64,9 @@ impl ParquetBlock {
         self: &Arc<Self>,
         query: BlockQuery,
         budget: Arc<RequestBudget>,
-    ) -> Ahead<Vec<BlockSeries>> {
+    ) -> Prefetch<Vec<BlockSeries>> {
         let block = Arc::clone(self);
-        Ahead::start(async move |out| match &query.order {
+        Prefetch::start(async move |out| match &query.order {
             BlockOrder::Stored => {
                 let found = block.found(query.clone(), Arc::clone(&budget));
                 block.send(found, &query, &budget, &out).await
@@ -222,7 +222,7 @@ impl ParquetBlock {
     /// Sends on what was found, with its chunks if these are wanted.
     async fn send(
         &self,
-        found: Ahead<Found>,
+        found: Prefetch<Found>,
         query: &BlockQuery,
         budget: &Arc<RequestBudget>,
         out: &Sender<Vec<BlockSeries>>,
@@ -237,7 +237,7 @@ impl ParquetBlock {
     /// Reads the chunks of heads, and sends on those that have any in the range.
     async fn send_series(
         &self,
-        found: Ahead<Found>,
+        found: Prefetch<Found>,
         query: &BlockQuery,
         budget: &Arc<RequestBudget>,
         out: &Sender<Vec<BlockSeries>>,

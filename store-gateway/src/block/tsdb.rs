@@ -21,7 +21,7 @@ use tokio::sync::{Mutex, OnceCell};
 use tsdb::{ChunkMeta, IndexHeader, SeriesRef};
 
 use super::{
-    BlockError, BlockOrder, BlockQuery, BlockSeries, BlockSource, RequestBudget, ahead::Ahead,
+    BlockError, BlockOrder, BlockQuery, BlockSeries, BlockSource, RequestBudget, prefetch::Prefetch,
 };
 use crate::{
     catalog::CatalogBlock,
@@ -76,9 +76,9 @@ impl TsdbBlock {
         self: &Arc<Self>,
         query: BlockQuery,
         budget: Arc<RequestBudget>,
-    ) -> Ahead<Vec<BlockSeries>> {
+    ) -> Prefetch<Vec<BlockSeries>> {
         let block = Arc::clone(self);
-        Ahead::start(async move |out| {
+        Prefetch::start(async move |out| {
             if let BlockOrder::Final(labels) = &query.order {
                 return block.send_final(labels, &query, &budget, &out).await;
             }
@@ -158,7 +158,7 @@ impl TsdbBlock {
     /// Puts together what `take` takes from each series' labels.
     async fn collect(
         &self,
-        mut heads: Ahead<Vec<Head>>,
+        mut heads: Prefetch<Vec<Head>>,
         take: impl Fn(&Labels, &mut BTreeSet<Vec<u8>>) + Send + Sync + 'static,
     ) -> Result<Vec<Vec<u8>>, BlockError> {
         let take = Arc::new(take);

@@ -9,7 +9,8 @@ use parquet_block::{Lookup as _, ReadChunks, Step};
 use tsdb::Chunk;
 
 use super::{
-    Ahead, BlockError, ParquetBlock, RequestBudget, ShardReader, answer::CHUNKS_GAP, heads::Heads,
+    BlockError, ParquetBlock, Prefetch, RequestBudget, ShardReader, answer::CHUNKS_GAP,
+    heads::Heads,
 };
 use crate::fetch::{Wanted, size};
 
@@ -36,7 +37,7 @@ pub(super) struct Pages {
 }
 
 enum Fetched {
-    Arriving(Ahead<Vec<Page>>),
+    Arriving(Prefetch<Vec<Page>>),
     Here(Vec<Page>),
 }
 
@@ -65,7 +66,7 @@ impl Batch {
         } else {
             let fetcher = block.source.fetcher.clone();
             let (object, budget) = (shard.chunks.clone(), Arc::clone(budget));
-            Fetched::Arriving(Ahead::start(async move |out| {
+            Fetched::Arriving(Prefetch::start(async move |out| {
                 let wanted = Wanted {
                     object: &object,
                     ranges: &missing,

@@ -9,7 +9,8 @@ use parquet_block::{Projection, RowRanges, Selection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc::Sender};
 
 use super::{
-    Ahead, BlockError, BlockQuery, BlockSeries, ParquetBlock, RequestBudget, SHARDS_AT_ONCE, rows,
+    BlockError, BlockQuery, BlockSeries, ParquetBlock, Prefetch, RequestBudget, SHARDS_AT_ONCE,
+    rows,
 };
 
 /// Rows of the first batch of labels: few, so that the first answer is soon there.
@@ -43,7 +44,7 @@ pub(super) struct Found {
 #[derive(Debug)]
 struct ArrivingLabels {
     /// One item.
-    labels: Ahead<Vec<Labels>>,
+    labels: Prefetch<Vec<Labels>>,
     /// Of the rows.
     _room: OwnedSemaphorePermit,
 }
@@ -72,9 +73,9 @@ impl ParquetBlock {
         self: &Arc<Self>,
         query: BlockQuery,
         budget: Arc<RequestBudget>,
-    ) -> Ahead<Heads> {
+    ) -> Prefetch<Heads> {
         let mut found = self.found(query, budget);
-        Ahead::start(async move |out| {
+        Prefetch::start(async move |out| {
             while let Some(Found { mut heads, labels }) = found.next().await.transpose()? {
                 heads.labels = labels.read().await?;
                 if out.send(heads).await.is_err() {
@@ -90,9 +91,9 @@ impl ParquetBlock {
         self: &Arc<Self>,
         query: BlockQuery,
         budget: Arc<RequestBudget>,
-    ) -> Ahead<Found> {
+    ) -> Prefetch<Found> {
         let block = Arc::clone(self);
-        Ahead::start_with(AHEAD, async move |out| {
+        Prefetch::start_with(AHEAD, async move |out| {
             let mut finding = Finding::new(&block, &budget, &out);
             let mut left = block.limit(&query);
             let mut searched = pin!(block.searched(&query, &budget));
@@ -112,9 +113,9 @@ impl ParquetBlock {
         self: &Arc<Self>,
         selected: Vec<(usize, Selection)>,
         budget: Arc<RequestBudget>,
-    ) -> Ahead<Found> {
+    ) -> Prefetch<Found> {
         let block = Arc::clone(self);
-        Ahead::start_with(AHEAD, async move |out| {
+        Prefetch::start_with(AHEAD, async move |out| {
             let mut finding = Finding::new(&block, &budget, &out);
             for (shard, selection) in selected {
                 finding.send(shard, selection).await?;
@@ -176,7 +177,7 @@ impl ParquetBlock {
     ) -> ArrivingLabels {
         let (block, budget) = (Arc::clone(self), Arc::clone(budget));
         let (number, group, rows) = (heads.shard, heads.group, heads.rows.clone());
-        let labels = Ahead::start(async move |out| {
+        let labels = Prefetch::start(async move |out| {
             if let Some(shard) = block.shards.get(number) {
                 let lookup = shard.shard.labels(group, rows, Projection::All);
                 let labels = block.answer(shard, lookup, &budget).await?;
@@ -264,7 +265,7 @@ impl LabelQueue {
     /// The rows of what was found; their labels are to be taken from here.
     pub(super) fn rows(
         &self,
-        found: Ahead<Found>,
+        found: Prefetch<Found>,
     ) -> impl Stream<Item = Result<Heads, BlockError>> + Send + Unpin + use<> {
         let arriving = Arc::clone(&self.arriving);
         found.map_ok(move |Found { heads, labels }| {
@@ -286,7 +287,7 @@ impl LabelQueue {
 
 /// Sends on what was found as series without chunks.
 pub(super) async fn send_labels(
-    mut found: Ahead<Found>,
+    mut found: Prefetch<Found>,
     out: &Sender<Vec<BlockSeries>>,
 ) -> Result<(), BlockError> {
     while let Some(found) = found.next().await.transpose()? {

@@ -8,7 +8,7 @@ use model::TimeRange;
 use tokio::sync::mpsc::Sender;
 use tsdb::{Fetched, IndexHeader, SeriesEntry, SeriesRef, SymbolReader};
 
-use super::{Ahead, BlockError, BlockQuery, Head, INDEX_GAP, RequestBudget, TsdbBlock};
+use super::{BlockError, BlockQuery, Head, INDEX_GAP, Prefetch, RequestBudget, TsdbBlock};
 use crate::fetch::{Piece, Wanted, leading, size};
 
 /// Series that are decoded first: few, so that the first answer is soon there.
@@ -44,9 +44,9 @@ impl TsdbBlock {
         self: &Arc<Self>,
         query: BlockQuery,
         budget: Arc<RequestBudget>,
-    ) -> Ahead<Vec<Head>> {
+    ) -> Prefetch<Vec<Head>> {
         let block = Arc::clone(self);
-        Ahead::start(async move |out| block.send_heads(query, &budget, &out).await)
+        Prefetch::start(async move |out| block.send_heads(query, &budget, &out).await)
     }
 
     async fn send_heads(

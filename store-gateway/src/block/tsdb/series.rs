@@ -5,7 +5,7 @@ use std::{collections::VecDeque, ops::Range, sync::Arc};
 use futures::StreamExt as _;
 use tokio::sync::mpsc::Sender;
 
-use super::{Ahead, BlockError, BlockSeries, Guesses, Head, RequestBudget, TsdbBlock};
+use super::{BlockError, BlockSeries, Guesses, Head, Prefetch, RequestBudget, TsdbBlock};
 use crate::fetch::{ListedObject, size};
 
 /// Bytes of chunks in the first batch: few, so that the first answer is soon there.
@@ -32,7 +32,7 @@ pub(super) struct Batch {
 
 /// Sends heads on as series without chunks.
 pub(super) async fn send_labels(
-    mut heads: Ahead<Vec<Head>>,
+    mut heads: Prefetch<Vec<Head>>,
     out: &Sender<Vec<BlockSeries>>,
 ) -> Result<(), BlockError> {
     while let Some(heads) = heads.next().await {
@@ -51,7 +51,7 @@ impl TsdbBlock {
     /// Reads the chunks of heads, and sends them on: the next batches are read meanwhile.
     pub(super) async fn send_series(
         self: &Arc<Self>,
-        mut heads: Ahead<Vec<Head>>,
+        mut heads: Prefetch<Vec<Head>>,
         budget: &Arc<RequestBudget>,
         out: &Sender<Vec<BlockSeries>>,
     ) -> Result<(), BlockError> {
@@ -94,9 +94,9 @@ impl TsdbBlock {
         self: &Arc<Self>,
         batch: Batch,
         budget: &Arc<RequestBudget>,
-    ) -> Ahead<Vec<BlockSeries>> {
+    ) -> Prefetch<Vec<BlockSeries>> {
         let (block, budget) = (Arc::clone(self), Arc::clone(budget));
-        Ahead::start(async move |out| {
+        Prefetch::start(async move |out| {
             let series = block.read(batch, &budget).await?;
             // Whoever has dropped the batch does not want it.
             let _ = out.send(series).await;
@@ -123,7 +123,7 @@ impl TsdbBlock {
 
 /// The series of the first batch, if there is one.
 async fn first(
-    reading: &mut VecDeque<(u64, Ahead<Vec<BlockSeries>>)>,
+    reading: &mut VecDeque<(u64, Prefetch<Vec<BlockSeries>>)>,
 ) -> Option<Result<Vec<BlockSeries>, BlockError>> {
     let (_, batch) = reading.front_mut()?;
     // An end would look like a complete answer.
