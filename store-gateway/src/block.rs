@@ -3,11 +3,11 @@
 //!
 //! ```text
 //! tsdb      matchers → postings → series entries → ┐
-//!                                                  ├ heads → chunks, in batches of bounded size
+//!                                                  ├ labels → chunks, in batches of bounded size
 //! parquet   matchers → rows → label columns ─────→ ┘
 //! ```
 //! What to fetch and what it means is decided by `tsdb` and `parquet_block`, on the CPU pool; here the bytes are
-//! fetched in between. A task finds the heads of series and another one reads their chunks; each is ahead of
+//! fetched in between. A task finds series and their labels, another one reads their chunks; each is ahead of
 //! who reads by a batch or two.
 
 mod budget;

@@ -9,8 +9,8 @@ mod answer;
 mod batch;
 mod chunks;
 mod early;
-mod heads;
 mod open;
+mod pending_rows;
 mod rows;
 mod sorted;
 
@@ -23,7 +23,7 @@ use tokio::sync::mpsc::Sender;
 
 use self::{
     chunks::{ChunkReader, Reading},
-    heads::{Found, Heads, LabelQueue},
+    pending_rows::{Found, LabelQueue, PendingRows},
 };
 use super::{
     BlockError, BlockOrder, BlockQuery, BlockSeries, BlockSource, RequestBudget, prefetch::Prefetch,
@@ -180,8 +180,8 @@ impl ParquetBlock {
         range: TimeRange,
         budget: &Arc<RequestBudget>,
     ) -> Result<Selection, BlockError> {
-        let heads = selection.into_iter().map(|(group, rows)| {
-            Ok(Heads {
+        let pending = selection.into_iter().map(|(group, rows)| {
+            Ok(PendingRows {
                 shard,
                 group,
                 rows,
@@ -193,12 +193,12 @@ impl ParquetBlock {
             aggregates: TELLING.into(),
             ahead: chunks::AHEAD,
         };
-        let mut reader = ChunkReader::new(self, stream::iter(heads), reading, budget);
+        let mut reader = ChunkReader::new(self, stream::iter(pending), reading, budget);
         let mut found = Vec::new();
-        while let Some((heads, chunks)) = reader.next().await? {
-            let rows = heads.rows.rows().zip(chunks);
+        while let Some((pending, chunks)) = reader.next().await? {
+            let rows = pending.rows.rows().zip(chunks);
             let rows = rows.filter(|(_, chunks)| !chunks.is_empty());
-            found.push((heads.group, rows.map(|(row, _)| row).collect::<Vec<_>>()));
+            found.push((pending.group, rows.map(|(row, _)| row).collect::<Vec<_>>()));
         }
         Ok(rows::joined(found))
     }
@@ -228,13 +228,13 @@ impl ParquetBlock {
         out: &Sender<Vec<BlockSeries>>,
     ) -> Result<(), BlockError> {
         if query.skip_chunks && self.within(query.range) {
-            heads::send_labels(found, out).await
+            pending_rows::send_labels(found, out).await
         } else {
             self.send_series(found, query, budget, out).await
         }
     }
 
-    /// Reads the chunks of heads, and sends on those that have any in the range.
+    /// Reads the chunks of rows, and sends on those that have any in the range.
     async fn send_series(
         &self,
         found: Prefetch<Found>,
@@ -258,9 +258,9 @@ impl ParquetBlock {
         let rows = labels.rows(found);
         let mut reader = ChunkReader::new(self, rows, reading, budget);
         while left > 0
-            && let Some((heads, chunks)) = reader.next().await?
+            && let Some((pending, chunks)) = reader.next().await?
         {
-            let labels = labels.take(heads.rows.len()).await?;
+            let labels = labels.take(pending.rows.len()).await?;
             let rows = labels.into_iter().zip(chunks);
             let rows = rows.filter(|(_, chunks)| !chunks.is_empty()).take(left);
             let mut series: Vec<_> = rows

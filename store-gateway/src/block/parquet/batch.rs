@@ -10,7 +10,7 @@ use tsdb::Chunk;
 
 use super::{
     BlockError, ParquetBlock, Prefetch, RequestBudget, ShardReader, answer::CHUNKS_GAP,
-    heads::Heads,
+    pending_rows::PendingRows,
 };
 use crate::fetch::{Wanted, size};
 
@@ -19,7 +19,7 @@ pub(super) type Begun = (ReadChunks, Step<Vec<Vec<Chunk>>>);
 
 /// Rows whose chunks are being fetched.
 pub(super) struct Batch {
-    pub(super) heads: Heads,
+    pub(super) pending: PendingRows,
     begun: Begun,
     /// The pages that are not those of the batch before.
     fetched: Fetched,
@@ -44,20 +44,20 @@ enum Fetched {
 type Page = (Range<u64>, Bytes);
 
 impl Batch {
-    /// Starts to fetch what the chunks of `heads` need, apart from the pages that the batch `before` has.
+    /// Starts to fetch what the chunks of the rows need, apart from the pages that the batch `before` has.
     pub(super) fn start(
         block: &ParquetBlock,
         shard: &ShardReader,
-        (heads, begun): (Heads, Begun),
+        (pending, begun): (PendingRows, Begun),
         before: Option<&Self>,
         pages: &Pages,
         budget: &Arc<RequestBudget>,
     ) -> Self {
         let missing = wanted(&begun).iter().filter(|range| match before {
             Some(before) => {
-                before.heads.shard != heads.shard || !wanted(&before.begun).contains(range)
+                before.pending.shard != pending.shard || !wanted(&before.begun).contains(range)
             }
-            None => pages.get(heads.shard, range).is_none(),
+            None => pages.get(pending.shard, range).is_none(),
         });
         let missing: Vec<_> = missing.cloned().collect();
         let cost = missing.iter().map(size).sum();
@@ -80,7 +80,7 @@ impl Batch {
             }))
         };
         Self {
-            heads,
+            pending,
             begun,
             fetched,
             cost,
@@ -103,16 +103,16 @@ impl Batch {
         shard: &ShardReader,
         pages: &mut Pages,
         budget: &RequestBudget,
-    ) -> Result<(Heads, Vec<Vec<Chunk>>), BlockError> {
+    ) -> Result<(PendingRows, Vec<Vec<Chunk>>), BlockError> {
         self.arrived().await?;
         let (mut lookup, step) = self.begun;
-        let number = self.heads.shard;
+        let number = self.pending.shard;
         let mut fetched = match self.fetched {
             Fetched::Here(pages) => pages.into_iter().peekable(),
             Fetched::Arriving(_) => return Err(BlockError::Stopped),
         };
         let begun = match step {
-            Step::Done(chunks) => return Ok((self.heads, chunks)),
+            Step::Done(chunks) => return Ok((self.pending, chunks)),
             Step::Fetch { ranges, .. } => {
                 let page = |range| {
                     let fetched = fetched.next_if(|(fetched, _)| *fetched == range);
@@ -130,7 +130,7 @@ impl Batch {
                 next.inspect_err(|_| block.forget(shard))?
             }
         };
-        Ok((self.heads, block.finish(shard, begun, budget).await?))
+        Ok((self.pending, block.finish(shard, begun, budget).await?))
     }
 }
 

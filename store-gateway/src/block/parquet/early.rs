@@ -13,7 +13,7 @@ use parquet_block::{Projection, Selection};
 
 use super::{
     BlockError, BlockQuery, ParquetBlock, RequestBudget,
-    heads::MOST_ROWS,
+    pending_rows::MOST_ROWS,
     rows,
     sorted::{Row, number},
 };

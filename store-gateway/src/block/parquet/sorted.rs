@@ -11,7 +11,7 @@ use super::{
     BlockError, BlockQuery, BlockSeries, ParquetBlock, RequestBudget, TELLING,
     chunks::{self, ChunkReader, Reading},
     early::ByEarly,
-    heads::Heads,
+    pending_rows::PendingRows,
 };
 use crate::block::order::{First, Sending, Window};
 
@@ -82,9 +82,9 @@ impl ParquetBlock {
         let mut first = First::new(Arc::clone(labels), budget.hold());
         let mut sending = Sending::new(query, budget, out);
         loop {
-            let mut heads = self.heads(query.clone(), counting);
-            while let Some(heads) = heads.next().await.transpose()? {
-                let offer = move || offered(first, heads);
+            let mut pending = self.pending_rows(query.clone(), counting);
+            while let Some(pending) = pending.next().await.transpose()? {
+                let offer = move || offered(first, pending);
                 first = self.source.pool.run(offer).await;
             }
             let take = move || {
@@ -139,12 +139,12 @@ impl ParquetBlock {
             stored
         };
         let stored = self.source.pool.run(sort).await;
-        let heads = self.heads_of_rows(&stored, budget).await?;
+        let pending = self.rows_with_labels(&stored, budget).await?;
         let mut places = stored.into_iter().map(|(place, _)| place);
         if query.skip_chunks && self.within(query.range) {
             let labels = Arc::clone(labels);
             let put = move || {
-                let own = heads.into_iter().flat_map(|heads| heads.labels);
+                let own = pending.into_iter().flat_map(|pending| pending.labels);
                 for (own, place) in own.zip(places) {
                     let labels = labels.apply(own);
                     let chunks = Vec::new();
@@ -164,13 +164,14 @@ impl ParquetBlock {
             },
             ahead: chunks::AHEAD,
         };
-        let heads = stream::iter(heads.into_iter().map(Ok));
-        let mut reader = ChunkReader::new(self, heads, reading, budget);
-        while let Some((heads, chunks)) = reader.next().await? {
+        let pending = stream::iter(pending.into_iter().map(Ok));
+        let mut reader = ChunkReader::new(self, pending, reading, budget);
+        while let Some((pending, chunks)) = reader.next().await? {
             let places: Vec<usize> = places.by_ref().take(chunks.len()).collect();
             let labels = Arc::clone(labels);
             let put = move || {
-                for ((own, mut chunks), place) in heads.labels.into_iter().zip(chunks).zip(places) {
+                for ((own, mut chunks), place) in pending.labels.into_iter().zip(chunks).zip(places)
+                {
                     // Without a chunk in the range, it is not sent.
                     if chunks.is_empty() {
                         continue;
@@ -189,11 +190,11 @@ impl ParquetBlock {
     }
 
     /// The rows, which ascend, with their labels.
-    async fn heads_of_rows(
+    async fn rows_with_labels(
         &self,
         rows: &[(usize, Row)],
         budget: &RequestBudget,
-    ) -> Result<Vec<Heads>, BlockError> {
+    ) -> Result<Vec<PendingRows>, BlockError> {
         let mut groups = Vec::new();
         for of_group in rows.chunk_by(|(_, a), (_, b)| (a.shard, a.group) == (b.shard, b.group)) {
             if let Some((_, Row { shard, group, .. })) = of_group.first() {
@@ -202,7 +203,7 @@ impl ParquetBlock {
                 groups.push((*shard as usize, *group as usize, rows));
             }
         }
-        let heads = groups.into_iter().map(|(number, group, rows)| async move {
+        let pending = groups.into_iter().map(|(number, group, rows)| async move {
             let labels = match self.shards.get(number) {
                 Some(shard) => {
                     let lookup = shard.shard.labels(group, rows.clone(), Projection::All);
@@ -210,23 +211,23 @@ impl ParquetBlock {
                 }
                 None => Vec::new(),
             };
-            Ok(Heads {
+            Ok(PendingRows {
                 shard: number,
                 group,
                 rows,
                 labels,
             })
         });
-        stream::iter(heads)
+        stream::iter(pending)
             .buffered(GROUPS_AT_ONCE)
             .try_collect()
             .await
     }
 }
 
-fn offered(mut first: First<Row>, heads: Heads) -> First<Row> {
-    let (shard, group) = (number(heads.shard), number(heads.group));
-    for (row, own) in heads.rows.rows().zip(heads.labels) {
+fn offered(mut first: First<Row>, pending: PendingRows) -> First<Row> {
+    let (shard, group) = (number(pending.shard), number(pending.group));
+    for (row, own) in pending.rows.rows().zip(pending.labels) {
         let row = Row {
             rank: 0,
             shard,

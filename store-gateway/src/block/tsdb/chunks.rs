@@ -7,7 +7,7 @@ use futures::future::try_join_all;
 use tsdb::{Chunk, ChunkMeta, Fetched, decode_chunk_record, segment_file_name};
 
 use super::{
-    BlockError, BlockSeries, Head, RequestBudget, TsdbBlock, damaged,
+    BlockError, BlockSeries, PendingSeries, RequestBudget, TsdbBlock, damaged,
     series::{Batch, CHUNK_GAP},
 };
 use crate::fetch::{ListedObject, Wanted, size};
@@ -34,8 +34,10 @@ impl TsdbBlock {
         batch: Batch,
         budget: &RequestBudget,
     ) -> Result<Vec<BlockSeries>, BlockError> {
-        let Batch { heads, ranges, .. } = batch;
-        let chunks = heads.iter().flat_map(|head| &head.chunks);
+        let Batch {
+            pending, ranges, ..
+        } = batch;
+        let chunks = pending.iter().flat_map(|one| &one.chunks);
         let asked = chunks.zip(ranges).enumerate();
         let mut asked: Vec<_> = asked
             .map(|(place, (chunk, range))| Asked {
@@ -61,7 +63,7 @@ impl TsdbBlock {
                 damaged(&self.block, source)
             })?;
         }
-        Ok(hand_out(heads, found))
+        Ok(hand_out(pending, found))
     }
 
     /// The bytes of each, in their order; segments side by side.
@@ -149,11 +151,11 @@ fn decode(
 }
 
 /// Gives each series its chunks.
-fn hand_out(heads: Vec<Head>, chunks: Vec<Option<Chunk>>) -> Vec<BlockSeries> {
+fn hand_out(pending: Vec<PendingSeries>, chunks: Vec<Option<Chunk>>) -> Vec<BlockSeries> {
     let mut chunks = chunks.into_iter();
-    let series = heads.into_iter().map(|head| BlockSeries {
-        labels: head.labels,
-        chunks: chunks.by_ref().take(head.chunks.len()).flatten().collect(),
+    let series = pending.into_iter().map(|one| BlockSeries {
+        labels: one.labels,
+        chunks: chunks.by_ref().take(one.chunks.len()).flatten().collect(),
     });
     series.collect()
 }
@@ -210,12 +212,12 @@ mod tests {
             max: Timestamp(100),
             reference: ChunkRef::new(segment, u32::try_from(places[place].start).unwrap()),
         };
-        let head = |asked: &[(u32, usize)]| Head {
+        let series = |asked: &[(u32, usize)]| PendingSeries {
             labels: Labels::default(),
             chunks: asked.iter().map(chunk).collect(),
         };
         let batch = Batch {
-            heads: asked.chunks(4).map(head).collect(),
+            pending: asked.chunks(4).map(series).collect(),
             ranges: asked
                 .iter()
                 .map(|(_, place)| places[*place].clone())

@@ -8,7 +8,7 @@ use model::TimeRange;
 use tokio::sync::mpsc::Sender;
 use tsdb::{Fetched, IndexHeader, SeriesEntry, SeriesRef, SymbolReader};
 
-use super::{BlockError, BlockQuery, Head, INDEX_GAP, Prefetch, RequestBudget, TsdbBlock};
+use super::{BlockError, BlockQuery, INDEX_GAP, PendingSeries, Prefetch, RequestBudget, TsdbBlock};
 use crate::fetch::{Piece, Wanted, leading, size};
 
 /// Series that are decoded first: few, so that the first answer is soon there.
@@ -33,27 +33,27 @@ struct Asked {
 /// What has become of entries.
 struct Decoded {
     /// Those with chunks in the range, and where they belong.
-    heads: Vec<(usize, Head)>,
+    pending: Vec<(usize, PendingSeries)>,
     /// Those that need more bytes.
     short: Vec<Asked>,
 }
 
 impl TsdbBlock {
     /// The series that match and have chunks in the range.
-    pub(super) fn heads(
+    pub(super) fn pending_series(
         self: &Arc<Self>,
         query: BlockQuery,
         budget: Arc<RequestBudget>,
-    ) -> Prefetch<Vec<Head>> {
+    ) -> Prefetch<Vec<PendingSeries>> {
         let block = Arc::clone(self);
-        Prefetch::start(async move |out| block.send_heads(query, &budget, &out).await)
+        Prefetch::start(async move |out| block.send_pending(query, &budget, &out).await)
     }
 
-    async fn send_heads(
+    async fn send_pending(
         &self,
         query: BlockQuery,
         budget: &RequestBudget,
-        out: &Sender<Vec<Head>>,
+        out: &Sender<Vec<PendingSeries>>,
     ) -> Result<(), BlockError> {
         let (mut refs, piece) = self.refs(&query.matchers, budget).await?;
         let limited = query.limit > 0;
@@ -95,11 +95,11 @@ impl TsdbBlock {
                     (asked, bytes)
                 });
                 let (asked, bytes) = part.unzip();
-                let mut heads = self.entries(asked, bytes, query.range, budget).await?;
-                heads.truncate(left);
-                left -= heads.len();
+                let mut pending = self.entries(asked, bytes, query.range, budget).await?;
+                pending.truncate(left);
+                left -= pending.len();
                 first = MOST;
-                if !heads.is_empty() && out.send(heads).await.is_err() {
+                if !pending.is_empty() && out.send(pending).await.is_err() {
                     return Ok(());
                 }
             }
@@ -152,15 +152,15 @@ impl TsdbBlock {
         mut bytes: Vec<Bytes>,
         range: TimeRange,
         budget: &RequestBudget,
-    ) -> Result<Vec<Head>, BlockError> {
-        let mut found: Vec<Option<Head>> = vec![None; asked.len()];
+    ) -> Result<Vec<PendingSeries>, BlockError> {
+        let mut found: Vec<Option<PendingSeries>> = vec![None; asked.len()];
         loop {
             let decode = move |header: &IndexHeader| decode(header, &asked, &bytes, range);
             let decoded = self.with_header(decode).await;
             let decoded = decoded.inspect_err(|_| self.forget_index())?;
-            for (place, head) in decoded.heads {
+            for (place, one) in decoded.pending {
                 if let Some(slot) = found.get_mut(place) {
-                    *slot = Some(head);
+                    *slot = Some(one);
                 }
             }
             asked = decoded.short;
@@ -202,14 +202,14 @@ fn decode(
     let mut symbols = header.symbols();
     let mut entry = SeriesEntry::default();
     let mut decoded = Decoded {
-        heads: Vec::with_capacity(asked.len()),
+        pending: Vec::with_capacity(asked.len()),
         short: Vec::new(),
     };
     for (asked, bytes) in asked.iter().zip(bytes) {
         match header.decode_series_into(bytes, asked.series, &mut entry)? {
             Fetched::Done(()) => {
-                if let Some(head) = head(&mut symbols, &entry, range)? {
-                    decoded.heads.push((asked.place, head));
+                if let Some(one) = within(&mut symbols, &entry, range)? {
+                    decoded.pending.push((asked.place, one));
                 }
             }
             Fetched::Short { needed } => decoded.short.push(Asked {
@@ -221,16 +221,16 @@ fn decode(
     Ok(decoded)
 }
 
-fn head(
+fn within(
     symbols: &mut SymbolReader<'_>,
     entry: &SeriesEntry,
     range: TimeRange,
-) -> tsdb::Result<Option<Head>> {
+) -> tsdb::Result<Option<PendingSeries>> {
     let chunks = entry.chunks.iter().filter(|c| c.range().overlaps(range));
     let chunks: Vec<_> = chunks.copied().collect();
     if chunks.is_empty() {
         return Ok(None);
     }
     let labels = symbols.labels(entry)?;
-    Ok(Some(Head { labels, chunks }))
+    Ok(Some(PendingSeries { labels, chunks }))
 }

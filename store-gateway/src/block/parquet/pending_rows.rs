@@ -24,7 +24,7 @@ const AHEAD: usize = 64;
 
 /// Rows of a row group.
 #[derive(Debug)]
-pub(super) struct Heads {
+pub(super) struct PendingRows {
     /// The shard's place in the block.
     pub(super) shard: usize,
     pub(super) group: usize,
@@ -36,7 +36,7 @@ pub(super) struct Heads {
 /// Rows that match, and of which chunks may be read. Their labels are being read meanwhile.
 #[derive(Debug)]
 pub(super) struct Found {
-    heads: Heads,
+    pending: PendingRows,
     labels: ArrivingLabels,
 }
 
@@ -69,16 +69,20 @@ pub(super) struct LabelQueue {
 
 impl ParquetBlock {
     /// The series that match, whether they have chunks in the range or not.
-    pub(super) fn heads(
+    pub(super) fn pending_rows(
         self: &Arc<Self>,
         query: BlockQuery,
         budget: Arc<RequestBudget>,
-    ) -> Prefetch<Heads> {
+    ) -> Prefetch<PendingRows> {
         let mut found = self.found(query, budget);
         Prefetch::start(async move |out| {
-            while let Some(Found { mut heads, labels }) = found.next().await.transpose()? {
-                heads.labels = labels.read().await?;
-                if out.send(heads).await.is_err() {
+            while let Some(Found {
+                mut pending,
+                labels,
+            }) = found.next().await.transpose()?
+            {
+                pending.labels = labels.read().await?;
+                if out.send(pending).await.is_err() {
                     break;
                 }
             }
@@ -171,12 +175,12 @@ impl ParquetBlock {
     /// Starts to read the labels of rows.
     fn labels(
         self: &Arc<Self>,
-        heads: &Heads,
+        pending: &PendingRows,
         room: OwnedSemaphorePermit,
         budget: &Arc<RequestBudget>,
     ) -> ArrivingLabels {
         let (block, budget) = (Arc::clone(self), Arc::clone(budget));
-        let (number, group, rows) = (heads.shard, heads.group, heads.rows.clone());
+        let (number, group, rows) = (pending.shard, pending.group, pending.rows.clone());
         let labels = Prefetch::start(async move |out| {
             if let Some(shard) = block.shards.get(number) {
                 let lookup = shard.shard.labels(group, rows, Projection::All);
@@ -216,15 +220,15 @@ impl<'a> Finding<'a> {
                 rest = others;
                 self.most = (self.most * 4).min(MOST_ROWS);
                 let room = room_for(&self.room, rows.len()).await?;
-                let heads = Heads {
+                let pending = PendingRows {
                     shard,
                     group,
                     rows,
                     labels: Vec::new(),
                 };
-                let labels = self.block.labels(&heads, room, self.budget);
+                let labels = self.block.labels(&pending, room, self.budget);
                 // Whoever is gone wants no more.
-                let _ = self.out.send(Found { heads, labels }).await;
+                let _ = self.out.send(Found { pending, labels }).await;
             }
         }
         Ok(())
@@ -247,7 +251,7 @@ impl ArrivingLabels {
     }
 }
 
-impl Heads {
+impl PendingRows {
     /// Takes the first `most` rows.
     pub(super) fn take(&mut self, most: usize) -> Self {
         let (rows, rest) = self.rows.split_at(most);
@@ -266,11 +270,11 @@ impl LabelQueue {
     pub(super) fn rows(
         &self,
         found: Prefetch<Found>,
-    ) -> impl Stream<Item = Result<Heads, BlockError>> + Send + Unpin + use<> {
+    ) -> impl Stream<Item = Result<PendingRows, BlockError>> + Send + Unpin + use<> {
         let arriving = Arc::clone(&self.arriving);
-        found.map_ok(move |Found { heads, labels }| {
+        found.map_ok(move |Found { pending, labels }| {
             arriving.lock().push_back(labels);
-            heads
+            pending
         })
     }
 
