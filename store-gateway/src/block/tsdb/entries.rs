@@ -23,7 +23,7 @@ const MAX_BYTES: u64 = 1 << 20;
 const MAX_ENTRY: u64 = 64 << 20;
 
 /// An entry to be read, and how much of the index for it.
-struct Asked {
+struct EntryRead {
     /// Where the result belongs.
     place: usize,
     series: SeriesRef,
@@ -35,7 +35,7 @@ struct Decoded {
     /// Those with chunks in the range, and where they belong.
     pending: Vec<(usize, PendingSeries)>,
     /// Those that need more bytes.
-    short: Vec<Asked>,
+    short: Vec<EntryRead>,
 }
 
 impl TsdbBlock {
@@ -87,15 +87,15 @@ impl TsdbBlock {
                 let part = all.by_ref().take(first);
                 let part = part.enumerate().map(|(place, ((series, range), bytes))| {
                     let series = *series;
-                    let asked = Asked {
+                    let read = EntryRead {
                         place,
                         series,
                         range,
                     };
-                    (asked, bytes)
+                    (read, bytes)
                 });
-                let (asked, bytes) = part.unzip();
-                let mut pending = self.entries(asked, bytes, query.range, budget).await?;
+                let (reads, bytes) = part.unzip();
+                let mut pending = self.entries(reads, bytes, query.range, budget).await?;
                 pending.truncate(left);
                 left -= pending.len();
                 first = MOST;
@@ -148,14 +148,14 @@ impl TsdbBlock {
     /// out.
     async fn entries(
         &self,
-        mut asked: Vec<Asked>,
+        mut reads: Vec<EntryRead>,
         mut bytes: Vec<Bytes>,
         range: TimeRange,
         budget: &RequestBudget,
     ) -> Result<Vec<PendingSeries>, BlockError> {
-        let mut found: Vec<Option<PendingSeries>> = vec![None; asked.len()];
+        let mut found: Vec<Option<PendingSeries>> = vec![None; reads.len()];
         loop {
-            let decode = move |header: &IndexHeader| decode(header, &asked, &bytes, range);
+            let decode = move |header: &IndexHeader| decode(header, &reads, &bytes, range);
             let decoded = self.with_header(decode).await;
             let decoded = decoded.inspect_err(|_| self.forget_index())?;
             for (place, one) in decoded.pending {
@@ -163,12 +163,12 @@ impl TsdbBlock {
                     *slot = Some(one);
                 }
             }
-            asked = decoded.short;
-            if asked.is_empty() {
+            reads = decoded.short;
+            if reads.is_empty() {
                 return Ok(found.into_iter().flatten().collect());
             }
-            self.refuse_long(&asked)?;
-            let ranges: Vec<_> = asked.iter().map(|asked| asked.range.clone()).collect();
+            self.refuse_long(&reads)?;
+            let ranges: Vec<_> = reads.iter().map(|read| read.range.clone()).collect();
             bytes = self.fetch_entries(&ranges, None, budget).await?;
         }
     }
@@ -178,8 +178,8 @@ impl TsdbBlock {
         self.source.fetcher.forget(&self.index);
     }
 
-    fn refuse_long(&self, asked: &[Asked]) -> Result<(), BlockError> {
-        match asked.iter().find(|asked| size(&asked.range) > MAX_ENTRY) {
+    fn refuse_long(&self, reads: &[EntryRead]) -> Result<(), BlockError> {
+        match reads.iter().find(|read| size(&read.range) > MAX_ENTRY) {
             None => Ok(()),
             Some(long) => Err(BlockError::TooLarge {
                 key: self.index.key.to_string(),
@@ -195,26 +195,26 @@ impl TsdbBlock {
 /// Decodes entries.
 fn decode(
     header: &IndexHeader,
-    asked: &[Asked],
+    reads: &[EntryRead],
     bytes: &[Bytes],
     range: TimeRange,
 ) -> tsdb::Result<Decoded> {
     let mut symbols = header.symbols();
     let mut entry = SeriesEntry::default();
     let mut decoded = Decoded {
-        pending: Vec::with_capacity(asked.len()),
+        pending: Vec::with_capacity(reads.len()),
         short: Vec::new(),
     };
-    for (asked, bytes) in asked.iter().zip(bytes) {
-        match header.decode_series_into(bytes, asked.series, &mut entry)? {
+    for (read, bytes) in reads.iter().zip(bytes) {
+        match header.decode_series_into(bytes, read.series, &mut entry)? {
             Fetched::Done(()) => {
                 if let Some(one) = within(&mut symbols, &entry, range)? {
-                    decoded.pending.push((asked.place, one));
+                    decoded.pending.push((read.place, one));
                 }
             }
-            Fetched::Short { needed } => decoded.short.push(Asked {
-                range: header.series_range(asked.series, needed),
-                ..*asked
+            Fetched::Short { needed } => decoded.short.push(EntryRead {
+                range: header.series_range(read.series, needed),
+                ..*read
             }),
         }
     }
