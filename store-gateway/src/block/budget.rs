@@ -27,7 +27,7 @@ pub(crate) struct RequestBudget {
 
 /// Bytes of series that somebody holds to sort them.
 #[derive(Debug)]
-pub(super) struct Hold {
+pub(super) struct HeldBytes {
     budget: Arc<RequestBudget>,
     bytes: u64,
 }
@@ -65,8 +65,8 @@ impl RequestBudget {
     }
 
     /// Somebody who holds nothing yet.
-    pub(super) fn hold(self: &Arc<Self>) -> Hold {
-        Hold {
+    pub(super) fn hold(self: &Arc<Self>) -> HeldBytes {
+        HeldBytes {
             budget: Arc::clone(self),
             bytes: 0,
         }
@@ -104,7 +104,7 @@ impl RequestBudget {
     }
 }
 
-impl Hold {
+impl HeldBytes {
     /// What is held now.
     pub(super) fn set(&mut self, bytes: usize) {
         let before = std::mem::replace(&mut self.bytes, bytes as u64);
@@ -118,7 +118,7 @@ impl Hold {
     }
 }
 
-impl Drop for Hold {
+impl Drop for HeldBytes {
     fn drop(&mut self) {
         self.set(0);
     }

@@ -13,7 +13,7 @@ use super::{
     early::ByEarly,
     pending_rows::PendingRows,
 };
-use crate::block::order::{First, Sending, Window};
+use crate::block::order::{FirstSeries, Window, WindowSender};
 
 /// Row groups whose labels are read at once.
 pub(super) const GROUPS_AT_ONCE: usize = 16;
@@ -44,10 +44,10 @@ impl ParquetBlock {
                 self.send(found, query, budget, out).await
             }
             ByEarly::Rows(rows) => {
-                let mut sending = Sending::new(query, budget, out);
+                let mut sender = WindowSender::new(query, budget, out);
                 let mut hold = budget.hold();
                 hold.set(size_of_val(rows.as_slice()));
-                self.send_rows(&rows, &own, query, budget, &mut sending)
+                self.send_rows(&rows, &own, query, budget, &mut sender)
                     .await
             }
             // By all own labels, so by these first.
@@ -79,8 +79,8 @@ impl ParquetBlock {
         (budget, mut counting): (&Arc<RequestBudget>, Arc<RequestBudget>),
         out: &Sender<Vec<BlockSeries>>,
     ) -> Result<(), BlockError> {
-        let mut first = First::new(Arc::clone(labels), budget.hold());
-        let mut sending = Sending::new(query, budget, out);
+        let mut first = FirstSeries::new(Arc::clone(labels), budget.hold());
+        let mut sender = WindowSender::new(query, budget, out);
         loop {
             let mut pending = self.pending_rows(query.clone(), counting);
             while let Some(pending) = pending.next().await.transpose()? {
@@ -97,9 +97,9 @@ impl ParquetBlock {
             (first, rows, more) = self.source.pool.run(take).await;
             let mut hold = budget.hold();
             hold.set(size_of_val(rows.as_slice()));
-            self.send_rows(&rows, labels, query, budget, &mut sending)
+            self.send_rows(&rows, labels, query, budget, &mut sender)
                 .await?;
-            if !more || sending.is_done() {
+            if !more || sender.is_done() {
                 return Ok(());
             }
             counting = budget.for_rereading();
@@ -112,13 +112,13 @@ impl ParquetBlock {
         labels: &Arc<FinalLabels>,
         query: &BlockQuery,
         budget: &Arc<RequestBudget>,
-        sending: &mut Sending<'_>,
+        sender: &mut WindowSender<'_>,
     ) -> Result<(), BlockError> {
         let mut rest = rows;
         while !rest.is_empty() {
-            let rows = sending.window(rest);
+            let rows = sender.window(rest);
             let window = self.read_window(rows, labels, query, budget).await?;
-            rest = sending.send(window, rest).await?;
+            rest = sender.send(window, rest).await?;
         }
         Ok(())
     }
@@ -225,7 +225,7 @@ impl ParquetBlock {
     }
 }
 
-fn offered(mut first: First<Row>, pending: PendingRows) -> First<Row> {
+fn offered(mut first: FirstSeries<Row>, pending: PendingRows) -> FirstSeries<Row> {
     let (shard, group) = (number(pending.shard), number(pending.group));
     for (row, own) in pending.rows.rows().zip(pending.labels) {
         let row = Row {

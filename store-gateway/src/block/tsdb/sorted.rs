@@ -10,7 +10,7 @@ use tsdb::ChunkMeta;
 use super::{
     BlockError, BlockQuery, BlockSeries, PendingSeries, RequestBudget, TsdbBlock, series::MAX_BATCH,
 };
-use crate::block::order::{First, Sending, Window};
+use crate::block::order::{FirstSeries, Window, WindowSender};
 
 impl TsdbBlock {
     /// Sends the series that match in the order of their final labels, and under these.
@@ -21,8 +21,8 @@ impl TsdbBlock {
         budget: &Arc<RequestBudget>,
         out: &Sender<Vec<BlockSeries>>,
     ) -> Result<(), BlockError> {
-        let mut first = First::new(Arc::clone(labels), budget.hold());
-        let mut sending = Sending::new(query, budget, out);
+        let mut first = FirstSeries::new(Arc::clone(labels), budget.hold());
+        let mut sender = WindowSender::new(query, budget, out);
         let mut counting = Arc::clone(budget);
         loop {
             let mut pending = self.pending_series(query.clone(), counting);
@@ -42,13 +42,13 @@ impl TsdbBlock {
             let mut rest = &*pending;
             while !rest.is_empty() {
                 let from = pending.len() - rest.len();
-                let window = from..from + sending.window(rest).len();
+                let window = from..from + sender.window(rest).len();
                 let window = self.read_window(&pending, window, query, budget).await?;
-                rest = sending.send(window, rest).await?;
+                rest = sender.send(window, rest).await?;
             }
             drop(pending);
             first.release();
-            if !more || sending.is_done() {
+            if !more || sender.is_done() {
                 return Ok(());
             }
             counting = budget.for_rereading();
@@ -103,7 +103,10 @@ impl TsdbBlock {
     }
 }
 
-fn offered(mut first: First<Vec<ChunkMeta>>, pending: Vec<PendingSeries>) -> First<Vec<ChunkMeta>> {
+fn offered(
+    mut first: FirstSeries<Vec<ChunkMeta>>,
+    pending: Vec<PendingSeries>,
+) -> FirstSeries<Vec<ChunkMeta>> {
     for PendingSeries { labels, chunks } in pending {
         let size = size_of_val(chunks.as_slice());
         first.offer(labels, chunks, size);
