@@ -48,7 +48,7 @@ pub(crate) enum BlockOrder {
     Stored,
     /// As they are stored, but first by the labels called so, which sort before `__name__`; of a Parquet block in which
     /// each series has a name.
-    Early(Arc<[Vec<u8>]>),
+    BeforeName(Arc<[Vec<u8>]>),
     /// By the labels under which they are sent, and under which they are given then. Equal ones follow one another.
     Final(Arc<FinalLabels>),
 }

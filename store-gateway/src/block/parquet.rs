@@ -7,8 +7,8 @@
 
 mod answer;
 mod batch;
+mod before_name;
 mod chunks;
-mod early;
 mod open;
 mod pending_rows;
 mod rows;
@@ -32,7 +32,7 @@ use crate::{catalog::CatalogBlock, fetch::ListedObject};
 
 /// What is read of a downsampled block to know which series have a chunk in the range. Each chunk has a count, and
 /// counts take the fewest bytes.
-const TELLING: Aggregate = Aggregate::Count;
+const PRESENCE: Aggregate = Aggregate::Count;
 
 /// Shards that are searched at once, as most have not what is wanted.
 const SHARDS_AT_ONCE: usize = 4;
@@ -71,7 +71,9 @@ impl ParquetBlock {
                 let found = block.found(query.clone(), Arc::clone(&budget));
                 block.send(found, &query, &budget, &out).await
             }
-            BlockOrder::Early(names) => block.send_by_early(names, &query, &budget, &out).await,
+            BlockOrder::BeforeName(names) => {
+                block.send_in_order(names, &query, &budget, &out).await
+            }
             BlockOrder::Final(labels) => block.send_final(labels, &query, &budget, &out).await,
         })
     }
@@ -190,7 +192,7 @@ impl ParquetBlock {
         });
         let reading = Reading {
             range,
-            aggregates: TELLING.into(),
+            aggregates: PRESENCE.into(),
             ahead: chunks::AHEAD,
         };
         let mut reader = ChunkReader::new(self, stream::iter(pending), reading, budget);
@@ -247,7 +249,7 @@ impl ParquetBlock {
         let reading = Reading {
             range: query.range,
             aggregates: if query.skip_chunks {
-                TELLING.into()
+                PRESENCE.into()
             } else {
                 query.aggregates
             },

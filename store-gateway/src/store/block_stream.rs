@@ -129,16 +129,17 @@ async fn open(
     let names = all.await?;
     let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
     // A Parquet block is not sorted by labels before `__name__`; those that are not sent need not be.
-    let early = |name: &&[u8]| block.format == Format::Parquet && *name < METRIC_NAME.as_bytes();
+    let before_name =
+        |name: &&[u8]| block.format == Format::Parquet && *name < METRIC_NAME.as_bytes();
     let (kept, changed): (Vec<&[u8]>, Vec<&[u8]>) =
         names.iter().partition(|name| shape.labels.keeps(name));
-    let (early_kept, left_out) = (owned(&kept, early), owned(&changed, early));
+    let (kept_before, left_out) = (owned(&kept, before_name), owned(&changed, before_name));
     let order = if changed.len() > left_out.len() || reader.is_out_of_order(&names).await? {
         BlockOrder::Final(Arc::clone(&shape.labels))
-    } else if early_kept.is_empty() {
+    } else if kept_before.is_empty() {
         BlockOrder::Stored
     } else {
-        BlockOrder::Early(early_kept)
+        BlockOrder::BeforeName(kept_before)
     };
     let own = !matches!(order, BlockOrder::Final(_));
     let query = BlockQuery {

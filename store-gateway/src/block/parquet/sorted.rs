@@ -8,9 +8,9 @@ use series::FinalLabels;
 use tokio::sync::mpsc::Sender;
 
 use super::{
-    BlockError, BlockQuery, BlockSeries, ParquetBlock, RequestBudget, TELLING,
+    BlockError, BlockQuery, BlockSeries, PRESENCE, ParquetBlock, RequestBudget,
+    before_name::RowsInOrder,
     chunks::{self, ChunkReader, Reading},
-    early::ByEarly,
     pending_rows::PendingRows,
 };
 use crate::block::order::{FirstSeries, Window, WindowSender};
@@ -29,21 +29,21 @@ pub(super) struct Row {
 }
 
 impl ParquetBlock {
-    /// Sends the series that match, first by the labels called as in `early`, then as they are stored.
-    pub(super) async fn send_by_early(
+    /// Sends the series that match, first by the labels `names`, then as they are stored.
+    pub(super) async fn send_in_order(
         self: &Arc<Self>,
-        early: &[Vec<u8>],
+        names: &[Vec<u8>],
         query: &BlockQuery,
         budget: &Arc<RequestBudget>,
         out: &Sender<Vec<BlockSeries>>,
     ) -> Result<(), BlockError> {
         let own = Arc::new(FinalLabels::default());
-        match self.by_early(early, query, budget).await? {
-            ByEarly::Same(selected) => {
+        match self.rows_in_order(names, query, budget).await? {
+            RowsInOrder::Same(selected) => {
                 let found = self.found_of(selected, Arc::clone(budget));
                 self.send(found, query, budget, out).await
             }
-            ByEarly::Rows(rows) => {
+            RowsInOrder::Rows(rows) => {
                 let mut sender = WindowSender::new(query, budget, out);
                 let mut hold = budget.hold();
                 hold.set(size_of_val(rows.as_slice()));
@@ -51,7 +51,7 @@ impl ParquetBlock {
                     .await
             }
             // By all own labels, so by these first.
-            ByEarly::Many => {
+            RowsInOrder::TooMany => {
                 let counted = budget.for_rereading();
                 self.send_passes(&own, query, (budget, counted), out).await
             }
@@ -158,7 +158,7 @@ impl ParquetBlock {
         let reading = Reading {
             range: query.range,
             aggregates: if skip_chunks {
-                TELLING.into()
+                PRESENCE.into()
             } else {
                 query.aggregates
             },
