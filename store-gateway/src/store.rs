@@ -13,7 +13,7 @@ use service::{Clock, CpuPool};
 use tokio::sync::watch;
 
 use self::{answer::Answer, gate::Gate};
-pub(crate) use self::{answer::Part, labels::LabelsAnswer};
+pub(crate) use self::{answer::AnswerPart, labels::LabelsAnswer};
 use crate::{
     block::{BlockCache, BlockError, BlockReader, BlockSource, RequestBudget},
     catalog::{CatalogBlock, Missing, Rules},
@@ -100,9 +100,9 @@ impl Store {
     ) -> Result<impl Stream<Item = Result<T, AnswerError>> + Send + use<T, E>, AnswerError>
     where
         T: Send + 'static,
-        E: Fn(Part) -> Vec<T> + Send + Sync + 'static,
+        E: Fn(AnswerPart) -> Vec<T> + Send + Sync + 'static,
     {
-        let passage = match &self.gate {
+        let permit = match &self.gate {
             Some(gate) => Some(gate.enter().await?),
             None => None,
         };
@@ -127,7 +127,7 @@ impl Store {
         }
         self.metrics.blocks_queried(chosen.len());
         let metrics = self.metrics.clone();
-        let answer = Answer::new(chosen, request, context, metrics, passage, encode);
+        let answer = Answer::new(chosen, request, context, metrics, permit, encode);
         Ok(answer.warned(missing).messages())
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
 
-use super::{RequestContext, block_stream::BlockStream, gate::Passage};
+use super::{RequestContext, block_stream::BlockStream, gate::GatePermit};
 use crate::{
     error::AnswerError,
     metrics::StoreMetrics,
@@ -19,7 +19,7 @@ const BATCH: usize = 1024;
 
 /// A part of an answer.
 #[derive(Debug)]
-pub(crate) enum Part {
+pub(crate) enum AnswerPart {
     /// Series, after all that came before them.
     Series(Vec<Series>),
     /// A block could not be read.
@@ -39,7 +39,7 @@ pub(super) struct Answer<E> {
     sent: usize,
     encode: Arc<E>,
     metrics: StoreMetrics,
-    _passage: Option<Passage>,
+    _permit: Option<GatePermit>,
 }
 
 impl<E: Send + Sync> Answer<E> {
@@ -48,7 +48,7 @@ impl<E: Send + Sync> Answer<E> {
         request: &SeriesRequest,
         context: RequestContext,
         metrics: StoreMetrics,
-        passage: Option<Passage>,
+        permit: Option<GatePermit>,
         encode: E,
     ) -> Self {
         let limit = request.selector.limit;
@@ -65,7 +65,7 @@ impl<E: Send + Sync> Answer<E> {
             sent: 0,
             encode: Arc::new(encode),
             metrics,
-            _passage: passage,
+            _permit: permit,
         }
     }
 
@@ -79,7 +79,7 @@ impl<E: Send + Sync> Answer<E> {
     pub(super) fn messages<T>(self) -> impl Stream<Item = Result<T, AnswerError>> + Send
     where
         T: Send + 'static,
-        E: Fn(Part) -> Vec<T> + Send + Sync + 'static,
+        E: Fn(AnswerPart) -> Vec<T> + Send + Sync + 'static,
     {
         let steps = stream::try_unfold(self, |mut answer| async move {
             let messages = answer.next().await?;
@@ -92,7 +92,7 @@ impl<E: Send + Sync> Answer<E> {
     async fn next<T>(&mut self) -> Result<Option<Vec<T>>, AnswerError>
     where
         T: Send + 'static,
-        E: Fn(Part) -> Vec<T> + Send + Sync + 'static,
+        E: Fn(AnswerPart) -> Vec<T> + Send + Sync + 'static,
     {
         loop {
             let mut warnings = std::mem::take(&mut self.warnings);
@@ -100,7 +100,7 @@ impl<E: Send + Sync> Answer<E> {
                 warnings = self.fill_merge().await?;
             }
             if !warnings.is_empty() {
-                let parts = warnings.into_iter().map(Part::Warning);
+                let parts = warnings.into_iter().map(AnswerPart::Warning);
                 return Ok(Some(parts.flat_map(|part| (self.encode)(part)).collect()));
             }
             if self.remaining == 0 || self.merge.is_done() {
@@ -117,7 +117,7 @@ impl<E: Send + Sync> Answer<E> {
                     let count = series.len();
                     let messages = match count {
                         0 => Vec::new(),
-                        _ => encode(Part::Series(series)),
+                        _ => encode(AnswerPart::Series(series)),
                     };
                     (merge, count, messages)
                 })

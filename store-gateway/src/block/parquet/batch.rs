@@ -15,12 +15,12 @@ use super::{
 use crate::fetch::{Wanted, size};
 
 /// The chunks of rows, as far as they can be found without fetching.
-pub(super) type Begun = (ReadChunks, Step<Vec<Vec<Chunk>>>);
+pub(super) type PlannedRead = (ReadChunks, Step<Vec<Vec<Chunk>>>);
 
 /// Rows whose chunks are being fetched.
 pub(super) struct Batch {
     pub(super) pending: PendingRows,
-    begun: Begun,
+    planned: PlannedRead,
     /// The pages that are not those of the batch before.
     fetched: Fetched,
     /// How many bytes these are.
@@ -48,14 +48,14 @@ impl Batch {
     pub(super) fn start(
         block: &ParquetBlock,
         shard: &ShardReader,
-        (pending, begun): (PendingRows, Begun),
+        (pending, planned): (PendingRows, PlannedRead),
         before: Option<&Self>,
         pages: &Pages,
         budget: &Arc<RequestBudget>,
     ) -> Self {
-        let missing = wanted(&begun).iter().filter(|range| match before {
+        let missing = wanted(&planned).iter().filter(|range| match before {
             Some(before) => {
-                before.pending.shard != pending.shard || !wanted(&before.begun).contains(range)
+                before.pending.shard != pending.shard || !wanted(&before.planned).contains(range)
             }
             None => pages.get(pending.shard, range).is_none(),
         });
@@ -81,7 +81,7 @@ impl Batch {
         };
         Self {
             pending,
-            begun,
+            planned,
             fetched,
             cost,
         }
@@ -105,13 +105,13 @@ impl Batch {
         budget: &RequestBudget,
     ) -> Result<(PendingRows, Vec<Vec<Chunk>>), BlockError> {
         self.arrived().await?;
-        let (mut lookup, step) = self.begun;
+        let (mut lookup, step) = self.planned;
         let number = self.pending.shard;
         let mut fetched = match self.fetched {
             Fetched::Here(pages) => pages.into_iter().peekable(),
             Fetched::Arriving(_) => return Err(BlockError::Stopped),
         };
-        let begun = match step {
+        let planned = match step {
             Step::Done(chunks) => return Ok((self.pending, chunks)),
             Step::Fetch { ranges, .. } => {
                 let page = |range| {
@@ -130,7 +130,7 @@ impl Batch {
                 next.inspect_err(|_| block.forget(shard))?
             }
         };
-        Ok((self.pending, block.finish(shard, begun, budget).await?))
+        Ok((self.pending, block.finish(shard, planned, budget).await?))
     }
 }
 
@@ -144,7 +144,7 @@ impl Pages {
 }
 
 /// The pages that chunks need.
-pub(super) fn wanted((_, step): &Begun) -> &[Range<u64>] {
+pub(super) fn wanted((_, step): &PlannedRead) -> &[Range<u64>] {
     match step {
         Step::Fetch { ranges, .. } => ranges,
         Step::Done(_) => &[],

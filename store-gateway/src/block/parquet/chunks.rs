@@ -11,7 +11,7 @@ use tsdb::Chunk;
 
 use super::{
     BlockError, ParquetBlock, RequestBudget, ShardReader,
-    batch::{self, Batch, Begun, Pages},
+    batch::{self, Batch, Pages, PlannedRead},
     pending_rows::PendingRows,
 };
 use crate::fetch::size;
@@ -136,13 +136,13 @@ where
             let Some(shard) = self.block.shards.get(rest.shard) else {
                 continue;
             };
-            let begun = self.begin(shard, &rest).await?;
-            let pending = rest.take(begun.1);
+            let planned = self.plan_read(shard, &rest).await?;
+            let pending = rest.take(planned.1);
             if !rest.rows.is_empty() {
                 self.rest = Some(rest);
             }
             let before = self.batches.back();
-            let batch = (pending, begun.0);
+            let batch = (pending, planned.0);
             let (block, pages, budget) = (self.block, &self.pages, self.budget);
             let batch = Batch::start(block, shard, batch, before, pages, budget);
             self.batches.push_back(batch);
@@ -151,11 +151,11 @@ where
     }
 
     /// Finds out which pages the first of the rows need; also tells how many those are.
-    async fn begin(
+    async fn plan_read(
         &mut self,
         shard: &ShardReader,
         pending: &PendingRows,
-    ) -> Result<(Begun, usize), BlockError> {
+    ) -> Result<(PlannedRead, usize), BlockError> {
         loop {
             let rows = pending.rows.split_at(self.size.rows).0;
             let count = rows.len();
@@ -167,11 +167,11 @@ where
                     shard.shard.aggregates(group, rows, range, wanted)
                 }
             };
-            let begun = self.block.step(lookup).await?;
-            let fetched = batch::wanted(&begun).iter().map(size).sum();
+            let planned = self.block.step(lookup).await?;
+            let fetched = batch::wanted(&planned).iter().map(size).sum();
             if fetched <= MAX_FETCH || count <= 1 {
                 self.size.fetched(count, fetched);
-                return Ok((begun, count));
+                return Ok((planned, count));
             }
             self.size.rows = shrunk(count, fetched);
         }
