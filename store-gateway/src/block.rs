@@ -10,9 +10,7 @@
 //! fetched in between. A task finds series and their labels, another one reads their chunks; each is ahead of
 //! who reads by a batch or two.
 
-mod budget;
 mod cache;
-mod error;
 mod headers;
 mod order;
 mod parquet;
@@ -31,13 +29,12 @@ use service::CpuPool;
 
 #[cfg(test)]
 pub(crate) use self::order::HELD_BYTES;
-pub(crate) use self::{
-    budget::RequestBudget, cache::BlockCache, error::BlockError, headers::HeaderFiles,
-    order::BlockOrder,
-};
+pub(crate) use self::{cache::BlockCache, headers::HeaderFiles, order::BlockOrder};
 use self::{parquet::ParquetBlock, tsdb::TsdbBlock};
 use crate::{
+    budget::RequestBudget,
     catalog::{CatalogBlock, Format},
+    error::BlockError,
     fetch::{Fetcher, PageCache},
 };
 

@@ -26,7 +26,7 @@ pub(crate) use self::{
     piece::Piece,
     runs::{leading, size},
 };
-use crate::block::{BlockError, RequestBudget};
+use crate::{budget::RequestBudget, error::BlockError};
 
 /// Requests to the bucket that are under way at once, over all queries.
 const IN_FLIGHT: usize = 64;

@@ -9,6 +9,7 @@
 
 mod api;
 mod block;
+mod budget;
 mod catalog;
 mod config;
 mod error;

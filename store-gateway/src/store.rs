@@ -15,10 +15,11 @@ use tokio::sync::watch;
 use self::{answer::Answer, gate::Gate};
 pub(crate) use self::{answer::AnswerPart, labels::LabelsAnswer};
 use crate::{
-    block::{BlockCache, BlockError, BlockReader, BlockSource, RequestBudget},
+    block::{BlockCache, BlockReader, BlockSource},
+    budget::RequestBudget,
     catalog::{CatalogBlock, Missing, Rules},
     config::{Config, Deps, Limits},
-    error::AnswerError,
+    error::{AnswerError, BlockError},
     metrics::{GateMetrics, StoreMetrics},
     request::{OnFailure, SeriesRequest},
     select,

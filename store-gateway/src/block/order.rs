@@ -18,7 +18,8 @@ use model::Labels;
 use series::FinalLabels;
 use tokio::sync::mpsc::Sender;
 
-use super::{BlockError, BlockQuery, BlockSeries, RequestBudget, budget::HeldBytes};
+use super::{BlockError, BlockQuery, BlockSeries, RequestBudget};
+use crate::budget::HeldBytes;
 
 /// Bytes of labels and places that are held while the first series are looked for.
 pub(super) const FIRST_BYTES: usize = scaled(4 << 20);

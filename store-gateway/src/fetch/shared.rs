@@ -11,7 +11,7 @@ use super::{
     in_flight::{Claim, ClaimedPages},
     runs,
 };
-use crate::block::BlockError;
+use crate::error::BlockError;
 
 impl Fetcher {
     /// The whole object, fetched by one of those who want it at the same time.

@@ -9,9 +9,9 @@ use tsdb::Chunk;
 
 use super::RequestContext;
 use crate::{
-    block::{BlockError, BlockOrder, BlockQuery, BlockSeries},
+    block::{BlockOrder, BlockQuery, BlockSeries},
     catalog::Format,
-    error::{AnswerError, SeriesError},
+    error::{AnswerError, BlockError, SeriesError},
     request::SeriesRequest,
     select::Chosen,
     series::{Series, SeriesChunk},
@@ -84,7 +84,7 @@ impl BlockStream {
         self.advance(context).await.map_err(|source| {
             self.state = State::Ended;
             AnswerError::Block {
-                block: Arc::clone(&self.chosen.block),
+                id: self.chosen.block.id,
                 source,
             }
         })

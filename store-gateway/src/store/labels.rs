@@ -77,17 +77,17 @@ impl Store {
         let chosen = select::for_labels(catalog, selector);
         let blocks = chosen.iter().map(|c| c.block.id).collect();
         let asked = chosen.into_iter().map(|one| {
-            let block = Arc::clone(&one.block);
-            ask(one, context.clone()).map(|said| (block, said))
+            let id = one.block.id;
+            ask(one, context.clone()).map(move |said| (id, said))
         });
         let mut said =
             stream::iter(asked.collect::<Vec<_>>()).buffer_unordered(context.concurrency);
         let (mut texts, mut warnings) = (BTreeSet::new(), Vec::from_iter(missing));
-        while let Some((block, said)) = said.next().await {
+        while let Some((id, said)) = said.next().await {
             match said {
                 Ok(some) => texts.extend(some),
                 Err(source) => {
-                    let error = AnswerError::Block { block, source };
+                    let error = AnswerError::Block { id, source };
                     warnings.push(context.warning(error, selector.on_failure)?);
                 }
             }

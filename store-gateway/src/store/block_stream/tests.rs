@@ -9,7 +9,8 @@ use service::{CpuPool, Metrics};
 
 use super::*;
 use crate::{
-    block::{BlockCache, BlockSource, HeaderFiles, RequestBudget},
+    block::{BlockCache, BlockSource, HeaderFiles},
+    budget::RequestBudget,
     catalog::CatalogBlock,
     config::Limits,
     metrics::{HeaderMetrics, StoreMetrics},
