@@ -2,6 +2,7 @@
 
 mod answer;
 mod block_stream;
+mod context;
 mod gate;
 mod labels;
 
@@ -12,16 +13,16 @@ use model::{Resolution, Timestamp};
 use service::{Clock, CpuPool};
 use tokio::sync::watch;
 
-use self::{answer::Answer, gate::Gate};
+use self::{answer::Answer, context::RequestContext, gate::Gate};
 pub(crate) use self::{answer::AnswerPart, labels::LabelsAnswer};
 use crate::{
-    block::{BlockCache, BlockReader, BlockSource},
+    block::{BlockCache, BlockSource},
     budget::RequestBudget,
-    catalog::{CatalogBlock, Missing, Rules},
+    catalog::Rules,
     config::{Config, Deps, Limits},
-    error::{AnswerError, BlockError},
+    error::AnswerError,
     metrics::{GateMetrics, StoreMetrics},
-    request::{OnFailure, SeriesRequest},
+    request::SeriesRequest,
     select,
     sync::{Advertised, Served},
 };
@@ -38,18 +39,6 @@ pub(crate) struct Store {
     limits: Limits,
     concurrency: usize,
     gate: Option<Gate>,
-    metrics: StoreMetrics,
-}
-
-/// What one request needs to get at blocks.
-#[derive(Clone)]
-pub(crate) struct RequestContext {
-    blocks: Arc<BlockCache>,
-    pub(crate) pool: CpuPool,
-    /// What the request may still cost.
-    pub(crate) budget: Arc<RequestBudget>,
-    /// Blocks that are asked at once.
-    pub(crate) concurrency: usize,
     metrics: StoreMetrics,
 }
 
@@ -140,46 +129,5 @@ impl Store {
             concurrency: self.concurrency,
             metrics: self.metrics.clone(),
         }
-    }
-}
-
-impl RequestContext {
-    /// A reader of the block, which others may use at the same time.
-    pub(crate) async fn open(&self, block: &Arc<CatalogBlock>) -> Result<BlockReader, BlockError> {
-        self.blocks.get(block).await.inspect_err(|_| {
-            self.metrics.block_load_failures.inc();
-        })
-    }
-
-    /// What the client is told about blocks that are missing, if there are any and the others may answer; the error if
-    /// not.
-    pub(crate) fn warning_of_missing(
-        &self,
-        missing: &[&Missing],
-        on_failure: OnFailure,
-    ) -> Result<Option<String>, AnswerError> {
-        let error = missing.first().map(|first| AnswerError::Missing {
-            count: missing.len(),
-            reason: first.reason.clone(),
-        });
-        error
-            .map(|error| self.warning(error, on_failure))
-            .transpose()
-    }
-
-    /// What the client is told about a block that failed, if the others may answer without it; the error if not.
-    pub(crate) fn warning(
-        &self,
-        error: AnswerError,
-        on_failure: OnFailure,
-    ) -> Result<String, AnswerError> {
-        if let Some(limit) = error.limit() {
-            self.metrics.dropped(limit);
-        }
-        if on_failure == OnFailure::Abort || !error.concerns_one_block() {
-            return Err(error);
-        }
-        tracing::warn!(%error, "an answer is not whole");
-        Ok(error.to_string())
     }
 }

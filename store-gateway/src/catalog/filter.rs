@@ -12,7 +12,7 @@ use model::{
     Timestamp, covered_by,
 };
 
-use super::Format;
+use super::block::Format;
 use crate::config::Config;
 
 /// What decides whether a block is served.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
 
-use super::{RequestContext, block_stream::BlockStream, gate::GatePermit};
+use super::{block_stream::BlockStream, context::RequestContext, gate::GatePermit};
 use crate::{
     error::AnswerError,
     metrics::StoreMetrics,

@@ -7,7 +7,7 @@ use futures::{Stream, StreamExt as _};
 use model::{AggregateSet, Labels, METRIC_NAME, TimeRange};
 use tsdb::Chunk;
 
-use super::RequestContext;
+use super::context::RequestContext;
 use crate::{
     block::{BlockOrder, BlockQuery, BlockSeries},
     catalog::Format,

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 use model::{AggregateSet, BlockId};
 
-use super::{RequestContext, Store};
+use super::{Store, context::RequestContext};
 use crate::{
     block::{BlockOrder, BlockQuery, BlockReader},
     error::{AnswerError, SeriesError},

@@ -14,8 +14,7 @@ use parquet_block::{Projection, Selection};
 use super::{
     BlockError, BlockQuery, ParquetBlock, RequestBudget,
     pending_rows::MOST_ROWS,
-    rows,
-    sorted::{Row, number},
+    rows::{self, Row, number},
 };
 use crate::block::order::scaled;
 

@@ -12,21 +12,12 @@ use super::{
     before_name::RowsInOrder,
     chunks::{self, ChunkReader, Reading},
     pending_rows::PendingRows,
+    rows::{Row, number},
 };
 use crate::block::order::{FirstSeries, Window, WindowSender};
 
 /// Row groups whose labels are read at once.
 pub(super) const GROUPS_AT_ONCE: usize = 16;
-
-/// A row, and where it comes in the order wanted. Those of one rank come as they are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Row {
-    pub(super) rank: u32,
-    /// The shard's place in the block.
-    pub(super) shard: u32,
-    pub(super) group: u32,
-    pub(super) row: u32,
-}
 
 impl ParquetBlock {
     /// Sends the series that match, first by the labels `names`, then as they are stored.
@@ -237,9 +228,4 @@ fn offered(mut first: FirstSeries<Row>, pending: PendingRows) -> FirstSeries<Row
         first.offer(own, row, size_of::<Row>());
     }
     first
-}
-
-/// There are fewer shards, and fewer row groups in one, than this can count.
-pub(super) fn number(place: usize) -> u32 {
-    u32::try_from(place).unwrap_or(u32::MAX)
 }
