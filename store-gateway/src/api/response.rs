@@ -15,16 +15,16 @@ use proto::{
 
 use crate::{
     series::{Coding, Encoded, Samples, Series, SeriesChunk},
-    store::{LabelsAnswer, Part},
+    store::{AnswerPart, LabelsAnswer},
 };
 
 /// What makes frames of an answer's parts: batches of `batch_size` series, or where that is below 2, one series
 /// each.
-pub(super) fn frames(batch_size: i64) -> impl Fn(Part) -> Vec<SeriesResponse> + Send + Sync {
+pub(super) fn frames(batch_size: i64) -> impl Fn(AnswerPart) -> Vec<SeriesResponse> + Send + Sync {
     let size = usize::try_from(batch_size).unwrap_or(1).max(1);
     move |part| match part {
-        Part::Warning(text) => vec![frame(Frame::Warning(text))],
-        Part::Series(series) => {
+        AnswerPart::Warning(text) => vec![frame(Frame::Warning(text))],
+        AnswerPart::Series(series) => {
             let mut series = series.into_iter().map(wire_series);
             if size == 1 {
                 return series.map(|one| frame(Frame::Series(one))).collect();
@@ -128,12 +128,12 @@ mod tests {
 
     use super::*;
 
-    fn series(count: usize) -> Part {
+    fn series(count: usize) -> AnswerPart {
         let one = |i: usize| Series {
             labels: Labels::from_pairs([("i", i.to_string())]),
             chunks: Vec::new(),
         };
-        Part::Series((0..count).map(one).collect())
+        AnswerPart::Series((0..count).map(one).collect())
     }
 
     #[test]
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_warning_is_a_frame_of_its_own() {
-        let frames = frames(64)(Part::Warning("gone".to_owned()));
+        let frames = frames(64)(AnswerPart::Warning("gone".to_owned()));
         assert_eq!(frames, [frame(Frame::Warning("gone".to_owned()))]);
     }
 
