@@ -51,7 +51,7 @@ const MOST_ROUNDS: usize = 200;
 const CLIENTS: usize = 16;
 const TIMES: usize = 3;
 
-const BUCKET: &str = "varve";
+const BUCKET: &str = "bucket";
 const KEYS: (&str, &str) = ("peers", "peers-secret");
 
 const HEAD: &str = "\
