@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use model::{Aggregate, AggregateSet, Labels, TimeRange, Timestamp};
+use model::{Aggregate, AggregateSet, Labels, ParquetShard, TimeRange, Timestamp};
 use parquet::file::metadata::ParquetMetaDataReader;
 use parquet_block::{
     Contents, Error, LocalShard, Lookup, RowGroupBuilder, ShardFile, ShardSchema, Slices, Step,
@@ -12,7 +12,7 @@ use parquet_block::{
 use proptest::prelude::*;
 use tsdb::{AggregateChunk, Aggregates, Chunk, DownsampledChunk, Encoding, encode_xor};
 
-use super::{Files, Series, Table, generic_column, labels};
+use super::{Files, Series, Table, generic_column, labels, merged_chunks};
 
 const NAMES: [&str; 5] = ["count", "sum", "min", "max", "counter"];
 
@@ -125,7 +125,7 @@ fn read(local: &LocalShard, range: TimeRange, wanted: AggregateSet) -> Vec<Vec<C
     let groups = shard.everything().into_iter();
     groups
         .flat_map(|(group, rows)| {
-            let lookup = shard.aggregates(group, rows, range, wanted);
+            let lookup = shard.chunks(group, rows, range, wanted);
             local.answer(lookup).unwrap()
         })
         .collect()
@@ -172,17 +172,13 @@ proptest! {
                 prop_assert_eq!(read(&local, range, wanted), expected);
             }
         }
-        let scanned: Vec<Vec<Chunk>> = local.scan().map(|row| row.unwrap().1).collect();
-        prop_assert_eq!(scanned, read(&local, TimeRange::ALL, AggregateSet::ALL));
-        for chunk in scanned_chunks(&local) {
+        let merged = merged_chunks(&local).unwrap();
+        prop_assert_eq!(&merged, &read(&local, TimeRange::ALL, AggregateSet::ALL));
+        for chunk in merged.into_iter().flatten() {
             let unpacked = DownsampledChunk::unpack(&chunk).unwrap();
             prop_assert_eq!(unpacked.pack(), chunk);
         }
     }
-}
-
-fn scanned_chunks(local: &LocalShard) -> Vec<Chunk> {
-    local.scan().flat_map(|row| row.unwrap().1).collect()
 }
 
 #[test]
@@ -252,7 +248,7 @@ fn only_the_columns_of_the_wanted_aggregates_are_asked_for() {
     let local = files.open(dir.path());
     let asked = |range: TimeRange, wanted: AggregateSet| {
         let (group, rows) = local.shard().everything().remove(0);
-        let lookup = local.shard().aggregates(group, rows, range, wanted);
+        let lookup = local.shard().chunks(group, rows, range, wanted);
         let columns: BTreeSet<String> = columns_asked(&files, lookup).into_iter().collect();
         columns.into_iter().collect::<Vec<_>>()
     };
@@ -278,7 +274,7 @@ fn slices_are_asked_for_as_far_back_as_the_longest_chunk_reaches() {
         let range = TimeRange::new(t, t);
         let lookup = local
             .shard()
-            .aggregates(group, rows, range, Aggregate::Max.into());
+            .chunks(group, rows, range, Aggregate::Max.into());
         columns_asked(&files, lookup)
     };
     assert_eq!(asked(999), ["s_max_0"]);
@@ -298,7 +294,6 @@ fn without_the_length_of_the_longest_chunk_all_slices_before_are_asked_for() {
     };
     let key = b"varve_max_chunk_ms\x18\x03";
     let dir = tempfile::tempdir().unwrap();
-    let paths = ["labels", "chunks"].map(|kind| dir.path().join(format!("0.{kind}.parquet")));
     files.open(dir.path());
     replace(&mut files.chunks, key, b"other");
     let local = files.open(dir.path());
@@ -306,7 +301,7 @@ fn without_the_length_of_the_longest_chunk_all_slices_before_are_asked_for() {
     let wanted = Aggregate::Max.into();
     let lookup = local
         .shard()
-        .aggregates(group, rows, TimeRange::new(2500, 2600), wanted);
+        .chunks(group, rows, TimeRange::new(2500, 2600), wanted);
     assert_eq!(
         columns_asked(&files, lookup),
         ["s_max_0", "s_max_1", "s_max_2"]
@@ -315,8 +310,8 @@ fn without_the_length_of_the_longest_chunk_all_slices_before_are_asked_for() {
     replace(&mut files.chunks, b"other", b"varve");
     let value = [&key[..], b"300"].concat();
     replace(&mut files.chunks, &value, &[&key[..], b"-30"].concat());
-    std::fs::write(&paths[1], &files.chunks).unwrap();
-    let error = message(LocalShard::open(&paths[0], &paths[1]));
+    files.put(dir.path());
+    let error = message(files.reopen(dir.path()));
     let expected = "key-value \"varve_max_chunk_ms\" is no length: \"-30\"";
     assert!(error.ends_with(expected), "{error}");
 }
@@ -360,28 +355,31 @@ fn message<T>(result: Result<T, Error>) -> String {
 
 #[test]
 fn chunks_and_aggregates_are_not_taken_for_one_another() {
-    let dir = tempfile::tempdir().unwrap();
-    let local = write(&[vec![floats(0, 1)]], slices(), 10).open(dir.path());
-    let shard = local.shard();
-    let (group, rows) = shard.everything().remove(0);
-    let lookup = shard.chunks(group, rows.clone(), TimeRange::ALL);
-    let error = message(local.answer(lookup));
-    assert!(
-        error.contains("chunks expected, found aggregates"),
-        "{error}"
-    );
-
+    let aggregates = write(&[vec![floats(0, 1)]], slices(), 10);
     let series: [Series; 1] = [(labels([("a", "1")]), vec![Vec::new(); 3])];
-    let files = Files::write(&series, slices(), &WriteOptions::default(), 10).unwrap();
-    let local = files.open(dir.path());
-    let lookup = local
-        .shard()
-        .aggregates(group, rows, TimeRange::ALL, AggregateSet::ALL);
-    let error = message(local.answer(lookup));
-    assert!(
-        error.contains("aggregates expected, found chunks"),
-        "{error}"
-    );
+    let chunks = Files::write(&series, slices(), &WriteOptions::default(), 10).unwrap();
+    for (files, taken_for, expected) in [
+        (
+            aggregates,
+            Contents::Chunks,
+            "chunks expected, found aggregates",
+        ),
+        (
+            chunks,
+            Contents::Aggregates,
+            "aggregates expected, found chunks",
+        ),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        files.open(dir.path());
+        let [_, from] = files.contents.files(0).map(|name| dir.path().join(name));
+        let [_, to] = taken_for.files(0).map(|name| dir.path().join(name));
+        std::fs::rename(from, &to).unwrap();
+        let unknown = ParquetShard::default();
+        let error = message(LocalShard::open(dir.path(), 0, taken_for, &unknown));
+        assert!(error.starts_with(to.to_str().unwrap()), "{error}");
+        assert!(error.ends_with(expected), "{error}");
+    }
 }
 
 #[test]
@@ -405,12 +403,12 @@ fn an_aggregate_that_is_there_twice_is_an_error_that_names_it() {
     let (group, rows) = local.shard().everything().remove(0);
     let lookup = local
         .shard()
-        .aggregates(group, rows, TimeRange::ALL, AggregateSet::ALL);
+        .chunks(group, rows, TimeRange::ALL, AggregateSet::ALL);
     for error in [
         message(local.answer(lookup)),
-        message(local.scan().collect::<Result<Vec<_>, _>>()),
+        message(merged_chunks(&local)),
     ] {
-        assert!(error.contains("0.chunks.parquet: at byte"), "{error}");
+        assert!(error.contains("0.aggregates.parquet: at byte"), "{error}");
         let twice = "sum of the chunk from 1 to 7 is there twice";
         assert!(error.ends_with(twice), "{error}");
     }
@@ -469,8 +467,7 @@ fn no_damage_to_a_page_or_the_end_makes_a_panic_or_goes_unnoticed_in_a_page() {
         .collect();
     let mut files = write(&rows, slices(), 20);
     let dir = tempfile::tempdir().unwrap();
-    let all = |local: &LocalShard| local.scan().collect::<Result<Vec<_>, Error>>();
-    let good = all(&files.open(dir.path())).unwrap();
+    let good = files.open(dir.path()).read_all().unwrap();
     let footer = {
         let [.., a, b, c, d, _, _, _, _] = files.chunks.as_slice() else {
             panic!("a file of {} bytes", files.chunks.len());
@@ -478,19 +475,21 @@ fn no_damage_to_a_page_or_the_end_makes_a_panic_or_goes_unnoticed_in_a_page() {
         let len = u32::from_le_bytes([*a, *b, *c, *d]);
         files.chunks.len() - 8 - usize::try_from(len).unwrap()
     };
-    let paths = ["labels", "chunks"].map(|kind| dir.path().join(format!("0.{kind}.parquet")));
     let mut noticed = [0, 0];
     for place in 0..files.chunks.len() {
         files.chunks[place] ^= 1 << (place % 8);
-        std::fs::write(&paths[1], &files.chunks).unwrap();
-        let read = LocalShard::open(&paths[0], &paths[1]).and_then(|local| all(&local));
-        match read {
+        files.put(dir.path());
+        let read = files.reopen(dir.path());
+        match read.and_then(|local| local.read_all()) {
             // A header's field, or one of the metadata, that does not matter.
             Ok(rows) if place < footer => assert_eq!(rows, good, "{place}"),
             Ok(_) => (),
             Err(error) => {
                 noticed[usize::from(place >= footer)] += 1;
-                assert!(error.to_string().contains("chunks.parquet"), "{error}");
+                assert!(
+                    error.to_string().contains("0.aggregates.parquet"),
+                    "{error}"
+                );
             }
         }
         files.chunks[place] ^= 1 << (place % 8);

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use model::{FileSum, Labels, MatchOp, Matcher, ParquetShard, TimeRange, Timestamp};
+use model::{AggregateSet, FileSum, Labels, MatchOp, Matcher, ParquetShard, TimeRange, Timestamp};
 use parquet_block::{
     BloomFilters, Contents, Error, Footer, FooterRead, LabelIds, LocalShard, Lookup, PageOptions,
     Projection, RowRanges, Selection, Shard, SharedGroup, Slices, Step, WriteOptions, envelope,
@@ -20,7 +20,6 @@ use tsdb::{AggregateChunk, Chunk, DownsampledChunk, Encoding};
 use super::{Files, Series, filters::series_with_ids, labels};
 
 const GROUP_ROWS: usize = 5;
-const FILES: [&str; 2] = ["labels", "chunks"];
 
 /// A way to read a shard.
 type Way = Box<dyn Fn(&LocalShard) -> Result<Answer, Error> + Sync>;
@@ -143,14 +142,15 @@ fn ways() -> Vec<Way> {
     }
     for name in ["__name__", "instance", "job", "rare"] {
         ways.push(Box::new(move |local| {
-            let values = local.answer(local.shard().label_values(name, None))?;
+            let all = local.shard().everything();
+            let values = local.answer(local.shard().label_values_of(all, name))?;
             Ok(Answer::Texts(values))
         }));
     }
     ways.push(Box::new(|local| {
         let some = vec![(0, RowRanges::from(2..5)), (1, RowRanges::from(1..2))];
         let names = local.answer(local.shard().label_names_of(some.clone()))?;
-        let values = local.answer(local.shard().label_values("instance", Some(some)))?;
+        let values = local.answer(local.shard().label_values_of(some, "instance"))?;
         Ok(Answer::Texts([names, values].concat()))
     }));
     let some_labels = Projection::Only(vec![b"job".to_vec()]);
@@ -166,21 +166,14 @@ fn ways() -> Vec<Way> {
     for range in [TimeRange::ALL, TimeRange::new(1200, 1300)] {
         ways.push(Box::new(move |local| {
             let shard = local.shard();
-            let rows = |(group, rows)| match shard.contents() {
-                Contents::Chunks => shard.chunks(group, rows, range),
-                Contents::Aggregates => {
-                    shard.aggregates(group, rows, range, model::AggregateSet::ALL)
-                }
-            };
+            let rows = |(group, rows)| shard.chunks(group, rows, range, AggregateSet::ALL);
             let groups = shard.everything().into_iter().map(rows);
             let chunks = groups.map(|lookup| local.answer(lookup));
             let chunks = chunks.collect::<Result<Vec<_>, _>>()?;
             Ok(Answer::Chunks(chunks.concat()))
         }));
     }
-    ways.push(Box::new(|local| {
-        Ok(Answer::Rows(local.scan().collect::<Result<_, _>>()?))
-    }));
+    ways.push(Box::new(|local| Ok(Answer::Rows(local.read_all()?))));
     ways.push(Box::new(merged));
     ways
 }
@@ -217,6 +210,8 @@ fn merged(local: &LocalShard) -> Result<Answer, Error> {
 
 /// Files in a folder, of which a bit may be another.
 struct Flipping {
+    dir: PathBuf,
+    contents: Contents,
     paths: [PathBuf; 2],
     handles: [File; 2],
     listed: ParquetShard,
@@ -224,12 +219,12 @@ struct Flipping {
 
 impl Flipping {
     fn new(dir: &Path, files: &Files) -> Self {
-        let paths = FILES.map(|kind| dir.join(format!("0.{kind}.parquet")));
-        for (path, bytes) in paths.iter().zip([&files.labels, &files.chunks]) {
-            std::fs::write(path, bytes).unwrap();
-        }
+        files.put(dir);
+        let paths = files.contents.files(0).map(|name| dir.join(name));
         let open = |path: &PathBuf| OpenOptions::new().read(true).write(true).open(path);
         Self {
+            dir: dir.to_owned(),
+            contents: files.contents,
             handles: paths.each_ref().map(|path| open(path).unwrap()),
             paths,
             listed: files.shard.clone(),
@@ -245,7 +240,7 @@ impl Flipping {
     }
 
     fn open(&self) -> Result<LocalShard, Error> {
-        LocalShard::open_listed(&self.paths[0], &self.paths[1], &self.listed)
+        LocalShard::open(&self.dir, 0, self.contents, &self.listed)
     }
 }
 
@@ -421,10 +416,10 @@ fn a_footer_that_is_not_the_one_that_is_listed_is_named_before_it_is_decoded() {
     );
     assert!(text.starts_with(&expected), "{text}");
     // As a block is read that does not tell.
-    LocalShard::open(&flipping.paths[0], &flipping.paths[1]).unwrap_err();
+    files.reopen(dir.path()).unwrap_err();
     flipping.flip(0, bit);
     flipping.open().unwrap();
-    LocalShard::open(&flipping.paths[0], &flipping.paths[1]).unwrap();
+    files.reopen(dir.path()).unwrap();
 
     flipping.listed.labels_bytes += 1;
     let expected = format!(
@@ -448,5 +443,5 @@ fn labels_of_no_series_make_no_difference() {
     let files = Files::write(&series, slices(), &options(), GROUP_ROWS).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let local = Flipping::new(dir.path(), &files).open().unwrap();
-    assert_eq!(local.scan().count(), 1);
+    assert_eq!(local.read_all().unwrap().len(), 1);
 }
