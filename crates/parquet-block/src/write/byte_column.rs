@@ -5,12 +5,15 @@ use std::ops::Range;
 use bytes::Bytes;
 use rayon::prelude::*;
 
-use super::{
-    options::PageOptions,
-    page::{self, Compression, EncodedColumn, Page},
-    schema::Encoding,
+use super::options::PageOptions;
+use crate::{
+    error::Error,
+    format::{
+        delta,
+        file::{ByteEncoding, ColumnKind},
+        page::{Compression, DataPage, EncodedColumn, EncodedPage},
+    },
 };
-use crate::{error::Error, format::delta};
 
 /// Up to how many bytes the options may make pages: their sizes are 32-bit integers.
 const MAX_PAGE: usize = 256 << 20;
@@ -171,7 +174,7 @@ impl SharedStrings {
 /// Encodes a column of strings that are frozen.
 pub(super) fn encode(
     strings: &SharedStrings,
-    encoding: Encoding,
+    encoding: ByteEncoding,
     options: &PageOptions,
     compression: Compression,
 ) -> Result<EncodedColumn, Error> {
@@ -191,18 +194,18 @@ pub(super) fn encode(
 fn encode_page(
     strings: &SharedStrings,
     rows: &Range<usize>,
-    encoding: Encoding,
+    encoding: ByteEncoding,
     compression: Compression,
-) -> Result<Page, Error> {
+) -> Result<EncodedPage, Error> {
     let mut made = Vec::new();
     let (lengths, bytes) = (strings.lengths_of(rows), strings.bytes_of(rows));
-    let (encoding, rest) = match encoding {
-        Encoding::DeltaLength => {
+    let rest = match encoding {
+        ByteEncoding::Lengths => {
             let lengths: Vec<u32> = lengths.map(length).collect();
             delta::encode_lengths(&lengths, &mut made);
-            (page::DELTA_LENGTH_BYTE_ARRAY, bytes)
+            bytes
         }
-        Encoding::DeltaByteArray => {
+        ByteEncoding::Prefixes => {
             let all = bytes.concat();
             let mut rest = all.as_slice();
             let values = lengths.map(|len| {
@@ -211,13 +214,13 @@ fn encode_page(
                 value
             });
             delta::encode_byte_arrays(values, &mut made);
-            (page::DELTA_BYTE_ARRAY, Vec::new())
+            Vec::new()
         }
     };
-    let contents = page::DataPage {
+    let contents = DataPage {
         rows: rows.len(),
         nulls: 0,
-        encoding,
+        encoding: ColumnKind::Bytes(encoding).encoding(),
         levels: &[],
         made: &made,
         values: rest,

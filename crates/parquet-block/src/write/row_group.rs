@@ -9,10 +9,16 @@ use super::{
     builder::{RowGroupBuilder, RowLabels, Symbols},
     byte_column::{self, ByteStrings, SharedStrings},
     label_column::{self, Cells},
-    page::{Compression, EncodedColumn},
-    schema::{Encoding, ShardSchema},
+    schema::ShardSchema,
 };
-use crate::{error::Error, layout::col_indexes};
+use crate::{
+    error::Error,
+    format::{
+        file::ByteEncoding,
+        page::{Compression, EncodedColumn},
+    },
+    layout::col_indexes,
+};
 
 /// What a [`crate::ShardWriter`] appends.
 #[derive(Debug)]
@@ -74,7 +80,7 @@ fn encode_chunks(
     columns
         .into_par_iter()
         .filter_map(|(place, _)| data.get(place))
-        .map(|data| byte_column::encode(data, Encoding::DeltaLength, options, compression))
+        .map(|data| byte_column::encode(data, ByteEncoding::Lengths, options, compression))
         .collect()
 }
 
@@ -102,10 +108,10 @@ fn encode_labels(builder: &RowGroupBuilder) -> Result<(Vec<EncodedColumn>, usize
                 byte_column::encode(&strings.freeze(), encoding, options, compression)
             };
             rayon::join(
-                || encode(lists, Encoding::DeltaByteArray, zstd),
+                || encode(lists, ByteEncoding::Prefixes, zstd),
                 || {
                     let hashes = hashes(&builder.labels, symbols);
-                    encode(hashes, Encoding::DeltaLength, Compression::None)
+                    encode(hashes, ByteEncoding::Lengths, Compression::None)
                 },
             )
         },
