@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use model::Ragged;
 use rayon::prelude::*;
 
 use super::options::PageOptions;
@@ -17,14 +18,6 @@ use crate::{
 
 /// Up to how many bytes the options may make pages: their sizes are 32-bit integers.
 const MAX_PAGE: usize = 256 << 20;
-
-/// Byte strings that are made one after the other.
-#[derive(Debug, Default)]
-pub(super) struct ByteStrings {
-    bytes: Vec<u8>,
-    /// Where each ends.
-    ends: Vec<usize>,
-}
 
 /// A byte string that lies in a buffer.
 #[derive(Clone, Debug)]
@@ -47,19 +40,14 @@ pub(super) struct SharedStrings {
     open: Option<(Bytes, Range<usize>)>,
 }
 
-impl ByteStrings {
-    /// Adds what `write` appends.
-    pub(super) fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        write(&mut self.bytes);
-        self.ends.push(self.bytes.len());
-    }
-
-    /// The same, to be encoded.
-    pub(super) fn freeze(self) -> SharedStrings {
-        SharedStrings {
-            piece_ends: vec![self.bytes.len()],
-            pieces: vec![self.bytes.into()],
-            ends: self.ends,
+impl From<Ragged<u8>> for SharedStrings {
+    /// Strings that were made one after the other, to be encoded.
+    fn from(strings: Ragged<u8>) -> Self {
+        let (bytes, ends) = strings.into_parts();
+        Self {
+            piece_ends: vec![bytes.len()],
+            pieces: vec![bytes.into()],
+            ends,
             open: None,
         }
     }
@@ -239,11 +227,11 @@ mod tests {
     use super::*;
 
     fn strings(lengths: &[usize]) -> SharedStrings {
-        let mut strings = ByteStrings::default();
+        let mut strings = Ragged::default();
         for len in lengths {
-            strings.push_with(|bytes| bytes.resize(bytes.len() + len, b'x'));
+            strings.push(vec![b'x'; *len]);
         }
-        strings.freeze()
+        strings.into()
     }
 
     #[test]
