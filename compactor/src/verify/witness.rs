@@ -82,18 +82,15 @@ struct Batches<'a> {
 }
 
 impl Witness {
-    /// Opens a shard's labels file and its chunks or aggregates file.
+    /// Opens the two files of shard `number` of the block in `dir`.
     ///
     /// # Errors
     /// When one cannot be read, or is not laid out as such a file is.
-    pub(crate) fn open(
-        labels: &Path,
-        chunks: &Path,
-        contents: Contents,
-    ) -> Result<Self, CompactError> {
-        let labels = Opened::open(labels, &DataType::Binary)?;
+    pub(crate) fn open(dir: &Path, number: u32, contents: Contents) -> Result<Self, CompactError> {
+        let [labels, chunks] = contents.files(number).map(|name| dir.join(name));
+        let labels = Opened::open(&labels, &DataType::Binary)?;
         // Chunks are not copied out of their pages.
-        let chunks = Opened::open(chunks, &DataType::BinaryView)?;
+        let chunks = Opened::open(&chunks, &DataType::BinaryView)?;
         if labels.rows() != chunks.rows() {
             let (expected, found) = (labels.rows(), chunks.rows());
             let reason = format!("row groups of {expected:?} rows expected, found {found:?}");
