@@ -90,7 +90,12 @@ fn run_one(
 }
 
 /// Runs the compactor of `run` once on the bucket in `own`.
-pub(crate) fn compact(settings: &Settings, run: &Run, own: &Path, flags: &[&str]) -> anyhow::Result<Used> {
+pub(crate) fn compact(
+    settings: &Settings,
+    run: &Run,
+    own: &Path,
+    flags: &[&str],
+) -> anyhow::Result<Used> {
     let objstore = own.join("objstore.yml");
     let bucket = serde_json::to_string(&own.join("bucket"))?;
     let yaml = format!("type: FILESYSTEM\nconfig:\n  directory: {bucket}\n");

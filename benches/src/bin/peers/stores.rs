@@ -137,16 +137,29 @@ async fn ask(
     let mut gateways = Vec::new();
     for program in [Program::Thanos, Program::Varve] {
         let own = own(dir, program);
-        gateways.push(if case.on_s3 { Some(s3(settings, &own).await?) } else { None });
+        gateways.push(if case.on_s3 {
+            Some(s3(settings, &own).await?)
+        } else {
+            None
+        });
     }
-    let objstores = gateways.iter().map(|s3| s3.as_ref().map(|(_, address)| address.as_str()));
+    let objstores = gateways
+        .iter()
+        .map(|s3| s3.as_ref().map(|(_, address)| address.as_str()));
     let objstores: Vec<_> = objstores.collect();
     let (s3_theirs, s3_ours) = match objstores.as_slice() {
         [theirs, ours] => (*theirs, *ours),
         _ => (None, None),
     };
-    let mut theirs = Store::start(settings, Program::Thanos, &own(dir, Program::Thanos), s3_theirs).await?;
-    let mut ours = Store::start(settings, Program::Varve, &own(dir, Program::Varve), s3_ours).await?;
+    let mut theirs = Store::start(
+        settings,
+        Program::Thanos,
+        &own(dir, Program::Thanos),
+        s3_theirs,
+    )
+    .await?;
+    let mut ours =
+        Store::start(settings, Program::Varve, &own(dir, Program::Varve), s3_ours).await?;
     let what = format!("| {} | {series} |", case.name);
     let started = (theirs.resident()?, ours.resident()?);
     print!("{HEAD}");
@@ -190,7 +203,10 @@ async fn ask(
     );
     for (name, metric) in [
         ("requests", "thanos_objstore_bucket_operations_total"),
-        ("bytes fetched", "thanos_objstore_bucket_operation_fetched_bytes_total"),
+        (
+            "bytes fetched",
+            "thanos_objstore_bucket_operation_fetched_bytes_total",
+        ),
     ] {
         let (a, b) = (theirs.metric(metric).await?, ours.metric(metric).await?);
         println!("{what} {name} of the bucket: theirs {a}, ours {b}");
@@ -278,7 +294,13 @@ impl Store {
         let is_ready = async || Ok(drop(get(&ready).await?));
         server.wait(is_ready).await.context("store")?;
         let channel = Channel::from_shared(format!("http://{grpc}"))?.connect_lazy();
-        let info = async || Ok(drop(InfoClient::new(channel.clone()).info(InfoRequest {}).await?));
+        let info = async || {
+            Ok(drop(
+                InfoClient::new(channel.clone())
+                    .info(InfoRequest {})
+                    .await?,
+            ))
+        };
         server.wait(info).await.context("store")?;
         Ok(Self {
             server,

@@ -109,7 +109,9 @@ impl LocalFile {
     /// Reads one range, which lies within the file as its footer or size tells.
     pub(super) fn read_one(&self, range: &Range<u64>) -> Result<Bytes, Error> {
         let bytes = files::read_range(&self.file, range.clone());
-        Ok(bytes.map_err(|source| Error::io(&self.name, source))?.into())
+        Ok(bytes
+            .map_err(|source| Error::io(&self.name, source))?
+            .into())
     }
 }
 
