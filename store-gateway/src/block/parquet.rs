@@ -1,9 +1,9 @@
 //! A Parquet block in the bucket: for each shard a file of labels, and a file of chunks or, in a downsampled
 //! block, of aggregates.
 //!
-//! A shard is asked in lookups, each of which tells the pages it needs. Pages of labels are kept in memory over all
-//! requests, since dictionaries and neighbouring rows share them; pages of chunks from one batch to the next, since
-//! two that follow one another share those at their edges.
+//! A shard is asked in lookups, each of which tells the pages it needs. Pages of labels, and those of the first chunks
+//! of an answer, are kept in memory over all requests, since dictionaries and neighbouring rows share them; other pages
+//! of chunks from one batch to the next, since two that follow one another share those at their edges.
 
 mod answer;
 mod batch;

@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::lru::Lru;
+use super::{ListedObject, lru::Lru};
 
 /// What a page costs besides its bytes.
 const OVERHEAD: u64 = 256;
@@ -36,6 +36,13 @@ impl PageCache {
     pub(crate) fn get(&self, key: &Arc<str>, range: &Range<u64>) -> Option<Bytes> {
         let key = (Arc::clone(key), range.start, range.end);
         self.pages.lock().get(&key)
+    }
+
+    /// All these pages of an object, if each is here.
+    pub(crate) fn all(&self, object: &ListedObject, ranges: &[Range<u64>]) -> Option<Vec<Bytes>> {
+        let pages = ranges.iter();
+        let pages = pages.map(|range| self.get(&object.cache_key, range));
+        pages.collect()
     }
 
     /// Forgets all pages of an object.

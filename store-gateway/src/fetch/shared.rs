@@ -28,12 +28,13 @@ impl Fetcher {
     }
 
     /// The ranges, from `pages` or else fetched. One that someone else is fetching is waited for, and fetched only if
-    /// they fail.
+    /// they fail. All count as if they were fetched.
     pub(super) async fn through(
         &self,
         pages: &PageCache,
         wanted: Wanted<'_>,
     ) -> Result<Vec<Bytes>, BlockError> {
+        wanted.count(&runs::runs(wanted.ranges, wanted.gap))?;
         let key = &wanted.object.cache_key;
         let mut found: Vec<_> = wanted.ranges.iter().map(|r| pages.get(key, r)).collect();
         loop {
@@ -79,7 +80,6 @@ impl Fetcher {
         }
         let (fetcher, object) = (self.clone(), wanted.object.clone());
         let runs = runs::runs(&ranges, wanted.gap);
-        wanted.count(&runs)?;
         let mut task = JoinSet::new();
         let fetch = async move {
             let wanted = Wanted {

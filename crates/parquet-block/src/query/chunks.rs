@@ -19,8 +19,10 @@ use crate::{
     format::{page_index::PageLocation, row_ranges::RowRanges, values::ByteArrays},
 };
 
-/// Rows whose chunks are put together as one piece of work, at least.
-const ROWS_PER_TASK: usize = 256;
+/// Pages that are decoded, and rows whose chunks are put together, as one piece of work, at least. Who reads a large
+/// answer reads it in batches, of which several are under way: within a batch a second thread costs more than it spares.
+const PAGES_PER_TASK: usize = 32;
+const ROWS_PER_TASK: usize = 2048;
 
 /// Chunks being read; the answer has those of each row, in the order of the rows. The raw chunks of a row are
 /// in the order of the time slices, and within one in the order they are stored in; downsampled ones, which are
@@ -100,6 +102,7 @@ impl ReadChunks {
             .collect();
         let mut pages = pages
             .par_iter()
+            .with_min_len(PAGES_PER_TASK)
             .map(|(column, location, dictionary)| {
                 let bytes = supplied(&self.supply, &location.bytes)?;
                 let values = column.byte_page(footer, location, bytes, dictionary)?;

@@ -1,9 +1,11 @@
 //! Driving lookups: they decode on the CPU pool, and what they ask for is fetched in between.
 
+use std::sync::Arc;
+
 use parquet_block::{Lookup, ShardFile, Step};
 
 use super::{BlockError, ParquetBlock, RequestBudget, ShardReader};
-use crate::fetch::{ListedObject, Wanted};
+use crate::fetch::{ListedObject, Wanted, size};
 
 /// Bytes of a labels file that are fetched in vain to save a request.
 const LABELS_GAP: u64 = 128 << 10;
@@ -22,7 +24,7 @@ impl ParquetBlock {
         L: Lookup + Send + 'static,
         L::Answer: Send + 'static,
     {
-        let planned = self.step(lookup).await?;
+        let planned = self.step(shard, lookup, budget).await?;
         self.finish(shard, planned, budget).await
     }
 
@@ -33,18 +35,42 @@ impl ParquetBlock {
         }
     }
 
-    /// Lets a lookup go on as far as it can.
-    pub(super) async fn step<L>(&self, mut lookup: L) -> Result<(L, Step<L::Answer>), BlockError>
+    /// Lets a lookup go on as far as it can without waiting: with the pages that are in memory.
+    pub(super) async fn step<L>(
+        &self,
+        shard: &ShardReader,
+        mut lookup: L,
+        budget: &RequestBudget,
+    ) -> Result<(L, Step<L::Answer>), BlockError>
     where
         L: Lookup + Send + 'static,
         L::Answer: Send + 'static,
     {
-        let next = move || {
-            let step = lookup.next();
-            (lookup, step)
+        let pages = Arc::clone(&self.source.pages);
+        let [labels, chunks] = [&shard.labels, &shard.chunks].map(ListedObject::clone);
+        let mut touched = 0;
+        let next = move || loop {
+            let step = lookup.next()?;
+            let Step::Fetch { file, ranges } = &step else {
+                return Ok((lookup, step, touched));
+            };
+            let object = match file {
+                ShardFile::Labels => &labels,
+                ShardFile::Chunks => &chunks,
+            };
+            match pages.all(object, ranges) {
+                Some(bytes) => {
+                    touched += ranges.iter().map(size).sum::<u64>();
+                    lookup.supply(bytes)?;
+                }
+                None => return Ok((lookup, step, touched)),
+            }
         };
-        let (lookup, step) = self.source.pool.run(next).await;
-        Ok((lookup, step?))
+        let stepped: Result<_, parquet_block::Error> = self.source.pool.run(next).await;
+        let (lookup, step, touched) = stepped.inspect_err(|_| self.forget(shard))?;
+        // What is in memory counts as if it had been fetched: a request's cost is not a matter of luck.
+        budget.add_bytes(touched)?;
+        Ok((lookup, step))
     }
 
     /// Answers a lookup that has gone as far as it could.
@@ -73,8 +99,7 @@ impl ParquetBlock {
                     lookup.supply(bytes)?;
                 }
             }
-            let next = self.step(lookup).await;
-            (lookup, step) = next.inspect_err(|_| self.forget(shard))?;
+            (lookup, step) = self.step(shard, lookup, budget).await?;
         }
     }
 }

@@ -27,6 +27,14 @@ pub(super) struct Batch {
     pub(super) cost: u64,
 }
 
+/// How pages are fetched.
+#[derive(Clone, Copy)]
+pub(super) struct Fetching<'a> {
+    pub(super) budget: &'a Arc<RequestBudget>,
+    /// Whether they are kept for other requests.
+    pub(super) keep: bool,
+}
+
 /// Pages of a file.
 #[derive(Debug, Default)]
 pub(super) struct Pages {
@@ -51,7 +59,7 @@ impl Batch {
         (pending, planned): (PendingRows, PlannedRead),
         before: Option<&Self>,
         pages: &Pages,
-        budget: &Arc<RequestBudget>,
+        fetching: Fetching<'_>,
     ) -> Self {
         let missing = wanted(&planned).iter().filter(|range| match before {
             Some(before) => {
@@ -64,8 +72,11 @@ impl Batch {
         let fetched = if missing.is_empty() {
             Fetched::Here(Vec::new())
         } else {
-            let fetcher = block.source.fetcher.clone();
-            let (object, budget) = (shard.chunks.clone(), Arc::clone(budget));
+            let (fetcher, kept) = (
+                block.source.fetcher.clone(),
+                Arc::clone(&block.source.pages),
+            );
+            let (object, budget) = (shard.chunks.clone(), Arc::clone(fetching.budget));
             Fetched::Arriving(Prefetch::start(async move |out| {
                 let wanted = Wanted {
                     object: &object,
@@ -73,7 +84,10 @@ impl Batch {
                     gap: CHUNKS_GAP,
                     budget: Some(&budget),
                 };
-                let bytes = fetcher.fetch(wanted).await?;
+                let bytes = match fetching.keep {
+                    true => fetcher.fetch_through(&kept, wanted).await?,
+                    false => fetcher.fetch(wanted).await?,
+                };
                 // Whoever has dropped the batch does not want them.
                 let _ = out.send(missing.into_iter().zip(bytes).collect()).await;
                 Ok(())
@@ -126,8 +140,7 @@ impl Batch {
                     shard: number,
                     pages: all,
                 };
-                let next = block.step(lookup).await;
-                next.inspect_err(|_| block.forget(shard))?
+                block.step(shard, lookup, budget).await?
             }
         };
         Ok((self.pending, block.finish(shard, planned, budget).await?))

@@ -10,7 +10,7 @@ use tsdb::Chunk;
 
 use super::{
     BlockError, ParquetBlock, RequestBudget, ShardReader,
-    batch::{self, Batch, Pages, PlannedRead},
+    batch::{self, Batch, Fetching, Pages, PlannedRead},
     pending_rows::PendingRows,
 };
 use crate::fetch::size;
@@ -47,6 +47,9 @@ pub(super) struct ChunkReader<'a, S> {
     reading: Reading,
     budget: &'a Arc<RequestBudget>,
     pending: S,
+    /// Whether no batch was started yet. Pages of the first are kept: those of an answer of a few series, which may be
+    /// asked for again and again, and share them with the series beside them; a large answer drives out no more.
+    is_first: bool,
     /// Rows that are in no batch yet.
     rest: Option<PendingRows>,
     /// How the stream of rows has ended, if it has.
@@ -81,6 +84,7 @@ where
             reading,
             budget,
             pending,
+            is_first: true,
             rest: None,
             end: None,
             batches: VecDeque::new(),
@@ -142,8 +146,11 @@ where
             }
             let before = self.batches.back();
             let batch = (pending, planned.0);
-            let (block, pages, budget) = (self.block, &self.pages, self.budget);
-            let batch = Batch::start(block, shard, batch, before, pages, budget);
+            let fetching = Fetching {
+                budget: self.budget,
+                keep: std::mem::take(&mut self.is_first),
+            };
+            let batch = Batch::start(self.block, shard, batch, before, &self.pages, fetching);
             self.batches.push_back(batch);
         }
         Ok(())
@@ -161,7 +168,7 @@ where
             let (group, range) = (pending.group, self.reading.range);
             let aggregates = self.reading.aggregates;
             let lookup = shard.shard.chunks(group, rows, range, aggregates);
-            let planned = self.block.step(lookup).await?;
+            let planned = self.block.step(shard, lookup, self.budget).await?;
             let fetched = batch::wanted(&planned).iter().map(size).sum();
             if fetched <= MAX_FETCH || count <= 1 {
                 self.size.fetched(count, fetched);
