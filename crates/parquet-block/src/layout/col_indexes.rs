@@ -20,20 +20,25 @@ pub(crate) fn encode(columns: &[usize], out: &mut Vec<u8>) {
 pub(crate) fn decode(list: &[u8]) -> Result<Vec<usize>, String> {
     let mut rest = list;
     let mut next = || {
-        let number = varint::take_signed(&mut rest).ok_or("list of columns is cut short")?;
-        usize::try_from(number).map_err(|_| format!("list of columns has {number}"))
+        let number = varint::take_signed(&mut rest).ok_or("list of columns ends early")?;
+        usize::try_from(number)
+            .map_err(|_| format!("list of columns: expected 0 or more, found {number}"))
     };
     let count = next()?;
     if count >= list.len() {
         let len = list.len();
-        return Err(format!("list of {count} columns in {len} bytes"));
+        return Err(format!(
+            "list of columns: expected as many as fit {len} bytes, found {count}"
+        ));
     }
     let columns = (0..count).map(|_| next()).collect::<Result<_, String>>()?;
     if rest.is_empty() {
         Ok(columns)
     } else {
         let left = rest.len();
-        Err(format!("{left} bytes after a list of {count} columns"))
+        Err(format!(
+            "list of {count} columns: expected the end, found {left} bytes more"
+        ))
     }
 }
 
@@ -59,11 +64,14 @@ mod tests {
     #[test]
     fn lists_that_are_cut_or_too_long_or_negative_are_refused() {
         for (list, reason) in [
-            (&[][..], "cut short"),
-            (&[0x04, 0x00, 0x80], "cut short"),
-            (&[0x02, 0x00, 0x00], "1 bytes after"),
-            (&[0x80, 0x01, 0x00], "list of 64 columns in 3 bytes"),
-            (&[0x02, 0x01], "has -1"),
+            (&[][..], "ends early"),
+            (&[0x04, 0x00, 0x80], "ends early"),
+            (&[0x02, 0x00, 0x00], "expected the end, found 1 bytes more"),
+            (
+                &[0x80, 0x01, 0x00],
+                "expected as many as fit 3 bytes, found 64",
+            ),
+            (&[0x02, 0x01], "expected 0 or more, found -1"),
         ] {
             let error = decode(list).unwrap_err();
             assert!(error.contains(reason), "{error}");

@@ -72,7 +72,7 @@ impl ReadChunks {
         let (expected, found) = (self.wanted.contents(), self.shard.contents());
         if expected != found {
             return Err(file.invalid(format!(
-                "{} expected, found {}",
+                "expected {}, found {}",
                 expected.name(),
                 found.name()
             )));

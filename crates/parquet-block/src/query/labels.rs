@@ -217,7 +217,12 @@ fn mark(list: &[u8], named: &mut [bool]) -> Result<(), String> {
     for column in col_indexes::decode(list)? {
         match named.get_mut(column) {
             Some(named) => *named = true,
-            None => return Err(format!("column {column} of {}", named.len())),
+            None => {
+                return Err(format!(
+                    "list of columns: expected numbers below {}, found {column}",
+                    named.len()
+                ));
+            }
         }
     }
     Ok(())

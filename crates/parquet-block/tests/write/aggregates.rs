@@ -317,7 +317,7 @@ fn without_the_length_of_the_longest_chunk_all_slices_before_are_asked_for() {
     replace(&mut files.chunks, &value, &[&key[..], b"-30"].concat());
     std::fs::write(&paths[1], &files.chunks).unwrap();
     let error = message(LocalShard::open(&paths[0], &paths[1]));
-    let expected = "key-value \"varve_max_chunk_ms\" is no length: \"-30\"";
+    let expected = "key-value \"varve_max_chunk_ms\": expected milliseconds, found \"-30\"";
     assert!(error.ends_with(expected), "{error}");
 }
 
@@ -367,7 +367,7 @@ fn chunks_and_aggregates_are_not_taken_for_one_another() {
     let lookup = shard.chunks(group, rows.clone(), TimeRange::ALL);
     let error = message(local.answer(lookup));
     assert!(
-        error.contains("chunks expected, found aggregates"),
+        error.contains("expected chunks, found aggregates"),
         "{error}"
     );
 
@@ -379,7 +379,7 @@ fn chunks_and_aggregates_are_not_taken_for_one_another() {
         .aggregates(group, rows, TimeRange::ALL, AggregateSet::ALL);
     let error = message(local.answer(lookup));
     assert!(
-        error.contains("aggregates expected, found chunks"),
+        error.contains("expected aggregates, found chunks"),
         "{error}"
     );
 }
@@ -410,8 +410,8 @@ fn an_aggregate_that_is_there_twice_is_an_error_that_names_it() {
         message(local.answer(lookup)),
         message(local.scan().collect::<Result<Vec<_>, _>>()),
     ] {
-        assert!(error.contains("0.chunks.parquet: at byte"), "{error}");
-        let twice = "sum of the chunk from 1 to 7 is there twice";
+        assert!(error.contains("0.chunks.parquet at byte"), "{error}");
+        let twice = "sum of the chunk from 1 to 7: found twice";
         assert!(error.ends_with(twice), "{error}");
     }
 }
@@ -434,15 +434,18 @@ fn what_no_reader_could_put_together_is_not_written() {
     };
     let good = chunk(Encoding::Xor, b"ab");
     for (bad, expected) in [
-        (vec![1, 2, 3], "record of a chunk is cut short"),
+        (vec![1, 2, 3], "record of a chunk ends early"),
         (
             value(&[good.clone(), good]),
-            "record from 1 to 7 is not after the one before",
+            "record: expected one after the one before, found one from 1 to 7",
         ),
-        (value(&[chunk(Encoding::Xor, b"")]), "Xor record of 0 bytes"),
+        (
+            value(&[chunk(Encoding::Xor, b"")]),
+            "record: expected samples, found 0 bytes of Xor",
+        ),
         (
             value(&[chunk(Encoding::Aggr, b"abc")]),
-            "Aggr record of 3 bytes",
+            "record: expected samples, found 3 bytes of Aggr",
         ),
     ] {
         let symbols: Arc<Table> = Arc::clone(&table);
@@ -452,7 +455,7 @@ fn what_no_reader_could_put_together_is_not_written() {
         let error = message(builder.push(&table.ids(&row), &values));
         assert_eq!(error, format!("row 0: {expected}"));
         let error = message(builder.push(&table.ids(&row), &values[..3]));
-        assert_eq!(error, "row 0: values of 15 columns expected, found 3");
+        assert_eq!(error, "row 0: expected values of 15 columns, found 3");
     }
 }
 
