@@ -1,4 +1,4 @@
-//! Our answers as messages.
+//! Makes messages of answers.
 
 use bytes::Bytes;
 use model::BlockId;
@@ -18,8 +18,7 @@ use crate::{
     store::{AnswerPart, LabelsAnswer},
 };
 
-/// What makes frames of an answer's parts: batches of `batch_size` series, or where that is below 2, one series
-/// each.
+/// Makes frames of an answer's parts: batches of `batch_size` series, or one series each if that is below 2.
 pub(super) fn frames(batch_size: i64) -> impl Fn(AnswerPart) -> Vec<SeriesResponse> + Send + Sync {
     let size = usize::try_from(batch_size).unwrap_or(1).max(1);
     move |part| match part {
@@ -82,7 +81,7 @@ fn encoded(samples: Encoded) -> thanos::Chunk {
     thanos::Chunk {
         r#type: encoding.into(),
         data: samples.data,
-        // Whoever needs one makes it.
+        // Receivers compute it if they need it.
         hash: 0,
     }
 }

@@ -1,4 +1,4 @@
-//! Puts the series of several blocks together: in order, and those with equal labels made one.
+//! Merges the series of several blocks: in order, and equal ones into one.
 
 use std::{cmp::Reverse, collections::BinaryHeap, mem, vec};
 
@@ -6,16 +6,16 @@ use super::{Series, chunks::arrange};
 
 /// A k-way merge that is fed batch by batch.
 ///
-/// Each input's series ascend by labels; equal ones may follow each other. What comes out ascends strictly.
+/// The series of an input ascend by labels; equal ones may follow each other. The output ascends strictly.
 #[derive(Debug)]
 pub(crate) struct Merge {
-    /// What is left of each input's last batch.
+    /// The rest of each input's last batch.
     rest: Vec<vec::IntoIter<Series>>,
     /// The first series of each input that has one.
     heads: BinaryHeap<Reverse<Head>>,
-    /// Inputs that have nothing at hand, and have not ended.
+    /// Inputs that need a batch and have not ended.
     waiting: Vec<usize>,
-    /// A series that others may have to be added to.
+    /// The last series, which equal ones of other inputs may still extend.
     open: Option<Series>,
 }
 
@@ -26,7 +26,7 @@ struct Head {
 }
 
 impl Merge {
-    /// A merge of so many inputs, of which nothing is known yet.
+    /// A merge of so many inputs, none of which has a batch yet.
     pub(crate) fn new(inputs: usize) -> Self {
         let mut rest = Vec::new();
         rest.resize_with(inputs, || Vec::new().into_iter());
@@ -38,14 +38,14 @@ impl Merge {
         }
     }
 
-    /// Inputs without which the merge cannot go on, ascending. Those that are not fed have ended.
+    /// The inputs that need a batch, ascending. An input that gets none has ended.
     pub(crate) fn take_waiting(&mut self) -> Vec<usize> {
         let mut waiting = mem::take(&mut self.waiting);
         waiting.sort_unstable();
         waiting
     }
 
-    /// Gives the next series of an input. Without series, it waits for more.
+    /// Gives an input its next batch. After an empty batch it waits for another.
     pub(crate) fn feed(&mut self, input: usize, batch: Vec<Series>) {
         if let Some(rest) = self.rest.get_mut(input) {
             *rest = batch.into_iter();
@@ -53,7 +53,7 @@ impl Merge {
         }
     }
 
-    /// The next series, `max` at most. Fewer if an input waits, or at the end.
+    /// The next series, at most `max`; fewer if an input waits, or at the end.
     pub(crate) fn take(&mut self, max: usize) -> Vec<Series> {
         let mut out = Vec::new();
         while out.len() < max && self.waiting.is_empty() {
@@ -70,7 +70,7 @@ impl Merge {
         out
     }
 
-    /// Whether everything was taken, if no input waits.
+    /// Whether all series were taken, if no input waits.
     pub(crate) fn is_done(&self) -> bool {
         self.waiting.is_empty() && self.heads.is_empty() && self.open.is_none()
     }
