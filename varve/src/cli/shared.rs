@@ -1,4 +1,4 @@
-//! The arguments that several components have.
+//! The arguments of several components.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -9,7 +9,7 @@ use service::{LogFormat, LogLevel};
 use super::content;
 use crate::values::{self, ListenAddress};
 
-/// How much is logged, and how.
+/// The log.
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
     /// Log messages of this level and above.
@@ -30,15 +30,15 @@ pub(crate) struct LogArgs {
 pub(crate) enum Level {
     /// A human must look.
     Error,
-    /// Something is wrong and was dealt with.
+    /// Something is wrong and was handled.
     Warn,
     /// What was done.
     Info,
-    /// Each step.
+    /// Every step.
     Debug,
 }
 
-/// Forms of a log line.
+/// Formats of a log line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Format {
     /// `key=value` pairs; the journal takes them too.
@@ -48,7 +48,7 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Where metrics and readiness are served.
+/// The HTTP server of metrics and readiness.
 #[derive(Debug, Args)]
 pub(crate) struct HttpArgs {
     /// Listen address for HTTP: /metrics, /-/healthy, /-/ready.
@@ -64,7 +64,7 @@ pub(crate) struct HttpArgs {
     pub(crate) http_grace_period: Duration,
 }
 
-/// Where the StoreAPI is served.
+/// The gRPC server of the StoreAPI.
 #[derive(Debug, Args)]
 pub(crate) struct GrpcArgs {
     /// Listen address for gRPC.
@@ -101,7 +101,7 @@ pub(crate) struct ObjstoreArgs {
     pub(crate) objstore_config: Option<String>,
 }
 
-/// Which times count.
+/// The time range to work on.
 #[derive(Debug, Args)]
 pub(crate) struct TimeArgs {
     /// Start of the time range to work on, RFC 3339 or relative to now as in -2w.
@@ -127,7 +127,7 @@ pub(crate) struct TimeArgs {
 }
 
 impl TimeArgs {
-    /// Refuses a range that ends before it begins, if it is now `now`.
+    /// Refuses a range that ends before it begins; `now` is the time.
     pub(crate) fn check(&self, now: Timestamp) -> anyhow::Result<()> {
         let (min, max) = (self.min_time.resolve(now), self.max_time.resolve(now));
         anyhow::ensure!(
@@ -139,7 +139,7 @@ impl TimeArgs {
 }
 
 impl GrpcArgs {
-    /// When a client is asked to connect anew, if ever.
+    /// The age at which a client is told to connect anew, if any.
     pub(crate) fn max_connection_age(&self) -> Option<Duration> {
         (!self.max_connection_age.is_zero()).then_some(self.max_connection_age)
     }

@@ -1,7 +1,7 @@
-//! `varve standalone`: the three daemons in one process, on a folder as the bucket.
+//! `varve standalone`: the three daemons in one process, with a folder as the bucket.
 //!
-//! What lies in the folder at the start is uploaded and compacted before anything is served, so whoever waits for
-//! readiness finds it in the answers.
+//! The blocks in the folder at the start are uploaded and compacted before anything is served, so that the first
+//! answers have them.
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
@@ -59,7 +59,7 @@ impl Standalone {
         };
         let compactor = compactor::Config {
             data_dir: args.data_dir.join("compact"),
-            // Nobody else writes to the bucket, and our uploads are whole once they are seen.
+            // Nobody else writes to the bucket, and our uploads are complete when they become visible.
             consistency_delay: Duration::ZERO,
             repeat: Repeat::Every(args.interval),
             ..compactor::Config::default()
@@ -100,7 +100,7 @@ impl Standalone {
         })
     }
 
-    /// The first round, then all three side by side. The first that fails ends the others.
+    /// The first round, then all three side by side. The first failure ends the others.
     async fn run(self, listener: TcpListener, shutdown: &CancellationToken) -> anyhow::Result<()> {
         self.store.1.probe.healthy();
         match shutdown
@@ -142,7 +142,7 @@ impl Standalone {
         store::ended(served).context("store gateway")
     }
 
-    /// Uploads and merges what there is. What fails for one block is named in the log and tried again later.
+    /// Uploads and merges the blocks that exist. Failures of one block are logged and tried again later.
     async fn first_round(&self, shutdown: &CancellationToken) -> anyhow::Result<()> {
         let (config, deps) = &self.sidecar;
         sidecar::run_once(config, &self.bucket, deps)
