@@ -26,6 +26,7 @@ mod sync;
 mod testing;
 
 pub use crate::{
+    api::StoreApi,
     config::{Config, Deps, IndexHeaders, Limits},
     error::GatewayError,
     reader::{Chunks, ReadRequest, Reader},

@@ -1,12 +1,13 @@
 //! The series of an answer: their chunks, and the merge of several blocks.
 
 mod chunks;
-mod merge;
 
+use std::cmp::Ordering;
+
+use ::series::Mergeable;
 use model::Labels;
 
 pub use self::chunks::{Coding, Encoded, Samples, SeriesChunk};
-pub(crate) use self::merge::Merge;
 
 /// A series of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,4 +16,18 @@ pub struct Series {
     pub labels: Labels,
     /// In order of time; empty if chunks were not requested.
     pub chunks: Vec<SeriesChunk>,
+}
+
+impl Mergeable for Series {
+    fn cmp_labels(&self, other: &Self) -> Ordering {
+        self.labels.cmp(&other.labels)
+    }
+
+    fn join(&mut self, other: Self) {
+        self.chunks.extend(other.chunks);
+    }
+
+    fn finish(&mut self) {
+        chunks::arrange(&mut self.chunks);
+    }
 }

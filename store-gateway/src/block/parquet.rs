@@ -102,12 +102,15 @@ impl ParquetBlock {
         range: TimeRange,
         budget: Arc<RequestBudget>,
     ) -> Result<Vec<Vec<u8>>, BlockError> {
-        let values = |shard: &ShardReader, rows| shard.shard.label_values(name, rows);
+        let values = |shard: &ShardReader, rows| shard.shard.label_values_of(rows, name);
         if matchers.is_empty() {
             let (values, budget) = (&values, &budget);
             let answers = (0..self.shards.len()).map(|number| async move {
                 match self.shards.get(number) {
-                    Some(shard) => self.answer(shard, values(shard, None), budget).await,
+                    Some(shard) => {
+                        let lookup = values(shard, shard.shard.everything());
+                        self.answer(shard, lookup, budget).await
+                    }
                     None => Ok(Vec::new()),
                 }
             });
@@ -115,7 +118,6 @@ impl ParquetBlock {
         }
         let having = Matcher::new(MatchOp::NotEqual, name, "");
         let having: Arc<[Matcher]> = matchers.iter().cloned().chain(having.ok()).collect();
-        let values = |shard: &ShardReader, rows| values(shard, Some(rows));
         self.of_rows(&having, range, &budget, values).await
     }
 

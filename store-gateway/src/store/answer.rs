@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use ::series::Merge;
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
 
 use super::{block_stream::BlockStream, context::RequestContext, gate::GatePermit};
@@ -11,7 +12,7 @@ use crate::{
     metrics::StoreMetrics,
     request::{OnFailure, SeriesRequest},
     select::Chosen,
-    series::{Merge, Series},
+    series::Series,
 };
 
 /// How many series are merged at once.
@@ -30,7 +31,7 @@ pub(crate) enum AnswerPart {
 pub(super) struct Answer<E> {
     context: RequestContext,
     streams: Vec<BlockStream>,
-    merge: Merge,
+    merge: Merge<Series>,
     on_failure: OnFailure,
     /// Warnings that were not sent yet.
     warnings: Vec<String>,

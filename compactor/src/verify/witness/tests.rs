@@ -74,8 +74,9 @@ fn read(rows: &[Row], others: &[Row]) -> Result<Vec<(Labels, Vec<Chunk>)>, Strin
     let dir = tempfile::tempdir().unwrap();
     let bytes = |values: Vec<Option<&[u8]>>| Arc::new(BinaryArray::from(values)) as ArrayRef;
     let hashes: Vec<_> = rows.iter().map(|row| row.hash.to_be_bytes()).collect();
-    let labels = write(
-        dir.path().join("labels"),
+    let [labels, chunks] = Contents::Chunks.files(0).map(|name| dir.path().join(name));
+    write(
+        labels,
         vec![
             ("l_a", bytes(rows.iter().map(|row| row.label).collect())),
             (
@@ -90,9 +91,9 @@ fn read(rows: &[Row], others: &[Row]) -> Result<Vec<(Labels, Vec<Chunk>)>, Strin
     );
     let slice = |k: usize| bytes(others.iter().map(|row| Some(&*row.values[k])).collect());
     let columns = vec![("s_data_0", slice(0)), ("s_data_1", slice(1))];
-    let chunks = write(dir.path().join("chunks"), columns);
+    write(chunks, columns);
     let mut read = Vec::new();
-    Witness::open(&labels, &chunks, Contents::Chunks)
+    Witness::open(dir.path(), 0, Contents::Chunks)
         .and_then(|shard| {
             assert_eq!(shard.row_groups(), 1);
             shard.read(0, |labels, chunks| {
@@ -149,7 +150,7 @@ fn a_shard_that_says_two_things_is_refused() {
                 label: None,
                 ..row.clone()
             },
-            "s_col_indexes of {}: [] expected, found Some([0])",
+            "s_col_indexes of {}: expected [], found Some([0])",
         ),
         (
             Row {
@@ -164,7 +165,7 @@ fn a_shard_that_says_two_things_is_refused() {
         ),
         (
             with_values([value(0, 9)[..9].to_vec(), Vec::new()]),
-            "chunk of 9 bytes, 5 are left, in s_data_0",
+            "expected a chunk of 9 bytes, found 5, in s_data_0",
         ),
     ] {
         let error = refused(changed);
@@ -172,7 +173,7 @@ fn a_shard_that_says_two_things_is_refused() {
     }
     let error = read(std::slice::from_ref(&row), &[row.clone(), row.clone()]).unwrap_err();
     assert!(
-        error.contains("row groups of [1] rows expected, found [2]"),
+        error.contains("row groups: expected [1] rows, found [2]"),
         "{error}"
     );
 }

@@ -5,7 +5,7 @@
 //! ```
 //! Columns are counted from 0 in the order of the labels file.
 
-use crate::format::varint;
+use crate::format::{fault::Fault, varint};
 
 /// Appends the list of `columns`, ascending ones.
 pub(crate) fn encode(columns: &[usize], out: &mut Vec<u8>) {
@@ -17,28 +17,34 @@ pub(crate) fn encode(columns: &[usize], out: &mut Vec<u8>) {
 }
 
 /// The columns that a list names.
-pub(crate) fn decode(list: &[u8]) -> Result<Vec<usize>, String> {
+pub(crate) fn decode(list: &[u8]) -> Result<Vec<usize>, Fault> {
     let mut rest = list;
     let mut next = || {
-        let number = varint::take_signed(&mut rest).ok_or("list of columns ends early")?;
-        usize::try_from(number)
-            .map_err(|_| format!("list of columns: expected 0 or more, found {number}"))
+        let at = list.len() - rest.len();
+        let number = varint::take_signed(&mut rest)
+            .ok_or_else(|| Fault::new(at, "list of columns ends early"))?;
+        usize::try_from(number).map_err(|_| {
+            Fault::new(
+                at,
+                format!("list of columns: expected 0 or more, found {number}"),
+            )
+        })
     };
     let count = next()?;
     if count >= list.len() {
         let len = list.len();
-        return Err(format!(
-            "list of columns: expected as many as fit {len} bytes, found {count}"
+        return Err(Fault::new(
+            0,
+            format!("list of columns: expected as many as fit {len} bytes, found {count}"),
         ));
     }
-    let columns = (0..count).map(|_| next()).collect::<Result<_, String>>()?;
+    let columns = (0..count).map(|_| next()).collect::<Result<_, Fault>>()?;
     if rest.is_empty() {
         Ok(columns)
     } else {
         let left = rest.len();
-        Err(format!(
-            "list of {count} columns: expected the end, found {left} bytes more"
-        ))
+        let reason = format!("list of {count} columns: expected the end, found {left} bytes more");
+        Err(Fault::new(list.len() - left, reason))
     }
 }
 
@@ -63,18 +69,23 @@ mod tests {
 
     #[test]
     fn lists_that_are_cut_or_too_long_or_negative_are_refused() {
-        for (list, reason) in [
-            (&[][..], "ends early"),
-            (&[0x04, 0x00, 0x80], "ends early"),
-            (&[0x02, 0x00, 0x00], "expected the end, found 1 bytes more"),
+        for (list, expected) in [
+            (&[][..], "at byte 0: list of columns ends early"),
+            (&[0x04, 0x00, 0x80], "at byte 2: list of columns ends early"),
+            (
+                &[0x02, 0x00, 0x00],
+                "at byte 2: list of 1 columns: expected the end, found 1 bytes more",
+            ),
             (
                 &[0x80, 0x01, 0x00],
-                "expected as many as fit 3 bytes, found 64",
+                "at byte 0: list of columns: expected as many as fit 3 bytes, found 64",
             ),
-            (&[0x02, 0x01], "expected 0 or more, found -1"),
+            (
+                &[0x02, 0x01],
+                "at byte 1: list of columns: expected 0 or more, found -1",
+            ),
         ] {
-            let error = decode(list).unwrap_err();
-            assert!(error.contains(reason), "{error}");
+            assert_eq!(decode(list).unwrap_err().to_string(), expected);
         }
     }
 }

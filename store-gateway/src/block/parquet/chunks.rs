@@ -6,7 +6,6 @@ use std::{collections::VecDeque, sync::Arc};
 
 use futures::{Stream, StreamExt as _};
 use model::{AggregateSet, TimeRange};
-use parquet_block::Contents;
 use tsdb::Chunk;
 
 use super::{
@@ -160,13 +159,8 @@ where
             let rows = pending.rows.split_at(self.size.rows).0;
             let count = rows.len();
             let (group, range) = (pending.group, self.reading.range);
-            let lookup = match shard.shard.contents() {
-                Contents::Chunks => shard.shard.chunks(group, rows, range),
-                Contents::Aggregates => {
-                    let wanted = self.reading.aggregates;
-                    shard.shard.aggregates(group, rows, range, wanted)
-                }
-            };
+            let aggregates = self.reading.aggregates;
+            let lookup = shard.shard.chunks(group, rows, range, aggregates);
             let planned = self.block.step(lookup).await?;
             let fetched = batch::wanted(&planned).iter().map(size).sum();
             if fetched <= MAX_FETCH || count <= 1 {
