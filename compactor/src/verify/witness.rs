@@ -100,7 +100,7 @@ impl Witness {
         let names = labels.column_names();
         let place = |name: &str| {
             let place = names.iter().position(|column| *column == name);
-            place.ok_or_else(|| labels.source.corrupt(format!("no column {name}")))
+            place.ok_or_else(|| labels.source.corrupt(format!("column {name} is missing")))
         };
         let (lists, hashes) = (place(COL_INDEXES)?, place(SERIES_HASH)?);
         let label_columns =

@@ -31,7 +31,9 @@ pub(super) fn label_columns(names: &[&str]) -> Result<Vec<LabelColumn>, String> 
             (None, None) => continue,
         };
         if columns.last().is_some_and(|last| last.label >= label) {
-            return Err(format!("expected a column after the one before, found {name:?}"));
+            return Err(format!(
+                "expected a column after the one before, found {name:?}"
+            ));
         }
         columns.push(LabelColumn { place, label });
     }

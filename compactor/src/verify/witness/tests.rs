@@ -157,7 +157,7 @@ fn a_shard_that_says_two_things_is_refused() {
                 list: vec![4, 0],
                 ..row.clone()
             },
-            "s_col_indexes of {a=\"x\"}: [0] expected",
+            "s_col_indexes of {a=\"x\"}: expected [0]",
         ),
         (
             with_values([value(0, 1000), Vec::new()]),
