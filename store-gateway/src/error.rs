@@ -17,7 +17,7 @@ pub enum GatewayError {
     #[error(transparent)]
     Service(#[from] ServiceError),
     /// The bucket could not be looked at; what was found before is served on.
-    #[error("looking at the bucket: {reason}")]
+    #[error("synchronizing the blocks of the bucket: {reason}")]
     Sync {
         /// What the bucket says.
         reason: String,
@@ -41,7 +41,7 @@ pub(crate) enum AnswerError {
     NotReady,
     /// There was no place for the request.
     #[error(
-        "limit store.grpc.series-max-concurrency: {most} Series requests were under way for the {waited:?} that this \
+        "limit store.grpc.series-max-concurrency: {most} Series requests were running for the {waited:?} that this \
          one waited"
     )]
     Busy {
@@ -117,9 +117,9 @@ impl AnswerError {
 /// What a client reads about blocks that are missing.
 fn said_of_missing(count: usize, reason: &str) -> String {
     match count {
-        1 => format!("a block of the bucket is missing in the answer: {reason}"),
+        1 => format!("a block is missing from the answer: {reason}"),
         _ => {
-            format!("{count} blocks of the bucket are missing in the answer, one of them: {reason}")
+            format!("{count} blocks are missing from the answer, the first: {reason}")
         }
     }
 }

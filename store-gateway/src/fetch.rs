@@ -226,7 +226,7 @@ impl Fetcher {
             return Err(BlockError::TooLarge {
                 key: key.to_string(),
                 offset: range.start,
-                what: "a part",
+                what: "range",
                 size: expected,
                 limit: MAX_RANGE,
             });

@@ -172,27 +172,27 @@ impl HeaderMetrics {
         Self {
             lazy_loads: metrics.register(
                 "thanos_bucket_store_indexheader_lazy_load_total",
-                "Total number of index headers opened or made when a block was first asked",
+                "Total number of index headers opened or built when a block was first queried",
                 Counter::default(),
             ),
             lazy_load_failures: metrics.register(
                 "thanos_bucket_store_indexheader_lazy_load_failed_total",
-                "Total number of index headers that could be neither opened nor made",
+                "Total number of index headers that could be neither opened nor built",
                 Counter::default(),
             ),
             lazy_load_duration: metrics.register(
                 "thanos_bucket_store_indexheader_lazy_load_duration_seconds",
-                "Duration of opening an index header or making it",
+                "Duration of opening or building an index header",
                 Histogram::new(loading),
             ),
             load_duration: metrics.register(
                 "thanos_bucket_store_indexheader_load_duration_seconds",
-                "Duration of opening an index header that is on the disk",
+                "Duration of opening an index header on the disk",
                 Histogram::new(loading),
             ),
             download_duration: metrics.register(
                 "thanos_bucket_store_indexheader_download_duration_seconds",
-                "Duration of making an index header of what the bucket has",
+                "Duration of building an index header from the bucket",
                 Histogram::new([
                     0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 30.0, 60.0, 90.0, 120.0, 300.0,
                 ]),

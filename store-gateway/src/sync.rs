@@ -256,7 +256,7 @@ impl Syncer {
             blocks = after.len(),
             loaded,
             dropped,
-            "looked at the bucket"
+            "synchronized the blocks of the bucket"
         );
     }
 }

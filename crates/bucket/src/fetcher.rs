@@ -180,7 +180,7 @@ impl MetaFetcher {
                         .is_some_and(|known| known.object == object) => {}
                 Err(error) => {
                     if !before.contains_key(&key) {
-                        tracing::warn!(%error, "not read, trying again later");
+                        tracing::warn!(%error, "object not read, trying again later");
                     }
                     if let Some(known) = self.known.get(&key) {
                         now.insert(key.clone(), Some(known.object.clone()));

@@ -57,7 +57,7 @@ impl BucketMetrics {
             failures: register(
                 registry,
                 "thanos_objstore_bucket_operation_failures",
-                "Total number of operations against the bucket that failed, objects that were not found apart",
+                "Total number of operations against the bucket that failed, except on objects that were not found",
                 Family::default(),
             ),
             durations: register(
@@ -132,19 +132,19 @@ impl SyncMetrics {
             syncs: register(
                 registry,
                 "thanos_blocks_meta_syncs",
-                "Total number of looks at the blocks of the bucket",
+                "Total number of synchronizations of block metadata",
                 Counter::default(),
             ),
             failures: register(
                 registry,
                 "thanos_blocks_meta_sync_failures",
-                "Total number of looks at the blocks of the bucket that failed or were incomplete",
+                "Total number of synchronizations of block metadata that failed or were incomplete",
                 Counter::default(),
             ),
             duration: register(
                 registry,
                 "thanos_blocks_meta_sync_duration_seconds",
-                "Duration of a look at the blocks of the bucket",
+                "Duration of a synchronization of block metadata",
                 Histogram::new([0.01, 1.0, 10.0, 100.0, 300.0, 600.0, 1000.0]),
             ),
         }

@@ -22,7 +22,7 @@ pub enum ExportError {
     },
     /// A chunk holds samples outside of the time range that its block states.
     #[error(
-        "series {series}: chunk from {min} to {max} ms: found a sample at {found} ms, expected one after {after} ms",
+        "series {series}: chunk from {min} to {max} ms: expected a sample after {after} ms, found one at {found} ms",
         min = range.min, max = range.max
     )]
     Order {

@@ -4,6 +4,7 @@
 
 mod aggregate;
 mod block_id;
+mod counted;
 mod cursor;
 mod footer_sum;
 mod go_json;
@@ -23,6 +24,7 @@ mod time;
 pub use crate::{
     aggregate::{Aggregate, AggregateSet},
     block_id::{BlockId, InvalidBlockId},
+    counted::Counted,
     footer_sum::{FileSum, FooterSum, Xxh64},
     histogram::{
         CUSTOM_BUCKETS, CounterReset, Counts, Histogram, HistogramCounts, STALE_NAN, Span,

@@ -98,7 +98,7 @@ pub enum MarkError {
         found: u32,
     },
     /// A deletion mark that is another block's, or says no block's.
-    #[error("id: expected {expected} as its folder, found {found}")]
+    #[error("id: expected {expected} as its folder is named, found {found}")]
     Block {
         /// The block beside which it lies.
         expected: BlockId,
@@ -243,11 +243,11 @@ mod tests {
         for (json, expected) in [
             (
                 of(other, "7"),
-                format!("id: expected {ID} as its folder, found {other}"),
+                format!("id: expected {ID} as its folder is named, found {other}"),
             ),
             (
                 r#"{"version":1,"deletion_time":7}"#.to_owned(),
-                format!("id: expected {ID} as its folder, found {zero}"),
+                format!("id: expected {ID} as its folder is named, found {zero}"),
             ),
             (
                 of(ID, "null"),

@@ -234,7 +234,7 @@ pub enum MetaError {
     #[error(transparent)]
     Json(#[from] serde_json::Error),
     /// A version this program does not know.
-    #[error("unexpected meta.json version {found}, expected 1")]
+    #[error("version: expected 1, found {found}")]
     Version {
         /// What the file says.
         found: u64,

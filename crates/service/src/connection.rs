@@ -99,7 +99,7 @@ pub(crate) fn accept(
     );
     let refused: Counter = metrics.register(
         &format!("varve_{server}_connections_refused_total"),
-        "Total number of connections that were closed at once since there were too many",
+        "Total number of connections that were refused because too many were open",
         Counter::default(),
     );
     stream::unfold(listener, move |listener| {
@@ -110,14 +110,14 @@ pub(crate) fn accept(
                     Ok(accepted) => accepted,
                     Err(error) if concerns_one(&error) => continue,
                     Err(error) => {
-                        tracing::warn!(%error, server, "accepting a connection");
+                        tracing::warn!(%error, server, "accepting a connection failed");
                         sleep(ACCEPT_AGAIN).await;
                         continue;
                     }
                 };
                 let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
                     let most = limits.most;
-                    tracing::warn!(server, %address, most, "too many connections; one more is closed");
+                    tracing::warn!(server, %address, most, "too many connections; closing a new one");
                     refused.inc();
                     continue;
                 };

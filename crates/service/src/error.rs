@@ -28,7 +28,7 @@ pub enum ServiceError {
         source: rayon::ThreadPoolBuildError,
     },
     /// A log level or format that is none.
-    #[error("unknown log {what} {found:?}, expected {expected}")]
+    #[error("log {what}: expected {expected}, found {found:?}")]
     Log {
         /// `level` or `format`.
         what: &'static str,

@@ -147,11 +147,11 @@ mod tests {
     fn a_wrong_word_is_told_beside_the_right_ones() {
         assert_eq!(
             "journald".parse::<LogFormat>().unwrap_err().to_string(),
-            r#"unknown log format "journald", expected logfmt or json"#
+            r#"log format: expected logfmt or json, found "journald""#
         );
         assert_eq!(
             "trace".parse::<LogLevel>().unwrap_err().to_string(),
-            r#"unknown log level "trace", expected error, warn, info or debug"#
+            r#"log level: expected error, warn, info or debug, found "trace""#
         );
     }
 

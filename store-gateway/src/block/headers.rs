@@ -131,7 +131,7 @@ impl HeaderFiles {
             tracing::warn!(
                 path = %path.display(),
                 %error,
-                "index headers cannot be written to the disk, they are kept in memory"
+                "index headers cannot be written to the disk; keeping them in memory"
             );
         }
     }
@@ -139,7 +139,7 @@ impl HeaderFiles {
     /// Removes the header of a block, which is damaged or of another index; not where it only cannot be read.
     pub(super) fn discard(&self, id: BlockId, error: &tsdb::Error) {
         if let Some(path) = self.path(id) {
-            tracing::warn!(block = %id, %error, "an index header is of no use, it is made anew");
+            tracing::warn!(block = %id, %error, "index header cannot be used; building a new one");
             if !is_io(error) {
                 remove(&path);
             }
@@ -166,7 +166,7 @@ impl HeaderFiles {
             Ok(Some(entries)) => entries,
             Ok(None) => return,
             Err(error) => {
-                tracing::warn!(dir = %dir.display(), %error, "index headers not cleared");
+                tracing::warn!(dir = %dir.display(), %error, "old index headers not removed");
                 return;
             }
         };
@@ -218,6 +218,6 @@ fn is_io(error: &tsdb::Error) -> bool {
 
 fn remove(path: &Path) {
     if let Err(error) = files::remove_file(path) {
-        tracing::warn!(path = %path.display(), %error, "not removed");
+        tracing::warn!(path = %path.display(), %error, "index header not removed");
     }
 }

@@ -48,7 +48,7 @@ pub(crate) enum BlockError {
         found: u64,
     },
     /// A part is said to be longer than any in its place is.
-    #[error("{key} at byte {offset}: {what} of {size} bytes, at most {limit} are read")]
+    #[error("{key} at byte {offset}: {what}: expected at most {limit} bytes, found {size}")]
     TooLarge {
         /// The object.
         key: String,

@@ -61,7 +61,7 @@ impl RequestContext {
         if on_failure == OnFailure::Abort || !error.concerns_one_block() {
             return Err(error);
         }
-        tracing::warn!(%error, "an answer is not whole");
+        tracing::warn!(%error, "answer is incomplete");
         Ok(error.to_string())
     }
 }

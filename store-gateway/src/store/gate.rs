@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(start.elapsed().as_secs(), 90);
         assert_eq!(
             error.to_string(),
-            "limit store.grpc.series-max-concurrency: 1 Series requests were under way for the 90s that this one waited"
+            "limit store.grpc.series-max-concurrency: 1 Series requests were running for the 90s that this one waited"
         );
         let text = metrics.encode(Exposition::Prometheus);
         for line in [

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 use futures::{StreamExt as _, pin_mut};
-use model::{TimeRange, Timestamp};
+use model::{Counted, TimeRange, Timestamp};
 use proto::thanos::{Aggr, LabelMatcher, SeriesRequest};
 use service::{Clock as _, SystemClock};
 
@@ -118,7 +118,10 @@ impl Out {
             series, samples, ..
         } = self;
         if self.output == Output::Text {
-            print::stderr(&format!("{series} series, {samples} samples\n"))?;
+            print::stderr(&format!(
+                "{series} series, {}\n",
+                Counted(*samples, "sample")
+            ))?;
         }
         Ok(())
     }

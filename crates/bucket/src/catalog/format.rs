@@ -260,7 +260,7 @@ impl Body<'_> {
         match rest.fill_buf() {
             Ok([]) => Ok(()),
             _ => Err(format!(
-                "{CATALOG}: expected the end behind the frame, found more"
+                "{CATALOG}: expected the end after the frame, found more"
             )),
         }
     }

@@ -77,7 +77,7 @@ fn meta(block: BlockId, json: &[u8]) -> Result<Arc<BlockMeta>, String> {
     let meta = BlockMeta::decode(json).map_err(|error| error.to_string())?;
     if meta.ulid != block {
         return Err(format!(
-            "ulid: expected {block} as its folder, found {}",
+            "ulid: expected {block} as its folder is named, found {}",
             meta.ulid
         ));
     }
@@ -108,10 +108,10 @@ mod tests {
         };
         assert!(matches!(read(Kind::Meta, &meta(1, ID)), Document::Meta(_)));
         for (json, expected) in [
-            (meta(2, ID), "k: unexpected meta.json version 2, expected 1"),
+            (meta(2, ID), "k: version: expected 1, found 2"),
             (
                 meta(1, "01HF8J5JG0RAVB4GMS32W7ZJ2C"),
-                "k: ulid: expected 01HF8J5JG0RAVB4GMS32W7ZJ2B as its folder, found 01HF8J5JG0RAVB4GMS32W7ZJ2C",
+                "k: ulid: expected 01HF8J5JG0RAVB4GMS32W7ZJ2B as its folder is named, found 01HF8J5JG0RAVB4GMS32W7ZJ2C",
             ),
             (
                 "{".to_owned(),

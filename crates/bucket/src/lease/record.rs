@@ -110,7 +110,7 @@ pub(super) fn state(
         Ok(record) => Some(record.clone().into_holder()),
         // Nobody knows until when; so for as long as leases may be expected to last.
         Err(reason) => Some(Holder {
-            name: format!("someone ({reason})"),
+            name: format!("an unknown holder ({reason})"),
             until: after(newest.written, duration.max(UNREADABLE)),
         }),
     };
@@ -230,7 +230,7 @@ mod tests {
             (
                 Some(unreadable.clone()),
                 1_060_000 + hour,
-                "someone (k: ?) until 1970-01-01T01:16:40Z",
+                "an unknown holder (k: ?) until 1970-01-01T01:16:40Z",
             ),
             (Some(unreadable), 1_060_001 + hour, "free 8"),
         ] {

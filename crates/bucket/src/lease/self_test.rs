@@ -75,7 +75,7 @@ async fn created_twice(bucket: &Bucket, key: &str) -> Result<(), BucketError> {
         if created {
             return Err(not_exclusive(
                 bucket,
-                "it accepts conditional puts (If-None-Match) and ignores them",
+                "it ignores the condition of conditional puts (If-None-Match)",
             ));
         }
         // Nothing was there when the second was put, so nothing is known.
@@ -83,7 +83,7 @@ async fn created_twice(bucket: &Bucket, key: &str) -> Result<(), BucketError> {
     }
     Err(not_exclusive(
         bucket,
-        "of conditional puts (If-None-Match) it refuses some of objects that are not there",
+        "it refuses conditional puts (If-None-Match) of objects that do not exist",
     ))
 }
 
@@ -101,7 +101,7 @@ async fn created_at_once(bucket: &Bucket, key: &str) -> Result<(), BucketError> 
     if winners > 1 {
         return Err(not_exclusive(
             bucket,
-            "of conditional puts (If-None-Match) that come at once, it does several",
+            "it accepts several conditional puts (If-None-Match) of one object",
         ));
     }
     Ok(())

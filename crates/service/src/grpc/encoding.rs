@@ -44,10 +44,10 @@ pub enum GrpcMessageError {
         source: io::Error,
     },
     /// Its flag is unknown.
-    #[error("grpc message: unknown flag {0}, expected 0 or 1")]
+    #[error("grpc message: expected flag 0 or 1, found {0}")]
     Flag(u8),
     /// It is encoded, and nobody said how.
-    #[error("grpc message: flag 1 for encoded, but no grpc-encoding")]
+    #[error("grpc message: expected a grpc-encoding of a compressed message, found none")]
     NoEncoding,
     /// It is larger than is taken.
     #[error("grpc message is larger than the limit of {limit} bytes")]

@@ -173,7 +173,7 @@ impl Answer {
             State::Open { body, .. } => {
                 body.end(Code::DeadlineExceeded);
                 let (peer, path) = (self.call.as_ref().map(|c| c.peer().address()), &self.path);
-                tracing::warn!(peer = ?peer, %path, "the client took no data for {limit:?}; its call is ended");
+                tracing::warn!(peer = ?peer, %path, "ending a call: the client took no data for {limit:?}");
                 self.since = Some(Instant::now());
                 if let Some(call) = &mut self.call {
                     call.stalled();

@@ -115,7 +115,7 @@ impl TsdbBlock {
                 return Err(BlockError::TooLarge {
                     key: segment.key.to_string(),
                     offset,
-                    what: "a chunk",
+                    what: "chunk",
                     size: needed,
                     limit: MAX_CHUNK,
                 });

@@ -184,7 +184,7 @@ impl TsdbBlock {
             Some(long) => Err(BlockError::TooLarge {
                 key: self.index.key.to_string(),
                 offset: long.range.start,
-                what: "a series",
+                what: "series entry",
                 size: size(&long.range),
                 limit: MAX_ENTRY,
             }),
