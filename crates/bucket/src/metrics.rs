@@ -1,4 +1,4 @@
-//! The metrics of a bucket and of looking at it, under Thanos's names.
+//! The metrics of a bucket and of synchronizations, under Thanos's names.
 //!
 //! The library adds `_total` to a counter's name.
 
@@ -19,7 +19,7 @@ use crate::Operation;
 type ByOperation = [(&'static str, String); 2];
 type ByBucket = [(&'static str, String); 1];
 
-/// What is counted of a bucket's operations.
+/// Metrics of a bucket's operations.
 #[derive(Clone)]
 pub(crate) struct BucketMetrics {
     bucket: String,
@@ -31,7 +31,7 @@ pub(crate) struct BucketMetrics {
     now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
-/// What is counted of the looks at a bucket.
+/// Metrics of synchronizations.
 #[derive(Clone, Debug)]
 pub struct SyncMetrics {
     pub(crate) syncs: Counter,
@@ -40,7 +40,7 @@ pub struct SyncMetrics {
 }
 
 impl BucketMetrics {
-    /// Registers them, those of each operation at 0.
+    /// Registers them, each operation at 0.
     pub(crate) fn register(
         registry: &mut Registry,
         bucket: &str,

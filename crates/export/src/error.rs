@@ -7,7 +7,7 @@ use model::{Labels, TimeRange};
 use parquet::errors::ParquetError;
 use tsdb::ChunkError;
 
-/// Why an export cannot go on.
+/// Why an export fails.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// A chunk cannot be decoded.

@@ -1,6 +1,6 @@
 //! The vocabulary of Prometheus storage: labels, matchers, time, blocks and their marks.
 //!
-//! Pure values; this crate reads no file, waits for nothing and knows no object store.
+//! Pure values: this crate reads no file, contains no `async` code and knows no object store.
 
 mod aggregate;
 mod block_id;

@@ -1,4 +1,4 @@
-//! Lets a bounded number of requests in at once; the others wait in their order, but not for ever.
+//! Lets a bounded number of requests in at once. The others wait in their order, for a bounded time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,7 +27,7 @@ pub(crate) struct GatePermit {
 }
 
 impl Gate {
-    /// A gate for `most` requests at once, where one waits no longer than `wait`; zero is no limit.
+    /// A gate for `most` requests at once. A request waits no longer than `wait`; zero is no limit.
     pub(crate) fn new(most: usize, wait: Duration, metrics: GateMetrics) -> Self {
         metrics.most(most);
         let wait = match wait {
@@ -45,7 +45,7 @@ impl Gate {
     /// Waits for a permit.
     ///
     /// # Errors
-    /// When none has become free in time.
+    /// When the time is over.
     pub(crate) async fn enter(&self) -> Result<GatePermit, AnswerError> {
         let start = Instant::now();
         let waiting = self.metrics.waiting();

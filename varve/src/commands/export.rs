@@ -81,7 +81,7 @@ pub(super) async fn run(args: ExportArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Exports one folder of files; gives the numbers of series and samples.
+/// Exports one folder of files; returns the numbers of series and samples.
 async fn export(
     reader: &Reader,
     request: &ReadRequest,

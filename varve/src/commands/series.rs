@@ -22,10 +22,10 @@ use crate::{
 use answer::{Answer, Event};
 use client::Client;
 
-/// Series to a message; answers of fewer messages are cheaper.
+/// Series in a message; an answer of fewer messages is cheaper.
 const BATCH: i64 = 64;
 
-/// Asks, and prints.
+/// Queries and prints.
 pub(super) async fn run(args: SeriesArgs) -> anyhow::Result<ExitCode> {
     let request = request(&args)?;
     let range = TimeRange {
@@ -47,7 +47,7 @@ pub(super) async fn run(args: SeriesArgs) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    // What came before an error is told too.
+    // What came before an error is printed too.
     out.events(answer.finish())?;
     match broken {
         Some(error) => Err(error),
@@ -58,7 +58,7 @@ pub(super) async fn run(args: SeriesArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// What the arguments ask for.
+/// The request that the arguments make.
 fn request(args: &SeriesArgs) -> anyhow::Result<SeriesRequest> {
     let matchers = model::parse_selector(&args.selector).with_context(|| args.selector.clone())?;
     let now = Timestamp(SystemClock.now_ms());
@@ -73,7 +73,7 @@ fn request(args: &SeriesArgs) -> anyhow::Result<SeriesRequest> {
     })
 }
 
-/// Where the answer goes: series to stdout, the rest to stderr.
+/// The output: series to stdout, the rest to stderr.
 #[derive(Debug)]
 struct Out {
     output: Output,
@@ -112,7 +112,7 @@ impl Out {
         Ok(())
     }
 
-    /// People are told how much it was.
+    /// Prints the totals, for people.
     fn end(&self) -> anyhow::Result<()> {
         let Self {
             series, samples, ..
