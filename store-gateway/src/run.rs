@@ -60,13 +60,13 @@ impl Gateway {
         self.handle.clone()
     }
 
-    /// The StoreAPI, to be served beside other services. Its answers are up to date while the gateway runs.
+    /// The gateway's StoreAPI, for a server of the caller. It is up to date while the gateway runs.
     #[must_use]
     pub fn api(&self) -> StoreApi {
         StoreApi::new(self.store.clone())
     }
 
-    /// Synchronizes with the bucket until `shutdown`, and serves nothing. It is ready after the first complete
+    /// Synchronizes with the bucket until `shutdown` and serves nothing itself. It is ready after the first complete
     /// synchronization.
     pub async fn watch(self, shutdown: CancellationToken) {
         let probe = &self.deps.probe;

@@ -56,7 +56,7 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
 /// The system's error; `UnexpectedEof` if the file ends before `range` does.
 pub fn read_range(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
     let length = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
-    // Not cleared first, which would cost as much as reading.
+    // The system fills uninitialized memory: clearing it first costs as much as the read.
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(length)?;
     while bytes.len() < length {

@@ -89,17 +89,17 @@ pub(crate) struct GrpcArgs {
     pub(crate) send_timeout: Duration,
 }
 
-/// How Prometheus is reached.
+/// The HTTP client for Prometheus.
 #[derive(Debug, Args)]
 pub(crate) struct HttpClientArgs {
-    /// YAML file that says how Prometheus is reached: TLS, credentials, proxy, timeouts.
+    /// YAML file that configures the HTTP client for Prometheus: TLS, credentials, proxy, timeouts.
     #[arg(
         long = "prometheus.http-client-file",
         default_value = "",
         value_name = "PATH"
     )]
     pub(crate) http_client_file: String,
-    /// The same YAML, given here.
+    /// The content of that file.
     #[arg(
         long = "prometheus.http-client",
         default_value = "",
@@ -175,7 +175,7 @@ impl GrpcArgs {
 }
 
 impl HttpClientArgs {
-    /// The YAML, empty where none was given. An empty flag counts as none, as with Thanos.
+    /// The YAML, empty if it is not set. An empty flag counts as unset, as in Thanos.
     pub(crate) fn yaml(&self) -> anyhow::Result<String> {
         let file = Some(Path::new(&self.http_client_file)).filter(|f| !f.as_os_str().is_empty());
         anyhow::ensure!(

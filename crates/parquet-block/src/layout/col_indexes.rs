@@ -24,19 +24,15 @@ pub(crate) fn decode(list: &[u8]) -> Result<Vec<usize>, Fault> {
         let number = varint::take_signed(&mut rest)
             .ok_or_else(|| Fault::new(at, "list of columns ends early"))?;
         usize::try_from(number).map_err(|_| {
-            Fault::new(
-                at,
-                format!("list of columns: expected 0 or more, found {number}"),
-            )
+            let reason = format!("list of columns: expected 0 or more, found {number}");
+            Fault::new(at, reason)
         })
     };
     let count = next()?;
     if count >= list.len() {
         let len = list.len();
-        return Err(Fault::new(
-            0,
-            format!("list of columns: expected as many as fit {len} bytes, found {count}"),
-        ));
+        let reason = format!("list of columns: expected as many as fit {len} bytes, found {count}");
+        return Err(Fault::new(0, reason));
     }
     let columns = (0..count).map(|_| next()).collect::<Result<_, Fault>>()?;
     if rest.is_empty() {
