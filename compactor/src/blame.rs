@@ -1,43 +1,43 @@
-//! Whose fault it is that a task fails.
+//! Which block is at fault when a task fails.
 
 use model::BlockId;
 use tsdb::ChunkError;
 
 use crate::DownsampleError;
 
-/// Whose fault it is that a task fails.
+/// Who is at fault when a task fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blame {
-    /// No block's: the machine, the bucket or the settings are at fault.
+    /// No block: the machine, the bucket or the settings are.
     Nobody,
-    /// One source's, or that of two together; the error does not tell which.
+    /// One source, or two together; the error does not say which.
     Unknown,
-    /// That of one block.
+    /// This block.
     Block(Blamed),
 }
 
-/// A block that is to blame.
+/// A block at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Blamed {
     /// The block. The others of its task may be merged without it.
     pub(crate) block: BlockId,
-    /// The block that contradicts it, where two do.
+    /// The block that contradicts it, if two do.
     pub(crate) other: Option<BlockId>,
-    /// Whether the damage stays.
+    /// Whether the damage is lasting.
     pub(crate) damage: Damage,
 }
 
 /// Whether another attempt finds the same damage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Damage {
-    /// Another attempt may go well, or another release may know how to read the block: its version, say.
+    /// Another attempt may succeed, or another release may read the block, such as one of a newer version.
     Transient,
-    /// What the block holds is against its format, so every attempt fails.
+    /// The block breaks its format, so every attempt fails.
     Lasting,
 }
 
 impl Blame {
-    /// That of one block.
+    /// This block.
     pub(crate) const fn block(block: BlockId, damage: Damage) -> Self {
         Self::Block(Blamed {
             block,
@@ -46,7 +46,7 @@ impl Blame {
         })
     }
 
-    /// That of a block which another one contradicts.
+    /// A block that another one contradicts.
     pub(crate) const fn contradiction(block: BlockId, other: BlockId) -> Self {
         Self::Block(Blamed {
             block,
@@ -55,7 +55,7 @@ impl Blame {
         })
     }
 
-    /// The block, if it is one's.
+    /// The block, if one is at fault.
     pub(crate) const fn blamed(self) -> Option<Blamed> {
         match self {
             Self::Nobody | Self::Unknown => None,
@@ -63,7 +63,7 @@ impl Blame {
         }
     }
 
-    /// Whose fault it is that a TSDB block cannot be read.
+    /// Who is at fault if a TSDB block cannot be read.
     pub(crate) fn of_tsdb(block: BlockId, error: &tsdb::Error) -> Self {
         let damage = match error {
             tsdb::Error::Io { .. } => return Self::Nobody,
@@ -74,7 +74,7 @@ impl Blame {
         Self::block(block, damage)
     }
 
-    /// Whose fault it is that a Parquet block cannot be read.
+    /// Who is at fault if a Parquet block cannot be read.
     pub(crate) const fn of_parquet(block: BlockId, error: &parquet_block::Error) -> Self {
         let damage = match error {
             parquet_block::Error::Io { .. } => return Self::Nobody,
@@ -84,7 +84,7 @@ impl Blame {
         Self::block(block, damage)
     }
 
-    /// Whose fault it is that a TSDB block cannot be written or read back.
+    /// Who is at fault if a TSDB block cannot be written or read back.
     pub(crate) const fn of_tsdb_output(error: &tsdb::Error) -> Self {
         match error {
             tsdb::Error::Io { .. } => Self::Nobody,
@@ -92,7 +92,7 @@ impl Blame {
         }
     }
 
-    /// Whose fault it is that a Parquet block cannot be written or read back.
+    /// Who is at fault if a Parquet block cannot be written or read back.
     pub(crate) const fn of_parquet_output(error: &parquet_block::Error) -> Self {
         match error {
             parquet_block::Error::Io { .. } => Self::Nobody,
@@ -102,7 +102,7 @@ impl Blame {
 }
 
 impl Damage {
-    /// That of a chunk.
+    /// Who is at fault for a chunk.
     pub(crate) const fn of_chunk(error: &ChunkError) -> Self {
         match error {
             ChunkError::Corrupt { .. } => Self::Lasting,
@@ -110,7 +110,7 @@ impl Damage {
         }
     }
 
-    /// That of chunks that cannot be downsampled.
+    /// Who is at fault for chunks that cannot be downsampled.
     pub(crate) const fn of_downsampling(error: &DownsampleError) -> Self {
         match error {
             DownsampleError::Chunk { source, .. } => Self::of_chunk(source),

@@ -1,4 +1,4 @@
-//! Clearing away: blocks whose time has come, uploads that never ended, folders of work that is done.
+//! Deletes marked blocks, abandoned uploads, and the folders of former tasks.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -11,22 +11,22 @@ use crate::{
     metrics::DAMAGED, millis, plan, snapshot::Blocks,
 };
 
-/// How old an upload without `meta.json` must be, in milliseconds, to be taken for aborted: Thanos's 48 h.
+/// The age in milliseconds from which an upload without `meta.json` counts as abandoned: Thanos's 48 h.
 const PARTIAL_UPLOAD_AGE: i64 = 48 * 3_600_000;
 
-/// Clears away. What cannot be cleared is named in the summary, and the rest goes on.
+/// Cleans. The summary names what could not be cleaned; everything else goes on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cleaner<'a> {
     pub(crate) compaction: Compaction<'a>,
 }
 
 impl Cleaner<'_> {
-    /// Deletes the blocks that are ours and were marked longer ago than the delete delay.
+    /// Deletes our blocks that were marked longer ago than the delete delay.
     pub(crate) async fn delete_marked(&self, blocks: &Blocks, summary: &mut Summary) {
         let metrics = self.compaction.metrics;
         let now = self.now();
         let options = self.compaction.config.plan_options(now);
-        // A block is marked as another has its samples. If that may be one that could not be read, nothing is deleted.
+        // A block is marked because another has its samples. If that one may be unread, nothing is deleted.
         if let Some(reason) = blocks.unknown() {
             tracing::warn!(
                 reason,
@@ -68,10 +68,10 @@ impl Cleaner<'_> {
             .is_some_and(|mark| now.0.saturating_sub(mark.marked_at().0) > delay)
     }
 
-    /// Deletes what was uploaded of blocks that never got their `meta.json`.
+    /// Deletes the files of blocks without `meta.json`.
     ///
-    /// A `meta.json` that cannot be read is left for a human, with its block. As nothing else tells whose they are, the
-    /// first shard deletes all of them.
+    /// A block with a `meta.json` that cannot be read is left for a human. As nothing else says to which shard they
+    /// belong, the first shard deletes all of them.
     pub(crate) async fn delete_partial(&self, snapshot: &Snapshot, summary: &mut Summary) {
         if !self.compaction.config.shard.is_first() {
             return;
@@ -136,7 +136,7 @@ impl Cleaner<'_> {
         self.compaction.metrics.garbage_collected(took, failures);
     }
 
-    /// Marks the blocks that are older than blocks of their resolution are kept.
+    /// Marks the blocks that are past the retention of their resolution.
     pub(crate) async fn mark_expired(&self, plan: &Plan, blocks: &Blocks, summary: &mut Summary) {
         if !plan.overdue.is_empty() {
             let blocks = plan.overdue.len();
@@ -160,7 +160,7 @@ impl Cleaner<'_> {
         }
     }
 
-    /// Marks the blocks whose times cannot be right as not to be compacted, so that they are looked at.
+    /// Marks the blocks with impossible times as not to be compacted, so that a human looks at them.
     pub(crate) async fn mark_wrong_times(
         &self,
         plan: &Plan,
@@ -192,7 +192,7 @@ impl Cleaner<'_> {
         }
     }
 
-    /// Removes the work of tasks that are planned no more; that of others is used again.
+    /// Removes the folders of tasks that are no longer planned; those of others are used again.
     pub(crate) async fn clean_work_dir(&self, plan: &Plan, summary: &mut Summary) {
         let dir = self.compaction.config.work_dir();
         let planned: BTreeSet<String> = plan.tasks.iter().map(|t| t.id.clone()).collect();
@@ -208,14 +208,14 @@ impl Cleaner<'_> {
     }
 }
 
-/// Whether nothing was added for long. Without any time the block's name tells its age.
+/// Whether nothing was added for long. Without any time, the block's id gives its age.
 fn is_abandoned(objects: &BlockObjects, now: Timestamp) -> bool {
     let latest = objects.files.values().map(|o| o.last_modified).max();
     let latest = latest.unwrap_or_else(|| objects.id.time());
     now.0.saturating_sub(latest.0) > PARTIAL_UPLOAD_AGE
 }
 
-/// Makes `dir` if need be, and removes all in it but the folders named.
+/// Creates `dir` if it is missing, and removes everything in it except the named folders.
 fn keep_only(dir: &Path, names: &BTreeSet<String>) -> Result<(), CompactError> {
     fs::create_dir_all(dir).map_err(CompactError::io(dir))?;
     for entry in fs::read_dir(dir).map_err(CompactError::io(dir))? {

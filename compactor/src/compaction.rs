@@ -42,33 +42,32 @@ use crate::{
 /// The folder of a task's outputs.
 const OUT: &str = "out";
 
-/// What one needs to do tasks.
+/// What tasks need.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Compaction<'a> {
     pub(crate) config: &'a Config,
     pub(crate) bucket: &'a Bucket,
     pub(crate) deps: &'a Deps,
     pub(crate) metrics: &'a CompactMetrics,
-    /// Until when the group is ours.
+    /// Until when the group is leased.
     pub(crate) until: &'a Until,
 }
 
-/// What a task came to.
+/// The result of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// These blocks hold the samples of the inputs, the finest resolution first.
     Merged(Vec<BlockId>),
-    /// The inputs hold no sample, or all are deleted by tombstones. Of a task that only downsamples: none that can be
-    /// downsampled.
+    /// The inputs hold no sample, or tombstones delete all. For a task that only downsamples: none can be downsampled.
     Empty,
 }
 
 impl Compaction<'_> {
-    /// Does a task up to the commit; the sources are not marked for deletion. One that is damaged is marked as not to
-    /// be compacted.
+    /// Does a task up to the commit; the sources are not marked for deletion. A damaged one is marked as not to be
+    /// compacted.
     ///
     /// # Errors
-    /// When anything is not as it should be; then nothing is committed.
+    /// When anything fails; then nothing is committed.
     pub(crate) async fn run(
         &self,
         task: &Arc<Task>,
@@ -122,8 +121,8 @@ impl Compaction<'_> {
         Ok(Outcome::Merged(made.collect()))
     }
 
-    /// Makes the outputs of the sources below `dir`, and proves that they hold what the sources do. Without any, the
-    /// sources hold nothing: no sample, or none that can be downsampled.
+    /// Makes the outputs of the sources below `dir`, and verifies that they hold what the sources do. If there are
+    /// none, the sources hold no sample, or none that can be downsampled.
     async fn make(&self, task: &Arc<Task>, dir: &Path) -> Result<Vec<Claim>, CompactError> {
         let targets: Vec<MergeTarget> = task.outputs.iter().map(|r| target(dir, *r)).collect();
         clear_outputs(dir, &targets).await?;
@@ -144,7 +143,7 @@ impl Compaction<'_> {
         Ok(claims)
     }
 
-    /// What is to be true of an output, under a name of its own.
+    /// The metadata that an output must have, under a new id.
     async fn claim(
         &self,
         task: &Arc<Task>,
@@ -166,7 +165,7 @@ impl Compaction<'_> {
         })
     }
 
-    /// Deletes what is there of an upload that failed. Best effort: what stays is cleaned away once it is old.
+    /// Deletes the files of a failed upload. Best effort: what stays is cleaned once it is old.
     async fn take_back(&self, claims: &[Claim]) {
         for claim in claims {
             for file in &claim.files {
@@ -178,7 +177,7 @@ impl Compaction<'_> {
         }
     }
 
-    /// Sees that there is room, without what another attempt left.
+    /// Checks the disk space, without the files of another attempt.
     async fn make_room(&self, task: &Task, dir: &Path) -> Result<(), CompactError> {
         clear_outputs(dir, &[]).await?;
         let (dir, needed) = (dir.to_owned(), task.disk_bytes);
@@ -249,10 +248,10 @@ impl Compaction<'_> {
         Ok(())
     }
 
-    /// Marks the inputs of a task that is committed, if what was made takes their place.
+    /// Marks the inputs of a committed task, if its outputs replace them.
     ///
     /// # Errors
-    /// At the first mark that cannot be made; the planner will find the rest covered.
+    /// At the first mark that cannot be made; the planner will find the other blocks covered.
     pub(crate) async fn mark_inputs(
         &self,
         task: &Task,
@@ -276,7 +275,7 @@ impl Compaction<'_> {
                 (Outcome::Empty, _) if input.meta.stats.num_samples == 0 => {
                     "empty block".to_owned()
                 }
-                // Verified: all of them were read.
+                // Verified: all samples were read.
                 (Outcome::Empty, _) => "all samples deleted by tombstones".to_owned(),
             };
             self.mark(id, Mark::Deletion, &details, blocks).await?;
@@ -284,7 +283,7 @@ impl Compaction<'_> {
         Ok(())
     }
 
-    /// Marks the inputs of a task that had nothing to downsample, so that it is not tried again and retention does not
+    /// Marks the inputs of a task without anything to downsample, so that it is not tried again and retention does not
     /// wait for it.
     async fn mark_no_downsample(&self, task: &Task, blocks: &Blocks) -> Result<(), CompactError> {
         let mark = Mark::NoDownsample("no-samples");
@@ -295,7 +294,7 @@ impl Compaction<'_> {
         Ok(())
     }
 
-    /// Marks a block, if it is there.
+    /// Marks a block, if it exists.
     ///
     /// # Errors
     /// When the mark cannot be written.
@@ -313,7 +312,7 @@ impl Compaction<'_> {
         let root = &view.objects.root;
         bucket::mark_block(self.bucket, root, block, mark, details, now).await?;
         self.metrics.marked(mark);
-        // A deletion has no reason beside its details.
+        // A deletion mark has only details.
         let reason = Some(mark.reason()).filter(|reason| !reason.is_empty());
         tracing::info!(%block, mark = mark.file(), reason, details, "marked");
         Ok(())
@@ -327,7 +326,7 @@ impl Compaction<'_> {
     }
 }
 
-/// Makes the folders of outputs, with nothing in them.
+/// Creates empty folders for the outputs.
 async fn clear_outputs(dir: &Path, targets: &[MergeTarget]) -> Result<(), CompactError> {
     let (out, targets) = (dir.join(OUT), targets.to_vec());
     blocking(move || {
@@ -340,8 +339,7 @@ async fn clear_outputs(dir: &Path, targets: &[MergeTarget]) -> Result<(), Compac
     .await
 }
 
-/// Waits for work. A panic in it is its error, since it is one block that leads there, and the others must not wait for
-/// it.
+/// Waits for work. A panic in it is an error of its task: one block causes it, and the others must not wait for it.
 async fn unpanicked<T>(
     work: impl Future<Output = Result<T, CompactError>> + Send,
 ) -> Result<T, CompactError> {
@@ -354,7 +352,7 @@ async fn unpanicked<T>(
     })
 }
 
-/// Where an output is made.
+/// The folder of an output.
 fn target(dir: &Path, resolution: Resolution) -> MergeTarget {
     MergeTarget {
         resolution,

@@ -1,4 +1,4 @@
-//! What the compactor is told, and what it is given.
+//! The settings of a compactor, and what it shares with its process.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -14,9 +14,9 @@ use crate::{
 /// Settings of a compactor. Names and defaults are those of Thanos's flags.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where blocks lie while they are worked on, below `compact/` (`--data-dir`). Default: `./data`.
+    /// The folder of work, below `compact/` (`--data-dir`). Default: `./data`.
     pub data_dir: PathBuf,
-    /// How long a block must have been in the bucket before it is touched (`--consistency-delay`). Default: 30 m.
+    /// The least age of a block that is compacted (`--consistency-delay`). Default: 30 m.
     pub consistency_delay: Duration,
     /// Time from marking a block for deletion to deleting it (`--delete-delay`). Default: 48 h.
     pub delete_delay: Duration,
@@ -26,13 +26,13 @@ pub struct Config {
     pub meta_fetch_concurrency: usize,
     /// How many files of blocks are fetched at once (`--compact.blocks-fetch-concurrency`). Default: 4.
     pub blocks_fetch_concurrency: usize,
-    /// Only blocks that reach this time or a later one are touched (`--min-time`). Default: all.
+    /// Blocks that end before this time are left (`--min-time`). Default: none is.
     pub min_time: TimeBound,
-    /// Only blocks that begin at this time or an earlier one are touched (`--max-time`). Default: all.
+    /// Blocks that begin after this time are left (`--max-time`). Default: none is.
     pub max_time: TimeBound,
-    /// Only blocks that it selects are touched (`--selector.relabel-config`). Default: all.
+    /// Blocks that it does not select are left (`--selector.relabel-config`). Default: none is.
     pub filter: BlockFilter,
-    /// Only groups of this shard are touched (`--shard`). Default: all.
+    /// Groups of other shards are left (`--shard`). Default: none is.
     pub shard: Shard,
     /// Whether others work on the bucket too (`--compact.disable-leases`). Default: nobody does.
     pub sharing: Sharing,
@@ -42,12 +42,12 @@ pub struct Config {
     pub retention: Retention,
     /// Whether blocks are downsampled (`--downsampling.disable`). Default: they are.
     pub downsampling: Downsampling,
-    /// What tells replicas apart, and how their samples become one (`--deduplication.replica-label`,
-    /// `--deduplication.func`). Default: nothing does.
+    /// How replicas are told apart, and how their samples are deduplicated (`--deduplication.replica-label`,
+    /// `--deduplication.func`). Default: there are none.
     pub replicas: Replicas,
-    /// The format of the blocks that are made (`--compact.output`). Default: Parquet.
+    /// The format of output blocks (`--compact.output`). Default: Parquet.
     pub output: OutputFormat,
-    /// How it is shown how far a merge is. Default: in the log.
+    /// How the progress of a merge is shown. Default: in the log.
     pub progress: ProgressStyle,
     /// How blocks are merged (`--compact.memory-budget`).
     pub merge: MergeOptions,
@@ -58,7 +58,7 @@ pub struct Config {
 pub enum Repeat {
     /// End.
     Once,
-    /// Look again after so long, until told to end.
+    /// Run again after this time, until told to stop.
     Every(Duration),
 }
 
@@ -68,25 +68,25 @@ pub enum Sharing {
     /// Nobody does.
     #[default]
     Alone,
-    /// Others may: a group is worked on by one at a time, who holds a lease on it.
+    /// They may: a compactor works on a group under a lease.
     Leases {
-        /// What this compactor is called in the lease, for people to read.
+        /// This compactor's name in the lease, for people.
         holder: String,
-        /// How long the others wait for one that died.
+        /// How long others wait for a compactor that died.
         duration: Duration,
     },
 }
 
-/// What the compactor is given.
+/// What the compactor shares with its process.
 #[derive(Clone, Debug)]
 pub struct Deps {
-    /// The time.
+    /// Gives the time.
     pub clock: Arc<dyn Clock>,
-    /// For merges, which take minutes: best a pool of the compactor's own.
+    /// Runs merges, which take minutes: best a pool of the compactor's own.
     pub pool: CpuPool,
-    /// Where its metrics go.
+    /// The registry of its metrics.
     pub metrics: Metrics,
-    /// Told when it is ready.
+    /// Reports whether it is ready.
     pub probe: Probe,
 }
 
@@ -116,7 +116,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Sees that the settings go together.
+    /// Checks that the settings fit together.
     ///
     /// # Errors
     /// When samples would be deleted before they are old enough to be downsampled.
@@ -124,7 +124,7 @@ impl Config {
         Ok(self.retention.check(self.downsampling)?)
     }
 
-    /// What the planner is told at `now`.
+    /// The planner's settings at `now`.
     pub(crate) fn plan_options(&self, now: Timestamp) -> PlanOptions {
         PlanOptions {
             windows: self.windows.clone(),
@@ -145,7 +145,7 @@ impl Config {
         }
     }
 
-    /// The leases that groups are worked on under, if the bucket is shared.
+    /// The leases of groups, if the bucket is shared.
     pub(crate) fn leases(&self, bucket: &Bucket) -> Option<Leases> {
         match &self.sharing {
             Sharing::Alone => None,

@@ -1,13 +1,13 @@
-//! Room in the work folder.
+//! Space in the work folder.
 
 use std::path::Path;
 
 use crate::CompactError;
 
-/// Makes sure that `needed` bytes can be written below `dir`, an existing folder.
+/// Checks that `needed` bytes can be written below `dir`, an existing folder.
 ///
 /// # Errors
-/// When there is less room, which the error states.
+/// When there is less space; the error states both.
 pub(crate) fn check(dir: &Path, needed: u64) -> Result<(), CompactError> {
     let available = available(dir)?;
     if needed > available {
@@ -20,7 +20,7 @@ pub(crate) fn check(dir: &Path, needed: u64) -> Result<(), CompactError> {
     Ok(())
 }
 
-/// Bytes that one who is not root may still write to the file system of `dir`.
+/// Bytes that a user other than root may still write to the file system of `dir`.
 fn available(dir: &Path) -> Result<u64, CompactError> {
     let stat = rustix::fs::statvfs(dir).map_err(|e| CompactError::io(dir)(e.into()))?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))

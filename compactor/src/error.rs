@@ -14,13 +14,13 @@ use crate::{
     plan::Bytes,
 };
 
-/// Why a merge, or all of them, cannot be done.
+/// Why a task, or the whole run, failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CompactError {
-    /// The bucket refused.
+    /// The bucket failed.
     #[error(transparent)]
     Bucket(#[from] BucketError),
-    /// The merge refused.
+    /// The merge failed.
     #[error("merge: {0}")]
     Merge(Box<MergeError>),
     /// A local file or folder cannot be read or written.
@@ -31,35 +31,35 @@ pub enum CompactError {
         /// Why.
         source: io::Error,
     },
-    /// The work folder has no room.
+    /// The work folder has too little space.
     #[error("{}: {} of disk needed, {} available", dir.display(), Bytes(*needed), Bytes(*available))]
     Disk {
         /// The work folder.
         dir: PathBuf,
         /// Bytes that the task needs.
         needed: u64,
-        /// Bytes that there are.
+        /// Bytes that are free.
         available: u64,
     },
-    /// The system has no random bits to name a block with.
+    /// The system has no random bits for a block's id.
     #[error("naming a block: {0}")]
     Random(#[from] getrandom::Error),
-    /// The settings do not go together.
+    /// The settings do not fit together.
     #[error(transparent)]
     Retention(#[from] RetentionError),
-    /// The bucket did not give the metadata of a block, so nothing is done where it may belong.
+    /// Metadata of a block could not be read, so nothing is done where the block may belong.
     #[error("{reason}; nothing is planned for groups that its block may belong to")]
     Unread {
-        /// What was done, on which object, and what the bucket said.
+        /// What was done, on which object, and the bucket's error.
         reason: String,
     },
-    /// A block is there no more.
+    /// A block no longer exists.
     #[error("block {block}: no longer in the bucket")]
     Gone {
         /// The block.
         block: BlockId,
     },
-    /// A block is not in the bucket as its `meta.json` has it.
+    /// The files of a block in the bucket are not those of its `meta.json`.
     #[error("block {block}: {reason}")]
     Block {
         /// The block.
@@ -67,7 +67,7 @@ pub enum CompactError {
         /// What was expected and found.
         reason: String,
     },
-    /// A block is damaged in the bucket, and was marked so that it is left alone from now on.
+    /// A block is damaged in the bucket, and was marked so that it is left from now on.
     #[error("{source}; marked as not to be compacted")]
     Marked {
         /// The block.
@@ -75,25 +75,25 @@ pub enum CompactError {
         /// What is wrong with it.
         source: Box<Self>,
     },
-    /// A source is to blame for what does not show it: without the block it can be done, with it it cannot.
+    /// A source makes the task fail without damage of its own: without the block the task succeeds.
     #[error("block {block}: {source}")]
     Excluded {
         /// The block.
         block: BlockId,
-        /// What cannot be done with it.
+        /// What fails with it.
         source: Box<Self>,
     },
-    /// Two sources cannot be merged with one another, though each of them can be without the other.
+    /// Two sources cannot be merged with one another, though each can without the other.
     #[error("blocks {block} and {other} contradict one another: {source}")]
     Contradiction {
-        /// The later one, which is set aside.
+        /// The later one, which is marked.
         block: BlockId,
         /// The earlier one.
         other: BlockId,
-        /// What cannot be done with both.
+        /// What fails with both.
         source: Box<Self>,
     },
-    /// A block seems damaged, but it is the copy here that is.
+    /// The local copy of a block is damaged, not the block.
     #[error("{source}; {key} in the bucket differs from the copy here")]
     CopyDiffers {
         /// The block.
@@ -103,7 +103,7 @@ pub enum CompactError {
         /// What is wrong with the copy.
         source: Box<Self>,
     },
-    /// What was uploaded is not what was to be uploaded.
+    /// An uploaded object is not its file.
     #[error("{key}: {reason}")]
     Differs {
         /// The object.
@@ -111,10 +111,10 @@ pub enum CompactError {
         /// What was expected and found.
         reason: String,
     },
-    /// A merge or its verification ended in a fault of this program.
+    /// A merge or its verification panicked.
     #[error("panicked: {reason}")]
     Panicked {
-        /// What it said.
+        /// The message of the panic.
         reason: String,
     },
     /// The output cannot be read back.
@@ -128,12 +128,12 @@ pub enum CompactError {
     Output {
         /// What was counted or compared.
         what: &'static str,
-        /// What the sources, or the merge, say.
+        /// The value of the sources, or of the merge.
         expected: String,
-        /// What the output says.
+        /// The value of the output.
         found: String,
     },
-    /// The bucket is one that compactors cannot share.
+    /// Compactors cannot share the bucket.
     #[error(
         "leases: {source}; if this is the only compactor of the bucket, set --compact.disable-leases"
     )]
@@ -141,15 +141,15 @@ pub enum CompactError {
         /// Why not.
         source: BucketError,
     },
-    /// Another compactor works at the group.
+    /// Another compactor works on the group.
     #[error("group {name}: held by {holder}")]
     HeldByOther {
         /// The group.
         name: String,
-        /// Who holds the lease on it, until when.
+        /// The holder of its lease, and the deadline.
         holder: Holder,
     },
-    /// Another compactor has taken over the group, as the lease on it was not renewed in time.
+    /// Another compactor took over the group, as its lease was not renewed in time.
     #[error(
         "group {name}: the lease was not renewed in time, so another compactor has it; uncommitted work is dropped"
     )]
@@ -157,13 +157,13 @@ pub enum CompactError {
         /// The group.
         name: String,
     },
-    /// Work was dropped as all is to stop.
+    /// Work was dropped because the compactor stops.
     #[error("stopped before the end; uncommitted work is dropped")]
     Stopped,
-    /// No task has this id now.
+    /// No task has this id.
     #[error("no task {id:?} is planned now")]
     NoTask {
-        /// The id that was asked for.
+        /// The given id.
         id: String,
     },
 }
@@ -180,14 +180,14 @@ impl CompactError {
         move |source| Self::Io { path, source }
     }
 
-    /// Whose fault it is.
+    /// Who is at fault.
     pub(crate) fn blame(&self) -> Blame {
         match self {
             Self::Block { block, .. } | Self::Excluded { block, .. } => {
                 Blame::block(*block, Damage::Lasting)
             }
             Self::Contradiction { block, other, .. } => Blame::contradiction(*block, *other),
-            // It is marked already, or the copy here is wrong.
+            // The block is marked already, or the local copy is wrong.
             Self::Marked { block, .. } | Self::CopyDiffers { block, .. } => {
                 Blame::block(*block, Damage::Transient)
             }
@@ -199,7 +199,7 @@ impl CompactError {
         }
     }
 
-    /// Whether what was downloaded may be used for another attempt.
+    /// Whether the downloaded files may be used for another attempt.
     pub(crate) const fn keeps_downloads(&self) -> bool {
         matches!(self, Self::Bucket(_) | Self::Disk { .. })
     }

@@ -1,14 +1,14 @@
-//! Groups: blocks that may be merged with one another.
+//! Groups of blocks that may be merged with one another.
 
 use std::fmt;
 
 use model::{Labels, Resolution};
 use serde::{Serialize, Serializer};
 
-/// What the blocks of a group have in common: their external labels but those of replicas, as a hash, and their resolution.
+/// The group of a block: a hash of its external labels, without those of replicas, and its resolution.
 ///
-/// Written as Thanos writes it, `<resolution in ms>@<XXH64 of the labels>`. It names folders, log lines and
-/// metrics; nothing in the bucket depends on it.
+/// Written as in Thanos, `<resolution in ms>@<XXH64 of the labels>`. It names folders, log lines and metrics; nothing
+/// in the bucket depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupKey {
     /// The resolution.

@@ -31,18 +31,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::CompactError;
 
-/// Until when work is ours, which moves as the lease is renewed.
+/// Until when work is leased. It moves as the lease is renewed.
 #[derive(Debug)]
 pub(crate) struct Until {
     deadline: AtomicI64,
-    /// Whether the last commit was made, and locked while one is.
+    /// Whether the last commit was made; locked during a commit.
     closed: Mutex<bool>,
 }
 
 /// The turns of one compactor, which has one at a time.
 #[derive(Clone, Debug)]
 pub(crate) struct Turns {
-    /// Without any, the turn is always ours.
+    /// `None`: the turn is always ours.
     leases: Option<Leases>,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
@@ -52,13 +52,13 @@ pub(crate) struct Turns {
 /// Who has the turn.
 #[derive(Debug)]
 pub(crate) enum Turn {
-    /// We have.
+    /// This compactor.
     Ours(Held),
-    /// Another works at it.
+    /// Another compactor works on the group.
     Others(Holder),
 }
 
-/// The turn is ours.
+/// Our turn.
 #[derive(Debug)]
 pub(crate) struct Held {
     lease: Option<Lease>,
@@ -66,12 +66,12 @@ pub(crate) struct Held {
     until: Arc<Until>,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
-    /// The last to be dropped, as the lease is released before.
+    /// Dropped last, after the lease is released.
     _one: OwnedMutexGuard<()>,
 }
 
 impl Until {
-    /// Without a lease there is no end.
+    /// `None` without leases: there is no deadline.
     pub(crate) const fn ever() -> Self {
         Self {
             deadline: AtomicI64::new(i64::MAX),
@@ -79,7 +79,7 @@ impl Until {
         }
     }
 
-    /// Leave to commit at `now`, which is good while it is kept; none if the work may be another's.
+    /// Permission to commit at `now`, for as long as the returned value is kept; `None` if another may have the work.
     pub(crate) async fn leave(&self, now: Timestamp) -> Option<MutexGuard<'_, bool>> {
         let closed = self.closed.lock().await;
         (!*closed && !self.is_over(now)).then_some(closed)
@@ -93,14 +93,14 @@ impl Until {
         self.deadline.store(deadline.0, Ordering::Release);
     }
 
-    /// Waits for a commit that is under way, and lets no other begin.
+    /// Waits for a running commit, and lets no other begin.
     async fn close(&self) {
         *self.closed.lock().await = true;
     }
 }
 
 impl Turns {
-    /// Those of a compactor that is to end its work when `stop` is cancelled.
+    /// The turns of a compactor that stops when `stop` is cancelled.
     pub(crate) fn new(
         leases: Option<Leases>,
         clock: Arc<dyn Clock>,
@@ -114,7 +114,7 @@ impl Turns {
         }
     }
 
-    /// Sees that leases keep others off, if the bucket is shared.
+    /// Tests that leases exclude others, if the bucket is shared.
     ///
     /// # Errors
     /// [`CompactError::Sharing`] when they do not.
@@ -126,10 +126,10 @@ impl Turns {
         tested.map_err(|source| CompactError::Sharing { source })
     }
 
-    /// Asks for the lease on `name`.
+    /// Requests the lease on `name`.
     ///
     /// # Errors
-    /// When the bucket cannot be asked.
+    /// When the bucket fails.
     pub(crate) async fn take(&self, name: &str) -> Result<Turn, CompactError> {
         let one = Arc::clone(&self.one).lock_owned().await;
         let mut held = Held {
@@ -153,7 +153,7 @@ impl Turns {
         Ok(Turn::Ours(held))
     }
 
-    /// Waits until the compactor is to stop and has no turn; it gets none any more then.
+    /// Waits until the compactor is to stop and has no turn; it gets no more then.
     pub(crate) fn stopped(&self) -> impl Future<Output = OwnedMutexGuard<()>> + Send + use<> {
         let Self { stop, one, .. } = self.clone();
         async move {
@@ -164,7 +164,7 @@ impl Turns {
 }
 
 impl Held {
-    /// Until when it is.
+    /// The deadline.
     pub(crate) fn until(&self) -> Arc<Until> {
         Arc::clone(&self.until)
     }
@@ -175,10 +175,10 @@ impl Held {
         lease.is_some_and(|lease| lease.was_held_after(then))
     }
 
-    /// Waits for `work`, and lets others have their turn then.
+    /// Waits for `work`, then ends the turn.
     ///
     /// # Errors
-    /// When another has taken the turn before the end, or all is to stop: `work` was dropped.
+    /// When another took over before the end, or the compactor stops: `work` was dropped.
     pub(crate) async fn during<T>(
         mut self,
         work: impl Future<Output = T> + Send,
@@ -211,7 +211,7 @@ impl Held {
         ended.map(unwound)
     }
 
-    /// Renews the lease until it is another's.
+    /// Renews the lease until another has it.
     async fn keep(&self, lease: &mut Lease) {
         loop {
             sleep(self.pause).await;

@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use indicatif::{ProgressBar, ProgressStyle as BarStyle};
+use model::Counted;
 use service::Clock;
 
 use crate::Task;
@@ -91,7 +92,11 @@ fn bar(task: &Task, total: u64) -> ProgressBar {
     if let Ok(style) = BarStyle::with_template(TEMPLATE) {
         bar.set_style(style);
     }
-    bar.with_prefix(format!("{} blocks of {}", task.inputs.len(), task.labels))
+    bar.with_prefix(format!(
+        "{} of {}",
+        Counted(task.inputs.len() as u64, "block"),
+        task.labels
+    ))
 }
 
 /// Whether it is time for another line; then that is counted as said.

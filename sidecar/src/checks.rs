@@ -49,7 +49,7 @@ pub(crate) fn flags(
         if unequal == UnequalBlocks::Refuse {
             return Err(error);
         }
-        tracing::warn!(%error, "uploading all the same, as told");
+        tracing::warn!(%error, "uploading all the same, as --shipper.ignore-unequal-block-size says");
     }
     if min != "2h" {
         tracing::warn!(found = min, expected = "2h", "unusual {MIN_BLOCK}");

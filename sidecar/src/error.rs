@@ -86,7 +86,9 @@ pub enum SidecarError {
         expected: PathBuf,
     },
     /// Blocks without external labels cannot be told from those of another Prometheus.
-    #[error("no external labels: blocks of this prometheus could not be told from another's")]
+    #[error(
+        "no external labels: without them the blocks of this prometheus look like those of another"
+    )]
     NoExternalLabels,
     /// Prometheus did not become ready.
     #[error("prometheus is not ready after {after:?}: {last}")]
@@ -113,7 +115,7 @@ pub enum SidecarError {
         source: MetaError,
     },
     /// A local block's `meta.json` is of another block.
-    #[error("{}: expected the ulid of its folder, found {found}", path.display())]
+    #[error("{}: ulid: expected the name of its folder, found {found}", path.display())]
     WrongBlock {
         /// The file.
         path: PathBuf,
@@ -164,7 +166,9 @@ pub(crate) enum AnswerError {
     #[error("not ready: prometheus does not answer")]
     NotReady,
     /// There was no place for the request.
-    #[error("limit store.grpc.series-max-concurrency: no place became free in {waited:?}")]
+    #[error(
+        "limit store.grpc.series-max-concurrency: no request ended within the {waited:?} that this one waited"
+    )]
     Busy {
         /// How long it waited.
         waited: Duration,

@@ -48,7 +48,7 @@ impl Prometheus {
         let mut base = Url::parse(&config.url).map_err(|e| no_url(e.to_string()))?;
         if !matches!(base.scheme(), "http" | "https") {
             return Err(no_url(format!(
-                "scheme {:?}, expected http or https",
+                "scheme: expected http or https, found {:?}",
                 base.scheme()
             )));
         }

@@ -256,7 +256,7 @@ impl Daemon<'_> {
                 Some(flags) => {
                     checks::flags(&flags, &self.config.shipper_file(), peer.unequal_blocks)?;
                 }
-                None => tracing::warn!("prometheus does not tell its flags, they are not checked"),
+                None => tracing::warn!("prometheus has no API for its flags; they are not checked"),
             }
         }
         let version = prometheus.version().await?;
@@ -311,7 +311,7 @@ impl Daemon<'_> {
                 None => fixed.clone(),
             };
             if let Err(error) = shipper.pass(&labels).await {
-                tracing::error!(%error, "pass over the folder failed");
+                tracing::error!(%error, "shipping the local blocks failed");
             }
             sleep(self.config.upload_interval).await;
         }

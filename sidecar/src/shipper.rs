@@ -67,7 +67,7 @@ impl Shipper<'_> {
         .await?;
         let mut pass = Pass::default();
         for (id, error) in found.broken {
-            tracing::error!(block = %id, %error, "block of the folder cannot be read");
+            tracing::error!(block = %id, %error, "local block cannot be read");
             self.metrics.corrupted_blocks.inc();
             pass.failed.push((id, error));
         }
@@ -147,7 +147,7 @@ impl Shipper<'_> {
         let (staged, meta, damage) = self.deps.pool.run(prepare).await?;
         if let Some(error) = damage {
             // Nobody else has these samples, so the block is kept as it is.
-            tracing::warn!(block = %id, %error, "uploading a block that is damaged");
+            tracing::warn!(block = %id, %error, "uploading a damaged block");
             self.metrics.corrupted_blocks.inc();
         }
         if meta.compaction.level > 1

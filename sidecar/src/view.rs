@@ -34,7 +34,7 @@ impl View {
             Ok(names) => Some(Arc::new(names)),
             Err(error) => {
                 // Answers are right without them, but more of each is held back.
-                tracing::warn!(%error, "prometheus does not tell the names of its labels");
+                tracing::warn!(%error, "reading the label names of prometheus failed");
                 None
             }
         };

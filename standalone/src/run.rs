@@ -13,14 +13,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Config, Deps, StandaloneError, api};
 
-/// Uploads, merges and serves until `shutdown`, on `listener`. The first of the three that fails ends the others.
+/// Uploads, merges and serves on `listener` until `shutdown`. The first failure ends the others.
 ///
-/// Without a Prometheus, what lies in the folder at the start is uploaded and merged before anything is ready. With one,
-/// all begin at once: it answers for what is not uploaded yet.
+/// Without a Prometheus, the blocks in the folder at the start are uploaded and merged before the process is ready. With
+/// one, all three start at once: Prometheus answers for samples that are not uploaded yet.
 ///
 /// # Errors
-/// As the sidecar, the compactor and the gRPC server say; but a Prometheus that does not answer is waited for as long as
-/// it takes, since the bucket can be asked meanwhile.
+/// As of the sidecar, the compactor and the gRPC server. There is no limit to the wait for a Prometheus that does not
+/// answer: meanwhile the bucket is served.
 pub async fn run(
     config: Config,
     bucket: Bucket,
@@ -44,7 +44,7 @@ pub async fn run(
     };
     let (sidecar_deps, compactor_deps, store_deps) =
         (deps.sidecar(), deps.compactor(), deps.store());
-    // Whoever compacts answers nobody.
+    // The compactor serves nothing.
     let probes = [sidecar_deps.probe.clone(), store_deps.probe.clone()];
     let grpc_metrics = store_deps.metrics.clone();
     let grpc = GrpcOptions {
@@ -58,7 +58,7 @@ pub async fn run(
         if let Some(uploaded) = shutdown.run_until_cancelled(upload).await {
             uploaded?;
         }
-        // What fails for one block is named in the log and tried again later.
+        // Failures of one block are logged and tried again later.
         let once = compactor::Config {
             repeat: Repeat::Once,
             ..compactor.clone()
@@ -98,13 +98,13 @@ pub async fn run(
     Ok(served?)
 }
 
-/// Does the work of one of the three, whose end is the end of all.
+/// Does the work of one of the three. Its end ends the others.
 async fn until_ended<T>(shutdown: &CancellationToken, work: impl Future<Output = T>) -> T {
     let _end = shutdown.clone().drop_guard();
     work.await
 }
 
-/// Says that the whole is ready while all of the probes are.
+/// Reports the whole as ready while all of the probes are.
 async fn report(whole: &Probe, probes: &[Probe]) {
     let mut all: Vec<_> = probes.iter().map(Probe::subscribe).collect();
     loop {

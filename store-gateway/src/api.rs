@@ -1,4 +1,4 @@
-//! The StoreAPI and the info API over gRPC: the one place that knows their messages.
+//! The StoreAPI and the info API over gRPC. Only this module knows their messages.
 
 mod frames;
 mod info;

@@ -1,14 +1,13 @@
-//! Reading one block of the bucket: which series match, their labels, their chunks. TSDB and Parquet blocks
-//! answer alike; how they are stored shows in the order of their series only ([`BlockOrder`]).
+//! Reads one block of the bucket: the matching series, their labels and chunks. TSDB and Parquet blocks give equal
+//! answers; they differ only in the stored order of series ([`BlockOrder`]).
 //!
 //! ```text
 //! tsdb      matchers → postings → series entries → ┐
 //!                                                  ├ labels → chunks, in batches of bounded size
 //! parquet   matchers → rows → label columns ─────→ ┘
 //! ```
-//! What to fetch and what it means is decided by `tsdb` and `parquet_block`, on the CPU pool; here the bytes are
-//! fetched in between. A task finds series and their labels, another one reads their chunks; each is ahead of
-//! who reads by a batch or two.
+//! `tsdb` and `parquet_block` decide what to fetch, and decode it, on the CPU pool. This module fetches the bytes. One
+//! task finds series and their labels, another reads their chunks; each is a batch or two ahead of its reader.
 
 mod cache;
 mod headers;
@@ -38,39 +37,39 @@ use crate::{
     fetch::{Fetcher, PageCache},
 };
 
-/// Small files, postings, series entries, dictionaries, pages of label columns and of index headers that are kept in
-/// memory, over all blocks.
+/// Bytes of small files, postings, series entries, dictionaries, label pages and pages of index headers in memory,
+/// over all blocks.
 const PAGE_CACHE_BYTES: u64 = 256 << 20;
 
-/// What is asked of one block. External labels have been dealt with: the matchers concern the series' own labels.
+/// A query to one block. External labels were handled before: the matchers are on the series' own labels.
 #[derive(Clone, Debug)]
 pub(crate) struct BlockQuery {
-    /// All must match; without any, all series do.
+    /// All must match. Without any, all series match.
     pub(crate) matchers: Arc<[Matcher]>,
-    /// Both ends included.
+    /// Both ends are inclusive.
     pub(crate) range: TimeRange,
-    /// What is wanted of a downsampled block's chunks; at least these are given.
+    /// The requested aggregates of a downsampled block. Chunks may have more.
     pub(crate) aggregates: AggregateSet,
-    /// Only labels are wanted.
+    /// Whether only labels are requested.
     pub(crate) skip_chunks: bool,
-    /// At most so many series of this block; 0 for all.
+    /// The most series of this block; 0 for all.
     pub(crate) limit: usize,
-    /// How they are sorted.
+    /// The order of the series.
     pub(crate) order: BlockOrder,
 }
 
 /// One series of a block.
 #[derive(Clone, Debug)]
 pub(crate) struct BlockSeries {
-    /// Its own labels, without external ones; the final ones if the order is by these.
+    /// Its own labels without external ones; the final labels if that is the order.
     pub(crate) labels: Labels,
-    /// The chunks that overlap the range, not trimmed, in the order they are stored in; at least one. Those of a
-    /// downsampled block may lack what was not asked for, and be left out if nothing is left of them. With
-    /// `skip_chunks` none is given, though at least one overlaps.
+    /// The chunks that overlap the range, not trimmed, in the stored order; at least one. Those of a downsampled block
+    /// may lack aggregates that were not requested, and are left out if they have none that was. With `skip_chunks` it
+    /// is empty, though a chunk overlaps.
     pub(crate) chunks: Vec<Chunk>,
 }
 
-/// What a reader needs of the outside. Clones share it.
+/// What a reader needs from the gateway. Clones share it.
 #[derive(Clone)]
 pub(crate) struct BlockSource {
     pool: CpuPool,
@@ -79,7 +78,7 @@ pub(crate) struct BlockSource {
     headers: Arc<HeaderFiles>,
 }
 
-/// An opened block. Cheap to clone; holds what is needed to find series, and no connection.
+/// An opened block. Cheap to clone; holds what it needs to find series, and no connection.
 #[derive(Clone)]
 pub(crate) struct BlockReader(Opened);
 
@@ -90,9 +89,8 @@ enum Opened {
 }
 
 impl BlockSource {
-    /// `bucket` is where blocks are, `pool` does what loops over series and pages, `headers` is what there is of blocks
-    /// on the disk, `small` up to how many bytes a file is fetched whole. One for all blocks, since it bounds what is in
-    /// flight and in memory.
+    /// A source of readers for all blocks, since it bounds requests and memory. `pool` runs loops over series and
+    /// pages, `headers` are the index headers on the disk, and a file of up to `small` bytes is fetched whole.
     pub(crate) fn new(
         bucket: Bucket,
         pool: CpuPool,
@@ -110,11 +108,11 @@ impl BlockSource {
 }
 
 impl BlockReader {
-    /// Opens a block: the header of a TSDB block's index, which is made of its symbols and its postings offset table
-    /// if there is none on the disk; the footers of a Parquet block's files.
+    /// Opens a block: the header of a TSDB block's index, which is built if it is not on the disk, or the footers of a
+    /// Parquet block's files.
     ///
     /// # Errors
-    /// When a file is missing or damaged, or the bucket refuses.
+    /// When a file is missing or damaged, or the bucket fails.
     pub(crate) async fn open(
         block: Arc<CatalogBlock>,
         source: BlockSource,
@@ -125,15 +123,15 @@ impl BlockReader {
         }))
     }
 
-    /// The series that match and have a chunk in the range, each once, in the order that the query wants.
+    /// The series that match and have a chunk in the range, each once, in the order of the query.
     ///
-    /// Another order than the stored one takes memory that does not grow with the answer: of labels or places 4 MiB and
-    /// 16 bytes a series, and 8 MiB of chunks, or one series. What does not fit is read again.
+    /// Another order than the stored one takes memory, which does not grow with the answer: 4 MiB of labels and 16
+    /// bytes a series, and 8 MiB of chunks or one series. What does not fit is read again.
     ///
-    /// Batches are of a few MiB at most (one series alone may be more), and none is empty. Reading starts at once
-    /// and goes on while few batches wait; it stops when the stream is dropped. After an error comes nothing more.
+    /// A batch has a few MiB at most (one series alone may have more), and none is empty. Reading starts at once, goes
+    /// on while few batches wait, and stops when the stream is dropped. An error is the last item.
     ///
-    /// To be called within a tokio runtime.
+    /// Must be called within a tokio runtime.
     pub(crate) fn series(
         &self,
         query: BlockQuery,
@@ -145,11 +143,12 @@ impl BlockReader {
         }
     }
 
-    /// Whether series come in another order than [`BlockOrder::Stored`] says: those of a TSDB block whose labels have empty
-    /// values, which are left out; those of a Parquet block that lack `__name__`. `names` are those of all labels.
+    /// Whether series come in another order than [`BlockOrder::Stored`] says: those of a TSDB block with empty label
+    /// values, which are left out, and those of a Parquet block without `__name__`. `names` are the names of all
+    /// labels.
     ///
     /// # Errors
-    /// When the block is damaged, or the bucket refuses.
+    /// When the block is damaged, or the bucket fails.
     pub(crate) async fn is_out_of_order(&self, names: &[&[u8]]) -> Result<bool, BlockError> {
         match &self.0 {
             Opened::Tsdb(block) => block.has_empty_values(names).await,
@@ -157,11 +156,11 @@ impl BlockReader {
         }
     }
 
-    /// The names of the labels of series that match and have a chunk in the range, sorted, each once. Without
-    /// matchers those of all series, whatever the range.
+    /// The label names of the series that match and have a chunk in the range, sorted, each once. Without matchers
+    /// those of all series, whatever the range.
     ///
     /// # Errors
-    /// When the block is damaged, the bucket refuses, or the budget is used up.
+    /// When the block is damaged, the bucket fails, or a limit is exceeded.
     pub(crate) async fn label_names(
         &self,
         matchers: Arc<[Matcher]>,
@@ -174,7 +173,7 @@ impl BlockReader {
         }
     }
 
-    /// The values of a label of series that match and have a chunk in the range, sorted, each once. Without
+    /// The values of a label of the series that match and have a chunk in the range, sorted, each once. Without
     /// matchers those of all series, whatever the range.
     ///
     /// # Errors

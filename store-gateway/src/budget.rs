@@ -1,4 +1,4 @@
-//! What one request has taken from all blocks, and may take.
+//! What one request has used of its limits, over all blocks.
 
 use std::sync::{
     Arc,
@@ -10,21 +10,21 @@ use crate::{config::Limits, error::BlockError};
 /// How many samples a chunk counts for.
 const SAMPLES_PER_CHUNK: u64 = 120;
 
-/// Counts what a request takes, and refuses what goes past its limits.
+/// Counts what a request uses, and fails what exceeds its limits.
 #[derive(Debug)]
 pub(crate) struct RequestBudget {
     limits: Limits,
     series: AtomicU64,
     chunks: AtomicU64,
     bytes: Arc<AtomicU64>,
-    /// Bytes of series that are held to be sorted.
+    /// Bytes of series that wait to be sorted.
     held: AtomicU64,
-    /// The most that were held at once.
+    /// The most of them at any time.
     #[cfg(test)]
     most_held: AtomicU64,
 }
 
-/// Bytes of series that somebody holds to sort them.
+/// Bytes of series that one sorter holds.
 #[derive(Debug)]
 pub(crate) struct HeldBytes {
     budget: Arc<RequestBudget>,
@@ -32,7 +32,7 @@ pub(crate) struct HeldBytes {
 }
 
 impl RequestBudget {
-    /// Nothing has been taken yet.
+    /// A budget of which nothing is used.
     pub(crate) fn new(limits: Limits) -> Arc<Self> {
         Arc::new(Self {
             limits,
@@ -45,7 +45,7 @@ impl RequestBudget {
         })
     }
 
-    /// For reading again what has been read: series and chunks have been counted, bytes count each time.
+    /// For data that are read again: series and chunks are counted already, bytes count each time.
     pub(crate) fn for_rereading(&self) -> Arc<Self> {
         let budget = Self {
             limits: Limits {
@@ -63,7 +63,7 @@ impl RequestBudget {
         Arc::new(budget)
     }
 
-    /// Somebody who holds nothing yet.
+    /// A sorter that holds nothing yet.
     pub(crate) fn hold(self: &Arc<Self>) -> HeldBytes {
         HeldBytes {
             budget: Arc::clone(self),
@@ -71,19 +71,19 @@ impl RequestBudget {
         }
     }
 
-    /// Counts series that match, before they are read.
+    /// Counts matching series, before they are read.
     pub(crate) fn add_series(&self, count: u64) -> Result<(), BlockError> {
         let got = add(&self.series, count);
         within("series", self.limits.request_series, got)
     }
 
-    /// Counts chunks that are to be sent.
+    /// Counts chunks to be sent.
     pub(crate) fn add_chunks(&self, count: u64) -> Result<(), BlockError> {
         let got = add(&self.chunks, count).saturating_mul(SAMPLES_PER_CHUNK);
         within("samples", self.limits.request_samples, got)
     }
 
-    /// Counts bytes that are to be fetched.
+    /// Counts bytes to be fetched.
     pub(crate) fn add_bytes(&self, count: u64) -> Result<(), BlockError> {
         let got = add(&self.bytes, count);
         within("bytes", self.limits.downloaded_bytes, got)
@@ -104,7 +104,7 @@ impl RequestBudget {
 }
 
 impl HeldBytes {
-    /// What is held now.
+    /// Sets the bytes that are held now.
     pub(crate) fn set(&mut self, bytes: usize) {
         let before = std::mem::replace(&mut self.bytes, bytes as u64);
         let held = &self.budget.held;
@@ -124,7 +124,7 @@ impl Drop for HeldBytes {
 }
 
 fn add(counter: &AtomicU64, count: u64) -> u64 {
-    // Counts do not order anything else.
+    // The counts order no other memory.
     let before = counter.fetch_add(count, Ordering::Relaxed);
     before.saturating_add(count)
 }

@@ -1,4 +1,4 @@
-//! The blocks that are served: an immutable snapshot, made anew at each look at the bucket.
+//! The served blocks: an immutable snapshot, built anew at each synchronization with the bucket.
 
 mod block;
 mod filter;
@@ -15,36 +15,36 @@ pub(crate) use self::{
     missing::{EarlierMeta, Missing},
 };
 
-/// The blocks that are served.
+/// The served blocks.
 #[derive(Debug)]
 pub(crate) struct Catalog {
-    /// Sorted by labels, none empty.
+    /// Sorted by labels. None is empty.
     pub(crate) groups: Vec<Group>,
-    /// Blocks that are listed and that the bucket did not give, so that they are not served as they are listed.
+    /// Listed blocks whose `meta.json` could not be read.
     pub(crate) missing: Vec<Missing>,
     rules: Rules,
 }
 
-/// The blocks with the same external labels.
+/// The blocks of one set of external labels.
 #[derive(Debug)]
 pub(crate) struct Group {
     /// The external labels.
     pub(crate) labels: Labels,
-    /// The blocks of each resolution, each list sorted by first time and name.
+    /// The blocks of each resolution, sorted by first time and id.
     pub(crate) blocks: BTreeMap<Resolution, Vec<Arc<CatalogBlock>>>,
 }
 
-/// The times that a set of blocks covers, as the info API gives them.
+/// The time range of a set of blocks, as the info API gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Extent {
     /// First millisecond.
     pub(crate) min: Timestamp,
-    /// End of the last block, excluded.
+    /// End of the last block, exclusive.
     pub(crate) max: Timestamp,
 }
 
 impl Catalog {
-    /// Chooses from what is in the bucket what to serve, and counts what became of each block.
+    /// Selects the blocks of the snapshot to serve, and counts the blocks of each state.
     pub(crate) fn new(
         snapshot: &Snapshot,
         rules: &Rules,
@@ -72,7 +72,7 @@ impl Catalog {
         (catalog, states)
     }
 
-    /// What a request at `now` is restricted to, whatever the blocks hold.
+    /// The times that a request at `now` is restricted to.
     pub(crate) const fn bounds(&self, now: Timestamp) -> TimeRange {
         self.rules.bounds(now)
     }
@@ -96,7 +96,7 @@ impl Group {
         self.blocks.values().flatten()
     }
 
-    /// What the group's blocks cover.
+    /// The time range of the group's blocks.
     pub(crate) fn extent(&self) -> Extent {
         let extents = self.blocks().map(|block| Extent {
             min: block.meta.min_time,
@@ -107,13 +107,13 @@ impl Group {
 }
 
 impl Extent {
-    /// Nothing: the first time lies after the last.
+    /// No time: the first lies after the last.
     pub(crate) const NONE: Self = Self {
         min: Timestamp::MAX,
         max: Timestamp::MIN,
     };
 
-    /// All times within the bounds.
+    /// All times within `bounds`.
     pub(crate) const fn all(bounds: TimeRange) -> Self {
         Self {
             min: bounds.min,
@@ -121,7 +121,7 @@ impl Extent {
         }
     }
 
-    /// What of it lies within the bounds.
+    /// The part within `bounds`.
     pub(crate) fn within(self, bounds: TimeRange) -> Self {
         Self {
             min: self.min.max(bounds.min),

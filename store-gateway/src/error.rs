@@ -10,16 +10,16 @@ use service::ServiceError;
 
 pub(crate) use self::block::BlockError;
 
-/// Why the store gateway cannot go on, or could not look at the bucket.
+/// Why the store gateway ends, or a synchronization fails.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
-    /// The gRPC server could not start, or broke.
+    /// The gRPC server could not start, or failed.
     #[error(transparent)]
     Service(#[from] ServiceError),
-    /// The bucket could not be looked at; what was found before is served on.
-    #[error("looking at the bucket: {reason}")]
+    /// The bucket could not be listed; the former blocks stay in service.
+    #[error("synchronizing the blocks of the bucket: {reason}")]
     Sync {
-        /// What the bucket says.
+        /// The bucket's error.
         reason: String,
     },
     /// Blocks that a request may need could not be read.
@@ -33,35 +33,35 @@ pub enum GatewayError {
     Ended,
 }
 
-/// Why a request gets no answer, or not all of it.
+/// Why a request gets no answer, or only a part of it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AnswerError {
-    /// The bucket has not been looked at yet.
+    /// The bucket has not been listed yet.
     #[error("not ready: the bucket has not been listed yet")]
     NotReady,
-    /// There was no place for the request.
+    /// Too many other requests were running.
     #[error(
-        "limit store.grpc.series-max-concurrency: {most} Series requests were under way for the {waited:?} that this \
+        "limit store.grpc.series-max-concurrency: {most} Series requests were running for the {waited:?} that this \
          one waited"
     )]
     Busy {
-        /// Requests at once.
+        /// The number of requests that may run at once.
         most: usize,
         /// How long it waited.
         waited: Duration,
     },
-    /// The request asks for what cannot be.
+    /// The request is invalid.
     #[error("{0}")]
     Invalid(String),
-    /// Blocks that the request may need are listed, and the bucket did not give what says what is in them.
+    /// The `meta.json` of listed blocks that the request may need could not be read.
     #[error("{}", said_of_missing(*count, reason))]
     Missing {
-        /// How many they are.
+        /// How many blocks.
         count: usize,
-        /// What was done for one of them, on which object, and what the bucket said.
+        /// What was done for one of them, on which object, and the bucket's error.
         reason: String,
     },
-    /// A block gives no answer.
+    /// A block cannot answer.
     #[error("block {id}: {source}")]
     Block {
         /// The block.
@@ -80,10 +80,10 @@ pub(crate) enum SeriesError {
     /// They are not in order.
     #[error(transparent)]
     Order(#[from] OrderError),
-    /// A chunk of aggregates cannot be taken apart.
+    /// A chunk of aggregates cannot be decoded.
     #[error("{series}: chunk of {min} to {max}: {source}", min = range.min, max = range.max)]
     Chunk {
-        /// Its labels.
+        /// The labels of its series.
         series: model::Labels,
         /// The times of the chunk.
         range: model::TimeRange,
@@ -93,7 +93,7 @@ pub(crate) enum SeriesError {
 }
 
 impl AnswerError {
-    /// The name of the limit that the request goes past, if that is what ails it.
+    /// The name of the exceeded limit, if that is the error.
     pub(crate) const fn limit(&self) -> Option<&'static str> {
         match self {
             Self::Block {
@@ -114,12 +114,12 @@ impl AnswerError {
     }
 }
 
-/// What a client reads about blocks that are missing.
+/// The text that a client gets about missing blocks.
 fn said_of_missing(count: usize, reason: &str) -> String {
     match count {
-        1 => format!("a block of the bucket is missing in the answer: {reason}"),
+        1 => format!("a block is missing from the answer: {reason}"),
         _ => {
-            format!("{count} blocks of the bucket are missing in the answer, one of them: {reason}")
+            format!("{count} blocks are missing from the answer, the first: {reason}")
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Moves bytes from the bucket to who asks for them: neighbouring ranges in one request, a bounded number of
-//! requests at once, and what is asked for often from memory. What the bytes mean is not known here.
+//! Fetches bytes from the bucket: neighbouring ranges in one request, a bounded number of requests at once, and from
+//! memory what was fetched before. It does not know what the bytes mean.
 
 mod in_flight;
 mod lru;
@@ -28,49 +28,49 @@ pub(crate) use self::{
 };
 use crate::{budget::RequestBudget, error::BlockError};
 
-/// Requests to the bucket that are under way at once, over all queries.
+/// Requests to the bucket at once, over all queries.
 const IN_FLIGHT: usize = 64;
 
-/// The longest single range: an index header or a page that is longer is taken for damaged.
+/// The longest single range. A longer index header or page is damaged.
 const MAX_RANGE: u64 = 1 << 30;
 
-/// Bytes on their way, over all queries, of which it is not known yet whether anyone needs them.
+/// Speculative bytes in flight, over all queries.
 const EAGER: usize = 32 << 20;
 
-/// An object that has to be looked at in many places is fetched whole if it has so many times the size of a small one.
+/// An object that is read in many places is fetched whole up to so many times the size of a small one.
 const SEARCHED: u64 = 4;
 
-/// Reads ranges of objects. Clones share the bound on what is in flight.
+/// Reads ranges of objects. Clones share their limits.
 #[derive(Clone)]
 pub(crate) struct Fetcher {
     bucket: Bucket,
-    /// Small objects, whole, and what else is kept.
+    /// Small objects and other pages that are kept.
     pages: Arc<PageCache>,
     /// The size up to which an object is small.
     small: u64,
     /// A permit for each request to the bucket.
     requests: Arc<Semaphore>,
-    /// A permit for each byte that is fetched before it is known whether anyone needs it.
+    /// A permit for each speculative byte in flight.
     eager: Arc<Semaphore>,
     /// The pages being fetched for `pages`.
     in_flight: Arc<InFlight>,
 }
 
-/// What is to be fetched of one object.
+/// The ranges to fetch of one object.
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted<'a> {
     /// The object.
     pub(crate) object: &'a ListedObject,
     /// In ascending order of their starts, within the object.
     pub(crate) ranges: &'a [Range<u64>],
-    /// Up to how many bytes that nobody wants are fetched to save a request.
+    /// Up to so many unwanted bytes are fetched to save a request.
     pub(crate) gap: u64,
-    /// What the bytes are counted against; those of an index header are of no single request.
+    /// The budget that the bytes count against; those of an index header belong to no single request.
     pub(crate) budget: Option<&'a RequestBudget>,
 }
 
 impl Wanted<'_> {
-    /// What is wanted of an object that is there whole. It counts as if it had been fetched.
+    /// The ranges out of the whole object. They count as if they had been fetched.
     fn of_whole(&self, whole: &Bytes) -> Result<Vec<Bytes>, BlockError> {
         let runs = runs::runs(self.ranges, self.gap);
         self.count(&runs)?;
@@ -78,7 +78,7 @@ impl Wanted<'_> {
         Ok(parts.flatten().collect())
     }
 
-    /// Counts what is fetched against the budget.
+    /// Counts the runs against the budget.
     fn count(&self, runs: &[Run]) -> Result<(), BlockError> {
         let total = runs.iter().map(|run| size(&run.range)).sum();
         self.budget.map_or(Ok(()), |budget| budget.add_bytes(total))
@@ -98,10 +98,10 @@ impl Fetcher {
         }
     }
 
-    /// The bytes of each range, in their order. Those of neighbours may share one piece of memory.
+    /// The bytes of each range, in their order. Neighbours may share one piece of memory.
     ///
     /// # Errors
-    /// When the bucket refuses, the object is another one by now or shorter, or the budget is used up.
+    /// When the bucket fails, the object was replaced or is shorter, or the budget is exceeded.
     pub(crate) async fn fetch(&self, wanted: Wanted<'_>) -> Result<Vec<Bytes>, BlockError> {
         match self.whole(&wanted).await? {
             Some(whole) => wanted.of_whole(&whole),
@@ -109,7 +109,7 @@ impl Fetcher {
         }
     }
 
-    /// As [`Self::fetch`]; what is fetched together is kept together, for who asks for the same ranges again.
+    /// As [`Self::fetch`], and keeps what is fetched together for later requests of the same ranges.
     ///
     /// # Errors
     /// As [`Self::fetch`].
@@ -127,7 +127,7 @@ impl Fetcher {
         Ok(parts.flatten().collect())
     }
 
-    /// Fetches an object whole that has to be looked at in many places, and keeps it; not one that is large.
+    /// Fetches an object whole that will be read in many places, and keeps it; `None` if it is large.
     ///
     /// # Errors
     /// As [`Self::fetch`].
@@ -141,14 +141,13 @@ impl Fetcher {
         self.shared(object).await.map(Some)
     }
 
-    /// Room for so many bytes that may be fetched in vain, as long as what is returned is held; none if others have
-    /// taken it.
+    /// A permit for so many speculative bytes, to be held until they are fetched; `None` if there is no room.
     pub(crate) fn eager(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
         let bytes = u32::try_from(bytes).ok()?;
         Arc::clone(&self.eager).try_acquire_many_owned(bytes).ok()
     }
 
-    /// Keeps of `piece` what [`Self::fetch_kept`] would fetch for `wanted`, as far as it is there.
+    /// Keeps the parts of `piece` that [`Self::fetch_kept`] would fetch for `wanted`.
     pub(crate) fn keep(&self, wanted: Wanted<'_>, piece: &Piece) {
         for run in runs::runs(wanted.ranges, wanted.gap) {
             if let Some(bytes) = piece.get(&run.range) {
@@ -157,17 +156,17 @@ impl Fetcher {
         }
     }
 
-    /// Forgets what was fetched of an object that turned out to be damaged: the copy may be, and not the object.
+    /// Forgets what was fetched of an object that turned out to be damaged: the damage may be in transit only.
     pub(crate) fn forget(&self, object: &ListedObject) {
         self.pages.remove(&object.cache_key);
     }
 
-    /// Up to which size an object may be in memory whole.
+    /// The largest object that may be in memory whole.
     const fn searched(&self) -> u64 {
         self.small.saturating_mul(SEARCHED)
     }
 
-    /// The whole object if it is small, or is there already, and all that is wanted of it lies in it.
+    /// The whole object if it is small or in memory, and all ranges are within it.
     async fn whole(&self, wanted: &Wanted<'_>) -> Result<Option<Bytes>, BlockError> {
         let object = wanted.object;
         let size = object.size;
@@ -184,7 +183,7 @@ impl Fetcher {
         Ok(None)
     }
 
-    /// As [`Self::fetch`]; ranges that are in `pages` are taken from there, and the others put there.
+    /// As [`Self::fetch`], with `pages` as a cache.
     ///
     /// # Errors
     /// As [`Self::fetch`].
@@ -199,7 +198,7 @@ impl Fetcher {
         }
     }
 
-    /// Fetches ranges, whatever is in memory.
+    /// Fetches ranges without the cache.
     async fn direct(&self, wanted: Wanted<'_>) -> Result<Vec<Bytes>, BlockError> {
         let runs = runs::runs(wanted.ranges, wanted.gap);
         wanted.count(&runs)?;
@@ -226,7 +225,7 @@ impl Fetcher {
             return Err(BlockError::TooLarge {
                 key: key.to_string(),
                 offset: range.start,
-                what: "a part",
+                what: "range",
                 size: expected,
                 limit: MAX_RANGE,
             });

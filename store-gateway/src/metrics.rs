@@ -16,7 +16,7 @@ use crate::catalog::State;
 type ByState = Family<[(&'static str, &'static str); 1], Gauge>;
 type ByReason = Family<[(&'static str, &'static str); 1], Counter>;
 
-/// What the answers count.
+/// Metrics of answers.
 #[derive(Clone, Debug)]
 pub(crate) struct StoreMetrics {
     pub(crate) block_load_failures: Counter,
@@ -25,7 +25,7 @@ pub(crate) struct StoreMetrics {
     dropped: ByReason,
 }
 
-/// What looking at the bucket counts.
+/// Metrics of synchronizations.
 #[derive(Clone, Debug)]
 pub(crate) struct CatalogMetrics {
     block_loads: Counter,
@@ -35,19 +35,19 @@ pub(crate) struct CatalogMetrics {
     synced: ByState,
 }
 
-/// What opening and making index headers counts.
+/// Metrics of opening and building index headers.
 #[derive(Clone, Debug)]
 pub(crate) struct HeaderMetrics {
     pub(crate) lazy_loads: Counter,
     pub(crate) lazy_load_failures: Counter,
     pub(crate) lazy_load_duration: Histogram,
-    /// Of those that are on the disk.
+    /// Of opening those on the disk.
     pub(crate) load_duration: Histogram,
-    /// Of those that are not.
+    /// Of building the others.
     pub(crate) download_duration: Histogram,
 }
 
-/// What the gate counts.
+/// Metrics of the gate.
 #[derive(Clone, Debug)]
 pub(crate) struct GateMetrics {
     most: Gauge,
@@ -138,7 +138,7 @@ impl CatalogMetrics {
         }
     }
 
-    /// So many blocks came and went, and so many there are now.
+    /// Counts the blocks that came and went, and sets the number of blocks.
     pub(crate) fn changed(&self, loaded: usize, dropped: usize, all: usize, now: Timestamp) {
         self.block_loads.inc_by(loaded as u64);
         self.block_drops.inc_by(dropped as u64);
@@ -149,14 +149,14 @@ impl CatalogMetrics {
         }
     }
 
-    /// What became of how many blocks at the last look.
+    /// Sets the number of blocks in each state at the last synchronization.
     pub(crate) fn states(&self, states: &BTreeMap<State, usize>) {
         for (state, count) in states {
             self.state(state.name(), *count);
         }
     }
 
-    /// As [`Self::states`], for states of which no block of the bucket's listing is.
+    /// As [`Self::states`], for states of blocks outside of the catalog.
     pub(crate) fn state(&self, name: &'static str, count: usize) {
         let gauge = self.synced.get_or_create(&[("state", name)]);
         gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
@@ -172,27 +172,27 @@ impl HeaderMetrics {
         Self {
             lazy_loads: metrics.register(
                 "thanos_bucket_store_indexheader_lazy_load_total",
-                "Total number of index headers opened or made when a block was first asked",
+                "Total number of index headers opened or built when a block was first queried",
                 Counter::default(),
             ),
             lazy_load_failures: metrics.register(
                 "thanos_bucket_store_indexheader_lazy_load_failed_total",
-                "Total number of index headers that could be neither opened nor made",
+                "Total number of index headers that could be neither opened nor built",
                 Counter::default(),
             ),
             lazy_load_duration: metrics.register(
                 "thanos_bucket_store_indexheader_lazy_load_duration_seconds",
-                "Duration of opening an index header or making it",
+                "Duration of opening or building an index header",
                 Histogram::new(loading),
             ),
             load_duration: metrics.register(
                 "thanos_bucket_store_indexheader_load_duration_seconds",
-                "Duration of opening an index header that is on the disk",
+                "Duration of opening an index header on the disk",
                 Histogram::new(loading),
             ),
             download_duration: metrics.register(
                 "thanos_bucket_store_indexheader_download_duration_seconds",
-                "Duration of making an index header of what the bucket has",
+                "Duration of building an index header from the bucket",
                 Histogram::new([
                     0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 30.0, 60.0, 90.0, 120.0, 300.0,
                 ]),
@@ -205,7 +205,7 @@ impl GateMetrics {
     /// Registers them.
     pub(crate) fn new(metrics: &Metrics) -> Self {
         let duration = Histogram::new([0.01, 0.05, 0.1, 0.25, 0.6, 1.0, 2.0, 3.5, 5.0, 10.0]);
-        // The older of the two names is the one that Thanos's alerts ask for.
+        // Thanos's alerts use the older of the two names.
         for name in ["gate_queries_duration_seconds", "gate_duration_seconds"] {
             metrics.register(
                 &format!("thanos_bucket_store_series_{name}"),
@@ -253,7 +253,7 @@ impl GateMetrics {
         self.duration.observe(waited.as_secs_f64());
     }
 
-    /// Counts a request that waits, until what it gives is dropped.
+    /// Counts a request as waiting until the returned value is dropped.
     pub(crate) fn waiting(&self) -> Waiting {
         self.waiting.inc();
         Waiting(self.waiting.clone())

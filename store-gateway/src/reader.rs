@@ -1,4 +1,4 @@
-//! Reads the blocks of a bucket in this process, without a server: what a gateway would answer, to the last sample.
+//! Reads the blocks of a bucket within this process, without a server. Answers are those of a gateway.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::{
     store::{AnswerPart, Store},
 };
 
-/// A reader of the blocks that a bucket held when it was opened.
+/// A reader of the blocks that the bucket held when it was opened.
 pub struct Reader {
     store: Store,
 }
@@ -25,13 +25,13 @@ pub struct Reader {
 pub struct ReadRequest {
     /// All must match the labels of a series, external ones included.
     pub matchers: Vec<Matcher>,
-    /// Both ends are inclusive, in ms. Chunks that reach over them are given whole.
+    /// Both ends are inclusive, in ms. Chunks that overlap an end are given whole.
     pub range: TimeRange,
     /// All must match a block's external labels and its `__block_id`.
     pub block_matchers: Vec<Matcher>,
     /// The coarsest resolution. Times that it does not cover are read from a finer one.
     pub resolution: Resolution,
-    /// Whether chunks are read, or labels alone.
+    /// Whether chunks are read or only labels.
     pub chunks: Chunks,
 }
 
@@ -40,12 +40,12 @@ pub struct ReadRequest {
 pub enum Chunks {
     /// Labels and chunks.
     Read,
-    /// Labels alone.
+    /// Only labels.
     Skip,
 }
 
 impl Reader {
-    /// Looks at the bucket. Metadata that the bucket does not give is tried again a few times; a request that may need
+    /// Synchronizes with the bucket. Metadata that cannot be read is tried again a few times; a request that may need
     /// what is still missing fails.
     ///
     /// # Errors
@@ -59,7 +59,7 @@ impl Reader {
         Ok(Self { store })
     }
 
-    /// The times of all blocks, both ends inclusive; `None` if there is no block.
+    /// The time range of all blocks, both ends inclusive; `None` if there is no block.
     #[must_use]
     pub fn range(&self) -> Option<TimeRange> {
         let extent = self.store.advertised().extent;
@@ -83,11 +83,11 @@ impl Reader {
         }
     }
 
-    /// The series in the order of their labels, those of all blocks made one, with the chunks that reach into the range in
-    /// the order of their times. Chunks of two blocks may overlap; those with the same bytes are given once.
+    /// The series in the order of their labels, each once over all blocks, with the chunks that overlap the range in
+    /// the order of their times. Chunks of two blocks may overlap; of chunks with the same bytes, one is given.
     ///
     /// # Errors
-    /// Each item, and the call, when a block that the request may need cannot be read. It is the last item then.
+    /// The call and each item, when a block that the request may need cannot be read. An error is the last item.
     pub async fn series(
         &self,
         request: &ReadRequest,

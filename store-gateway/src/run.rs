@@ -1,4 +1,4 @@
-//! The daemon: looks at the bucket and serves.
+//! The daemon: synchronizes with the bucket and serves.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub struct Gateway {
 /// Serves the blocks of `bucket` on `listener` until `shutdown`.
 ///
 /// # Errors
-/// When the gRPC server cannot start, or breaks. What concerns the bucket or a block is told to those who ask.
+/// When the gRPC server cannot start, or fails. Errors of the bucket or of a block go to the requests that meet them.
 pub async fn run(
     config: Config,
     bucket: Bucket,
@@ -41,7 +41,7 @@ pub async fn run(
 }
 
 impl Gateway {
-    /// A gateway to the blocks of `bucket`.
+    /// A gateway for the blocks of `bucket`.
     #[must_use]
     pub fn new(config: &Config, bucket: Bucket, deps: Deps) -> Self {
         let (store, syncer, handle) = assemble(config, bucket, &deps);
@@ -54,28 +54,29 @@ impl Gateway {
         }
     }
 
-    /// Lets others have the bucket looked at now, while the gateway runs.
+    /// Requests synchronizations while the gateway runs.
     #[must_use]
     pub fn sync_handle(&self) -> SyncHandle {
         self.handle.clone()
     }
 
-    /// Its answers, to be served beside something else. They are up to date while the gateway runs.
+    /// The gateway's StoreAPI, for a server of the caller. It is up to date while the gateway runs.
     #[must_use]
     pub fn api(&self) -> StoreApi {
         StoreApi::new(self.store.clone())
     }
 
-    /// Looks at the bucket until `shutdown`, and serves nothing itself. Ready, once the bucket has been looked at.
+    /// Synchronizes with the bucket until `shutdown` and serves nothing itself. It is ready after the first complete
+    /// synchronization.
     pub async fn watch(self, shutdown: CancellationToken) {
         let probe = &self.deps.probe;
         probe.healthy();
         shutdown.run_until_cancelled(self.syncer.run()).await;
-        // Calls under way are still answered.
+        // Running calls are still answered.
         probe.not_ready("shutting down");
     }
 
-    /// Serves on `listener` until `shutdown`. Ready, once the bucket has been looked at.
+    /// Serves on `listener` until `shutdown`. It is ready after the first complete synchronization.
     ///
     /// # Errors
     /// As [`run`].
@@ -101,7 +102,7 @@ impl Gateway {
     }
 }
 
-/// What answers from the blocks of `bucket`, what looks at it, and what asks that to look.
+/// The store, the synchronizer, and its handle.
 pub(crate) fn assemble(
     config: &Config,
     bucket: Bucket,

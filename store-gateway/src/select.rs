@@ -1,4 +1,4 @@
-//! Which blocks a request is about, and what is left of its matchers for each.
+//! Selects the blocks of a request, and the matchers that remain for each.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -9,20 +9,20 @@ use crate::{
     request::Selector,
 };
 
-/// A block that a request is about.
+/// A block of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Chosen {
     pub(crate) block: Arc<CatalogBlock>,
-    /// The matchers that are left once those on external labels have matched.
+    /// The matchers that remain after those on external labels.
     pub(crate) matchers: Arc<[Matcher]>,
-    /// The times asked for that are served.
+    /// The requested times that are served.
     pub(crate) range: TimeRange,
 }
 
-/// The blocks that hold the series asked for, at the coarsest resolution allowed where there is one, each
-/// time of each set of external labels from as few resolutions as can be.
+/// The blocks that hold the requested series. Each set of external labels is answered at each time from the coarsest
+/// allowed resolution that there is.
 ///
-/// Where no matcher is left, a store gateway gives no series; so no block is chosen.
+/// A store gateway gives no series if no matcher remains, so it selects no block.
 pub(crate) fn for_series(
     catalog: &Catalog,
     selector: &Selector,
@@ -41,8 +41,7 @@ pub(crate) fn for_series(
     .collect()
 }
 
-/// The blocks that a request could need and that are not served as they are listed; `coarsest` is the coarsest
-/// resolution that may answer, in milliseconds.
+/// The missing blocks that a request may need; `coarsest` is the coarsest resolution that may answer, in milliseconds.
 pub(crate) fn missing<'a>(
     catalog: &'a Catalog,
     selector: &Selector,
@@ -60,14 +59,14 @@ pub(crate) fn missing<'a>(
                     && left_for(labels, &selector.matchers).is_some()
                     && is_meant(missing.id, labels, &selector.block_matchers)
             }
-            // Its times and labels may be any.
+            // A block of unknown times and labels may always be needed.
             None => may_be_meant(missing.id, &selector.block_matchers),
         }
     };
     catalog.missing.iter().filter(is_needed).collect()
 }
 
-/// The blocks that may hold labels asked for, of every resolution.
+/// The blocks of all resolutions that may hold requested labels.
 pub(crate) fn for_labels(catalog: &Catalog, selector: &Selector) -> Vec<Chosen> {
     choose(catalog, selector, |group, range, chosen| {
         let overlapping = |block: &&Arc<CatalogBlock>| overlaps(&block.meta, range);
@@ -114,7 +113,7 @@ fn left_for(external: &Labels, matchers: &[Matcher]) -> Option<Arc<[Matcher]>> {
     Some(left.into())
 }
 
-/// Whether a block has a time of the range.
+/// Whether a block has any time of the range.
 fn overlaps(meta: &BlockMeta, range: TimeRange) -> bool {
     meta.min_time <= range.max && range.min < meta.max_time
 }
@@ -134,8 +133,8 @@ fn is_meant(id: BlockId, external: &Labels, matchers: &[Matcher]) -> bool {
 }
 
 impl Group {
-    /// Gives the blocks of the coarsest resolution allowed that overlap `range`; where those leave gaps,
-    /// the blocks of the next finer one. A block may be given twice.
+    /// Gives the blocks of the coarsest allowed resolution that overlap `range`, and for the gaps between them those
+    /// of finer ones. A block may be given twice.
     fn at_resolution(
         &self,
         range: TimeRange,

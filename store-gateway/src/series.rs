@@ -1,5 +1,4 @@
-//! What becomes of a block's series on its way to the client, besides their labels and order: the share that is
-//! wanted, and series of several blocks made one.
+//! The series of an answer: their chunks, and the merge of several blocks.
 
 mod chunks;
 
@@ -10,12 +9,12 @@ use model::Labels;
 
 pub use self::chunks::{Coding, Encoded, Samples, SeriesChunk};
 
-/// A series as it is sent.
+/// A series of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {
     /// The final labels.
     pub labels: Labels,
-    /// In order of time; none where nobody asked for them.
+    /// In order of time; empty if chunks were not requested.
     pub chunks: Vec<SeriesChunk>,
 }
 

@@ -1,4 +1,4 @@
-//! Answers requests from the blocks that are served now.
+//! Answers requests from the served blocks.
 
 mod answer;
 mod block_stream;
@@ -31,7 +31,7 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Store {
     served: watch::Receiver<Option<Arc<Served>>>,
-    /// The times that are served, until the bucket has been looked at.
+    /// Gives the served times before the first synchronization.
     rules: Rules,
     clock: Arc<dyn Clock>,
     blocks: Arc<BlockCache>,
@@ -70,7 +70,7 @@ impl Store {
         self.served.borrow().clone().ok_or(AnswerError::NotReady)
     }
 
-    /// What others may be told now of what is served.
+    /// What the info API advertises now.
     pub(crate) fn advertised(&self) -> Advertised {
         let now = self.now();
         let served = self.served.borrow().clone();
@@ -82,7 +82,7 @@ impl Store {
         Timestamp(self.clock.now_ms())
     }
 
-    /// The series asked for, as messages that `encode` makes. Waits until the gate lets the request in.
+    /// The requested series, as messages that `encode` makes. Waits until the gate lets the request in.
     pub(crate) async fn series<T, E>(
         &self,
         request: &SeriesRequest,

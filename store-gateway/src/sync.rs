@@ -1,4 +1,4 @@
-//! Looks at the bucket again and again, and says what is served from then on.
+//! Synchronizes the served blocks with the bucket, again and again.
 
 mod advertised;
 mod backoff;
@@ -23,27 +23,27 @@ use crate::{
     metrics::CatalogMetrics,
 };
 
-/// So many attempts to read what is missing are made before the bucket is listed again.
+/// After so many attempts to read what is missing, the bucket is listed again.
 const ATTEMPTS: u32 = 4;
 
-/// Below the data folder: the metadata of blocks that were read.
+/// Below the data folder: the cached metadata of blocks.
 const CACHE_DIR: &str = "meta-syncer";
 
-/// What is served from one look at the bucket to the next.
+/// What is served between two synchronizations.
 #[derive(Debug)]
 pub(crate) struct Served {
     pub(crate) catalog: Catalog,
     extents: Extents,
 }
 
-/// Lets others have the bucket looked at now. Clones are of the same gateway.
+/// Requests a synchronization. Clones belong to the same gateway.
 #[derive(Clone, Debug)]
 pub struct SyncHandle(mpsc::Sender<Reply>);
 
-/// Where the outcome of a look goes that somebody asked for.
+/// Receives the outcome of a requested synchronization.
 type Reply = oneshot::Sender<Result<(), String>>;
 
-/// Looks at the bucket.
+/// Synchronizes with the bucket.
 #[derive(Debug)]
 pub(crate) struct Syncer {
     fetcher: MetaFetcher,
@@ -53,7 +53,7 @@ pub(crate) struct Syncer {
     concurrency: usize,
     clock: Arc<dyn Clock>,
     probe: Probe,
-    /// How many blocks were unread at the last attempt.
+    /// The number of unread blocks at the last attempt.
     unread: usize,
     metrics: CatalogMetrics,
     served: watch::Sender<Option<Arc<Served>>>,
@@ -61,7 +61,7 @@ pub(crate) struct Syncer {
 }
 
 impl SyncHandle {
-    /// Has the bucket looked at, and returns when what was found is served.
+    /// Synchronizes now, and returns when the result is served.
     ///
     /// # Errors
     /// When the bucket cannot be listed, or the gateway has ended.
@@ -103,21 +103,20 @@ impl Syncer {
         (syncer, SyncHandle(ask))
     }
 
-    /// What is served, from now on.
+    /// A watch on what is served.
     pub(crate) fn served(&self) -> watch::Receiver<Option<Arc<Served>>> {
         self.served.subscribe()
     }
 
-    /// Looks again and again, and whenever it is asked to. What was listed and not read is tried again soon, and so is a
-    /// listing that failed.
+    /// Synchronizes again and again, and on request. Unread objects and failed listings are tried again soon.
     pub(crate) async fn run(mut self) {
         let mut waiting: Vec<Reply> = Vec::new();
         let mut backoff = Backoff::default();
-        // When the bucket is to be listed, whatever is missing.
+        // When the bucket is to be listed next, whatever is unread.
         let mut due = Instant::now();
         self.clear(|headers| headers.remove_parts()).await;
         loop {
-            // Who asks has a reason to think that it is better now.
+            // A request is a reason to try at once.
             if !waiting.is_empty() {
                 backoff = Backoff::default();
             }
@@ -141,8 +140,7 @@ impl Syncer {
                     due.saturating_duration_since(Instant::now())
                 }
                 looked => {
-                    // A bucket that gives a part each time, as it takes so many requests a second, will give the rest
-                    // soon.
+                    // A bucket that limits requests and gave some objects will give the others soon.
                     if looked.is_ok() && self.unread < unread {
                         backoff = Backoff::default();
                     }
@@ -151,7 +149,7 @@ impl Syncer {
             };
             let looked = looked.map_err(|error| error.to_string());
             for answer in waiting.drain(..) {
-                // Whoever asked may have gone away.
+                // The receiver may be gone.
                 let _ = answer.send(looked.clone());
             }
             tokio::select! {
@@ -164,7 +162,7 @@ impl Syncer {
         }
     }
 
-    /// Looks once, and tries again a few times to read what is missing then.
+    /// Synchronizes once, and tries a few times more to read what is missing.
     pub(crate) async fn look(&mut self) -> Result<(), BucketError> {
         self.sync().await?;
         let mut backoff = Backoff::default();
@@ -175,15 +173,15 @@ impl Syncer {
         Ok(())
     }
 
-    /// Looks once. If that fails, what was found before is served on.
+    /// Synchronizes once. If that fails, the former blocks stay in service.
     async fn sync(&mut self) -> Result<(), BucketError> {
         let snapshot = self.fetcher.fetch().await?;
         self.serve(&snapshot).await;
         Ok(())
     }
 
-    /// Reads once more what is missing, the less at once the more attempts have failed: the bucket may refuse as it is
-    /// asked too much.
+    /// Tries again to read what is missing. Each failed attempt lowers the concurrency, as the bucket may refuse
+    /// because it gets too many requests.
     async fn retry(&mut self, attempts: u32) -> Result<(), BucketError> {
         let concurrency = self.concurrency.checked_shr(attempts).unwrap_or(1).max(1);
         let snapshot = self.fetcher.retry(concurrency).await?;
@@ -193,7 +191,7 @@ impl Syncer {
         Ok(())
     }
 
-    /// Serves what was found from now on. Ready is who has once read all that is listed.
+    /// Serves the snapshot from now on. The gateway becomes ready once everything that is listed has been read.
     async fn serve(&mut self, snapshot: &Snapshot) {
         let now = Timestamp(self.clock.now_ms());
         let (catalog, states) = Catalog::new(snapshot, &self.rules, now);
@@ -234,7 +232,7 @@ impl Syncer {
     /// Removes index headers from the disk.
     async fn clear(&self, clear: impl FnOnce(&HeaderFiles) + Send + 'static) {
         let headers = Arc::clone(&self.headers);
-        // Not done when the program ends.
+        // The task does not run when the program is ending.
         let _ = tokio::task::spawn_blocking(move || clear(&headers)).await;
     }
 
@@ -256,13 +254,13 @@ impl Syncer {
             blocks = after.len(),
             loaded,
             dropped,
-            "looked at the bucket"
+            "synchronized the blocks of the bucket"
         );
     }
 }
 
 impl Served {
-    /// What others may be told at `now`.
+    /// What is advertised at `now`.
     pub(crate) fn advertised(&self, now: Timestamp) -> Advertised {
         self.extents.within(self.catalog.bounds(now))
     }

@@ -287,7 +287,7 @@ async fn a_server_that_ignores_conditions_is_found_out() -> anyhow::Result<()> {
     assert!(matches!(error, BucketError::NotExclusive { .. }), "{error}");
     assert_eq!(
         error.to_string(),
-        "bucket varve-test: it accepts conditional puts (If-None-Match) and ignores them, so compactors cannot share it"
+        "bucket varve-test: it ignores the condition of conditional puts (If-None-Match), so compactors cannot share it"
     );
     assert!(world.s3.keys().is_empty());
     Ok(())

@@ -1,6 +1,6 @@
 //! An error and its causes as one line.
 
-/// The error, then each cause that the text before it does not hold already: ours name theirs themselves.
+/// The error, then each cause that its text does not contain yet: ours contain theirs.
 pub(crate) fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {

@@ -1,6 +1,6 @@
-//! The arguments: the one place that reads them and the environment.
+//! The arguments: only this module reads them and the environment.
 //!
-//! Names, defaults and spellings are Thanos's where the meaning is the same.
+//! Names, defaults and spellings are Thanos's if the meaning is the same.
 
 mod accepted;
 mod compact;
@@ -30,7 +30,7 @@ use crate::values::{self, LabelFlag};
 #[derive(Debug, Parser)]
 #[command(name = "varve", version, max_term_width = 110)]
 pub(crate) struct Cli {
-    /// What to run.
+    /// The subcommand.
     #[command(subcommand)]
     pub(crate) command: Command,
     /// Logging.
@@ -116,7 +116,7 @@ pub(crate) struct SeriesArgs {
     pub(crate) time: TimeArgs,
 }
 
-/// Forms of an answer.
+/// Forms of output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
     /// For people.
@@ -126,7 +126,7 @@ pub(crate) enum Output {
 }
 
 impl Cli {
-    /// The arguments of this process, and what to say of those that have no effect. Arguments that are wrong end it
+    /// The arguments of this process, and the notices about flags without effect. Invalid arguments end the process
     /// with one message and status 2; `--help` and `--version` end it too.
     pub(crate) fn read() -> (Self, Vec<String>) {
         let line = accepted::accept(std::env::args_os());
@@ -141,7 +141,7 @@ impl Cli {
         }
     }
 
-    /// The meaning of the words of a command line, the program's name first.
+    /// Parses the words of a command line, the program's name first.
     pub(crate) fn parse_words(
         words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> Result<Self, clap::Error> {
@@ -149,12 +149,12 @@ impl Cli {
     }
 }
 
-/// The value of a variable of the environment, for `$(VAR)` in a bucket's YAML.
+/// The value of an environment variable, for `$(VAR)` in a bucket's YAML.
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// What a flag holds, or the file that its `-file` names.
+/// The value of a flag, or the content of the file of its `-file` form.
 pub(crate) fn content(file: Option<&Path>, inline: Option<&str>) -> anyhow::Result<Option<String>> {
     match file {
         Some(path) => std::fs::read_to_string(path)

@@ -20,8 +20,8 @@ use cli::{Cli, Command, CompactCommand};
 use print::Unread;
 use tikv_jemallocator::Jemalloc;
 
-/// It gives memory back to the system soon after a merge or a query has freed it, where glibc's malloc keeps it in the
-/// arena of each thread. How soon: `.cargo/config.toml`.
+/// It returns memory to the system soon after a merge or a query has freed it; glibc's malloc keeps it in the arena of
+/// each thread. How soon: `.cargo/config.toml`.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if error.is::<Unread>() => ExitCode::SUCCESS,
         Err(error) if by_hand => {
-            // Nobody is left to tell where stderr is closed.
+            // If stderr is closed, nobody reads it.
             let _ = writeln!(io::stderr(), "error: {}", chain(&error));
             ExitCode::FAILURE
         }
@@ -58,7 +58,7 @@ fn run(cli: Cli, without_effect: &[String]) -> anyhow::Result<ExitCode> {
         .build()
         .context("starting the runtime")?;
     let ended = runtime.block_on(commands::run(cli.command));
-    // What was given up at the end of a grace period does not hold the process.
+    // Work given up at the end of a grace period does not delay the exit.
     runtime.shutdown_background();
     ended
 }

@@ -1,14 +1,14 @@
-//! How much memory this process may take, as its control group says.
+//! The memory that this process may use, by its control group.
 
 use std::{fs, path::Path};
 
 /// Where a container sees its own control group.
 const ROOT: &str = "/sys/fs/cgroup";
-/// What a merge takes where nothing says that there is less.
+/// The memory of a merge without a smaller limit.
 const MOST_FOR_MERGE: u64 = 256 << 20;
 
-/// Bytes that a merge takes unless told otherwise: half of what the control group allows, as the symbols of the inputs
-/// and what is in flight to the bucket come on top, and no more than 256 MiB, beyond which it gains nothing.
+/// The default memory of a merge in bytes: half of the control group's limit, as the symbols of the inputs and the
+/// data in flight come on top, and at most 256 MiB, beyond which a merge is not faster.
 pub(crate) fn merge_budget() -> u64 {
     budget_of(limit(Path::new(ROOT)))
 }
@@ -22,7 +22,7 @@ fn limit(root: &Path) -> Option<u64> {
     ["memory.max", "memory/memory.limit_in_bytes"]
         .iter()
         .filter_map(|file| fs::read_to_string(root.join(file)).ok())
-        // "max" is none; version 1 has a number beyond all memory for it.
+        // "max" is no limit; version 1 has a number beyond all memory instead.
         .find_map(|text| text.trim().parse().ok())
 }
 

@@ -1,4 +1,4 @@
-//! What commands print. Whoever reads it may stop reading at any time (`| head`); that ends a command, and is no error.
+//! The output of commands. Its reader may stop at any time (`| head`); that ends a command without an error.
 
 use std::io;
 

@@ -5,7 +5,7 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 
 /// Draws `samples` (timestamps in ms, in order, and values) in `width` columns of equal time.
 ///
-/// A column shows the mean of its samples; one without samples, or with NaN alone, is blank.
+/// A column shows the mean of its samples; one without samples, or with only NaN, is blank.
 pub(crate) fn sparkline(samples: &[(i64, f64)], width: usize) -> String {
     let (Some((first, _)), Some((last, _))) = (samples.first(), samples.last()) else {
         return String::new();

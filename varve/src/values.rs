@@ -1,4 +1,4 @@
-//! The values that flags take, in the spellings that Thanos accepts.
+//! The values of flags, in the spellings that Thanos accepts.
 
 use std::{fmt, io, str::FromStr, time::Duration};
 
@@ -16,33 +16,33 @@ const UNITS: [(&str, u64); 7] = [
     ("ms", 1),
 ];
 
-/// A value that a flag cannot take.
+/// An invalid value of a flag.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ValueError {
-    /// No duration.
+    /// Not a duration.
     #[error("expected a duration such as 30s, 1h30m or 2d, found {0:?}")]
     Duration(String),
-    /// No size.
+    /// Not a size.
     #[error("expected a size such as 512KB, 250MB or 2GB, found {0:?}")]
     Bytes(String),
-    /// No time.
+    /// Not a time.
     #[error("expected a time such as 2026-01-31T00:00:00Z or a duration such as -2w, found {0:?}")]
     Time(String),
-    /// No address.
+    /// Not an address.
     #[error("expected an address such as 0.0.0.0:10902 or :10902, found {0:?}")]
     Address(String),
-    /// No shard.
+    /// Not a shard.
     #[error(
         "expected a shard such as 0/4, or 4 with JOB_COMPLETION_INDEX in the environment, found {0:?}"
     )]
     Shard(String),
-    /// No label.
+    /// Not a label.
     #[error("expected a label such as cluster=\"eu-1\", found {0:?}")]
     Label(String),
     /// A label that only series have.
     #[error("expected a label other than __name__, found {0:?}")]
     MetricName(String),
-    /// A time to wait that is none.
+    /// Not an interval.
     #[error("expected a duration above 0 such as 30s or 5m, found {0:?}")]
     NoInterval(String),
 }
@@ -75,7 +75,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, ValueError> {
     Duration::try_from_secs_f64(millis / 1000.0).map_err(|_| wrong())
 }
 
-/// A duration of more than 0, such as one between two rounds.
+/// A duration above 0, such as an interval between two rounds.
 pub(crate) fn interval(text: &str) -> Result<Duration, ValueError> {
     let interval = duration(text)?;
     let some = (!interval.is_zero()).then_some(interval);
@@ -122,7 +122,7 @@ pub(crate) fn time(text: &str) -> Result<TimeBound, ValueError> {
     Ok(TimeBound::FromNow(sign * millis))
 }
 
-/// Where to listen: `host:port`, or `:port` for all addresses of the machine, as Go has it.
+/// Where to listen: `host:port`, or `:port` for all addresses of the machine, as in Go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ListenAddress {
     /// A name or an address, an IPv6 one without its brackets; empty for all.
@@ -136,7 +136,7 @@ impl ListenAddress {
         if !self.host.is_empty() {
             return TcpListener::bind((self.host.as_str(), self.port)).await;
         }
-        // This one takes IPv4 too; a machine without IPv6 does not have it.
+        // This one accepts IPv4 too; a machine may lack IPv6.
         match TcpListener::bind(("::", self.port)).await {
             Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
                 TcpListener::bind(("0.0.0.0", self.port)).await
@@ -194,7 +194,7 @@ impl FromStr for LabelFlag {
         if !is_name || value.is_empty() {
             return Err(wrong());
         }
-        // As an external label it would take the place of every metric's name.
+        // As an external label it would replace the name of every metric.
         if name == METRIC_NAME {
             return Err(ValueError::MetricName(text.to_owned()));
         }
@@ -209,12 +209,12 @@ impl fmt::Display for LabelFlag {
     }
 }
 
-/// A part of the work: `index/count`, or only the count where the environment tells the index.
+/// A share of the work: `index/count`, or only the count if the environment has the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ShardFlag {
-    /// Which of them, from 0 on.
+    /// The index, from 0.
     pub(crate) index: Option<u32>,
-    /// How many there are.
+    /// The number of shards.
     pub(crate) count: u32,
 }
 

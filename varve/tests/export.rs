@@ -170,7 +170,7 @@ fn each_sample_of_a_folder_of_blocks_is_one_row() -> anyhow::Result<()> {
         rows(&out)? == held,
         "other samples than those of the blocks"
     );
-    let summary = format!("860 series, {} samples, 1 files, ", held.len());
+    let summary = format!("860 series, {} samples, 1 file, ", held.len());
     assert!(said.contains(&summary), "{said}");
     Ok(())
 }

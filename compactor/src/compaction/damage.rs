@@ -19,9 +19,9 @@ use super::{Compaction, fetch};
 use crate::{CompactError, blame::Damage, metrics::DAMAGED, snapshot::Blocks, verify};
 
 impl Compaction<'_> {
-    /// Marks the block that `error` blames, if it is damaged where it lies; `dir` is the task's folder.
+    /// Marks the block that `error` blames, if it is damaged in the bucket; `dir` is the task's folder.
     ///
-    /// Gives the error that then holds: that the block is marked, that the copy here is wrong, or `error` itself.
+    /// Returns the resulting error: that the block is marked, that the local copy is wrong, or `error` itself.
     pub(super) async fn judge(
         &self,
         error: CompactError,
@@ -32,7 +32,7 @@ impl Compaction<'_> {
             return error;
         };
         let block = blamed.block;
-        // Of two that contradict one another either copy may be the bad one.
+        // If two contradict one another, either copy may be damaged.
         for block in blamed.other.into_iter().chain([block]) {
             match self.is_as_here(block, blocks, dir).await {
                 Ok(true) => {}
@@ -47,11 +47,11 @@ impl Compaction<'_> {
                 }
             }
         }
-        // What another release may know how to read is not marked.
+        // A block that another release may read is not marked.
         if blamed.damage == Damage::Transient {
             return error;
         }
-        // Where it lay here says nothing to who reads the mark.
+        // The local path means nothing to readers of the mark.
         let here = format!("{}/", dir.display());
         let details = error.to_string().replace(&here, "");
         let mark = Mark::NoCompact(DAMAGED);
@@ -67,10 +67,10 @@ impl Compaction<'_> {
         }
     }
 
-    /// Whether the block is still there, and its files are those that were merged.
+    /// Whether the block still exists, with the files that were merged.
     ///
     /// # Errors
-    /// [`CompactError::Differs`] when a file here is not what is in the bucket.
+    /// [`CompactError::Differs`] when a local file differs from the one in the bucket.
     async fn is_as_here(
         &self,
         block: BlockId,
@@ -80,13 +80,13 @@ impl Compaction<'_> {
         let Some(view) = blocks.get(block) else {
             return Ok(false);
         };
-        // One that is being deleted loses this first.
+        // A block that is being deleted loses this first.
         let meta = view.objects.key(BlockMeta::FILE);
         if !self.bucket.exists(&meta).await? {
             return Ok(false);
         }
         let Ok(files) = fetch::files(view, &dir.join(block.to_string())) else {
-            // The listing itself shows what is wrong.
+            // The listing itself shows the damage.
             return Ok(true);
         };
         for file in files {

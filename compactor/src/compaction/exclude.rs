@@ -22,7 +22,7 @@ use super::Compaction;
 use crate::{CompactError, Task, blame::Blame};
 
 impl Compaction<'_> {
-    /// The error with the block, or the two, that it comes from; as it is where that cannot be told. The sources are
+    /// The error with the one or two blocks that cause it; `error` itself if they cannot be found. The sources are
     /// below `dir`.
     pub(super) async fn explain(
         &self,
@@ -45,7 +45,7 @@ impl Compaction<'_> {
     }
 
     /// # Errors
-    /// What keeps an attempt from being made.
+    /// The error that prevents an attempt.
     async fn search(
         &self,
         task: &Arc<Task>,
@@ -67,7 +67,7 @@ impl Compaction<'_> {
                 None => {}
             }
         }
-        // With the first `goes` sources it goes well, with the first `fails` it does not.
+        // The first `goes` sources succeed, the first `fails` do not.
         let (mut goes, mut fails) = (1, count);
         while goes + 1 < fails {
             let half = goes + (fails - goes) / 2;
@@ -79,7 +79,7 @@ impl Compaction<'_> {
             }
         }
         let last = fails.saturating_sub(1);
-        // From source `from` up to the last it fails, from `from + 1` … `alone` on it does not.
+        // From source `from` to the last it fails; from any of `from + 1` to `alone` it does not.
         let (mut from, mut alone) = (0, last);
         while from + 1 < alone {
             let half = from + (alone - from) / 2;
@@ -112,10 +112,10 @@ impl Compaction<'_> {
         }))
     }
 
-    /// What goes wrong with some of the sources that is a fault of theirs.
+    /// The fault of some of the sources, if they fail.
     ///
     /// # Errors
-    /// When something else goes wrong.
+    /// When it is not their fault.
     async fn attempt(
         &self,
         task: &Arc<Task>,

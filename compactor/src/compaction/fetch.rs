@@ -1,7 +1,7 @@
-//! Bringing the sources here.
+//! Downloads the sources.
 //!
-//! Where the bucket is a folder on the same disk, a file here may be the object itself, under a second name. So files
-//! of sources are read, removed and renamed, and never written to; whatever is written here is a new file.
+//! If the bucket is a folder on the same disk, a local file may be the object itself, under a second name. So files of
+//! sources are read, removed and renamed, and never written to; new contents go into new files.
 
 use std::{
     fs,
@@ -26,10 +26,10 @@ pub(super) struct Wanted {
 
 /// Downloads the sources of a task into `dir/<ULID>`.
 ///
-/// A file that is there already in its full size is not fetched again.
+/// A file that exists in its full size is not fetched again.
 ///
 /// # Errors
-/// When a block has not the files of a block, or one cannot be fetched or written.
+/// When a block lacks files, or one cannot be fetched or written.
 pub(super) async fn inputs(
     task: &Task,
     blocks: &Blocks,
@@ -55,9 +55,9 @@ pub(super) async fn inputs(
         .await
 }
 
-/// Makes the block's folder, with its `meta.json`.
+/// Creates the block's folder with its `meta.json`.
 fn prepare(dir: &Path, meta: &[u8]) -> Result<(), CompactError> {
-    // A Parquet block needs none, and it does no harm there.
+    // A Parquet block does not need it, and it does no harm there.
     let chunks = dir.join("chunks");
     fs::create_dir_all(&chunks).map_err(CompactError::io(&chunks))?;
     let path = dir.join(BlockMeta::FILE);
@@ -69,7 +69,7 @@ fn remove(path: &Path) -> Result<(), CompactError> {
     files::remove_file(path).map_err(CompactError::io(path))
 }
 
-/// The files that make up a block. Marks and what is none of its own are left.
+/// The files of a block, without marks and foreign files.
 ///
 /// # Errors
 /// When they are not those that its `meta.json` states.
@@ -85,7 +85,7 @@ pub(super) fn files(view: &BlockView, to: &Path) -> Result<Vec<Wanted>, CompactE
             reason: format!("expected {missing}, found none"),
         });
     }
-    // What was uploaded together is still there as it was, where the block says what that was.
+    // Each file has the size that `meta.json` states, if it does.
     let stated = view.meta.thanos.iter().flat_map(|t| &t.files);
     for file in stated.filter(|f| f.size_bytes > 0) {
         let found = objects.files.get(&file.rel_path).map(|o| o.size);
@@ -112,7 +112,7 @@ pub(super) fn files(view: &BlockView, to: &Path) -> Result<Vec<Wanted>, CompactE
         .collect())
 }
 
-/// The files that a block cannot be without.
+/// The files that a block must have.
 fn needed(view: &BlockView) -> Vec<String> {
     let Some(parquet) = &view.meta.parquet else {
         return vec!["index".to_owned()];
@@ -132,13 +132,13 @@ async fn fetch(bucket: &Bucket, file: Wanted) -> Result<(), CompactError> {
     let path = file.path.clone();
     let is_here = blocking(move || match fs::metadata(&path) {
         Ok(here) if here.len() == file.size => Ok(true),
-        // To rename another name of the same file to this one would do nothing.
+        // Renaming another name of the same file to this one would do nothing.
         _ => remove(&path).map(|()| false),
     });
     if is_here.await? {
         return Ok(());
     }
-    // Under its own name it is whole.
+    // A file is complete once it has its own name.
     let mut part = file.path.clone().into_os_string();
     part.push(".part");
     let part = PathBuf::from(part);

@@ -6,7 +6,7 @@ use tsdb::{Chunk, ChunkError, DownsampledChunk};
 /// Why a series cannot be downsampled.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DownsampleError {
-    /// Chunks overlap or are out of order; they have to be merged before.
+    /// Chunks overlap or are out of order; they must be merged first.
     #[error("expected chunks that do not overlap, found one from {next} after one to {end}")]
     Overlap {
         /// Where a chunk ends.
@@ -24,7 +24,7 @@ pub enum DownsampleError {
         /// What is wrong with it.
         source: ChunkError,
     },
-    /// More windows than a chunk can count are to go into one.
+    /// A chunk would have more windows than it can count.
     #[error("expected at most 65535 samples in a downsampled chunk from {min}, found {found}")]
     TooMany {
         /// Time of the first.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use model::{Resolution, Rfc3339};
+use model::{Counted, Resolution, Rfc3339};
 
 use super::{Plan, Task};
 use crate::{Dedup, OutputFormat};
@@ -33,10 +33,9 @@ impl fmt::Display for Task {
         let outputs = self.outputs.iter().map(|o| o.name());
         write!(
             f,
-            "{} {} block{} of {} in {} to {} of {} to {}",
+            "{} {} of {} in {} to {} of {} to {}",
             if self.merges() { "merge" } else { "downsample" },
-            self.inputs.len(),
-            if self.inputs.len() == 1 { "" } else { "s" },
+            Counted(self.inputs.len() as u64, "block"),
             self.labels,
             self.group.resolution.name(),
             outputs.collect::<Vec<_>>().join(" and "),
@@ -99,10 +98,10 @@ impl fmt::Display for Plan {
         }
         write!(
             f,
-            "to read: {} blocks of {} in {} tasks; to mark: {}; to leave: {}",
-            self.blocks_to_read(),
+            "to read: {} of {} in {}; to mark: {}; to leave: {}",
+            Counted(self.blocks_to_read() as u64, "block"),
             Bytes(self.bytes_to_read()),
-            self.tasks.len(),
+            Counted(self.tasks.len() as u64, "task"),
             self.covered.len() + self.expired.len(),
             self.skipped.len() + self.unusable.len()
         )

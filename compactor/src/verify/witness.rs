@@ -93,14 +93,14 @@ impl Witness {
         let chunks = Opened::open(&chunks, &DataType::BinaryView)?;
         if labels.rows() != chunks.rows() {
             let (expected, found) = (labels.rows(), chunks.rows());
-            let reason = format!("row groups of {expected:?} rows expected, found {found:?}");
+            let reason = format!("row groups: expected {expected:?} rows, found {found:?}");
             return Err(chunks.source.corrupt(reason).into());
         }
         let slices = chunks.slices()?;
         let names = labels.column_names();
         let place = |name: &str| {
             let place = names.iter().position(|column| *column == name);
-            place.ok_or_else(|| labels.source.corrupt(format!("no column {name}")))
+            place.ok_or_else(|| labels.source.corrupt(format!("column {name} is missing")))
         };
         let (lists, hashes) = (place(COL_INDEXES)?, place(SERIES_HASH)?);
         let label_columns =
@@ -159,7 +159,7 @@ impl Witness {
             let values = values.collect::<Result<Vec<_>, Error>>()?;
             if names.len() != of_chunks.num_rows() {
                 let found = of_chunks.num_rows();
-                let reason = format!("{} rows expected, found {found}", names.len());
+                let reason = format!("expected {} rows, found {found}", names.len());
                 return Err(self.chunks.source.corrupt(reason).into());
             }
             for (row, labels) in names.into_iter().enumerate() {
@@ -202,13 +202,13 @@ impl Witness {
             let listed = listed_columns(lists.value(row));
             if listed.as_ref() != Some(&places) {
                 let reason =
-                    format!("{COL_INDEXES} of {labels}: {places:?} expected, found {listed:?}");
+                    format!("{COL_INDEXES} of {labels}: expected {places:?}, found {listed:?}");
                 return Err(self.labels.source.corrupt(reason));
             }
             let (expected, found) = (labels.stable_hash(), hashes.value(row));
             if expected.to_be_bytes() != found {
                 let reason = format!(
-                    "{SERIES_HASH} of {labels}: {expected:016x} expected, found {found:02x?}"
+                    "{SERIES_HASH} of {labels}: expected {expected:016x}, found {found:02x?}"
                 );
                 return Err(self.labels.source.corrupt(reason));
             }

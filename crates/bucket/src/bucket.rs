@@ -30,17 +30,17 @@ pub(crate) use self::{
 };
 use crate::{BucketError, Object, Operation, metrics::BucketMetrics};
 
-/// Ranges of one object that are read at once.
+/// Ranges of one object that are fetched at once.
 const RANGES: usize = 16;
 
 /// A bucket. Clones share it.
 ///
-/// Keys are `/`-separated and never start or end with a slash. Transient errors have been retried before an operation
-/// fails.
+/// Keys are `/`-separated and never start or end with a slash. An operation fails only after transient errors were
+/// retried.
 #[derive(Clone)]
 pub struct Bucket {
     store: Arc<dyn ObjectStore>,
-    /// The store again, where it is a folder.
+    /// The same store, if it is a folder.
     folder: Option<Arc<dyn Folder>>,
     settings: Arc<Settings>,
     metrics: Option<BucketMetrics>,
@@ -62,8 +62,8 @@ impl Bucket {
         }
     }
 
-    /// The same bucket behind another store, such as one that injects faults; and no folder any more, as all is to go
-    /// through that store.
+    /// The same bucket on another store, such as one that injects faults. It is no folder any more, as every operation
+    /// must go through that store.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn wrapped(
         &self,
@@ -76,7 +76,7 @@ impl Bucket {
         }
     }
 
-    /// The bucket with its operations counted in `registry`, under Thanos's names; `now` is the time.
+    /// The bucket with its operations counted in `registry`, under Thanos's names; `now` gives the time.
     #[must_use]
     pub fn metered(
         self,
@@ -89,7 +89,7 @@ impl Bucket {
         }
     }
 
-    /// What the bucket is called.
+    /// The name of the bucket.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.settings.name
@@ -98,7 +98,7 @@ impl Bucket {
     /// Reads an object.
     ///
     /// # Errors
-    /// [`BucketError::NotFound`], or as the store says.
+    /// [`BucketError::NotFound`], or the store's error.
     pub async fn get(&self, key: &str) -> Result<Bytes, BucketError> {
         let operation = Operation::Get;
         let read = async {
@@ -113,10 +113,10 @@ impl Bucket {
         self.fetched(operation, self.measured(operation, read).await)
     }
 
-    /// Reads a part of an object. Where the object ends within `range`, gives what there is.
+    /// Reads a part of an object. If the object ends within `range`, gives the bytes up to its end.
     ///
     /// # Errors
-    /// [`BucketError::NotFound`], or as the store says; when the range starts after the object's end.
+    /// [`BucketError::NotFound`], or the store's error; when the range starts after the object's end.
     pub async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes, BucketError> {
         if range.is_empty() {
             return Ok(Bytes::new());
@@ -130,8 +130,8 @@ impl Bucket {
         self.fetched(operation, self.measured(operation, read).await)
     }
 
-    /// Reads a part of an object as [`Self::get_range`] does, if it is still the version that a listing showed with this
-    /// ETag. A store that tells no ETag with the bytes is believed.
+    /// As [`Self::get_range`], if the object is still the version that a listing showed with this ETag. If the store
+    /// sends no ETag, the version is not checked.
     ///
     /// # Errors
     /// [`BucketError::Changed`] if it is another version; else as [`Self::get_range`].
@@ -160,11 +160,11 @@ impl Bucket {
         self.fetched(operation, self.measured(operation, read).await)
     }
 
-    /// Reads parts of an object, some at a time, each with a request of its own: who wants neighbours read together
-    /// asks for them as one range.
+    /// Reads parts of an object, some at once, each with its own request. To read neighbours together, pass them as
+    /// one range.
     ///
     /// # Errors
-    /// As [`Self::get_range`], at the first range that cannot be read.
+    /// As [`Self::get_range`], for the first range that cannot be read.
     pub async fn get_ranges(
         &self,
         key: &str,
@@ -177,10 +177,10 @@ impl Bucket {
             .await
     }
 
-    /// Deletes an object. One that is not there is deleted.
+    /// Deletes an object. An object that does not exist counts as deleted.
     ///
     /// # Errors
-    /// As the store says.
+    /// The store's error.
     pub async fn delete(&self, key: &str) -> Result<(), BucketError> {
         let operation = Operation::Delete;
         let delete = async {
@@ -192,19 +192,19 @@ impl Bucket {
         self.measured(operation, delete).await
     }
 
-    /// Deletes the object that some programs put in the place of a folder, and that holds nothing: on a store without
-    /// folders, the one whose key is `folder` and a slash. A listing does not show it.
+    /// Deletes the empty object that some programs create for a folder: on a store without folders, the one whose key
+    /// is `folder` and a slash. Listings do not show it.
     ///
     /// # Errors
-    /// As the store says.
+    /// The store's error.
     pub(crate) async fn delete_folder_object(&self, folder: &str) -> Result<(), BucketError> {
-        // Here it would be the folder itself, which goes with what is in it.
+        // Here it would be the folder itself, which is removed with its contents.
         if self.settings.has_folders {
             return Ok(());
         }
         let operation = Operation::Delete;
         let delete = async {
-            // A path that is read has no slash at its end.
+            // A parsed path has no slash at its end.
             let path = self.path(operation, folder)?.join("");
             match self.store.delete(&path).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
@@ -214,11 +214,11 @@ impl Bucket {
         self.measured(operation, delete).await
     }
 
-    /// The objects below the folder `prefix` and its subfolders, sorted by key; those after the key `after`, if given.
+    /// The objects below the folder `prefix` and its subfolders, sorted by key; only those after the key `after`, if
+    /// given. Names that no object of ours can have are skipped on every store.
     ///
     /// # Errors
-    /// As the store says. Nothing below the prefix is an empty list. What has a name that no object of ours can have is
-    /// passed over, whatever the store.
+    /// The store's error. If nothing is below the prefix, the list is empty.
     pub async fn list(
         &self,
         prefix: &str,
@@ -246,19 +246,19 @@ impl Bucket {
         self.measured(operation, list).await
     }
 
-    /// What a listing would tell of an object.
+    /// The size, time and ETag of an object.
     ///
     /// # Errors
-    /// [`BucketError::NotFound`], or as the store says.
+    /// [`BucketError::NotFound`], or the store's error.
     pub async fn head(&self, key: &str) -> Result<Object, BucketError> {
         let operation = Operation::Attributes;
         self.measured(operation, self.ask(operation, key)).await
     }
 
-    /// Whether there is such an object.
+    /// Whether the object exists.
     ///
     /// # Errors
-    /// As the store says.
+    /// The store's error.
     pub async fn exists(&self, key: &str) -> Result<bool, BucketError> {
         let operation = Operation::Exists;
         match self.measured(operation, self.ask(operation, key)).await {
@@ -274,7 +274,7 @@ impl Bucket {
         Ok(self.object(meta))
     }
 
-    /// Where the store has the object.
+    /// The path of a key in the store.
     fn path(&self, operation: Operation, key: &str) -> Result<StorePath, BucketError> {
         let full = match (self.settings.prefix.as_str(), key) {
             ("", key) => StorePath::parse(key),
@@ -304,7 +304,7 @@ impl Bucket {
         }
     }
 
-    /// Does `work`, and counts it.
+    /// Does `work` and counts it.
     async fn measured<T>(
         &self,
         operation: Operation,
@@ -315,7 +315,7 @@ impl Bucket {
         };
         let start = Instant::now();
         let done = work.await;
-        // Not to find something is no failure of the bucket.
+        // A missing object is not a failure of the bucket.
         let failed = matches!(&done, Err(error) if !matches!(error, BucketError::NotFound { .. }));
         metrics.observe(operation, start.elapsed(), failed);
         done
@@ -333,7 +333,7 @@ impl Bucket {
     }
 }
 
-/// An ETag without quotes, which some servers leave out of listings, and without the sign of a weak one.
+/// An ETag without quotes, which some servers omit in listings, and without the mark of a weak one.
 fn bare(etag: &str) -> &str {
     etag.trim_start_matches("W/").trim_matches('"')
 }
@@ -347,7 +347,7 @@ async fn blocking<T: Send + 'static, E: From<JoinError> + Send + 'static>(
 }
 
 impl fmt::Debug for Bucket {
-    /// The store is left out, as it knows secrets.
+    /// The store is left out, as it holds secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bucket")
             .field("name", &self.settings.name)

@@ -1,9 +1,9 @@
 //! `parquet/catalog`: the `meta.json` and marks of all blocks in one object, so that a program that starts with an
 //! empty disk reads one listing and one object, not one object for each block.
 //!
-//! It is a cache and never the truth: an entry counts only for the very version of an object that a listing shows, so
-//! one of a deleted block, of another bucket or of yesterday is as good as none. What is kept is not the object's bytes
-//! but what was read of them, written anew, of which the same is read.
+//! It is a cache: an entry counts only for the version of an object that a listing shows, so entries of deleted
+//! blocks, other buckets or older versions do no harm. It does not hold the bytes of the objects, but their decoded
+//! contents, encoded anew.
 
 mod format;
 
@@ -19,18 +19,18 @@ use serde::Serialize;
 pub use self::format::{decode, encode};
 use crate::{BlockView, Bucket, BucketError, Object, Snapshot};
 
-/// Its name.
+/// Its key.
 pub(crate) const CATALOG: &str = "parquet/catalog";
-/// The most bytes of it that are read, more than millions of blocks take.
+/// The most bytes of it that are read; millions of blocks take less.
 pub(crate) const MAX_SIZE: u64 = 512 << 20;
 
-/// Writes what is known of the blocks in `snapshot`, which is as of the last look at `bucket`, unless the catalog says
-/// so already; tells whether it was written.
+/// Writes the contents of the blocks in `snapshot`, which is of the last synchronization with `bucket`, unless the
+/// catalog has them already; returns whether it was written.
 ///
-/// Of several who write, the last one's stays, which costs readers some requests at worst.
+/// If several write, the last one wins, which at worst costs readers some requests.
 ///
 /// # Errors
-/// When the bucket cannot be asked or written.
+/// When the bucket cannot be read or written.
 pub async fn write_catalog(bucket: &Bucket, snapshot: &Snapshot) -> Result<bool, BucketError> {
     let mut entries = Vec::new();
     for view in &snapshot.blocks {
@@ -42,11 +42,11 @@ pub async fn write_catalog(bucket: &Bucket, snapshot: &Snapshot) -> Result<bool,
         Err(BucketError::NotFound { .. }) => None,
         Err(error) => return Err(error),
     };
-    // Where there is nothing to tell, none is begun.
+    // Without blocks, no catalog is written.
     if there == Some(true) || there.is_none() && entries.is_empty() {
         return Ok(false);
     }
-    // A runtime that shuts down has no use for it.
+    // A runtime that shuts down needs none.
     let encoded = tokio::task::spawn_blocking(move || {
         let entries = entries.iter();
         encode(entries.map(|entry| (&entry.object, entry.content.json())))

@@ -21,23 +21,23 @@ use serde::{Deserialize, de::DeserializeOwned, de::IgnoredAny};
 use self::s3::S3;
 use crate::{Bucket, BucketError, bucket::Settings};
 
-/// Where a bucket is.
+/// The place of a bucket.
 #[derive(Clone, Debug)]
 pub struct BucketConfig {
-    /// How transient errors are met.
+    /// The handling of transient errors.
     pub retry: Retry,
     provider: Provider,
     prefix: String,
 }
 
-/// How often and how long an operation is tried again after a transient error.
+/// How often and how long an operation is retried after a transient error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
     /// Attempts after the first.
     pub attempts: usize,
-    /// Time after which there is no other attempt.
+    /// Time after which no attempt is made any more.
     pub timeout: Duration,
-    /// The first pause; the next ones are longer.
+    /// The first pause; later ones are longer.
     pub pause: Duration,
 }
 
@@ -73,10 +73,10 @@ struct Filesystem {
 struct Secret(String);
 
 impl BucketConfig {
-    /// Reads the YAML; `variable` tells the value of an environment variable.
+    /// Reads the YAML; `variable` gives the value of an environment variable.
     ///
     /// # Errors
-    /// [`BucketError::Config`] for a variable that is not set, a field that is not known, a value that cannot be used.
+    /// [`BucketError::Config`] for a variable that is not set, an unknown field, or a value that cannot be used.
     pub fn from_yaml(
         yaml: &str,
         variable: impl Fn(&str) -> Option<String>,
@@ -128,7 +128,7 @@ impl BucketConfig {
         }
     }
 
-    /// Opens the bucket. No request is made yet, and a folder that is not there is made.
+    /// Opens the bucket. No request is made yet. A missing folder is created.
     ///
     /// # Errors
     /// [`BucketError::Config`] when the folder or a certificate cannot be used.
@@ -148,10 +148,10 @@ impl BucketConfig {
 }
 
 impl BucketConfig {
-    /// As [`Self::open`], but a folder that is not there is an error, as there is nothing to be read in it.
+    /// As [`Self::open`], but a missing folder is an error, as it holds nothing to read.
     ///
     /// # Errors
-    /// As [`Self::open`]; when there is no such folder.
+    /// As [`Self::open`]; when the folder does not exist.
     pub fn open_existing(&self) -> Result<Bucket, BucketError> {
         if let Provider::Filesystem(Filesystem { directory }) = &self.provider {
             let found = fs::metadata(directory).map_err(unusable(directory))?;
@@ -200,9 +200,9 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Installs the process-wide provider of cryptography for TLS, unless there is one.
+/// Installs the process-wide provider of cryptography for TLS, unless one is installed.
 pub fn install_crypto_provider() {
-    // An error means that there is one.
+    // An error means that one is installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
@@ -212,7 +212,7 @@ fn unusable<E: fmt::Display>(directory: &str) -> impl Fn(E) -> BucketError {
 
 fn open_directory(directory: &str, prefix: &str) -> Result<Bucket, BucketError> {
     let store = LocalFileSystem::new_with_prefix(directory).map_err(unusable(directory))?;
-    // A folder is nothing in a bucket, so one that has become empty goes; and what is said to be written is on disk.
+    // Folders mean nothing in a bucket, so empty ones are removed. Writes are durable when they return.
     let store = store.with_automatic_cleanup(true).with_fsync(true);
     let settings = Settings {
         prefix: prefix.to_owned(),
@@ -228,7 +228,7 @@ fn config_of<T: DeserializeOwned + Default>(yaml: &str) -> Result<T, BucketError
 }
 
 fn parse<T: DeserializeOwned>(yaml: &str) -> Result<T, BucketError> {
-    // The lines around an error may hold secrets, so only its place is told.
+    // The lines around an error may hold secrets, so only the position is given.
     let options = serde_saphyr::options! { with_snippet: false };
     let parsed = serde_saphyr::from_str_with_options(yaml, options);
     parsed.map_err(|error| BucketError::config("yaml", error))

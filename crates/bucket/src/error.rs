@@ -4,63 +4,63 @@ use std::{error::Error, fmt, io, path::PathBuf};
 
 use http::StatusCode;
 
-/// Why something could not be done with a bucket.
+/// Why an operation on a bucket failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BucketError {
-    /// There is no such object.
+    /// The object does not exist.
     #[error("{operation} {key}: not found")]
     NotFound {
-        /// What was being done.
+        /// The operation.
         operation: Operation,
         /// The object.
         key: String,
     },
-    /// The object is another than the listing showed.
+    /// The object is not the version that the listing showed.
     #[error("{operation} {key}: changed since it was listed")]
     Changed {
-        /// What was being done.
+        /// The operation.
         operation: Operation,
         /// The object.
         key: String,
     },
-    /// The credentials do not allow it.
+    /// The credentials do not allow the operation.
     #[error("{operation} {key}: access denied to {who}: {}", causes(cause.as_ref()))]
     Denied {
-        /// What was being done.
+        /// The operation.
         operation: Operation,
         /// The object, or the prefix of a listing.
         key: String,
-        /// Whose credentials they are, and for which bucket.
+        /// The source of the credentials, and the bucket.
         who: String,
-        /// What the store says.
+        /// The store's error.
         cause: Box<dyn Error + Send + Sync>,
     },
-    /// The store was not reached or refused, retries included.
+    /// The store was not reached or refused, also after retries.
     #[error("{operation} {key}: {}", causes(cause.as_ref()))]
     Store {
-        /// What was being done.
+        /// The operation.
         operation: Operation,
         /// The object, or the prefix of a listing.
         key: String,
-        /// What the store says.
+        /// The store's error.
         cause: Box<dyn Error + Send + Sync>,
     },
-    /// An object or file has another length than it said.
+    /// An object or file does not have its stated length.
     #[error("{operation} {key}: expected {expected} bytes, found {found}")]
     Length {
-        /// What was being done.
+        /// The operation.
         operation: Operation,
         /// The object.
         key: String,
-        /// The length that was told.
+        /// The stated length.
         expected: u64,
-        /// The bytes that there were.
+        /// The bytes found.
         found: u64,
     },
     /// A local file cannot be read or written.
     #[error("{operation} {key}: {}: {source}", path.display())]
     File {
-        /// What was being done.
+        /// The operation.
         operation: Operation,
         /// The object.
         key: String,
@@ -69,12 +69,12 @@ pub enum BucketError {
         /// Why.
         source: io::Error,
     },
-    /// The store creates an object for more than one of those who ask for it.
+    /// The store lets several callers create one object.
     #[error("bucket {bucket}: {found}, so compactors cannot share it")]
     NotExclusive {
-        /// What the bucket is called.
+        /// The bucket's name.
         bucket: String,
-        /// What it did.
+        /// What the store did.
         found: &'static str,
     },
     /// The configuration cannot be used.
@@ -87,7 +87,7 @@ pub enum BucketError {
     },
 }
 
-/// What is done with a bucket, as Thanos's metrics name it.
+/// An operation on a bucket, as Thanos's metrics name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
     /// A listing.
@@ -96,20 +96,20 @@ pub enum Operation {
     Get,
     /// A part of an object is read.
     GetRange,
-    /// An object is asked for.
+    /// Whether an object exists.
     Exists,
     /// An object is written.
     Upload,
     /// An object is removed.
     Delete,
-    /// An object's size and time are asked for.
+    /// The size and time of an object.
     Attributes,
 }
 
 impl BucketError {
     pub(crate) fn store(operation: Operation, key: &str, source: object_store::Error) -> Self {
         use object_store::Error as E;
-        // The root of a listing has no name.
+        // The root of a listing has an empty key.
         let key = if key.is_empty() { "/" } else { key }.to_owned();
         if let Some(refused) = Refused::in_causes(&source) {
             return Self::Denied {
@@ -120,7 +120,7 @@ impl BucketError {
             };
         }
         match source {
-            // Where a write does not find something, that is the bucket itself, and the store's words say so.
+            // If a write finds something missing, it is the bucket itself, and the store's text says so.
             E::NotFound { source: cause, .. } if operation == Operation::Upload => Self::Store {
                 operation,
                 key,
@@ -134,7 +134,7 @@ impl BucketError {
                 who: "the bucket".to_owned(),
                 cause,
             },
-            // What the library puts before the cause repeats what is said here.
+            // The library's text before the cause repeats the operation.
             E::Generic { source: cause, .. } => Self::Store {
                 operation,
                 key,
@@ -183,7 +183,7 @@ impl Operation {
 }
 
 impl fmt::Display for Operation {
-    /// As errors say it.
+    /// The name in errors.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Iter => "list",
@@ -194,11 +194,11 @@ impl fmt::Display for Operation {
     }
 }
 
-/// What a server said that refused the credentials of a request.
+/// The answer of a server that refused the credentials.
 #[derive(Debug, thiserror::Error)]
 #[error("{status}: {says}")]
 pub(crate) struct Refused {
-    /// The bucket, and where the credentials came from.
+    /// The bucket, and the source of the credentials.
     pub(crate) who: String,
     pub(crate) status: StatusCode,
     pub(crate) says: String,
@@ -217,7 +217,7 @@ impl Refused {
     }
 }
 
-/// An error with what caused it, down to the first cause; what was said already is not said again.
+/// An error with its causes; texts that were given before are not repeated.
 fn causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

@@ -30,28 +30,28 @@ use crate::{
     objects::{PARQUET_ROOT, folder, group},
 };
 
-/// Looks at a bucket again and again, and remembers what it has read.
+/// Synchronizes with a bucket, and remembers what it has read.
 #[derive(Debug)]
 pub struct MetaFetcher {
     bucket: Bucket,
     cache: Option<DiskCache>,
     concurrency: usize,
     metrics: SyncMetrics,
-    /// What was read of each `meta.json` and mark, by its key.
+    /// The contents of each `meta.json` and mark, by key.
     known: BTreeMap<String, Known>,
-    /// The roots of blocks without `meta.json`, as of the last look.
+    /// The folders without `meta.json` at the last synchronization.
     without_meta: BTreeSet<String>,
-    /// What was listed at the last look and not read, by its key.
+    /// Objects that were listed and not read at the last synchronization, by key.
     unread: BTreeMap<String, Unread>,
-    /// What was listed at the last look, as long as something of it is unread.
+    /// The last listing, as long as something of it is unread.
     listed: Option<Listed>,
-    /// Whether this is after the first look, so that the catalog has nothing that is new.
+    /// Whether the first synchronization is over: the catalog has nothing that is newer.
     is_started: bool,
 }
 
 #[derive(Debug)]
 struct Known {
-    /// As listed when it was read.
+    /// The object as listed when it was read.
     object: Object,
     document: Document,
 }
@@ -63,18 +63,18 @@ struct Unread {
     reason: String,
 }
 
-/// What a listing told of blocks.
+/// The listed blocks.
 #[derive(Clone, Debug)]
 struct Listed {
-    /// Those with objects.
+    /// Blocks with objects.
     blocks: Vec<BlockObjects>,
-    /// Those of which there is a folder.
+    /// Blocks with a folder.
     folders: Vec<BlockObjects>,
 }
 
 impl MetaFetcher {
-    /// Looks at `bucket`, keeping what it reads below the folder `cache_dir` too, if given; reads `concurrency` objects
-    /// at once.
+    /// Synchronizes with `bucket`; keeps what it reads below the folder `cache_dir`, if given, and reads `concurrency`
+    /// objects at once.
     #[must_use]
     pub fn new(
         bucket: Bucket,
@@ -95,10 +95,10 @@ impl MetaFetcher {
         }
     }
 
-    /// What is in the bucket now.
+    /// Synchronizes: the contents of the bucket now.
     ///
-    /// What is wrong with one block is told in [`Snapshot::partial`], and logged when it is first seen. What the bucket
-    /// does not give is told in [`Snapshot::unread`]; the block is then taken as it was before, if it was read before.
+    /// A block with an unusable `meta.json` is in [`Snapshot::partial`], and logged when it is first seen. A block
+    /// whose objects could not be read is in [`Snapshot::unread`]; an earlier version is used if it was read before.
     ///
     /// # Errors
     /// When the bucket cannot be listed.
@@ -121,11 +121,11 @@ impl MetaFetcher {
         Ok(self.seen(listed, start))
     }
 
-    /// Reads again what could not be read of what the last look listed, so many objects at once; and what there is now,
-    /// as far as that listing tells. What is gone by now is left out.
+    /// Tries again to read what is unread of the last listing, with so many requests at once; returns the contents of
+    /// the bucket by that listing. Objects that are gone are left out.
     ///
     /// # Errors
-    /// As [`Self::fetch`], which it is if nothing is unread.
+    /// As [`Self::fetch`], which it calls if nothing is unread.
     pub async fn retry(&mut self, concurrency: usize) -> Result<Snapshot, BucketError> {
         let Some(listed) = self.listed.take() else {
             return self.fetch().await;
@@ -142,7 +142,7 @@ impl MetaFetcher {
         Ok(self.seen(listed, start))
     }
 
-    /// All objects, and the blocks of which there is a folder, with objects or without.
+    /// All objects, and the blocks with a folder, also an empty one.
     async fn list(&self) -> Result<(Vec<Object>, Vec<BlockObjects>), BucketError> {
         let objects = self.bucket.list("", None).await?;
         let mut folders = self.bucket.folders("").await?;
@@ -152,8 +152,8 @@ impl MetaFetcher {
         Ok((objects, blocks))
     }
 
-    /// Remembers what was read, and what was not, and logs the latter if it was not unread `before`. In what is listed,
-    /// what has vanished is taken out, and what is taken as it was before is told as it was before.
+    /// Remembers what was read and what was not, and logs the latter if it was not unread `before`. Objects that
+    /// vanished are removed from the listing; those for which an earlier version is used appear in that version.
     fn take(
         &mut self,
         loaded: Vec<Loaded>,
@@ -172,7 +172,7 @@ impl MetaFetcher {
                 Err(BucketError::NotFound { .. }) => {
                     now.insert(key, None);
                 }
-                // What was damaged at the last look is taken for damaged still.
+                // A damaged object of the last synchronization counts as damaged still.
                 Err(_)
                     if self
                         .known
@@ -180,7 +180,7 @@ impl MetaFetcher {
                         .is_some_and(|known| known.object == object) => {}
                 Err(error) => {
                     if !before.contains_key(&key) {
-                        tracing::warn!(%error, "not read, trying again later");
+                        tracing::warn!(%error, "object not read, trying again later");
                     }
                     if let Some(known) = self.known.get(&key) {
                         now.insert(key.clone(), Some(known.object.clone()));

@@ -18,7 +18,7 @@ use md5::{Digest as _, Md5};
 use model::{BLOCK_ID, BlockId, Labels, MatchOp, Matcher};
 use serde::Deserialize;
 
-/// Tells which blocks are worked on; without rules all are.
+/// Selects blocks by rules; without rules, all.
 #[derive(Clone, Debug, Default)]
 pub struct BlockFilter {
     rules: Vec<Rule>,
@@ -27,20 +27,20 @@ pub struct BlockFilter {
 /// A relabel configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BlockFilterError {
-    /// It is no list of rules.
+    /// It is not a list of rules.
     #[error("relabel config: {0}")]
     Yaml(String),
-    /// A rule cannot be followed.
+    /// A rule is invalid.
     #[error("relabel config: rule {number}: {reason}")]
     Rule {
-        /// Which rule, from 1 on.
+        /// The number of the rule, from 1.
         number: usize,
         /// What was expected and found.
         reason: String,
     },
 }
 
-/// A rule as it is written.
+/// A rule as written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -72,10 +72,10 @@ enum Action {
 }
 
 impl BlockFilter {
-    /// Reads the rules; of an empty text there are none.
+    /// Reads the rules; an empty text has none.
     ///
     /// # Errors
-    /// For a field or an action that is not known, a pattern that is none, a hashmod without modulus or target.
+    /// For an unknown field or action, an invalid pattern, a hashmod without modulus or target.
     pub fn from_yaml(yaml: &str) -> Result<Self, BlockFilterError> {
         let options = serde_saphyr::options! { with_snippet: false };
         let written: Option<Vec<Written>> = serde_saphyr::from_str_with_options(yaml, options)
@@ -92,7 +92,7 @@ impl BlockFilter {
         })
     }
 
-    /// Whether a block with these external labels is worked on.
+    /// Whether the rules select a block with these external labels.
     #[must_use]
     pub fn selects(&self, block: BlockId, external_labels: &Labels) -> bool {
         if self.rules.is_empty() {
@@ -105,7 +105,7 @@ impl BlockFilter {
 }
 
 impl Rule {
-    /// Whether the block is still there after this rule, which may change its labels.
+    /// Whether the rule keeps the block. It may change its labels.
     fn keeps(&self, labels: &mut BTreeMap<String, String>) -> bool {
         let values: Vec<&str> = self
             .source_labels

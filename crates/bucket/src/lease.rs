@@ -38,15 +38,15 @@ use self::{
 };
 use crate::{Bucket, BucketError, Object};
 
-/// How often one looks at a chain whose last object is gone before it could be read, or whose next one could not be
-/// created although nobody has it.
+/// How often a chain is read whose last object vanishes before it is read, or whose next object cannot be created
+/// although nobody has it.
 const LOOKS: usize = 5;
 
-/// The leases in a bucket, for one who wants some. Clones are of the same one.
+/// The leases in a bucket, for one holder. Clones are the same holder.
 #[derive(Clone, Debug)]
 pub struct Leases(Arc<Wish>);
 
-/// Who wants leases, and where.
+/// The holder and the bucket.
 #[derive(Debug)]
 struct Wish {
     bucket: Bucket,
@@ -54,39 +54,39 @@ struct Wish {
     duration: Duration,
 }
 
-/// What comes of asking for a lease.
+/// The outcome of asking for a lease.
 #[derive(Debug)]
 pub enum Acquired {
-    /// It is ours.
+    /// It was acquired.
     Lease(Lease),
-    /// It is another's.
+    /// Another has it.
     HeldBy(Holder),
 }
 
-/// Who holds a lease.
+/// The holder of a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// As it calls itself.
+    /// Its name.
     pub name: String,
-    /// Until when it does, by its clock, if it neither renews nor releases it.
+    /// The deadline by its clock, unless it renews or releases the lease.
     pub until: Timestamp,
 }
 
-/// What comes of renewing a lease.
+/// The outcome of renewing a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Renewal {
-    /// It is ours for the whole duration from now on.
+    /// It was renewed for the whole duration from now.
     Renewed,
-    /// Another took it over, as it was not renewed in time: the work that it was for is no longer ours.
+    /// Another took it over, as it was not renewed in time. Its work must stop.
     Lost,
 }
 
 impl Leases {
-    /// How much the clocks of two holders may differ.
+    /// The greatest difference between the clocks of two holders.
     pub const MARGIN: Duration = Duration::from_secs(30);
 
-    /// Leases for `holder`, a name for people to read, each for `duration` unless it is renewed.
+    /// Leases for `holder`, a name for people, each for `duration` unless it is renewed.
     #[must_use]
     pub fn new(bucket: Bucket, holder: String, duration: Duration) -> Self {
         Self(Arc::new(Wish {
@@ -96,16 +96,16 @@ impl Leases {
         }))
     }
 
-    /// How long a lease lasts unless it is renewed.
+    /// The duration of a lease unless it is renewed.
     #[must_use]
     pub fn duration(&self) -> Duration {
         self.0.duration
     }
 
-    /// Takes the lease on `name`, if it is free; `now` is the time.
+    /// Acquires the lease on `name`, if it is free; `now` is the time.
     ///
     /// # Errors
-    /// When the bucket cannot be asked. Should the lease be ours by then, it is free again after its deadline.
+    /// When the bucket fails. If the lease was acquired nonetheless, it is free again after its deadline.
     pub async fn acquire(&self, name: &str, now: Timestamp) -> Result<Acquired, BucketError> {
         let mut looks = 0;
         loop {
@@ -132,9 +132,9 @@ impl Leases {
                     return Ok(Acquired::Lease(lease));
                 }
                 Created::Taken(Some(other)) => return Ok(Acquired::HeldBy(other.into_holder())),
-                // Others went on since; or there is nothing, as where two that come at once are both refused.
+                // Others went on meanwhile; or nothing exists, as when two concurrent attempts are both refused.
                 Created::Ours | Created::Taken(None) if looks < LOOKS => {}
-                // Without a trace of who was faster, there is no better guess than that it was just now.
+                // Without a trace of the winner, the best guess is that it acquired the lease just now.
                 Created::Ours | Created::Taken(None) => {
                     return Ok(Acquired::HeldBy(Holder {
                         name: "another".to_owned(),
@@ -154,11 +154,11 @@ impl Leases {
             let Some((generation, object)) = chain.last() else {
                 return Ok(None);
             };
-            // A bit that changed on the way could end a lease that is held.
+            // A bit flipped in transit could end a lease that is held.
             let is_usable = |bytes: &[u8]| Record::decode(bytes).is_ok();
             match self.0.bucket.get_listed(object, is_usable).await {
                 Ok(bytes) => return Ok(Some(Newest::read(*generation, object, &bytes))),
-                // Others went on since.
+                // Others went on meanwhile.
                 Err(BucketError::NotFound { .. }) if looks < LOOKS => {}
                 Err(error) => return Err(error),
             }

@@ -1,4 +1,4 @@
-//! The metrics of a bucket and of looking at it, under Thanos's names.
+//! The metrics of a bucket and of synchronizations, under Thanos's names.
 //!
 //! The library adds `_total` to a counter's name.
 
@@ -19,7 +19,7 @@ use crate::Operation;
 type ByOperation = [(&'static str, String); 2];
 type ByBucket = [(&'static str, String); 1];
 
-/// What is counted of a bucket's operations.
+/// Metrics of a bucket's operations.
 #[derive(Clone)]
 pub(crate) struct BucketMetrics {
     bucket: String,
@@ -31,7 +31,7 @@ pub(crate) struct BucketMetrics {
     now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
-/// What is counted of the looks at a bucket.
+/// Metrics of synchronizations.
 #[derive(Clone, Debug)]
 pub struct SyncMetrics {
     pub(crate) syncs: Counter,
@@ -40,7 +40,7 @@ pub struct SyncMetrics {
 }
 
 impl BucketMetrics {
-    /// Registers them, those of each operation at 0.
+    /// Registers them, each operation at 0.
     pub(crate) fn register(
         registry: &mut Registry,
         bucket: &str,
@@ -57,7 +57,7 @@ impl BucketMetrics {
             failures: register(
                 registry,
                 "thanos_objstore_bucket_operation_failures",
-                "Total number of operations against the bucket that failed, objects that were not found apart",
+                "Total number of operations against the bucket that failed, except on objects that were not found",
                 Family::default(),
             ),
             durations: register(
@@ -132,19 +132,19 @@ impl SyncMetrics {
             syncs: register(
                 registry,
                 "thanos_blocks_meta_syncs",
-                "Total number of looks at the blocks of the bucket",
+                "Total number of synchronizations of block metadata",
                 Counter::default(),
             ),
             failures: register(
                 registry,
                 "thanos_blocks_meta_sync_failures",
-                "Total number of looks at the blocks of the bucket that failed or were incomplete",
+                "Total number of synchronizations of block metadata that failed or were incomplete",
                 Counter::default(),
             ),
             duration: register(
                 registry,
                 "thanos_blocks_meta_sync_duration_seconds",
-                "Duration of a look at the blocks of the bucket",
+                "Duration of a synchronization of block metadata",
                 Histogram::new([0.01, 1.0, 10.0, 100.0, 300.0, 600.0, 1000.0]),
             ),
         }

@@ -1,22 +1,22 @@
-//! The blocks of a bucket, as one listing and their small files tell them.
+//! The blocks of a bucket, by one listing and their small files.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use model::{BlockId, BlockMeta, DeletionMark, NoCompactMark, NoDownsampleMark, Timestamp};
 
-/// Where Parquet blocks are; no ULID, so Thanos does not see them.
+/// The folder of Parquet blocks. It is not a ULID, so Thanos does not see them.
 pub const PARQUET_ROOT: &str = "parquet";
 
-/// An object, as a listing tells it.
+/// An object in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
-    /// Its name in the bucket.
+    /// Its key.
     pub key: String,
-    /// Bytes.
+    /// Its size in bytes.
     pub size: u64,
     /// When it was written.
     pub last_modified: Timestamp,
-    /// Changes with the contents, where the store tells it.
+    /// Changes with the contents, if the store has it.
     pub etag: Option<String>,
 }
 
@@ -25,30 +25,30 @@ pub struct Object {
 pub struct BlockObjects {
     /// The block.
     pub id: BlockId,
-    /// Where it lies: `01H…`, or `parquet/01H…`.
+    /// Its folder: `01H…`, or `parquet/01H…`.
     pub root: String,
-    /// The objects by their names below `root`; none, if it is an empty folder.
+    /// The objects by their names below `root`; empty for an empty folder.
     pub files: BTreeMap<String, Object>,
 }
 
-/// A block whose `meta.json` is readable.
+/// A block with a usable `meta.json`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BlockView {
     /// Its objects.
     pub objects: BlockObjects,
     /// Its `meta.json`.
     pub meta: Arc<BlockMeta>,
-    /// Set where it is to be deleted.
+    /// Its deletion mark.
     pub deletion_mark: Option<DeletionMark>,
-    /// Set where it is not to be compacted.
+    /// Its no-compact mark.
     pub no_compact_mark: Option<NoCompactMark>,
-    /// Set where it is not to be downsampled.
+    /// Its no-downsample mark.
     pub no_downsample_mark: Option<NoDownsampleMark>,
-    /// Its marks that cannot be used. What they say is not known, so nothing is to be done with the block.
+    /// Its marks that cannot be used. As their contents are unknown, nothing is done with the block.
     pub unusable_marks: Vec<UnusableMark>,
 }
 
-/// A mark of a block that cannot be used: it is no JSON, of another version, another block's.
+/// A mark that cannot be used: not JSON, of another version, or of another block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnusableMark {
     /// The object's name below the block.
@@ -57,7 +57,7 @@ pub struct UnusableMark {
     pub reason: String,
 }
 
-/// A block that cannot be used: no `meta.json`, or one that cannot be read.
+/// A block without a usable `meta.json`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartialBlock {
     /// Its objects.
@@ -66,33 +66,33 @@ pub struct PartialBlock {
     pub reason: String,
 }
 
-/// A block with a `meta.json` or a mark that is listed and that the bucket did not give: refused, cut off, timed out.
-/// Nothing is known to be wrong with the block; another attempt may read it.
+/// A block with a listed `meta.json` or mark that could not be read: refused, cut off, timed out. Another attempt may
+/// succeed; the block is not known to be damaged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UnreadBlock {
     /// Its objects.
     pub objects: BlockObjects,
-    /// The object that was not read; `meta.json`, if that is one of several.
+    /// The key of the unread object; that of `meta.json`, if it is among several.
     pub key: String,
-    /// What was done, on what, and what the bucket said.
+    /// What was done, on which object, and the bucket's error.
     pub reason: String,
-    /// Its `meta.json`, as listed if only a mark is unread. Else as it was at an earlier look, if it was read then.
+    /// Its `meta.json`: the listed one if only a mark is unread, else an earlier version if one was read.
     pub meta: Option<Arc<BlockMeta>>,
 }
 
-/// What is in the bucket at one time. All lists are sorted by `root`.
+/// The contents of a bucket at one time. All lists are sorted by `root`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
-    /// The blocks that can be used. One that is in [`Self::unread`] too is as it was at an earlier look, or lacks a mark.
+    /// The usable blocks. One that is also in [`Self::unread`] is in an earlier version, or lacks a mark.
     pub blocks: Vec<BlockView>,
-    /// Those that cannot, by their own fault.
+    /// The unusable blocks, by their own fault.
     pub partial: Vec<PartialBlock>,
-    /// Those that are not known as they are listed, by the bucket's fault.
+    /// The blocks that are not known as listed, by the bucket's fault.
     pub unread: Vec<UnreadBlock>,
 }
 
 impl UnreadBlock {
-    /// Whether it is its `meta.json` that was not read. If not, it is a mark.
+    /// Whether its `meta.json` is unread. If not, a mark is.
     #[must_use]
     pub fn lacks_meta(&self) -> bool {
         self.key == self.objects.key(BlockMeta::FILE)
@@ -100,14 +100,14 @@ impl UnreadBlock {
 }
 
 impl BlockObjects {
-    /// The object's name in the bucket of a file of the block.
+    /// The key of a file of the block.
     #[must_use]
     pub fn key(&self, file: &str) -> String {
         format!("{}/{file}", self.root)
     }
 }
 
-/// The blocks among `objects`; what belongs to none is left out.
+/// The blocks among `objects`. Objects of no block are left out.
 pub(crate) fn group(objects: Vec<Object>) -> Vec<BlockObjects> {
     let mut blocks: BTreeMap<String, BlockObjects> = BTreeMap::new();
     for object in objects {
@@ -125,7 +125,7 @@ pub(crate) fn group(objects: Vec<Object>) -> Vec<BlockObjects> {
     blocks.into_values().collect()
 }
 
-/// The block whose folder a key names, if it does: an object of that name marks an empty folder.
+/// The block whose folder a key names, if any: an object of that name marks an empty folder.
 pub(crate) fn folder(key: &str) -> Option<BlockObjects> {
     let id = below_root(key).parse().ok()?;
     Some(BlockObjects {
@@ -135,7 +135,7 @@ pub(crate) fn folder(key: &str) -> Option<BlockObjects> {
     })
 }
 
-/// The root, the block and the name below the root that a key is made of.
+/// The root, the block and the name below the root in a key.
 fn split(key: &str) -> Option<(&str, BlockId, &str)> {
     let (id, file) = below_root(key).split_once('/')?;
     let id: BlockId = id.parse().ok()?;
@@ -143,7 +143,7 @@ fn split(key: &str) -> Option<(&str, BlockId, &str)> {
     (!file.is_empty()).then_some((root, id, file))
 }
 
-/// What follows `parquet/` in a key, or else the key.
+/// The part of a key after `parquet/`, or the key.
 fn below_root(key: &str) -> &str {
     let below = key.strip_prefix(PARQUET_ROOT);
     below.and_then(|rest| rest.strip_prefix('/')).unwrap_or(key)

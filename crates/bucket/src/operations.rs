@@ -1,4 +1,4 @@
-//! What is done with whole blocks, in the order that never shows a reader half of one.
+//! Operations on whole blocks, in an order that never shows a reader half a block.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::{BlockObjects, Bucket, BucketError, Operation};
 /// Objects deleted at once.
 const DELETES: usize = 16;
 
-/// What a block is marked for.
+/// The kind of a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark<'a> {
     /// To be deleted, after a delay.
@@ -23,12 +23,12 @@ pub enum Mark<'a> {
     NoDownsample(&'a str),
 }
 
-/// Uploads the `files` of the block in `dir` below `root`, in their order but `meta.json` last.
+/// Uploads the `files` of the block in `dir` below `root`, in their order, `meta.json` last.
 ///
-/// What an earlier attempt left is written over.
+/// Files of an earlier attempt are replaced.
 ///
 /// # Errors
-/// At the first file that cannot be read or uploaded; then there is no `meta.json` of this attempt.
+/// At the first file that cannot be read or uploaded; then no `meta.json` of this attempt exists.
 pub async fn upload_block(
     bucket: &Bucket,
     dir: &Path,
@@ -45,13 +45,13 @@ pub async fn upload_block(
     Ok(())
 }
 
-/// Deletes a block: `meta.json` first, so that it is none any more, and its deletion mark last, so that a deletion
-/// that was cut off is still known as one. The empty objects that stand for its folders on some stores go with it.
+/// Deletes a block: `meta.json` first, so that it is no block any more, and its deletion mark last, so that an
+/// interrupted deletion can be recognized. The empty objects that some stores have for its folders are deleted too.
 ///
 /// # Errors
-/// At the first object that cannot be deleted. One that is gone already is none.
+/// At the first object that cannot be deleted. A missing object is no error.
 pub async fn delete_block(bucket: &Bucket, objects: &BlockObjects) -> Result<(), BucketError> {
-    // Whether or not it was listed: an upload may have ended since.
+    // Whether it was listed or not: an upload may have ended since.
     bucket.delete(&objects.key(BlockMeta::FILE)).await?;
     let rest = objects.files.iter();
     let rest =
@@ -63,7 +63,7 @@ pub async fn delete_block(bucket: &Bucket, objects: &BlockObjects) -> Result<(),
         .await?;
     bucket.delete(&objects.key(DeletionMark::FILE)).await?;
     for folder in [objects.key("chunks"), objects.root.clone()] {
-        // The block is gone all the same, and an empty object is in nobody's way.
+        // The block is gone, and an empty object does no harm.
         if let Err(error) = bucket.delete_folder_object(&folder).await {
             tracing::warn!(%error, "folder object of a deleted block not deleted");
         }
@@ -71,10 +71,10 @@ pub async fn delete_block(bucket: &Bucket, objects: &BlockObjects) -> Result<(),
     Ok(())
 }
 
-/// Marks the block at `root`; tells whether it had no such mark before. `details` are for people to read.
+/// Marks the block at `root`; returns whether it had no such mark before. `details` are for people.
 ///
 /// # Errors
-/// When the mark cannot be looked for or written.
+/// When the mark cannot be checked or written.
 pub async fn mark_block(
     bucket: &Bucket,
     root: &str,
@@ -108,7 +108,7 @@ impl<'a> Mark<'a> {
         }
     }
 
-    /// The reason that it gives; none for a deletion.
+    /// The reason in the mark; none for a deletion.
     #[must_use]
     pub const fn reason(self) -> &'a str {
         match self {
@@ -131,7 +131,7 @@ impl<'a> Mark<'a> {
                 version,
                 details,
                 no_compact_time: time,
-                // Written, a word that is known is the same.
+                // A known reason is written as it was read.
                 reason: NoCompactReason::Other(reason.to_owned()),
             }),
             Self::NoDownsample(reason) => serde_json::to_vec(&NoDownsampleMark {

@@ -1,4 +1,4 @@
-//! For tests, of this crate and of others: a bucket that fails on demand, and what every bucket must do.
+//! For tests of all crates: a bucket that fails on demand, and the conformance suite of buckets.
 
 mod conformance;
 mod failing;

@@ -1,4 +1,4 @@
-//! The chunks of a series, and what is in them.
+//! The chunks of a series, and their contents.
 
 use bytes::Bytes;
 use model::{Histogram, STALE_NAN, TimeRange};
@@ -18,14 +18,14 @@ pub struct SeriesChunk {
 pub enum ChunkSamples {
     /// Samples as scraped.
     Raw(Encoded),
-    /// The aggregates of a downsampled block, at their places in [`model::Aggregate::ALL`].
+    /// The aggregates of a downsampled block, in the order of [`model::Aggregate::ALL`].
     Aggregates([Option<Encoded>; 5]),
 }
 
 /// Encoded samples.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
-    /// How they are encoded: not [`Encoding::Aggr`].
+    /// Their encoding: not [`Encoding::Aggr`].
     pub encoding: Encoding,
     /// The bytes.
     pub data: Bytes,
@@ -48,7 +48,7 @@ impl Encoded {
         Ok(is_xor)
     }
 
-    /// The samples, staleness markers left out.
+    /// The samples, without staleness markers.
     pub(crate) fn samples(&self) -> Result<Vec<(i64, Value)>, ChunkError> {
         let mut floats = Floats::default();
         if self.floats(&mut floats)? {

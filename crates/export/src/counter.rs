@@ -1,8 +1,8 @@
-//! The counter aggregate of downsampled chunks, made one that never falls.
+//! Makes the counter aggregate of downsampled chunks a counter that never falls.
 //!
-//! Within a chunk resets are added up already. Each chunk begins with the value as it was scraped. The last sample stands
-//! twice, the second time with the value as it was scraped: the next chunk begins after a reset if its first value is
-//! less than that. Source: Thanos, `pkg/compact/downsample`, the iterator that applies counter resets.
+//! Within a chunk, resets are added up already. Each chunk begins with the value as scraped. The last sample stands
+//! twice, the second time with the value as scraped: the next chunk begins after a reset if its first value is less
+//! than that. Source: Thanos, `pkg/compact/downsample`, the iterator that applies counter resets.
 
 /// The counter of one series, from chunk to chunk.
 #[derive(Debug, Default)]
@@ -13,13 +13,13 @@ pub(crate) struct Counter {
 #[derive(Debug)]
 struct Last {
     time: i64,
-    /// As it is compared with the next.
+    /// The value to compare the next one with.
     value: f64,
     total: f64,
 }
 
 impl Counter {
-    /// The value of the next sample with all resets added up; `None` for one that is no new sample.
+    /// The value of the next sample with all resets added up; `None` for a repeated sample.
     pub(crate) fn next(&mut self, time: i64, value: f64) -> Option<f64> {
         let Some(last) = &mut self.last else {
             self.last = Some(Last {

@@ -1,4 +1,4 @@
-//! Rows as CSV: times in RFC 3339, floats as Prometheus writes them, nothing where there is no value.
+//! Rows as CSV: times in RFC 3339, floats as Prometheus writes them, missing values empty.
 
 use std::io::{self, Write};
 
@@ -12,7 +12,7 @@ use model::{Rfc3339, Timestamp};
 
 use crate::{Layout, histogram::float};
 
-/// A CSV file that is being written.
+/// A CSV file in progress.
 pub(crate) struct CsvRows<W: Write> {
     writer: csv::Writer<W>,
 }
@@ -45,7 +45,7 @@ impl<W: Write> CsvRows<W> {
     }
 }
 
-/// What a column has in each row.
+/// The values of a column.
 fn texts(column: &dyn arrow_array::Array) -> Box<dyn Fn(usize) -> String + '_> {
     let of: Box<dyn Fn(usize) -> String + '_> = match column.data_type() {
         DataType::Dictionary(..) => {
@@ -78,7 +78,7 @@ fn texts(column: &dyn arrow_array::Array) -> Box<dyn Fn(usize) -> String + '_> {
     })
 }
 
-/// A time in RFC 3339; in ms since 1970 where it lies before that or after the year 9999.
+/// A time in RFC 3339; in ms since 1970 if it is before that or after the year 9999.
 fn time(ms: i64) -> String {
     let text = format!("{:.3}", Rfc3339(Timestamp(ms)));
     text.trim_end_matches(" ms").to_owned()

@@ -1,4 +1,4 @@
-//! The days of a time range, for one partition each.
+//! The days of a time range, for a partition each.
 
 use model::{Rfc3339, TimeRange, Timestamp};
 
@@ -9,7 +9,7 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 pub struct Day {
     /// As in `2026-11-29`.
     pub date: String,
-    /// What of the range lies in it, both ends inclusive, in ms.
+    /// The part of the range within it, both ends inclusive, in ms.
     pub range: TimeRange,
 }
 

@@ -7,7 +7,7 @@ use model::{Labels, TimeRange};
 use parquet::errors::ParquetError;
 use tsdb::ChunkError;
 
-/// Why an export cannot go on.
+/// Why an export fails.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// A chunk cannot be decoded.
@@ -22,7 +22,7 @@ pub enum ExportError {
     },
     /// A chunk holds samples outside of the time range that its block states.
     #[error(
-        "series {series}: chunk from {min} to {max} ms: found a sample at {found} ms, expected one after {after} ms",
+        "series {series}: chunk from {min} to {max} ms: expected a sample after {after} ms, found one at {found} ms",
         min = range.min, max = range.max
     )]
     Order {

@@ -24,7 +24,7 @@ use crate::{
 
 /// Rows of a row group: as many as a reader decodes at once.
 const ROW_GROUP: usize = 1 << 20;
-/// zstd's level. Higher ones gain little on what is left after the encodings.
+/// zstd's level. Higher ones gain little after the encodings.
 const LEVEL: i32 = 1;
 
 /// The format of the files.
@@ -50,7 +50,7 @@ impl Format {
     }
 }
 
-/// A file that is being written.
+/// A file in progress.
 pub(crate) enum FileWriter<W: Write + Send> {
     Parquet(Box<ArrowWriter<W>>),
     Arrow(Box<StreamWriter<W>>),
@@ -95,7 +95,7 @@ impl<W: Write + Send> FileWriter<W> {
         Ok(())
     }
 
-    /// Writes what is left.
+    /// Writes the rest.
     pub(crate) fn finish(self) -> Result<W, WriteError> {
         Ok(match self {
             Self::Parquet(writer) => writer.into_inner()?,
@@ -108,7 +108,7 @@ impl<W: Write + Send> FileWriter<W> {
     }
 }
 
-/// The encodings that give the fewest bytes for samples: deltas for times, the bytes of floats put by their places.
+/// The encodings with the fewest bytes for samples: deltas for times, split bytes for floats.
 fn properties(layout: &Layout) -> Result<WriterProperties, ParquetError> {
     let path = |name: &str| ColumnPath::new(vec![name.to_owned()]);
     let mut properties = WriterProperties::builder()
@@ -131,7 +131,7 @@ fn properties(layout: &Layout) -> Result<WriterProperties, ParquetError> {
     Ok(properties.build())
 }
 
-/// What a reader may skip by: values of samples are seldom asked for by a bound.
+/// Bounds by which a reader may skip pages. Values of samples are rarely filtered by a bound.
 fn statistics_of(name: &str) -> EnabledStatistics {
     if name == VALUE {
         EnabledStatistics::Chunk

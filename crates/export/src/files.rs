@@ -25,21 +25,21 @@ use crate::{
 pub struct Files {
     folder: PathBuf,
     layout: Arc<Layout>,
-    /// After how many bytes the next file begins.
+    /// The size in bytes after which the next file begins.
     most: u64,
     next: usize,
     open: Option<Open>,
     finished: Vec<Finished>,
 }
 
-/// A file that is whole.
+/// A complete file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finished {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     /// Its size in bytes.
     pub bytes: u64,
-    /// How many rows it has.
+    /// Its number of rows.
     pub rows: u64,
 }
 
@@ -52,7 +52,7 @@ struct Open {
 }
 
 impl Files {
-    /// Files below `folder`, which is made when the first one is; each of about `most` bytes.
+    /// Files below `folder`, which is created with the first one; each of about `most` bytes.
     #[must_use]
     pub const fn new(folder: PathBuf, layout: Arc<Layout>, most: u64) -> Self {
         Self {

@@ -405,6 +405,6 @@ fn a_damaged_chunk_is_named_with_its_series() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        r#"series {__name__="a"}: chunk from 30 to 31 ms: found a sample at 10 ms, expected one after 25 ms"#
+        r#"series {__name__="a"}: chunk from 30 to 31 ms: expected a sample after 25 ms, found one at 10 ms"#
     );
 }

@@ -1,4 +1,4 @@
-//! Files of the local disk: replaced whole, read in parts, read and removed if they are there.
+//! Files of the local disk: replaced whole, read in parts, and read or removed if they exist.
 //!
 //! Every function blocks.
 
@@ -11,21 +11,21 @@ use std::{
 
 use rustix::{buffer::spare_capacity, io::Errno};
 
-/// What a crash of the machine may do to a file that was replaced.
+/// What a crash of the machine may do to a replaced file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// Nothing: it is on the disk, its name too.
+    /// Nothing: the file and its name are durable.
     Durable,
-    /// Spoil it. For a cache, whose reader finds that out.
+    /// Damage it. For a cache whose reader notices that.
     Cached,
 }
 
-/// Writes a file, in place of one that is there: whoever reads it finds the old content or the new one, whole.
+/// Writes a file and replaces one that exists: readers see the old content or the new one, whole.
 ///
-/// The content is written to `<name>.tmp` beside it first.
+/// The content is first written to `<name>.tmp` beside it.
 ///
 /// # Errors
-/// As the system says. The old file is then still there.
+/// The system's error. The old file is then unchanged.
 pub fn replace(path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".tmp");
@@ -45,18 +45,18 @@ pub fn replace(path: &Path, content: &[u8], durability: Durability) -> io::Resul
 /// Makes the names in a folder durable.
 ///
 /// # Errors
-/// As the system says.
+/// The system's error.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// The bytes of a part of an open file, whose place in it is left as it is.
+/// The bytes of a part of an open file. The position of the file does not change.
 ///
 /// # Errors
-/// As the system says; `UnexpectedEof` if the file ends before `range` does.
+/// The system's error; `UnexpectedEof` if the file ends before `range` does.
 pub fn read_range(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
     let length = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
-    // Filled by the system at once: memory that is cleared first costs as much as what is read into it.
+    // The system fills uninitialized memory: clearing it first costs as much as the read.
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(length)?;
     while bytes.len() < length {
@@ -71,23 +71,23 @@ pub fn read_range(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The content of a file, if it is there.
+/// The content of a file, if it exists.
 ///
 /// # Errors
-/// As the system says, but for a file that is not there.
+/// The system's error, except for a missing file.
 pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     if_there(fs::read(path))
 }
 
-/// The entries of a folder, if it is there.
+/// The entries of a folder, if it exists.
 ///
 /// # Errors
-/// As the system says, but for a folder that is not there.
+/// The system's error, except for a missing folder.
 pub fn entries(folder: &Path) -> io::Result<Option<ReadDir>> {
     if_there(fs::read_dir(folder))
 }
 
-/// Removes a file, if it is there.
+/// Removes a file, if it exists.
 ///
 /// # Errors
 /// When it stays there.
@@ -95,7 +95,7 @@ pub fn remove_file(path: &Path) -> io::Result<()> {
     if_there(fs::remove_file(path)).map(drop)
 }
 
-/// Removes a folder and all that is in it, if it is there.
+/// Removes a folder and its contents, if it exists.
 ///
 /// # Errors
 /// When some of it stays there.

@@ -1,28 +1,28 @@
-//! Thanos's aggregates: what a downsampled block keeps of the samples of a window.
+//! Thanos's aggregates: what a downsampled block has for the samples of a window.
 
 use std::ops::BitOr;
 
-/// What is kept of the samples of a window.
+/// An aggregate of the samples of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Aggregate {
-    /// How many samples.
+    /// The number of samples.
     Count = 0,
     /// Their sum.
     Sum = 1,
-    /// The least; not of histograms.
+    /// The least sample; not of histograms.
     Min = 2,
-    /// The greatest; not of histograms.
+    /// The greatest sample; not of histograms.
     Max = 3,
-    /// Value of the counter since the chunk's first sample, its resets taken out.
+    /// The counter's increase since the chunk's first sample, with resets removed.
     Counter = 4,
 }
 
 impl Aggregate {
-    /// All of them, in the order in which a downsampled chunk holds them.
+    /// All of them, in the order of a downsampled chunk.
     pub const ALL: [Self; 5] = [Self::Count, Self::Sum, Self::Min, Self::Max, Self::Counter];
 
-    /// As in Thanos's wire types and in names of columns, in lower case.
+    /// The name in lower case, as in Thanos's wire types and in names of columns.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlockId(Ulid);
 
-/// The text is no ULID.
+/// The text is not a ULID.
 #[derive(Debug, thiserror::Error)]
 #[error("block id: expected a ULID of 26 characters, found {0:?}")]
 pub struct InvalidBlockId(String);
@@ -34,7 +34,7 @@ impl FromStr for BlockId {
     type Err = InvalidBlockId;
 
     fn from_str(text: &str) -> Result<Self, InvalidBlockId> {
-        // Lower case is accepted by ULID decoders but is never a block's name.
+        // ULID decoders accept lower case, which is never a block's name.
         if text.len() != 26 || text.bytes().any(|b| b.is_ascii_lowercase()) {
             return Err(InvalidBlockId(text.to_owned()));
         }

@@ -1,6 +1,6 @@
-//! A place in a text that is being parsed.
+//! A position in a text that is being parsed.
 
-/// What is left of a text, and how far into it that is.
+/// The rest of a text, and its position.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor<'a> {
     text: &'a str,
@@ -13,7 +13,7 @@ impl<'a> Cursor<'a> {
         Self { text, at: 0 }
     }
 
-    /// How many bytes are behind.
+    /// The number of bytes behind.
     pub(crate) fn at(&self) -> usize {
         self.at
     }
@@ -22,7 +22,7 @@ impl<'a> Cursor<'a> {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    /// What was passed since the cursor was at `start`.
+    /// The text since `start`.
     pub(crate) fn since(&self, start: usize) -> &'a str {
         self.text.get(start..self.at).unwrap_or_default()
     }
@@ -38,7 +38,7 @@ impl<'a> Cursor<'a> {
         Some(c)
     }
 
-    /// Passes `token` if it comes next.
+    /// Passes `token` if it is next.
     pub(crate) fn eat(&mut self, token: &str) -> bool {
         let found = self.rest().starts_with(token);
         if found {
@@ -55,14 +55,14 @@ impl<'a> Cursor<'a> {
         taken
     }
 
-    /// Passes all up to and including `end`, and returns what was before it. Stays if there is no `end`.
+    /// Passes everything up to and including `end`, and returns the text before it. Stays if there is no `end`.
     pub(crate) fn take_until(&mut self, end: &str) -> Option<&'a str> {
         let (before, _) = self.rest().split_once(end)?;
         self.at += before.len() + end.len();
         Some(before)
     }
 
-    /// Passes all that is left.
+    /// Passes the rest.
     pub(crate) fn take_rest(&mut self) -> &'a str {
         let rest = self.rest();
         self.at += rest.len();

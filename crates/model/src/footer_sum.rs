@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 /// The length and the hash of the end of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FooterSum {
-    /// How many of the file's last bytes are hashed.
+    /// The number of the file's last bytes that are hashed.
     pub bytes: u64,
     /// Their hash.
     pub xxh64: Xxh64,
 }
 
-/// What tells whether a file is the one that was written, as far as it does not tell itself.
+/// The size and footer hash by which a file is recognized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileSum {
     /// Its size, bytes.
@@ -28,7 +28,7 @@ pub struct FileSum {
     pub footer: FooterSum,
 }
 
-/// An XXH64 with seed 0; in JSON 16 hexadecimal digits, as JSON's numbers are no 64-bit integers for all readers.
+/// An XXH64 with seed 0; in JSON 16 hexadecimal digits, as not all readers of JSON have 64-bit integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Xxh64(pub u64);

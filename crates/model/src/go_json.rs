@@ -1,15 +1,15 @@
 //! JSON as Go's `encoding/json` reads it into a struct, for what programs in Go, or people, have written.
 //!
-//! `null` is absent, a member's name counts in any case, and of two members of one name the last counts. `serde` has
-//! none of that, so a document is brought into the form that it expects.
+//! `null` is absent, names match in any case, and of two members of one name the last counts. `serde` does none of
+//! that, so a document is first brought into the form that `serde` expects.
 
 use serde_json::{Map, Value};
 
 /// The members of an object.
 pub(crate) type Members = Map<String, Value>;
 
-/// Gives the members that are called like one of `names` but for their case that name, and takes out those of `names`
-/// that are `null`. The rest stays as it is.
+/// Renames the members that equal one of `names` except for case, and removes those of `names` that are `null`. Other
+/// members are unchanged.
 pub(crate) fn settle(members: &mut Members, names: &[&str]) {
     for (key, value) in std::mem::take(members) {
         match known(&key, names) {
@@ -24,7 +24,7 @@ pub(crate) fn settle(members: &mut Members, names: &[&str]) {
     }
 }
 
-/// Whether a member has one of `names` but for its case.
+/// Whether a member equals one of `names` except for case.
 pub(crate) fn has_other_spelling(members: &Members, names: &[&str]) -> bool {
     members.keys().any(|key| known(key, names).is_some())
 }
@@ -39,7 +39,7 @@ pub(crate) fn object<'a>(members: &'a mut Members, name: &str) -> Option<&'a mut
     members.get_mut(name)?.as_object_mut()
 }
 
-/// Takes the `null`s out of a member that is an array, and gives its objects.
+/// Removes the `null`s from a member that is an array, and gives its objects.
 pub(crate) fn objects<'a>(
     members: &'a mut Members,
     name: &str,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// Bits of the NaN that marks where a series ends, as a value or as a histogram's sum.
+/// Bits of the NaN that marks the end of a series, as a value or as a histogram's sum.
 pub const STALE_NAN: u64 = 0x7ff0_0000_0000_0002;
 
 /// The schema of a histogram with custom bounds.
@@ -10,11 +10,11 @@ pub const CUSTOM_BUCKETS: i32 = -53;
 
 /// A native histogram at one time.
 ///
-/// The lengths of the spans of a side add up to the number of counts on that side, and no span but
-/// the first has a negative offset. Debug output tells any two apart but for the bits of NaNs.
+/// The lengths of the spans of a side add up to its number of counts, and only the first span may have a negative
+/// offset. Debug output distinguishes all histograms, except for the bits of NaNs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
-    /// What is known of a reset between the sample before and this one.
+    /// Whether a reset is known between the sample before and this one.
     pub reset: CounterReset,
     /// The resolution: bounds are powers of `2^(2^-schema)`, or for [`CUSTOM_BUCKETS`] as given.
     pub schema: i32,
@@ -32,10 +32,10 @@ pub struct Histogram {
     pub counts: HistogramCounts,
 }
 
-/// What is known of a counter reset before a histogram.
+/// Whether a counter reset before a histogram is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CounterReset {
-    /// Nothing: the two have to be compared.
+    /// Unknown: the two have to be compared.
     #[default]
     Unknown,
     /// There was one.

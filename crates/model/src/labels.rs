@@ -14,9 +14,9 @@ pub const BLOCK_ID: &str = "__block_id";
 
 /// The labels of one series, in byte order of their names, each name once.
 ///
-/// Names and values are bytes: they are UTF-8 almost always, but stored series may have others, and those are
-/// kept as they are. Kept as one run of bytes and the ends of its parts, so a series costs two allocations,
-/// not two a label. A label with an empty value means the same as none, and is never held.
+/// Names and values are bytes: almost always UTF-8, but stored series may have others, which are kept. All are in one
+/// run of bytes, with the ends of its parts, so a series takes two allocations, not two a label. A label with an empty
+/// value means the same as none, and is never held.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Labels {
     bytes: Box<[u8]>,
@@ -42,9 +42,9 @@ impl Labels {
         builder.finish()
     }
 
-    /// Labels from pairs that are in order of their names already, without empty values.
+    /// Labels from pairs that are already in order of their names, without empty values.
     ///
-    /// The caller vouches for the order; a reader of stored series checks it as it reads.
+    /// The caller guarantees the order; a reader of stored series checks it.
     pub fn from_sorted<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         pairs: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
@@ -84,8 +84,8 @@ impl Labels {
         self.iter().find(|(n, _)| *n == name).map(|(_, v)| v)
     }
 
-    /// External labels as JSON holds them, which is where they come from: so they are UTF-8. Of other labels, what
-    /// is no UTF-8 is escaped as by [`shown`].
+    /// External labels as texts. They come from JSON and so are UTF-8. In other labels, bytes that are not UTF-8 are
+    /// escaped as by [`shown`].
     #[must_use]
     pub fn to_texts(&self) -> BTreeMap<String, String> {
         let text = |bytes| shown(bytes).into_owned();
@@ -93,7 +93,7 @@ impl Labels {
         pairs.collect()
     }
 
-    /// How many labels there are.
+    /// The number of labels.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ends.len() / 2

@@ -1,9 +1,10 @@
 //! The vocabulary of Prometheus storage: labels, matchers, time, blocks and their marks.
 //!
-//! Pure values; this crate reads no file, waits for nothing and knows no object store.
+//! Pure values: this crate reads no file, contains no `async` code and knows no object store.
 
 mod aggregate;
 mod block_id;
+mod counted;
 mod cursor;
 mod footer_sum;
 mod go_json;
@@ -23,6 +24,7 @@ mod time;
 pub use crate::{
     aggregate::{Aggregate, AggregateSet},
     block_id::{BlockId, InvalidBlockId},
+    counted::Counted,
     footer_sum::{FileSum, FooterSum, Xxh64},
     histogram::{
         CUSTOM_BUCKETS, CounterReset, Counts, Histogram, HistogramCounts, STALE_NAN, Span,

@@ -1,14 +1,14 @@
-//! The markers that Thanos puts beside a block: `<ULID>/<name>.json`, compact JSON, times in unix seconds.
+//! Thanos's marks beside a block: `<ULID>/<name>.json`, compact JSON, times in unix seconds.
 //!
-//! They are read as Go reads them: what is missing or `null` is zero or empty. So a mark that forbids something counts
-//! with nothing but its version in it. A deletion mark must say more, as it is what samples are deleted for.
+//! They are read as Go reads them: a missing field or `null` is zero or empty. So a mark that forbids something needs
+//! only its version. A deletion mark must say more, as samples are deleted because of it.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{BlockId, Timestamp, go_json::settle};
 
-/// What any mark has.
+/// The fields of every mark.
 const MEMBERS: &[&str] = &[
     "id",
     "version",
@@ -27,27 +27,27 @@ pub struct DeletionMark {
     pub id: BlockId,
     /// 1.
     pub version: u32,
-    /// Why, in words.
+    /// The reason in words.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub details: String,
-    /// When it was marked, unix **seconds**.
+    /// When it was made, unix **seconds**.
     pub deletion_time: i64,
 }
 
-/// `no-compact-mark.json`: the planner leaves the block alone.
+/// `no-compact-mark.json`: the planner leaves the block.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NoCompactMark {
-    /// The marked block; all zeros where that is not told. The mark is that of the block beside which it lies.
+    /// The marked block; all zeros if missing. The mark applies to the block beside which it lies.
     pub id: BlockId,
     /// 1.
     pub version: u32,
-    /// Why, in words.
+    /// The reason in words.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub details: String,
-    /// When it was marked, unix **seconds**; 0 where that is not told.
+    /// When it was made, unix **seconds**; 0 if missing.
     pub no_compact_time: i64,
-    /// Why, as a word.
+    /// The reason as a word.
     pub reason: NoCompactReason,
 }
 
@@ -72,43 +72,43 @@ pub enum NoCompactReason {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NoDownsampleMark {
-    /// The marked block; all zeros where that is not told. The mark is that of the block beside which it lies.
+    /// The marked block; all zeros if missing. The mark applies to the block beside which it lies.
     pub id: BlockId,
     /// 1.
     pub version: u32,
-    /// Why, in words.
+    /// The reason in words.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub details: String,
-    /// When it was marked, unix **seconds**; 0 where that is not told.
+    /// When it was made, unix **seconds**; 0 if missing.
     pub no_downsample_time: i64,
-    /// Why, as a word.
+    /// The reason as a word.
     pub reason: String,
 }
 
 /// A mark that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MarkError {
-    /// The text is no such JSON.
+    /// The text is not such JSON.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
-    /// A version this program does not know.
+    /// The version is unknown.
     #[error("version: expected 1, found {found}")]
     Version {
-        /// What the mark says.
+        /// The version found.
         found: u32,
     },
-    /// A deletion mark that is another block's, or says no block's.
-    #[error("id: expected {expected} as its folder, found {found}")]
+    /// A deletion mark of another block, or of none.
+    #[error("id: expected {expected} as its folder is named, found {found}")]
     Block {
         /// The block beside which it lies.
         expected: BlockId,
-        /// What the mark says.
+        /// The block in the mark.
         found: BlockId,
     },
-    /// A deletion mark that does not say since when.
+    /// A deletion mark without a valid time.
     #[error("deletion_time: expected unix seconds, found {found}")]
     Time {
-        /// What the mark says.
+        /// The time found.
         found: i64,
     },
 }
@@ -117,10 +117,10 @@ impl DeletionMark {
     /// The object's name below the block.
     pub const FILE: &str = "deletion-mark.json";
 
-    /// Reads the deletion mark that lies beside `block`.
+    /// Reads the deletion mark beside `block`.
     ///
     /// # Errors
-    /// When the text is no such JSON, of another version than 1, says another block or no time.
+    /// When the text is not such JSON, of another version than 1, of another block, or without a time.
     pub fn decode(block: BlockId, json: &[u8]) -> Result<Self, MarkError> {
         let mark: Self = decode(json, |mark: &Self| mark.version)?;
         if mark.id != block {
@@ -129,7 +129,7 @@ impl DeletionMark {
                 found: mark.id,
             });
         }
-        // What Go writes where nothing was set.
+        // What Go writes for an unset id.
         if mark.deletion_time <= 0 {
             return Err(MarkError::Time {
                 found: mark.deletion_time,
@@ -152,7 +152,7 @@ impl NoCompactMark {
     /// Reads a mark.
     ///
     /// # Errors
-    /// When the text is no such JSON, or of another version than 1.
+    /// When the text is not such JSON, or of another version than 1.
     pub fn decode(json: &[u8]) -> Result<Self, MarkError> {
         decode(json, |mark: &Self| mark.version)
     }
@@ -165,7 +165,7 @@ impl NoDownsampleMark {
     /// Reads a mark.
     ///
     /// # Errors
-    /// When the text is no such JSON, or of another version than 1.
+    /// When the text is not such JSON, or of another version than 1.
     pub fn decode(json: &[u8]) -> Result<Self, MarkError> {
         decode(json, |mark: &Self| mark.version)
     }
@@ -243,11 +243,11 @@ mod tests {
         for (json, expected) in [
             (
                 of(other, "7"),
-                format!("id: expected {ID} as its folder, found {other}"),
+                format!("id: expected {ID} as its folder is named, found {other}"),
             ),
             (
                 r#"{"version":1,"deletion_time":7}"#.to_owned(),
-                format!("id: expected {ID} as its folder, found {zero}"),
+                format!("id: expected {ID} as its folder is named, found {zero}"),
             ),
             (
                 of(ID, "null"),

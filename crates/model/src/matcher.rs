@@ -17,7 +17,7 @@ use std::{fmt, sync::Arc};
 use crate::quote::{Quoted, is_plain_name};
 use pattern::Pattern;
 
-/// How a matcher compares.
+/// The operator of a matcher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MatchOp {
     /// `=`
@@ -32,12 +32,12 @@ pub enum MatchOp {
 
 /// A condition on one label. A series without the label has the empty value.
 ///
-/// Written as in PromQL, so that it can be read back.
+/// Displayed as in PromQL, so that it can be read back.
 #[derive(Clone, Debug)]
 pub struct Matcher {
     /// The label's name.
     pub name: String,
-    /// How it compares.
+    /// The operator.
     pub op: MatchOp,
     /// The value or pattern, as written. Bytes, as values of labels are.
     pub value: Vec<u8>,
@@ -45,10 +45,10 @@ pub struct Matcher {
     pattern: Option<Arc<Pattern>>,
 }
 
-/// A matcher that cannot be.
+/// An invalid matcher.
 #[derive(Debug, thiserror::Error)]
 pub enum MatcherError {
-    /// The pattern is no regular expression as Go's RE2 knows them, or too large a one.
+    /// The pattern is not a regular expression of Go's RE2, or too large.
     #[error("matcher {matcher}: {reason}")]
     Regex {
         /// The matcher as written.
@@ -62,9 +62,9 @@ impl Matcher {
     /// A matcher; patterns are anchored at both ends, as in PromQL.
     ///
     /// # Errors
-    /// When a pattern is no regular expression, or takes more than 64 MiB when compiled. Texts with any
-    /// characters between, such as `a.*|.*b.*`, do not count, only what needs the regex engine does. The engine
-    /// may keep twice as much in all, for it reads backwards too.
+    /// When a pattern is not a regular expression, or takes more than 64 MiB when compiled. Texts with any characters
+    /// between, such as `a.*|.*b.*`, do not count; only what needs the regex engine does. The engine may take twice as
+    /// much in all, as it also reads backwards.
     pub fn new(
         op: MatchOp,
         name: impl Into<String>,
@@ -86,9 +86,9 @@ impl Matcher {
         Ok(matcher)
     }
 
-    /// Whether a series whose label has `value` (empty: has no such label) is meant.
+    /// Whether a series with this `value` of the label matches; empty is no such label.
     ///
-    /// To a pattern each byte that is no UTF-8 is a character, U+FFFD, as in Go.
+    /// Each byte that is not UTF-8 is a character, U+FFFD, to a pattern, as in Go.
     #[must_use]
     pub fn matches(&self, value: impl AsRef<[u8]>) -> bool {
         let value = value.as_ref();
@@ -101,7 +101,7 @@ impl Matcher {
         }
     }
 
-    /// Whether series without the label are meant too.
+    /// Whether series without the label match.
     #[must_use]
     pub fn matches_empty(&self) -> bool {
         self.matches("")
@@ -117,7 +117,7 @@ impl Matcher {
         }
     }
 
-    /// The prefix that each matching value has, if a `=~` tells one.
+    /// The common prefix of all matching values, if a `=~` has one.
     #[must_use]
     pub fn prefix(&self) -> Option<&[u8]> {
         match self.op {
@@ -149,7 +149,7 @@ impl fmt::Display for Matcher {
     }
 }
 
-/// What an error shows of a matcher; a pattern may be megabytes.
+/// The text of a matcher in an error; a pattern may have megabytes.
 fn shortened(mut matcher: String) -> String {
     const SHOWN: usize = 200;
     if let Some((end, _)) = matcher.char_indices().nth(SHOWN) {

@@ -1,7 +1,6 @@
-//! `meta.json`: what a block says of itself, Prometheus's fields and Thanos's.
+//! `meta.json`: the metadata of a block, Prometheus's fields and Thanos's.
 //!
-//! Fields that are not known here are kept and written back as they were read. What Go's reader takes for absent is
-//! absent: `null`, wherever it stands.
+//! Unknown fields are kept and written back as they were read. `null` counts as absent everywhere, as in Go.
 
 mod lenient;
 #[cfg(test)]
@@ -14,11 +13,10 @@ use serde_json::{Map, Value};
 
 use crate::{BlockId, FileSum, FooterSum, Labels, TimeRange, Timestamp};
 
-/// The latest time that a block may have, in milliseconds: what JSON carries exactly everywhere. Nanoseconds of our
-/// days are above it.
+/// The latest time of a block in milliseconds: all JSON readers have it exactly. Nanoseconds of our days exceed it.
 const MAX_TIME: i64 = (1 << 53) - 1;
 
-/// The time that Go writes where none was set.
+/// The time that Go writes if none was set.
 const UNSET_TIME: &str = "0001-01-01T00:00:00Z";
 
 /// The contents of `meta.json`.
@@ -46,7 +44,7 @@ pub struct BlockMeta {
     /// The files of a Parquet block; a TSDB block has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parquet: Option<ParquetMeta>,
-    /// What else was in the file.
+    /// Other members of the file.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
@@ -96,7 +94,7 @@ pub struct CompactionMeta {
     /// Remarks such as `from-out-of-order`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hints: Vec<String>,
-    /// What else was in the section.
+    /// Other members of the section.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
@@ -105,7 +103,7 @@ pub struct CompactionMeta {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BlockDesc {
-    /// Its name; all zeros where that is not told.
+    /// Its id; all zeros if missing.
     pub ulid: BlockId,
     /// First millisecond, included.
     pub min_time: Timestamp,
@@ -137,10 +135,10 @@ pub struct ThanosMeta {
     /// Upper bounds that let a reader fetch a series or a chunk in one go.
     #[serde(default)]
     pub index_stats: IndexStats,
-    /// When it was uploaded, RFC 3339; Go's zero time means never said.
+    /// When it was uploaded, RFC 3339; Go's zero time if unknown.
     #[serde(default = "unset_time", skip_serializing_if = "String::is_empty")]
     pub upload_time: String,
-    /// What else was in the section (`rewrites`, `extensions`, …).
+    /// Other members of the section (`rewrites`, `extensions`, …).
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
@@ -153,7 +151,7 @@ pub struct Downsample {
     pub resolution: Resolution,
 }
 
-/// The distance between a block's samples, in milliseconds on disk.
+/// The resolution of a block: the distance between its samples, in milliseconds on disk.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -177,7 +175,7 @@ pub struct FileMeta {
     /// Size in bytes; absent for `meta.json` itself.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub size_bytes: u64,
-    /// What else was there (`hash`).
+    /// Other members (`hash`).
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
@@ -211,7 +209,7 @@ pub struct ParquetShard {
     pub rows: u64,
     /// Row groups, the same in both files.
     pub row_groups: u64,
-    /// The first value of `__name__`. Where this or the last one is no UTF-8, both are left empty: unknown.
+    /// The first value of `__name__`. If this or the last one is not UTF-8, both are empty: unknown.
     pub min_name: String,
     /// The last value of `__name__`.
     pub max_name: String,
@@ -219,10 +217,10 @@ pub struct ParquetShard {
     pub labels_bytes: u64,
     /// Size of the chunks file, or of the aggregates file, bytes.
     pub chunks_bytes: u64,
-    /// The end of the labels file; a block that was made before this was written has none.
+    /// The footer of the labels file; an older block has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels_footer: Option<FooterSum>,
-    /// The end of the chunks file, or of the aggregates file, likewise.
+    /// The footer of the chunks file, or of the aggregates file; an older block has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chunks_footer: Option<FooterSum>,
 }
@@ -230,16 +228,16 @@ pub struct ParquetShard {
 /// A `meta.json` that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MetaError {
-    /// The text is no such JSON.
+    /// The text is not such JSON.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
-    /// A version this program does not know.
-    #[error("unexpected meta.json version {found}, expected 1")]
+    /// The version is unknown.
+    #[error("version: expected 1, found {found}")]
     Version {
-        /// What the file says.
+        /// The version found.
         found: u64,
     },
-    /// `minTime` lies after `maxTime`.
+    /// `minTime` is after `maxTime`.
     #[error("minTime {min} is after maxTime {max}")]
     Times {
         /// `minTime`.
@@ -247,18 +245,18 @@ pub enum MetaError {
         /// `maxTime`.
         max: Timestamp,
     },
-    /// A time that no sample has.
+    /// A time that no sample can have.
     #[error("{field}: expected milliseconds from 0 to {MAX_TIME}, found {found}")]
     Time {
         /// The field.
         field: &'static str,
-        /// What the file says.
+        /// The time found.
         found: Timestamp,
     },
-    /// `thanos.upload_time` is no time.
+    /// `thanos.upload_time` is not a time.
     #[error("thanos.upload_time: expected a time as in 2026-01-31T00:00:00Z, found {found:?}")]
     UploadTime {
-        /// What the file says.
+        /// The text found.
         found: String,
     },
 }
@@ -270,7 +268,7 @@ impl BlockMeta {
     /// Reads a `meta.json`.
     ///
     /// # Errors
-    /// When the text is no such JSON, of another version than 1, or has a time that cannot be one.
+    /// When the text is not such JSON, of another version than 1, or has an invalid time.
     pub fn decode(json: &[u8]) -> Result<Self, MetaError> {
         let meta = lenient::parse(json)?;
         meta.check()?;
@@ -315,7 +313,7 @@ impl BlockMeta {
         out
     }
 
-    /// The times a sample of the block may have, both ends included.
+    /// The times that samples of the block may have, both ends inclusive.
     #[must_use]
     pub fn time_range(&self) -> TimeRange {
         TimeRange {
@@ -324,14 +322,14 @@ impl BlockMeta {
         }
     }
 
-    /// The external labels; none where Thanos has not seen the block.
+    /// The external labels; none if Thanos's section is missing.
     #[must_use]
     pub fn external_labels(&self) -> Labels {
         let labels = self.thanos.iter().flat_map(|t| &t.labels);
         Labels::from_pairs(labels.map(|(n, v)| (n.as_str(), v.as_str())))
     }
 
-    /// The resolution; raw where Thanos has not seen the block.
+    /// The resolution; raw if Thanos's section is missing.
     #[must_use]
     pub fn resolution(&self) -> Resolution {
         self.thanos
@@ -341,14 +339,14 @@ impl BlockMeta {
 }
 
 impl ParquetShard {
-    /// What is known of the labels file, if its footer is.
+    /// The size and footer of the labels file, if they are stated.
     #[must_use]
     pub fn labels_sum(&self) -> Option<FileSum> {
         let size = self.labels_bytes;
         self.labels_footer.map(|footer| FileSum { size, footer })
     }
 
-    /// What is known of the chunks file, or of the aggregates file, if its footer is.
+    /// The size and footer of the chunks file, or of the aggregates file, if they are stated.
     #[must_use]
     pub fn chunks_sum(&self) -> Option<FileSum> {
         let size = self.chunks_bytes;
@@ -357,14 +355,14 @@ impl ParquetShard {
 }
 
 impl ThanosMeta {
-    /// When the block was uploaded, if anyone said.
+    /// When the block was uploaded, if stated.
     #[must_use]
     pub fn uploaded_at(&self) -> Option<Timestamp> {
         let said = Some(self.upload_time.as_str()).filter(|said| *said != UNSET_TIME);
         said.and_then(Timestamp::parse_rfc3339)
     }
 
-    /// Whether a compactor or a repair made the block of others, which hold its samples too: such a block need not
+    /// Whether a compactor or a repair made the block from others, which hold its samples too. Such a block need not
     /// wait for the consistency delay.
     #[must_use]
     pub fn is_rewritten(&self) -> bool {
@@ -386,7 +384,7 @@ impl Resolution {
         }
     }
 
-    /// As flags and metrics name it: `raw`, `5m` or `1h`.
+    /// The name in flags and metrics: `raw`, `5m` or `1h`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -396,7 +394,7 @@ impl Resolution {
         }
     }
 
-    /// The resolution that blocks of this one are downsampled to.
+    /// The resolution to which blocks of this one are downsampled.
     #[must_use]
     pub const fn coarser(self) -> Option<Self> {
         match self {
@@ -406,8 +404,7 @@ impl Resolution {
         }
     }
 
-    /// How long a block of this resolution must be to be downsampled, as Thanos has it: 40 h of raw samples, 240 h
-    /// (10 d) of 5 m.
+    /// The least length of a block to be downsampled, as in Thanos: 40 h of raw samples, 240 h (10 d) of 5 m.
     #[must_use]
     pub const fn downsampled_from(self) -> Option<Duration> {
         match self {

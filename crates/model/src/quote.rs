@@ -37,7 +37,7 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// A name or a value for people to read: as it is, with `\xff` for each byte that is no UTF-8.
+/// A name or a value for people: unchanged, with `\xff` for each byte that is not UTF-8.
 #[must_use]
 pub fn shown(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = str::from_utf8(bytes) {
@@ -69,7 +69,7 @@ fn escaped(c: char, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
 }
 
-/// Where in a string something is wrong, and what would be right there.
+/// The position of a fault in a string, and what would be right there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BadString {
     pub(crate) at: usize,
@@ -90,7 +90,7 @@ pub(crate) fn unquote(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, BadString> {
         };
         return Ok(raw.as_bytes().to_vec());
     }
-    // Escapes make bytes, of which several may be a character together.
+    // Escapes make bytes; several may form one character.
     let mut bytes = Vec::new();
     loop {
         let at = cursor.at();
@@ -107,8 +107,8 @@ pub(crate) fn unquote(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, BadString> {
     Ok(bytes)
 }
 
-/// Reads a string in double quotes or back quotes, as Go's `strconv.Unquote` does; nothing, if it is none, more
-/// follows, or it is no UTF-8.
+/// Reads a string in double quotes or back quotes, as Go's `strconv.Unquote` does; `None` if it is invalid, something
+/// follows, or it is not UTF-8.
 #[must_use]
 pub fn unquoted(text: &str) -> Option<String> {
     let mut cursor = Cursor::new(text);
@@ -123,7 +123,7 @@ pub fn unquoted(text: &str) -> Option<String> {
         .and_then(|bytes| String::from_utf8(bytes).ok())
 }
 
-/// Passes what comes after a backslash.
+/// Passes the rest of an escape after the backslash.
 fn escape(cursor: &mut Cursor<'_>, quote: char, bytes: &mut Vec<u8>) -> Result<(), &'static str> {
     const KNOWN: &str = "an escape such as \\n, \\\\, \\x41, \\101, \\u0041 or of the quote";
     let first = *cursor;

@@ -9,17 +9,17 @@ use crate::{
     quote::{is_plain, unquote},
 };
 
-/// A text that is no selector.
+/// An invalid selector.
 #[derive(Debug, thiserror::Error)]
 pub enum SelectorError {
-    /// Something else should be at a place.
+    /// Something else was expected.
     #[error("selector, byte {at}: expected {expected}, found {found}")]
     Syntax {
-        /// The place, in bytes.
+        /// The position in bytes.
         at: usize,
-        /// What would be right there.
+        /// What was expected.
         expected: &'static str,
-        /// What is there.
+        /// What was found.
         found: String,
     },
     /// A matcher's pattern is invalid.
@@ -30,15 +30,15 @@ pub enum SelectorError {
         /// What is wrong with it.
         source: MatcherError,
     },
-    /// The metric's name is given before the braces and in them.
+    /// The metric's name is given before the braces and again in them.
     #[error("selector, byte {at}: expected one metric name, found another after {first:?}")]
     TwoNames {
-        /// The second place, in bytes.
+        /// The position of the second name, in bytes.
         at: usize,
-        /// The name in the first.
+        /// The first name.
         first: String,
     },
-    /// Series without any label would be meant, which is all series there are.
+    /// The selector matches series without any label, and so all series.
     #[error("selector: expected a matcher that the empty value does not match, found none")]
     MatchesEmpty,
 }
@@ -47,7 +47,7 @@ pub enum SelectorError {
 /// `{"http.requests", "service.name"!="b"}`. A metric's name becomes a matcher on [`METRIC_NAME`].
 ///
 /// # Errors
-/// When the text is no selector, a pattern is invalid, or all series would be meant.
+/// When the text is not a selector, a pattern is invalid, or all series would match.
 pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, SelectorError> {
     let mut parser = Parser {
         cursor: Cursor::new(text),
@@ -96,7 +96,7 @@ impl Parser<'_> {
         }
     }
 
-    /// What is in braces, and the closing one.
+    /// The matchers in braces, and the closing brace.
     fn braces(&mut self) -> Result<(), SelectorError> {
         self.skip_space();
         while !self.cursor.eat("}") {
@@ -198,7 +198,8 @@ impl Parser<'_> {
         }
     }
 
-    /// A name without quotes, or nothing; `also` tells what it may have besides letters, digits and `_`.
+    /// A name without quotes, or an empty one. `also` says which characters it may have besides letters, digits and
+    /// `_`.
     fn identifier(&mut self, also: impl Fn(char) -> bool) -> &str {
         if self.cursor.peek().is_some_and(|c| c.is_ascii_digit()) {
             return "";

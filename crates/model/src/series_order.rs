@@ -6,7 +6,7 @@ use crate::{Labels, METRIC_NAME};
 
 /// The order in which the series of a block are stored.
 ///
-/// The two differ only where a label's name sorts before `__name__`, or a series has no metric name.
+/// The two orders differ only if a label's name sorts before `__name__`, or a series has no metric name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SeriesOrder {
     /// By metric name, those without one first, then by labels: the rows of Parquet.

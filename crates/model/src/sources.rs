@@ -1,10 +1,10 @@
-//! Which samples a block holds, as the sources in its `meta.json` tell, and which blocks hold none of their own.
+//! Which samples a block holds, by the sources in its `meta.json`, and which blocks hold no samples of their own.
 
 use std::{cmp::Reverse, collections::HashMap};
 
 use crate::{BlockId, BlockMeta};
 
-/// The level-1 blocks whose samples some blocks hold: sorted, each once.
+/// The level-1 blocks whose samples a block holds: sorted, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sources(Vec<BlockId>);
 
@@ -20,7 +20,7 @@ pub struct Coverable<'a> {
 }
 
 impl Sources {
-    /// The sources of a block. A block that names none is its own source.
+    /// The sources of a block. A block without sources is its own source.
     #[must_use]
     pub fn of(meta: &BlockMeta) -> Self {
         match meta.compaction.sources.is_empty() {
@@ -74,10 +74,10 @@ impl FromIterator<BlockId> for Sources {
     }
 }
 
-/// For each block the position of the block that covers it, if one does: a block is covered by another one that has
-/// all of its sources. All blocks have the same external labels and resolution.
+/// For each block the index of the block that covers it, if any. A block is covered by another one that has all of its
+/// sources. All blocks have the same external labels and resolution.
 ///
-/// Of blocks with equal sources the Parquet block covers the others, and otherwise the oldest one does. A block that
+/// Of blocks with equal sources the Parquet block covers the others; without one, the oldest block does. A block that
 /// covers others is not covered itself.
 #[must_use]
 pub fn covered_by(blocks: &[Coverable<'_>]) -> Vec<Option<usize>> {
@@ -88,7 +88,7 @@ pub fn covered_by(blocks: &[Coverable<'_>]) -> Vec<Option<usize>> {
     // The kept blocks that have a source.
     let mut having: HashMap<BlockId, Vec<(usize, &Sources)>> = HashMap::new();
     for (position, block) in ranked {
-        // Whoever covers the block has its first source too, so few are compared.
+        // A covering block has the first source too, so few are compared.
         let first = block.sources.iter().next();
         let candidates = first.and_then(|source| having.get(&source));
         let by = candidates

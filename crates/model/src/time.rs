@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
 
-/// A span of time in milliseconds with **both ends included**, as queries mean it.
+/// A time range in milliseconds with **both ends inclusive**, as in queries.
 ///
 /// A block's own `[minTime, maxTime)` excludes its end: [`crate::BlockMeta::time_range`] converts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct TimeRange {
     pub max: Timestamp,
 }
 
-/// A point in time, or one that moves with the clock.
+/// A point in time, fixed or relative to the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeBound {
     /// This time.
@@ -37,7 +37,7 @@ impl Timestamp {
     /// The latest time.
     pub const MAX: Self = Self(i64::MAX);
 
-    /// From whole unix **seconds**, as marks and files have them; the latest or earliest time where there is none.
+    /// From whole unix **seconds**, as in marks and files; clamped to the earliest and latest time.
     #[must_use]
     pub const fn from_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1000))
@@ -67,7 +67,7 @@ impl TimeRange {
         max: Timestamp::MAX,
     };
 
-    /// `min` to `max` milliseconds, both included.
+    /// `min` to `max` milliseconds, both inclusive.
     #[must_use]
     pub const fn new(min: i64, max: i64) -> Self {
         Self {
@@ -96,7 +96,7 @@ impl TimeRange {
 }
 
 impl TimeBound {
-    /// The point in time, if it is now `now`.
+    /// The point in time when the clock shows `now`.
     #[must_use]
     pub const fn resolve(self, now: Timestamp) -> Timestamp {
         match self {

@@ -14,7 +14,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A file is damaged, or not laid out as a block's files are.
-    #[error("{file}: at byte {offset}: {reason}")]
+    #[error("{file} at byte {offset}: {reason}")]
     Corrupt {
         /// The file.
         file: String,
@@ -25,7 +25,7 @@ pub enum Error {
     },
     /// A lookup was not given the bytes it had asked for.
     #[error(
-        "bytes {} to {} were asked for, supplied {}", range.start, range.end,
+        "lookup: expected bytes {} to {}, found {}", range.start, range.end,
         found.map_or("nothing".to_owned(), |len| format!("{len} bytes"))
     )]
     Supply {

@@ -1,20 +1,20 @@
-//! The labels under which series are sent: external labels win, replica labels go.
+//! The final labels of series: external labels win, replica labels are removed.
 
 use std::collections::BTreeSet;
 
 use model::Labels;
 
-/// What is done to the labels of every series of one source: a block, or a Prometheus.
+/// The change to the labels of every series of one source: a block, or a Prometheus.
 #[derive(Clone, Debug, Default)]
 pub struct FinalLabels {
-    /// The external labels that are added, without those to be removed.
+    /// The external labels that are added, without the removed ones.
     added: Labels,
-    /// Names of labels to be removed.
+    /// The names of removed labels.
     removed: BTreeSet<Vec<u8>>,
 }
 
 impl FinalLabels {
-    /// Adds the labels `external`, which replace own ones of the same names, then removes all that are called as in
+    /// Adds the labels `external`, which replace own labels of the same names, then removes the labels named in
     /// `without`.
     #[must_use]
     pub fn new(external: &Labels, without: &BTreeSet<Vec<u8>>) -> Self {
@@ -25,34 +25,34 @@ impl FinalLabels {
         }
     }
 
-    /// Whether a series' own label called so is sent as the series has it: neither removed nor replaced.
+    /// Whether a series' own label `name` is sent: neither removed nor replaced.
     #[must_use]
     pub fn keeps(&self, name: &[u8]) -> bool {
         !self.removed.contains(name) && self.added.get(name).is_none()
     }
 
-    /// Whether labels called so are removed.
+    /// Whether the label `name` is removed.
     #[must_use]
     pub fn removes(&self, name: &[u8]) -> bool {
         self.removed.contains(name)
     }
 
-    /// The names of labels that are removed, ascending.
+    /// The names of removed labels, ascending.
     pub(crate) fn removed(&self) -> impl Iterator<Item = &[u8]> {
         self.removed.iter().map(Vec::as_slice)
     }
 
-    /// The greatest name of those that are added.
+    /// The greatest name of the added labels.
     pub(crate) fn last_added(&self) -> Option<&[u8]> {
         self.added.iter().last().map(|(name, _)| name)
     }
 
-    /// The place of the first own label that is not kept.
+    /// The index of the first own label that is not kept.
     pub(crate) fn first_changed(&self, own: &Labels) -> Option<usize> {
         own.iter().position(|(name, _)| !self.keeps(name))
     }
 
-    /// The final labels of a series whose own are `own`.
+    /// The final labels of a series with the labels `own`.
     #[must_use]
     pub fn apply(&self, own: Labels) -> Labels {
         if self.added.is_empty() && self.removed.is_empty() {
@@ -60,7 +60,7 @@ impl FinalLabels {
         }
         let mut own = own.iter().filter(|(name, _)| self.keeps(name)).peekable();
         let mut added = self.added.iter().peekable();
-        // Two lists in order become one; no name is in both.
+        // Merges two sorted lists. No name is in both.
         Labels::from_sorted(std::iter::from_fn(|| match (own.peek(), added.peek()) {
             (Some(one), Some(other)) if one.0 < other.0 => own.next(),
             (_, Some(_)) => added.next(),

@@ -1,4 +1,4 @@
-//! Puts the series of several sources together: in order, and those with equal labels made one.
+//! Merges the series of several sources: in order, and equal ones into one.
 
 use std::{
     cmp::{Ordering, Reverse},
@@ -20,16 +20,16 @@ pub trait Mergeable {
 
 /// A k-way merge that is fed batch by batch.
 ///
-/// Each input's series ascend by labels; equal ones may follow each other. What comes out ascends strictly.
+/// The series of an input ascend by labels; equal ones may follow each other. The output ascends strictly.
 #[derive(Debug)]
 pub struct Merge<T> {
-    /// What is left of each input's last batch.
+    /// The rest of each input's last batch.
     rest: Vec<vec::IntoIter<T>>,
     /// The first series of each input that has one.
     heads: BinaryHeap<Reverse<Head<T>>>,
-    /// Inputs that have nothing at hand, and have not ended.
+    /// Inputs that need a batch and have not ended.
     waiting: Vec<usize>,
-    /// A series that others may have to be added to.
+    /// The last series, which equal ones of other inputs may still extend.
     open: Option<T>,
 }
 
@@ -40,7 +40,7 @@ struct Head<T> {
 }
 
 impl<T: Mergeable> Merge<T> {
-    /// A merge of so many inputs, of which nothing is known yet.
+    /// A merge of so many inputs, none of which has a batch yet.
     #[must_use]
     pub fn new(inputs: usize) -> Self {
         let mut rest = Vec::new();
@@ -53,14 +53,14 @@ impl<T: Mergeable> Merge<T> {
         }
     }
 
-    /// Inputs without which the merge cannot go on, ascending. Those that are not fed have ended.
+    /// The inputs that need a batch, ascending. An input that gets none has ended.
     pub fn take_waiting(&mut self) -> Vec<usize> {
         let mut waiting = mem::take(&mut self.waiting);
         waiting.sort_unstable();
         waiting
     }
 
-    /// Gives the next series of an input. Without series, it waits for more.
+    /// Gives an input its next batch. After an empty batch it waits for another.
     pub fn feed(&mut self, input: usize, batch: Vec<T>) {
         if let Some(rest) = self.rest.get_mut(input) {
             *rest = batch.into_iter();
@@ -68,7 +68,7 @@ impl<T: Mergeable> Merge<T> {
         }
     }
 
-    /// The next series, `max` at most. Fewer if an input waits, or at the end.
+    /// The next series, at most `max`; fewer if an input waits, or at the end.
     pub fn take(&mut self, max: usize) -> Vec<T> {
         let mut out = Vec::new();
         while out.len() < max && self.waiting.is_empty() {
@@ -85,7 +85,7 @@ impl<T: Mergeable> Merge<T> {
         out
     }
 
-    /// Whether everything was taken, if no input waits.
+    /// Whether all series were taken, if no input waits.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.waiting.is_empty() && self.heads.is_empty() && self.open.is_none()

@@ -32,36 +32,36 @@ use model::{Labels, METRIC_NAME};
 
 use super::FinalLabels;
 
-/// What a held series takes besides its labels' bytes and what its caller says.
+/// What a held series takes besides the bytes of its labels and its item.
 const OVERHEAD: usize = 128;
 
-/// Sorts the series of one source by their final labels. `T` is what is sent of a series besides its labels.
+/// Sorts the series of one source by their final labels. `T` is the rest of a series.
 #[derive(Debug)]
 pub struct FinalOrder<T> {
     labels: FinalLabels,
     depth: Depth,
     budget: Option<Budget>,
     size: fn(&T) -> usize,
-    /// Each begins with what the one before has in common.
+    /// Runs of held series. Each begins with the common labels of the one before.
     runs: Vec<Run<T>>,
     held: Held,
-    /// The labels of the last series that was given.
+    /// The final labels of the last series that was given.
     given: Option<Labels>,
 }
 
-/// How much may be held back, and what the limit is called.
+/// The limit of what is held back, and its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// As its user knows it.
+    /// The flag of the limit.
     pub name: &'static str,
-    /// Bytes of labels and of what is sent besides. One series alone may have more.
+    /// Bytes of labels and items. One series alone may have more.
     pub bytes: usize,
 }
 
 /// Why series cannot be put in order.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OrderError {
-    /// A series should have come before others that were given already.
+    /// A series should have come before others that were given.
     #[error("series out of order: expected one after {after}, found {found}")]
     Unsorted {
         /// The series before.
@@ -69,7 +69,7 @@ pub enum OrderError {
         /// The series that should have come before it.
         found: Labels,
     },
-    /// More must be held back than may be.
+    /// More series must be held back than the limit allows.
     #[error(
         "exceeded {} limit: limit {} violated ({series} series of {held} bytes wait to be sorted, the last {last})",
         budget.name, budget.bytes
@@ -77,7 +77,7 @@ pub enum OrderError {
     Budget {
         /// The limit.
         budget: Budget,
-        /// How many series would be held.
+        /// The number of held series.
         series: usize,
         /// Their bytes.
         held: usize,
@@ -86,25 +86,25 @@ pub enum OrderError {
     },
 }
 
-/// Where series begin to be in any order, besides at labels that are not kept.
+/// From which label on series may come in any order, besides labels that are not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Depth {
-    /// Nowhere.
+    /// From none.
     Changes,
-    /// Behind `__name__`.
+    /// From the first one behind `__name__`.
     Metric,
-    /// At once.
+    /// From the first one.
     Everything,
 }
 
 /// Series that begin with the same labels.
 #[derive(Debug)]
 struct Run<T> {
-    /// Own labels, and what is sent besides; one at least.
+    /// Own labels and items, at least one.
     series: Vec<(Labels, T)>,
-    /// How many labels they have in common.
+    /// The number of common labels.
     stem: usize,
-    /// Whether there is more to them, in any order. Else they have nothing but what they have in common.
+    /// Whether series have labels besides the common ones, in any order.
     mixed: bool,
 }
 
@@ -115,8 +115,8 @@ struct Held {
 }
 
 impl<T> FinalOrder<T> {
-    /// For series that come in ascending order of their own labels. `may_have` tells whether one of them may have an
-    /// own label called so; `size` the bytes of what is sent besides the labels.
+    /// For series in ascending order of their own labels. `may_have` tells whether one of them may have an own label
+    /// of that name; `size` gives the bytes of an item.
     #[must_use]
     pub fn new(
         labels: FinalLabels,
@@ -128,7 +128,7 @@ impl<T> FinalOrder<T> {
         Self::at(depth, labels, budget, size)
     }
 
-    /// For series that come in any order: all are held.
+    /// For series in any order. All are held.
     #[must_use]
     pub fn unsorted(labels: FinalLabels, budget: Option<Budget>, size: fn(&T) -> usize) -> Self {
         Self::at(Depth::Everything, labels, budget, size)
@@ -151,12 +151,12 @@ impl<T> FinalOrder<T> {
         }
     }
 
-    /// Takes the next series, by their own labels, and gives those that no other can come before, in order, under their
-    /// final labels. Equal ones stay as they come.
+    /// Takes the next series with their own labels. Gives, in order and with final labels, the series that no later
+    /// one can precede. Equal ones keep their order.
     ///
     /// # Errors
-    /// When series did not come in the order promised, or more are held than the budget allows. The order is of no use
-    /// then.
+    /// When the series are not in the promised order, or the limit is exceeded. Then the order cannot be used any
+    /// more.
     pub fn push(
         &mut self,
         batch: impl IntoIterator<Item = (Labels, T)>,
@@ -169,10 +169,10 @@ impl<T> FinalOrder<T> {
         Ok(out)
     }
 
-    /// What is left, in order.
+    /// The remaining series, in order.
     ///
     /// # Errors
-    /// When series did not come in the order promised.
+    /// When the series were not in the promised order.
     pub fn finish(mut self) -> Result<Vec<(Labels, T)>, OrderError> {
         let mut out = Vec::new();
         while let Some(run) = self.runs.pop() {
@@ -181,7 +181,7 @@ impl<T> FinalOrder<T> {
         Ok(out)
     }
 
-    /// Bytes of the series that are held back.
+    /// The bytes of the held series.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.held.bytes
@@ -201,7 +201,7 @@ impl<T> FinalOrder<T> {
             }
             last => {
                 let next = last.and_then(|run| own.iter().nth(run.stem));
-                // Nothing is added behind it: who begins with the same has come first, and stays first.
+                // Nothing is added behind it, so it stays behind the series that it begins with.
                 let overtaken = next.is_none_or(|(name, _)| self.labels.last_added() > Some(name));
                 if !overtaken && let Some(run) = self.runs.pop() {
                     self.release(run, out)?;
@@ -216,7 +216,7 @@ impl<T> FinalOrder<T> {
         self.heed_budget()
     }
 
-    /// How many of the labels decide as they stand.
+    /// How many of the labels decide unchanged.
     fn stem(&self, own: &Labels) -> usize {
         let changed = self.labels.first_changed(own).unwrap_or(own.len());
         let behind_name = |(name, _): (&[u8], &[u8])| name > METRIC_NAME.as_bytes();
@@ -236,7 +236,7 @@ impl<T> FinalOrder<T> {
             out.push((self.labels.apply(own), item));
         }
         let (before, sorted) = out.split_at_mut(from);
-        // Mostly in order already, which costs one comparison each.
+        // Usually it is sorted already, which costs one comparison each.
         sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
         let after = before.last().map(|(labels, _)| labels);
         if let (Some(after), Some((found, _))) = (after.or(self.given.as_ref()), sorted.first())
@@ -290,7 +290,7 @@ impl Depth {
 }
 
 impl<T> Run<T> {
-    /// Whether the labels begin with those that the series have in common.
+    /// Whether `own` begins with the common labels.
     fn begins(&self, own: &Labels) -> bool {
         let first = self.series.first();
         first.is_some_and(|(first, _)| first.share_first(own, self.stem))

@@ -1,4 +1,4 @@
-//! One share of all series, by a hash of labels: `pkg/store/storepb/shard_info.go` of Thanos.
+//! A share of all series, by a hash of labels, as in `pkg/store/storepb/shard_info.go` of Thanos.
 
 use std::{collections::BTreeSet, num::NonZeroU64};
 
@@ -8,20 +8,20 @@ use xxhash_rust::xxh64::Xxh64;
 /// A share of all series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shard {
-    /// Which of the shares, from 0.
+    /// The index of the share, from 0.
     pub index: u64,
-    /// How many shares there are.
+    /// The number of shares.
     pub total: NonZeroU64,
-    /// What is hashed.
+    /// The hashed labels.
     pub hashed: Hashed,
 }
 
 /// Which labels are hashed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hashed {
-    /// Those with these names.
+    /// Those of these names.
     Only(BTreeSet<Vec<u8>>),
-    /// All but those.
+    /// All but those of these names.
     Without(BTreeSet<Vec<u8>>),
 }
 

@@ -1,4 +1,4 @@
-//! Where daemons take the time from, so that tests can set it.
+//! The clock of a daemon, which tests can set.
 
 use std::{
     fmt::Debug,
@@ -19,7 +19,7 @@ pub trait Clock: Debug + Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
-/// A clock that stands still until it is moved. Clones share their hand.
+/// A clock that stands still until it is moved. Clones share the time.
 #[derive(Clone, Debug, Default)]
 pub struct ManualClock(Arc<AtomicI64>);
 

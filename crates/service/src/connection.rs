@@ -1,5 +1,4 @@
-//! Connections of a server: how many there are, and how long one may keep us waiting before it says anything or while
-//! it takes nothing.
+//! The connections of a server: how many it accepts, and how long a client may send nothing or take nothing.
 
 use std::{
     io::{self, IoSlice},
@@ -26,36 +25,36 @@ use tonic::transport::server::Connected;
 
 use crate::Metrics;
 
-/// What a client that speaks HTTP/2 sends first.
+/// The first bytes of an HTTP/2 client.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Pause after an error that the next attempt would meet too, as when there are no more file descriptors.
+/// Pause after an error that the next attempt would meet too, such as too few file descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
-/// What the connections of a server are held to.
+/// Limits of a server's connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
-    /// Connections at once; one more is closed at once. Default: 1000.
+    /// Connections at once; one more is closed. Default: 1000.
     pub most: usize,
-    /// How long a client may take for the first byte of HTTP/1 or the preface of HTTP/2. Default: 30 s.
+    /// The longest time until the first byte of HTTP/1 or the whole preface of HTTP/2. Default: 30 s.
     pub opening: Duration,
-    /// How long a client's TCP may take nothing of what is sent. Default: 1 m.
+    /// The longest time for which a client's TCP may take no data. Default: 1 m.
     pub write: Duration,
-    /// How long an HTTP/2 client may be silent before it is asked whether it lives. Default: 1 m.
+    /// The silence after which an HTTP/2 client gets a ping. Default: 1 m.
     pub keepalive_interval: Duration,
-    /// How long its answer may take. Default: 20 s.
+    /// The longest time until it answers the ping. Default: 20 s.
     pub keepalive_timeout: Duration,
     /// Calls that an HTTP/2 client may make at once. Default: 250.
     pub streams: u32,
 }
 
-/// A client's connection, which knows when it has waited long enough.
+/// A client's connection with its time limits.
 #[derive(Debug)]
 pub(crate) struct Connection {
     tcp: TcpStream,
     limits: ConnectionLimits,
-    /// While the client may still be opening it: how many bytes of the preface came, and when they must have come.
+    /// While the client is opening it: the bytes of the preface so far, and its deadline.
     opening: Option<(usize, Pin<Box<Sleep>>)>,
-    /// While nothing can be written.
+    /// The deadline while nothing can be written.
     writing: Option<Pin<Box<Sleep>>>,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     peer: Peer,
@@ -63,28 +62,28 @@ pub(crate) struct Connection {
     _place: OwnedSemaphorePermit,
 }
 
-/// Who is at the other end, for those who answer its calls.
+/// The client of a connection, for those who answer its calls.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer(Arc<PeerState>);
 
 #[derive(Debug)]
 struct PeerState {
     address: SocketAddr,
-    /// Calls under way.
+    /// Running calls.
     calls: AtomicUsize,
-    /// Those of them that were given up, since the client takes nothing.
+    /// Those of them that were given up because the client takes no data.
     stalled: AtomicUsize,
     cut: CancellationToken,
 }
 
-/// A call under way.
+/// A running call.
 #[derive(Debug)]
 pub(crate) struct PeerCall {
     peer: Peer,
     stalled: bool,
 }
 
-/// The connections that clients make to `server` (`grpc` or `http`), as they come.
+/// The connections of clients to `server` (`grpc` or `http`).
 pub(crate) fn accept(
     listener: TcpListener,
     server: &'static str,
@@ -99,7 +98,7 @@ pub(crate) fn accept(
     );
     let refused: Counter = metrics.register(
         &format!("varve_{server}_connections_refused_total"),
-        "Total number of connections that were closed at once since there were too many",
+        "Total number of connections that were refused because too many were open",
         Counter::default(),
     );
     stream::unfold(listener, move |listener| {
@@ -110,14 +109,14 @@ pub(crate) fn accept(
                     Ok(accepted) => accepted,
                     Err(error) if concerns_one(&error) => continue,
                     Err(error) => {
-                        tracing::warn!(%error, server, "accepting a connection");
+                        tracing::warn!(%error, server, "accepting a connection failed");
                         sleep(ACCEPT_AGAIN).await;
                         continue;
                     }
                 };
                 let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
                     let most = limits.most;
-                    tracing::warn!(server, %address, most, "too many connections; one more is closed");
+                    tracing::warn!(server, %address, most, "too many connections; closing a new one");
                     refused.inc();
                     continue;
                 };
@@ -130,7 +129,7 @@ pub(crate) fn accept(
     })
 }
 
-/// Whether the next connection may well be accepted.
+/// Whether accepting the next connection may succeed.
 fn concerns_one(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -161,14 +160,14 @@ impl Connection {
         }
     }
 
-    /// Takes note of what the client sent while it may still be opening the connection.
+    /// Counts the bytes that a client sends while it is opening the connection.
     fn came(&mut self, bytes: &[u8]) {
         if let Some((known, _)) = &mut self.opening {
             let expected = PREFACE.get(*known..).unwrap_or_default();
             let same = bytes.iter().zip(expected).take_while(|(a, b)| a == b);
             let same = same.count();
             *known += same;
-            // All of it, or something else: whoever reads on has its own limits.
+            // The preface is complete, or it is not HTTP/2: the server has its own limits.
             if *known == PREFACE.len() || same < bytes.len() {
                 self.opening = None;
             }
@@ -283,7 +282,7 @@ impl Peer {
         self.0.address
     }
 
-    /// Counts a call, until what it gives is dropped.
+    /// Counts a call until the returned value is dropped.
     pub(crate) fn call(&self) -> PeerCall {
         self.0.calls.fetch_add(1, Ordering::Relaxed);
         PeerCall {
@@ -298,7 +297,7 @@ impl PeerCall {
         &self.peer
     }
 
-    /// The call was given up, since the client takes nothing.
+    /// The call was given up, as the client takes no data.
     pub(crate) fn stalled(&mut self) {
         if !self.stalled {
             self.stalled = true;
@@ -306,7 +305,7 @@ impl PeerCall {
         }
     }
 
-    /// Closes the connection if none but given up calls are on it; says whether it did.
+    /// Closes the connection if all its calls were given up; returns whether it did.
     pub(crate) fn cut(&self) -> bool {
         let PeerState {
             calls,

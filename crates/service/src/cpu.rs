@@ -1,4 +1,4 @@
-//! Threads for work that loops over series, chunks or pages; a tokio worker never does.
+//! Threads for loops over series, chunks or pages, which never run on a tokio worker.
 
 use std::{panic, sync::Arc};
 
@@ -6,12 +6,12 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::ServiceError;
 
-/// How many jobs may wait in rayon's queue for each thread; the rest wait as futures, first come first served.
+/// Jobs for each thread that wait in rayon's queue. All others wait as futures, first come first served.
 const QUEUED_PER_THREAD: usize = 2;
 
-/// A fixed-size pool for work that loops over series, chunks or pages.
+/// A fixed-size pool for loops over series, chunks or pages.
 ///
-/// Clones share the threads. Work that itself uses rayon runs on the same threads.
+/// Clones share the threads. Work that uses rayon runs on the same threads.
 #[derive(Clone, Debug)]
 pub struct CpuPool {
     threads: Arc<rayon::ThreadPool>,
@@ -37,29 +37,29 @@ impl CpuPool {
         })
     }
 
-    /// How many threads there are.
+    /// The number of threads.
     #[must_use]
     pub fn threads(&self) -> usize {
         self.threads.current_num_threads()
     }
 
-    /// Runs `work` on the pool. Work not yet started is dropped with the future; work under way runs to its end.
+    /// Runs `work` on the pool. Work that has not started is dropped with the future; started work runs to its end.
     ///
     /// # Panics
-    /// With the payload of `work`, if that panicked; the pool lives on.
+    /// With the payload of `work`, if that panicked; the pool goes on.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         let permit = Arc::clone(&self.admitted).acquire_owned().await;
         debug_assert!(permit.is_ok(), "the semaphore is never closed");
         let span = tracing::Span::current();
         let (tx, rx) = oneshot::channel();
         self.threads.spawn(move || {
-            // Held until the work has ended, whether or not anyone still waits for it.
+            // Held until the work has ended, whether or not anyone waits for it.
             let _permit = permit;
             if tx.is_closed() {
                 return;
             }
             let result = span.in_scope(|| panic::catch_unwind(panic::AssertUnwindSafe(work)));
-            // The caller may have gone away while we worked.
+            // The caller may have gone away.
             let _ = tx.send(result);
         });
         match rx.await {

@@ -1,4 +1,4 @@
-//! The end of a server: it is told to end, and its clients get some time.
+//! Ends a server gracefully, within a grace period.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ServiceError;
 
-/// Drives `serve`, which itself ends gracefully on `shutdown`, and gives it up once `grace` has passed since then.
+/// Drives `serve`, which ends gracefully on `shutdown`, and drops it `grace` later.
 ///
 /// # Errors
-/// When it is given up.
+/// When the grace period is over.
 pub(crate) async fn drain<T>(
     server: &'static str,
     serve: impl Future<Output = T>,

@@ -8,12 +8,12 @@ pub enum ServiceError {
     /// The gRPC server ended.
     #[error("grpc server: {0}")]
     Grpc(#[from] tonic::transport::Error),
-    /// A descriptor set that was built into the program does not decode.
+    /// A built-in descriptor set does not decode.
     #[error("grpc reflection: descriptor set {index} does not decode: {source}")]
     Descriptors {
-        /// Its position among the sets given.
+        /// Its index among the given sets.
         index: usize,
-        /// What protobuf says.
+        /// The error of protobuf.
         source: prost::DecodeError,
     },
     /// Reflection refused the descriptor sets.
@@ -22,19 +22,19 @@ pub enum ServiceError {
     /// The pool of CPU threads could not be made.
     #[error("cpu pool of {threads} threads: {source}")]
     CpuPool {
-        /// Threads asked for.
+        /// The requested number of threads.
         threads: usize,
-        /// What rayon says.
+        /// The error of rayon.
         source: rayon::ThreadPoolBuildError,
     },
-    /// A log level or format that is none.
-    #[error("unknown log {what} {found:?}, expected {expected}")]
+    /// An unknown log level or format.
+    #[error("log {what}: expected {expected}, found {found:?}")]
     Log {
         /// `level` or `format`.
         what: &'static str,
-        /// The word that was given.
+        /// The given word.
         found: String,
-        /// The words that are known.
+        /// The known words.
         expected: &'static str,
     },
     /// Logging was set up before.
@@ -48,7 +48,7 @@ pub enum ServiceError {
     Drain {
         /// `http` or `grpc`.
         server: &'static str,
-        /// How long they were waited for.
+        /// The grace period.
         grace: Duration,
     },
 }

@@ -1,4 +1,4 @@
-//! The gRPC server of a daemon: its services, and beside them health, reflection and metrics of every call.
+//! The gRPC server of a daemon: its services, health, reflection, and metrics of every call.
 
 mod compress;
 mod encoding;
@@ -27,7 +27,7 @@ use methods::Methods;
 use observe::Observe;
 use stall::Stalls;
 
-/// The most that a message may hold that is sent: what gRPC for Go can do. A service has to set it itself.
+/// The largest message that is sent, which is what gRPC for Go can send. A service has to set it itself.
 pub const MAX_MESSAGE_BYTES: usize = 0x7fff_ffff;
 
 /// Settings of a gRPC server.
@@ -35,29 +35,29 @@ pub const MAX_MESSAGE_BYTES: usize = 0x7fff_ffff;
 pub struct GrpcOptions {
     /// The encoded `FileDescriptorSet`s of the services, for reflection and metrics. Default: none.
     pub descriptors: Vec<&'static [u8]>,
-    /// How long calls under way are waited for at the end (`--grpc-grace-period`). Default: 2 m.
+    /// How long running calls may take at the end (`--grpc-grace-period`). Default: 2 m.
     pub grace_period: Duration,
-    /// When a client is asked to connect anew (`--grpc-server-max-connection-age`). Default: 60 m.
+    /// After this time a client is told to connect anew (`--grpc-server-max-connection-age`). Default: 60 m.
     pub max_connection_age: Option<Duration>,
-    /// How long a client may take nothing of an answer, or keep us waiting for its request
-    /// (`--grpc-server-send-timeout`). Default: 1 m.
+    /// How long a client may take no data of an answer, or delay its request (`--grpc-server-send-timeout`). Default:
+    /// 1 m.
     pub send_timeout: Option<Duration>,
-    /// The most bytes of a request's message, as it comes and decoded. Default: 64 MiB.
+    /// The largest message of a request, both compressed and decoded. Default: 64 MiB.
     pub max_request_bytes: usize,
-    /// What connections are held to.
+    /// The limits of connections.
     pub connections: ConnectionLimits,
 }
 
-/// Serves `routes`, health and reflection until `shutdown`, then ends the calls under way.
+/// Serves `routes`, health and reflection until `shutdown`, then ends the running calls.
 ///
-/// All of them take messages in `gzip` and `snappy`, and answer in the encoding of the request if the client says that
-/// it takes that. A call whose client takes no data is given up.
+/// All services read messages in `gzip` and `snappy`, and answer in the encoding of the request if the client accepts
+/// it. A call whose client takes no data is given up.
 ///
-/// The health of the whole server, the service without a name, is what `probe` says of being ready.
+/// The health of the whole server, the service without a name, is the readiness of `probe`.
 ///
 /// # Errors
-/// When the descriptors do not decode, there are no threads for the encodings, the server breaks, or calls are still
-/// under way when the grace period is over.
+/// When the descriptors do not decode, the threads for the encodings cannot be made, the server fails, or calls still
+/// run when the grace period is over.
 pub async fn serve_grpc(
     listener: TcpListener,
     routes: Routes,
@@ -99,7 +99,7 @@ pub async fn serve_grpc(
     }
     let incoming = accept(listener, "grpc", limits, metrics);
     let asked_to_end = shutdown.clone().cancelled_owned();
-    // Never SERVING before the probe says so.
+    // Not SERVING before the probe is ready.
     report(&health, ServingStatus::NotServing).await;
     let serve = router.serve_with_incoming_shutdown(incoming, asked_to_end);
     let serve = drain("grpc", serve, options.grace_period, &shutdown);
@@ -123,7 +123,7 @@ fn reflection<'a>(sets: &[&'a [u8]]) -> Reflection<'a> {
     })
 }
 
-/// Reports what the probe says until `shutdown`, and that nothing is served from then on.
+/// Reports the readiness of the probe until `shutdown`, and that nothing is served afterwards.
 async fn follow(probe: &Probe, health: &HealthReporter, shutdown: &CancellationToken) {
     let mut status = probe.subscribe();
     let reports = async {

@@ -1,4 +1,4 @@
-//! The HTTP server of a daemon: metrics, whether it runs and whether it may be asked.
+//! The HTTP server of a daemon: metrics, health and readiness.
 
 use std::time::Duration;
 
@@ -25,25 +25,25 @@ use crate::{
 /// Settings of an HTTP server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpOptions {
-    /// How long requests under way are waited for at the end (`--http-grace-period`). Default: 2 m.
+    /// How long running requests may take at the end (`--http-grace-period`). Default: 2 m.
     pub grace_period: Duration,
-    /// How long a client may take for the head of its next request; so long may a connection be idle. Default: 2 m.
+    /// How long a connection may be idle, and the head of a request may take. Default: 2 m.
     pub head_timeout: Duration,
-    /// What connections are held to.
+    /// The limits of connections.
     pub connections: ConnectionLimits,
 }
 
-/// What the routes know.
+/// The state of the routes.
 #[derive(Clone, Debug)]
 struct Told {
     metrics: Metrics,
     probe: Probe,
 }
 
-/// Serves `/metrics`, `/-/healthy` and `/-/ready` until `shutdown`, then ends the requests under way.
+/// Serves `/metrics`, `/-/healthy` and `/-/ready` until `shutdown`, then ends the running requests.
 ///
 /// # Errors
-/// When requests are still under way when the grace period is over.
+/// When requests still run when the grace period is over.
 pub async fn serve_http(
     listener: TcpListener,
     options: HttpOptions,
@@ -67,7 +67,7 @@ pub async fn serve_http(
     drain("http", serve, options.grace_period, &shutdown).await
 }
 
-/// Serves all connections until `shutdown`, and waits for the requests under way.
+/// Serves all connections until `shutdown`, and waits for the running requests.
 async fn connections(
     listener: TcpListener,
     app: Router,
@@ -90,7 +90,7 @@ async fn connections(
     let graceful = GracefulShutdown::new();
     let mut open = JoinSet::new();
     {
-        // Dropped, it is no longer listened.
+        // Dropping it ends listening.
         let mut incoming = std::pin::pin!(accept(listener, "http", limits, metrics));
         loop {
             let connection = tokio::select! {
@@ -127,7 +127,7 @@ async fn ready(State(told): State<Told>) -> impl IntoResponse {
     answer(told.probe.status().ready)
 }
 
-/// What Thanos answers, to the byte.
+/// Thanos's answer, byte by byte.
 fn answer(holds: bool) -> (StatusCode, &'static str) {
     if holds {
         (StatusCode::OK, "OK")

@@ -1,6 +1,6 @@
-//! What every daemon shares: logs, metrics, health, HTTP, gRPC, a pool for CPU work, time and shutdown.
+//! The common parts of all daemons: logs, metrics, health, HTTP, gRPC, a pool for CPU work, time and shutdown.
 //!
-//! This crate knows no block and no bucket; it imports nothing of ours.
+//! This crate knows no blocks and no bucket, and imports no other crate of ours.
 
 mod blocking;
 mod clock;

@@ -8,24 +8,24 @@ use tracing_subscriber::{
 
 use crate::ServiceError;
 
-/// Libraries that say too much below this level.
+/// Libraries that log too much below this level.
 const QUIET: &[&str] = &["h2", "hyper", "hyper_util", "reqwest", "rustls", "tower"];
 
-/// What is logged at least; `--log.level` of Thanos.
+/// The least level that is logged; `--log.level` of Thanos.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogLevel {
-    /// What a human must look at.
+    /// A human must look.
     Error,
-    /// What may become an error.
+    /// May become an error.
     Warn,
-    /// What happens, in big steps.
+    /// Events, in big steps.
     #[default]
     Info,
-    /// What happens, in small steps.
+    /// Events, in small steps.
     Debug,
 }
 
-/// How a line of the log is written; `--log.format` of Thanos.
+/// The format of a log line; `--log.format` of Thanos.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
     /// `ts=… level=info message=… name=value`.
@@ -35,7 +35,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Sends the program's logs to stderr, from now on and for the whole process.
+/// Sends the process's logs to stderr from now on.
 ///
 /// # Errors
 /// When it was called before.
@@ -59,7 +59,7 @@ pub fn init_logging(level: LogLevel, format: LogFormat) -> Result<(), ServiceErr
     Ok(())
 }
 
-/// Everything from `level` on, the chatty libraries from `info` on.
+/// Everything from `level` on; the libraries that log much, from `info` on.
 fn filter(level: LogLevel) -> EnvFilter {
     let mut directives = level.to_string();
     if level == LogLevel::Debug {
@@ -147,11 +147,11 @@ mod tests {
     fn a_wrong_word_is_told_beside_the_right_ones() {
         assert_eq!(
             "journald".parse::<LogFormat>().unwrap_err().to_string(),
-            r#"unknown log format "journald", expected logfmt or json"#
+            r#"log format: expected logfmt or json, found "journald""#
         );
         assert_eq!(
             "trace".parse::<LogLevel>().unwrap_err().to_string(),
-            r#"unknown log level "trace", expected error, warn, info or debug"#
+            r#"log level: expected error, warn, info or debug, found "trace""#
         );
     }
 

@@ -1,7 +1,7 @@
-//! The program's metrics, under Thanos's names, and their text.
+//! The process's metrics, under Thanos's names, and their text.
 //!
-//! A metric is registered with the whole name it is exported under: the library adds `_total` to counters by itself,
-//! so that ending is taken off here first.
+//! A metric is registered under its whole exported name. The library adds `_total` to counters itself, so that suffix
+//! is removed first.
 
 use std::{
     any::Any,
@@ -18,14 +18,14 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 
-/// Metrics that are served together. Clones share them.
+/// Metrics that are exported together. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
     registry: Mutex<Registry>,
-    /// What is registered, by name and still of its own type.
+    /// The registered metrics by name, with their own types.
     known: Mutex<HashMap<String, Box<dyn Any + Send>>>,
     /// Daemons by name.
     children: Mutex<Vec<(String, Metrics)>>,
@@ -41,14 +41,14 @@ pub enum Exposition {
 }
 
 impl Metrics {
-    /// No metrics yet.
+    /// An empty registry.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Metrics of one daemon among several in this process: each gets the label `daemon`, and they are served
-    /// together with ours. Two daemons may register the same names. Asked again, it is the same.
+    /// The metrics of one of several daemons in this process: each gets the label `daemon`, and all are exported
+    /// together. Two daemons may register the same names. A second call returns the same registry.
     #[must_use]
     pub fn daemon(&self, name: &str) -> Self {
         let mut children = self.0.children.lock();
@@ -64,10 +64,10 @@ impl Metrics {
         child
     }
 
-    /// Registers `metric` under `name`, in full as it is exported (`thanos_…_total` for a counter), and returns it.
+    /// Registers `metric` under its exported name (`thanos_…_total` for a counter), and returns it.
     ///
-    /// `help` is a sentence without its full stop. Under a name that is taken by a metric of the same type, that one
-    /// is returned: who starts anew counts on.
+    /// `help` is a sentence without its full stop. If a metric of the same type has the name, that one is returned, so
+    /// that a restarted part counts on.
     pub fn register<M: Metric + Clone>(&self, name: &str, help: &str, metric: M) -> M {
         let mut known = self.0.known.lock();
         if let Some(taken) = known.get(name) {
@@ -90,8 +90,8 @@ impl Metrics {
         register(&mut self.0.registry.lock())
     }
 
-    /// As [`Metrics::with_registry`], but what was registered under `key` before is returned: who starts anew counts
-    /// on.
+    /// As [`Metrics::with_registry`], but returns what was registered under `key` before, so that a restarted part
+    /// counts on.
     pub fn register_once<T: Clone + Send + 'static>(
         &self,
         key: &str,
@@ -121,7 +121,7 @@ impl Metrics {
         out
     }
 
-    /// Appends the text of ours and then of each daemon's.
+    /// Appends the text of these metrics and then of each daemon's.
     fn encode_each(&self, exposition: Exposition, texts: &mut Vec<String>) {
         let mut out = String::new();
         let encoded = {
@@ -140,7 +140,7 @@ impl Metrics {
 }
 
 impl Exposition {
-    /// The format that an `Accept` header asks for; Prometheus's unless OpenMetrics is named.
+    /// The format that an `Accept` header requests; Prometheus's unless it names OpenMetrics.
     #[must_use]
     pub fn negotiate(accept: Option<&str>) -> Self {
         match accept {
@@ -167,7 +167,7 @@ impl fmt::Display for Exposition {
 
 /// Joins texts so that each family of metrics is described once, with all its samples below.
 ///
-/// A family starts at its `# HELP` line, since the library writes one for every family.
+/// A family starts at its `# HELP` line, which the library writes for every family.
 fn merge_families(texts: &[String]) -> String {
     let mut families: BTreeMap<&str, (Vec<&str>, Vec<&str>)> = BTreeMap::new();
     for text in texts {
@@ -194,7 +194,7 @@ fn merge_families(texts: &[String]) -> String {
     out
 }
 
-/// Whether two descriptions say the same thing (`HELP`, `TYPE` or `UNIT`) of a family.
+/// Whether two lines describe the same thing (`HELP`, `TYPE` or `UNIT`) of a family.
 fn same_descriptor(a: &str, b: &str) -> bool {
     a.split(' ').nth(1) == b.split(' ').nth(1)
 }

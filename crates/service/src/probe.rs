@@ -1,4 +1,4 @@
-//! Whether a daemon is up and whether it may be asked.
+//! The health and readiness of a daemon.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::Metrics;
 
 type StatusLabels = [(&'static str, String); 2];
 
-/// Whether a daemon is up and ready, told to HTTP, gRPC and metrics alike. Clones share it.
+/// The health and readiness of a daemon, for HTTP, gRPC and metrics. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Probe(Arc<Inner>);
 
@@ -21,12 +21,12 @@ struct Inner {
     healthy: Gauge,
 }
 
-/// What a probe tells.
+/// The state of a probe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     /// It runs.
     pub healthy: bool,
-    /// It answers with the truth.
+    /// It can answer requests.
     pub ready: bool,
 }
 
@@ -54,12 +54,12 @@ impl Probe {
         }))
     }
 
-    /// From now on it runs.
+    /// Healthy from now on.
     pub fn healthy(&self) {
         self.update(|status| status.healthy = true);
     }
 
-    /// From now on it does not run, for this reason.
+    /// Not healthy from now on, for this reason.
     pub fn not_healthy(&self, reason: &str) {
         if self.update(|status| status.healthy = false) {
             tracing::warn!(
@@ -70,14 +70,14 @@ impl Probe {
         }
     }
 
-    /// From now on it may be asked.
+    /// Ready from now on.
     pub fn ready(&self) {
         if self.update(|status| status.ready = true) {
             tracing::info!(component = self.0.component, "changing probe status: ready");
         }
     }
 
-    /// From now on it may not be asked, for this reason.
+    /// Not ready from now on, for this reason.
     pub fn not_ready(&self, reason: &str) {
         if self.update(|status| status.ready = false) {
             tracing::warn!(
@@ -88,19 +88,19 @@ impl Probe {
         }
     }
 
-    /// What holds now.
+    /// The current state.
     #[must_use]
     pub fn status(&self) -> Status {
         *self.0.status.borrow()
     }
 
-    /// What holds now and each change to come.
+    /// The current state and each change to come.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<Status> {
         self.0.status.subscribe()
     }
 
-    /// Changes the status; says whether that made a difference.
+    /// Changes the state; returns whether it was another.
     fn update(&self, change: impl FnOnce(&mut Status)) -> bool {
         self.0.status.send_if_modified(|status| {
             let before = *status;

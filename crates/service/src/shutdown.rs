@@ -7,12 +7,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ServiceError;
 
-/// A token that is cancelled by SIGINT or SIGTERM; a second signal ends the process at once with status 1.
+/// A token that SIGINT or SIGTERM cancels. A second signal ends the process at once with status 1.
 ///
-/// The listening task lives as long as the runtime, in which this must be called.
+/// Must be called within a runtime; the listening task lives as long as that.
 ///
 /// # Errors
-/// When the system does not let signals be listened for.
+/// When the system refuses to deliver signals.
 pub fn shutdown_signal() -> Result<CancellationToken, ServiceError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServiceError::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(ServiceError::Signals)?;

@@ -29,7 +29,7 @@ pub enum Error {
         found: String,
     },
     /// A version of the format that this program does not know.
-    #[error("{file}: unknown version {found}, expected {expected}")]
+    #[error("{file}: expected version {expected}, found {found}")]
     Version {
         /// The file.
         file: String,
@@ -68,7 +68,7 @@ pub enum Error {
         source: io::Error,
     },
     /// What is to be written is not in the order of the format.
-    #[error("{what} {found} does not come after {previous}")]
+    #[error("{what}: expected one after {previous}, found {found}")]
     OutOfOrder {
         /// What kind of thing: a symbol, a series, a chunk.
         what: &'static str,
@@ -78,13 +78,13 @@ pub enum Error {
         found: String,
     },
     /// A series to be written has a label whose text is not among the symbols.
-    #[error("label text {symbol} is not among the symbols given")]
+    #[error("label text {symbol} is not among the symbols")]
     UnknownSymbol {
         /// The text, as shown.
         symbol: String,
     },
     /// What is to be written does not fit the format.
-    #[error("{file}: {what} of {size} bytes, at most {limit} fit")]
+    #[error("{file}: {what}: expected at most {limit} bytes, found {size}")]
     TooLarge {
         /// The file.
         file: String,

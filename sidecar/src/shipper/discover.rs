@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(ids, [b, a]);
         let broken: Vec<String> = found.broken.iter().map(|(_, e)| e.to_string()).collect();
         assert_eq!(broken.len(), 3);
-        assert!(broken[0].ends_with("meta.json: unexpected meta.json version 2, expected 1"));
+        assert!(broken[0].ends_with("meta.json: version: expected 1, found 2"));
         assert!(broken[1].contains(&format!("found {a}")), "{}", broken[1]);
         assert!(
             broken[2].contains("meta.json: No such file"),

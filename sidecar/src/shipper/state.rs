@@ -88,7 +88,7 @@ fn read(path: &Path) -> Result<BTreeSet<BlockId>, String> {
     };
     let on_disk: OnDisk = serde_json::from_slice(&json).map_err(|e| e.to_string())?;
     if on_disk.version != 1 {
-        return Err(format!("version {}, expected 1", on_disk.version));
+        return Err(format!("version: expected 1, found {}", on_disk.version));
     }
     Ok(on_disk.uploaded.unwrap_or_default().into_iter().collect())
 }

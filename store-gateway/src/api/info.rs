@@ -1,4 +1,4 @@
-//! What the store gateway says of itself.
+//! The info API.
 
 use proto::{
     info::{InfoRequest, InfoResponse, StoreInfo, TsdbInfo, info_server},

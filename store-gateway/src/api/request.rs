@@ -1,4 +1,4 @@
-//! What a message asks, in our own words.
+//! Makes requests of messages.
 
 use model::{Aggregate, AggregateSet, Matcher, TimeRange};
 use prost::Message;
@@ -13,7 +13,7 @@ use crate::{
     request::{NamesRequest, OnFailure, Selector, SeriesRequest, ValuesRequest},
 };
 
-/// What all requests have, as their messages have it.
+/// The fields of all requests, as the messages have them.
 struct Common<'a> {
     matchers: &'a [LabelMatcher],
     range: TimeRange,
@@ -23,7 +23,7 @@ struct Common<'a> {
     on_failure: OnFailure,
 }
 
-/// What the two messages about labels have, under the same names; no type says so.
+/// The fields that both messages about labels have under the same names.
 macro_rules! labels {
     ($wire:expr, $hints:expr) => {
         Common {
@@ -91,7 +91,7 @@ impl Common<'_> {
             range: self.range,
             block_matchers: matchers(self.block_matchers)?,
             without: self.without.iter().map(|n| n.clone().into()).collect(),
-            // A limit below 1 is none.
+            // A limit below 1 is no limit.
             limit: usize::try_from(self.limit).unwrap_or(0),
             on_failure: self.on_failure,
         })
@@ -102,7 +102,7 @@ fn matchers(wire: &[LabelMatcher]) -> Result<Vec<Matcher>, AnswerError> {
     proto::matchers(wire).map_err(|error| AnswerError::Invalid(error.to_string()))
 }
 
-/// The hints; those that say nothing if there are none.
+/// The hints, or default ones.
 fn hints<M: Message + Default>(wire: Option<&Any>, name: &str) -> Result<M, AnswerError> {
     let Some(any) = wire else {
         return Ok(M::default());
@@ -123,7 +123,7 @@ const fn on_failure(disabled: bool, strategy: PartialResponseStrategy) -> OnFail
     }
 }
 
-/// What is wanted of downsampled blocks; everything where nothing is said.
+/// The requested aggregates of downsampled blocks; all if none is named.
 fn aggregates(wire: &thanos::SeriesRequest) -> AggregateSet {
     let wanted: AggregateSet = wire.aggregates().filter_map(aggregate).collect();
     if wire.aggregates.is_empty() {

@@ -1,4 +1,4 @@
-//! Our answers as messages.
+//! Makes messages of answers.
 
 use bytes::Bytes;
 use model::BlockId;
@@ -17,8 +17,7 @@ use crate::{
     store::{AnswerPart, LabelsAnswer},
 };
 
-/// What makes frames of an answer's parts: batches of `batch_size` series, or where that is below 2, one series
-/// each.
+/// Makes frames of an answer's parts: batches of `batch_size` series, or one series each if that is below 2.
 pub(super) fn frames(batch_size: i64) -> impl Fn(AnswerPart) -> Vec<SeriesResponse> + Send + Sync {
     move |part| match part {
         AnswerPart::Warning(text) => vec![proto::warning(text)],
@@ -65,7 +64,7 @@ fn encoded(samples: Encoded) -> thanos::Chunk {
     thanos::Chunk {
         r#type: encoding.into(),
         data: samples.data,
-        // Whoever needs one makes it.
+        // Receivers compute it if they need it.
         hash: 0,
     }
 }

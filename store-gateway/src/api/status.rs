@@ -1,4 +1,4 @@
-//! The gRPC status of what goes wrong; made here only.
+//! The gRPC status of each error. No other module makes one.
 
 use bucket::BucketError;
 use tonic::{Code, Status};
@@ -17,7 +17,7 @@ fn code(error: &AnswerError) -> Code {
         AnswerError::Block { source, .. } => match source {
             SeriesError::Read(BlockError::Limit { .. }) => Code::ResourceExhausted,
             SeriesError::Read(BlockError::Stopped) => Code::Unavailable,
-            // An object that is gone stays so: the block was deleted since the last look.
+            // The block was deleted after the last synchronization; trying again does not help.
             SeriesError::Read(BlockError::Fetch(BucketError::NotFound { .. })) => Code::Aborted,
             SeriesError::Read(BlockError::Fetch(_)) => Code::Unavailable,
             SeriesError::Read(_) | SeriesError::Order(_) | SeriesError::Chunk { .. } => {

@@ -1,4 +1,4 @@
-//! Opened blocks, so that their headers and footers are not read for each request.
+//! Opened blocks, so that a request need not read headers and footers again.
 
 use std::sync::Arc;
 
@@ -8,17 +8,17 @@ use tokio::sync::OnceCell;
 use super::{BlockError, BlockReader, BlockSource};
 use crate::{catalog::CatalogBlock, fetch::Lru};
 
-/// What an opened block costs besides its memory, and one being opened in all.
+/// What an opened block takes besides its memory, and what a block takes that is being opened.
 const OVERHEAD: u64 = 1 << 10;
 
-/// The blocks used last, up to a bound on their memory. Who still reads a block keeps it beyond that.
+/// The blocks used last, up to a bound on their memory. A block in use stays in memory beyond that.
 pub(crate) struct BlockCache {
     source: BlockSource,
-    /// By the block's place in the bucket and its version: one that was replaced is opened anew.
+    /// By folder and version: a block that was replaced is opened anew.
     blocks: Mutex<Lru<Version, Arc<OnceCell<BlockReader>>>>,
 }
 
-/// A block's place in the bucket, and what stands for its version.
+/// A block's folder in the bucket, and the hash of its version.
 type Version = (String, u64);
 
 impl BlockCache {
@@ -30,8 +30,8 @@ impl BlockCache {
         }
     }
 
-    /// The block, opened if it is not. Who asks for it meanwhile waits for the same opening; if that goes wrong,
-    /// the next one tries again.
+    /// The block, opened if it is not. Concurrent callers share one opening; after a failure the next caller tries
+    /// again.
     ///
     /// # Errors
     /// As [`BlockReader::open`].

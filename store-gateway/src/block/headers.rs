@@ -1,10 +1,10 @@
-//! Index headers on the disk: made when a block is first asked, kept until it is served no more.
+//! Index headers on the disk: built when a block is first queried, kept as long as the block is served.
 //!
 //! ```text
 //! <data-dir>/index-headers/<ULID>          a header, as `tsdb` writes it
-//! <data-dir>/index-headers/<ULID>.N.part   one being made
+//! <data-dir>/index-headers/<ULID>.N.part   one being built
 //! ```
-//! A cache that cannot be written is done without: headers are then in memory, where they count as their block's size.
+//! If the folder cannot be written, headers are in memory, where they count as their block's size.
 
 use std::{
     collections::BTreeSet,
@@ -24,22 +24,22 @@ use tsdb::{HeaderFile, HeaderIdentity, HeaderPages, IndexHeader};
 
 use crate::{fetch::PageCache, metrics::HeaderMetrics};
 
-/// Below the data folder.
+/// Name below the data folder.
 const DIR: &str = "index-headers";
-/// How the name of a file ends that is being written.
+/// Suffix of files that are being written.
 const PART: &str = ".part";
-/// What is written at once.
+/// Bytes of a write.
 const BUFFER: usize = 256 << 10;
 
 /// The headers on the disk.
 #[derive(Debug)]
 pub(crate) struct HeaderFiles {
-    /// None: headers are in memory.
+    /// `None` if headers are in memory.
     dir: Option<PathBuf>,
     pub(super) metrics: HeaderMetrics,
     /// Whether the last header could not be written.
     refused: AtomicBool,
-    /// Tells files apart that are being written.
+    /// Gives files that are being written distinct names.
     written: AtomicU64,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct HeaderFiles {
 #[derive(Debug)]
 pub(super) struct NewHeader {
     pub(super) path: PathBuf,
-    /// What it is called when it is whole.
+    /// Its name once it is complete.
     target: PathBuf,
 }
 
@@ -55,13 +55,13 @@ pub(super) struct NewHeader {
 #[derive(Debug)]
 struct CachedFile {
     file: HeaderFile,
-    /// Of the pages. The header of another index under the same name has another.
+    /// The cache key of its pages. The header of another index under the same name has another key.
     key: Arc<str>,
     pages: Arc<PageCache>,
 }
 
 impl HeaderFiles {
-    /// Headers below `data_dir`; without, in memory.
+    /// Headers below `data_dir`, or in memory without it.
     pub(crate) fn new(data_dir: Option<&Path>, metrics: HeaderMetrics) -> Self {
         Self {
             dir: data_dir.map(|dir| dir.join(DIR)),
@@ -71,7 +71,7 @@ impl HeaderFiles {
         }
     }
 
-    /// The header that there is of an index. One that is of no use is removed.
+    /// The header of an index, if it is on the disk. One that cannot be used is removed.
     pub(super) fn open(
         &self,
         id: BlockId,
@@ -98,7 +98,7 @@ impl HeaderFiles {
         }
     }
 
-    /// Starts a header; none where that is not possible, or not wanted.
+    /// Starts a header; `None` if headers are in memory or the file cannot be created.
     pub(super) fn create(&self, id: BlockId) -> Option<(NewHeader, BufWriter<File>)> {
         let target = self.path(id)?;
         let number = self.written.fetch_add(1, Ordering::Relaxed);
@@ -116,46 +116,46 @@ impl HeaderFiles {
         }
     }
 
-    /// Gives a header that is whole its name.
+    /// Gives a complete header its name.
     pub(super) fn keep(&self, header: &NewHeader) {
-        // Not made durable: what a crash spoils is found by its checksums.
+        // It is not synced to the disk: checksums find what a crash spoils.
         match fs::rename(&header.path, &header.target) {
             Ok(()) => self.refused.store(false, Ordering::Relaxed),
             Err(error) => self.refused(&header.path, &error),
         }
     }
 
-    /// Tells, once in a row, that a header cannot be written.
+    /// Logs that a header cannot be written, once until one can.
     pub(super) fn refused(&self, path: &Path, error: &impl std::fmt::Display) {
         if !self.refused.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 path = %path.display(),
                 %error,
-                "index headers cannot be written to the disk, they are kept in memory"
+                "index headers cannot be written to the disk; keeping them in memory"
             );
         }
     }
 
-    /// Removes the header of a block, which is damaged or of another index; not where it only cannot be read.
+    /// Removes the header of a block, which is damaged or of another index; not one that only cannot be read.
     pub(super) fn discard(&self, id: BlockId, error: &tsdb::Error) {
         if let Some(path) = self.path(id) {
-            tracing::warn!(block = %id, %error, "an index header is of no use, it is made anew");
+            tracing::warn!(block = %id, %error, "index header cannot be used; building a new one");
             if !is_io(error) {
                 remove(&path);
             }
         }
     }
 
-    /// Removes what a program that was stopped has not finished.
+    /// Removes files that a stopped program left unfinished.
     pub(crate) fn remove_parts(&self) {
         self.remove_unless(|name| !name.ends_with(PART));
     }
 
-    /// Removes the headers of all blocks but these.
+    /// Removes the headers of all other blocks.
     pub(crate) fn retain(&self, blocks: &BTreeSet<BlockId>) {
         self.remove_unless(|name| {
             let block = name.split('.').next().unwrap_or_default().parse();
-            // What is no block's is not ours.
+            // Other files are not ours.
             block.map_or(true, |block| blocks.contains(&block))
         });
     }
@@ -166,7 +166,7 @@ impl HeaderFiles {
             Ok(Some(entries)) => entries,
             Ok(None) => return,
             Err(error) => {
-                tracing::warn!(dir = %dir.display(), %error, "index headers not cleared");
+                tracing::warn!(dir = %dir.display(), %error, "old index headers not removed");
                 return;
             }
         };
@@ -183,9 +183,9 @@ impl HeaderFiles {
 }
 
 impl Drop for NewHeader {
-    /// If it was not kept, it goes.
+    /// Removes a header that was not kept.
     fn drop(&mut self) {
-        // Usually it has another name by now.
+        // Usually it was renamed.
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -218,6 +218,6 @@ fn is_io(error: &tsdb::Error) -> bool {
 
 fn remove(path: &Path) {
     if let Err(error) = files::remove_file(path) {
-        tracing::warn!(path = %path.display(), %error, "not removed");
+        tracing::warn!(path = %path.display(), %error, "index header not removed");
     }
 }

@@ -21,52 +21,51 @@ use tokio::sync::mpsc::Sender;
 use super::{BlockError, BlockQuery, BlockSeries, RequestBudget};
 use crate::budget::HeldBytes;
 
-/// Bytes of labels and places that are held while the first series are looked for.
+/// Bytes of labels and positions that are held in the search for the first series.
 pub(super) const FIRST_BYTES: usize = scaled(4 << 20);
 /// Bytes of a window's series. One alone may have more.
 pub(super) const WINDOW_BYTES: usize = scaled(8 << 20);
-/// Bytes that are held at most, besides 16 a series for places.
+/// The most bytes that are held, besides 16 a series for positions.
 #[cfg(test)]
 pub(crate) const HELD_BYTES: usize = FIRST_BYTES + WINDOW_BYTES;
-/// Bytes of series that are sent on at once, unless one alone has more.
+/// Bytes of series in a batch, unless one alone has more.
 const BATCH_BYTES: usize = 2 << 20;
 /// Series of the first window: few, so that the first answer is soon there.
 const FIRST_SERIES: usize = 64;
 /// Series of a window.
 const MOST_SERIES: usize = 4096;
-/// What a series takes besides labels and chunks, and what a chunk takes besides its data.
+/// What a series takes besides labels and chunks, and a chunk besides its data.
 const OVERHEAD: usize = 64;
 
-/// In tests less is enough, so that small blocks do not fit.
+/// Less in tests, so that small blocks exceed it.
 pub(super) const fn scaled(bytes: usize) -> usize {
     if cfg!(test) { bytes >> 8 } else { bytes }
 }
 
-/// In which order the series of a block are wanted.
+/// The order in which the series of a block are requested.
 #[derive(Clone, Debug)]
 pub(crate) enum BlockOrder {
-    /// As they are stored: in a TSDB block by their labels; in a Parquet block by `__name__`, then by their labels.
+    /// The stored order: in a TSDB block by all labels; in a Parquet block by `__name__`, then by all labels.
     Stored,
-    /// As they are stored, but first by the labels called so, which sort before `__name__`; of a Parquet block in which
-    /// each series has a name.
+    /// First by these labels, which sort before `__name__`, then as stored. For a Parquet block in which each series
+    /// has a name.
     BeforeName(Arc<[Vec<u8>]>),
-    /// By the labels under which they are sent, and under which they are given then. Equal ones follow one another.
+    /// By final labels. The series come under these. Equal ones follow one another.
     Final(Arc<FinalLabels>),
 }
 
-/// Looks for the series that come first of those that have not been taken yet. All are offered, in the same order each
-/// time.
+/// Finds the first series after those that were taken. Each pass offers all series, in the same order.
 #[derive(Debug)]
 pub(super) struct FirstSeries<T> {
     labels: Arc<FinalLabels>,
-    /// The last one that was taken.
+    /// The last series that was taken.
     taken: Option<SortKey>,
     /// With their sizes.
     found: BTreeMap<SortKey, (T, usize)>,
     bytes: usize,
-    /// How many have been offered.
+    /// How many series were offered in this pass.
     offered: u64,
-    /// Whether some had to be left for later.
+    /// Whether some series were left for a later pass.
     more: bool,
     hold: HeldBytes,
 }
@@ -74,16 +73,16 @@ pub(super) struct FirstSeries<T> {
 /// What series are sorted by: their final labels, then the order in which they were offered.
 type SortKey = (Labels, u64);
 
-/// Series that are read in another order than that in which they are wanted.
+/// Series that are read in another order than the requested one.
 #[derive(Debug)]
 pub(super) struct Window {
-    /// By their places in the order wanted. The last ones go if there is no room.
+    /// By their positions in the requested order. If there is no room, the last ones are dropped.
     series: Vec<Option<BlockSeries>>,
     bytes: usize,
     hold: HeldBytes,
 }
 
-/// Sends windows on.
+/// Sends windows.
 pub(super) struct WindowSender<'a> {
     out: &'a Sender<Vec<BlockSeries>>,
     budget: &'a RequestBudget,
@@ -107,7 +106,7 @@ impl<T> FirstSeries<T> {
         }
     }
 
-    /// The next series; `size` are the bytes of `item`.
+    /// Offers a series; `size` is the size of `item` in bytes.
     pub(super) fn offer(&mut self, own: Labels, item: T, size: usize) {
         let key = (self.labels.apply(own), self.offered);
         self.offered += 1;
@@ -130,7 +129,7 @@ impl<T> FirstSeries<T> {
         self.hold.set(self.bytes);
     }
 
-    /// What was found, in order, and whether there is more: that is found when all are offered again.
+    /// The series that were found, in order, and whether another pass is needed.
     pub(super) fn take(&mut self) -> (Vec<(Labels, T)>, bool) {
         let found = mem::take(&mut self.found);
         if let Some((last, _)) = found.last_key_value() {
@@ -143,7 +142,7 @@ impl<T> FirstSeries<T> {
         (found.collect(), mem::take(&mut self.more))
     }
 
-    /// What was taken is of no use any more.
+    /// The taken series are no longer held.
     pub(super) fn release(&mut self) {
         self.bytes = 0;
         self.hold.set(0);
@@ -151,7 +150,7 @@ impl<T> FirstSeries<T> {
 }
 
 impl Window {
-    /// For so many series.
+    /// A window of so many series.
     pub(super) fn new(series: usize, hold: HeldBytes) -> Self {
         Self {
             series: vec![None; series],
@@ -160,7 +159,7 @@ impl Window {
         }
     }
 
-    /// Puts a series into its place. It has no part in the pages that it was read from: these go.
+    /// Puts a series at its position. Its chunks are copied, so that it does not hold the pages that it was read from.
     pub(super) fn put(&mut self, place: usize, mut series: BlockSeries) {
         let Some(slot) = self.series.get_mut(place) else {
             return;
@@ -198,17 +197,17 @@ impl<'a> WindowSender<'a> {
         }
     }
 
-    /// Whether as many series as are wanted have been sent, or nobody takes any more.
+    /// Whether enough series were sent, or the receiver is gone.
     pub(super) fn is_done(&self) -> bool {
         self.left == 0 || self.out.is_closed()
     }
 
-    /// The first of `rest`, which make a window.
+    /// The first series of `rest`, which make a window.
     pub(super) fn window<'r, R>(&self, rest: &'r [R]) -> &'r [R] {
         rest.get(..self.series).unwrap_or(rest)
     }
 
-    /// Sends a window that was read. Returns what of `rest` is still to be read: nothing, if nobody wants more.
+    /// Sends a window, and returns the part of `rest` still to be read: none if no more are requested.
     pub(super) async fn send<'r, R: Sync>(
         &mut self,
         window: Window,
@@ -236,8 +235,8 @@ impl<'a> WindowSender<'a> {
     }
 }
 
-/// How many series to try after `taken` had so many bytes: as many as should fit, but no more than four times as many
-/// as now.
+/// How many series to try after `taken` had so many bytes: as many as should fit, and at most four times as many as
+/// now.
 fn next_series(now: usize, taken: usize, bytes: usize) -> usize {
     let fitting = taken.saturating_mul(WINDOW_BYTES - WINDOW_BYTES / 4) / bytes.max(1);
     fitting.clamp(1, now.saturating_mul(4).min(MOST_SERIES))

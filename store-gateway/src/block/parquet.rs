@@ -1,9 +1,9 @@
-//! A Parquet block in the bucket: for each shard a file of labels, and a file of chunks or, in a downsampled
-//! block, of aggregates.
+//! A Parquet block in the bucket: for each shard a file of labels, and a file of chunks or, in a downsampled block, of
+//! aggregates.
 //!
-//! A shard is asked in lookups, each of which tells the pages it needs. Pages of labels, and those of the first chunks
-//! of an answer, are kept in memory over all requests, since dictionaries and neighbouring rows share them; other pages
-//! of chunks from one batch to the next, since two that follow one another share those at their edges.
+//! A shard is read by lookups, which ask for the pages that they need. Pages of labels, and those of an answer's first
+//! chunks, stay in memory for all requests, as requests share dictionaries and neighbouring rows. Other pages of chunks
+//! stay for the next batch, which may share the last page.
 
 mod answer;
 mod batch;
@@ -30,11 +30,11 @@ use super::{
 };
 use crate::{catalog::CatalogBlock, fetch::ListedObject};
 
-/// What is read of a downsampled block to know which series have a chunk in the range. Each chunk has a count, and
+/// The aggregate that tells which series of a downsampled block have a chunk in the range. Each chunk has a count, and
 /// counts take the fewest bytes.
 const PRESENCE: Aggregate = Aggregate::Count;
 
-/// Shards that are searched at once, as most have not what is wanted.
+/// Shards that are searched at once; most have no match.
 const SHARDS_AT_ONCE: usize = 4;
 
 /// A Parquet block whose footers have been read.
@@ -50,7 +50,7 @@ struct ShardReader {
     labels: ListedObject,
     /// The second file, of chunks or of aggregates.
     chunks: ListedObject,
-    /// The first and the last metric name, where the block tells.
+    /// The first and the last metric name, if `meta.json` has them.
     names: Option<(String, String)>,
 }
 
@@ -59,7 +59,7 @@ impl ParquetBlock {
         self.shards.iter().map(|s| s.shard.memory_size()).sum()
     }
 
-    /// The series that match, with their chunks, in the order that the query wants.
+    /// The matching series with their chunks, in the order of the query.
     pub(super) fn series(
         self: &Arc<Self>,
         query: BlockQuery,
@@ -121,7 +121,7 @@ impl ParquetBlock {
         self.of_rows(&having, range, &budget, values).await
     }
 
-    /// What `ask` finds out of the rows of each shard that match and have a chunk in the range.
+    /// What the lookups of `ask` find in the matching rows of each shard that have a chunk in the range.
     async fn of_rows<L>(
         &self,
         matchers: &[Matcher],
@@ -147,8 +147,8 @@ impl ParquetBlock {
         joined(stream::iter(answers).buffered(SHARDS_AT_ONCE)).await
     }
 
-    /// What `ask` finds out of those of `rows` that have a chunk in the range. While chunks are looked at, all rows are
-    /// asked about: mostly that is the answer, and else the pages are there that it takes.
+    /// What the lookup of `ask` finds in those of `rows` that have a chunk in the range. While chunks are read, it is
+    /// tried on all rows: usually that is the answer, and if not, the pages that it needs are in memory.
     async fn of_shard<L>(
         &self,
         number: usize,
@@ -176,7 +176,7 @@ impl ParquetBlock {
         }
     }
 
-    /// Those rows of a shard that have a chunk in the range.
+    /// The rows of a shard that have a chunk in the range.
     async fn rows_within(
         &self,
         shard: usize,
@@ -207,7 +207,7 @@ impl ParquetBlock {
         Ok(rows::joined(found))
     }
 
-    /// The rows of a shard that match.
+    /// The matching rows of a shard.
     async fn search(
         &self,
         number: usize,
@@ -223,7 +223,7 @@ impl ParquetBlock {
         }
     }
 
-    /// Sends on what was found, with its chunks if these are wanted.
+    /// Sends the rows that were found, with their chunks if those are requested.
     async fn send(
         &self,
         found: Prefetch<Found>,
@@ -238,7 +238,7 @@ impl ParquetBlock {
         }
     }
 
-    /// Reads the chunks of rows, and sends on those that have any in the range.
+    /// Reads the chunks of rows, and sends those that have any in the range.
     async fn send_series(
         &self,
         found: Prefetch<Found>,
@@ -255,7 +255,7 @@ impl ParquetBlock {
             } else {
                 query.aggregates
             },
-            // What lies beyond the limit must not be fetched.
+            // Chunks beyond the limit must not be fetched.
             ahead: if limited { 0 } else { chunks::AHEAD },
         };
         let mut labels = LabelQueue::default();
@@ -299,7 +299,7 @@ impl ParquetBlock {
     }
 }
 
-/// What the shards say, put together.
+/// The answers of the shards, merged.
 async fn joined(
     mut said: impl Stream<Item = Result<Vec<Vec<u8>>, BlockError>> + Unpin,
 ) -> Result<Vec<Vec<u8>>, BlockError> {

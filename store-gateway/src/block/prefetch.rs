@@ -1,4 +1,4 @@
-//! A stream that is made by a task of its own, which is ahead of the reader by a bounded number of items.
+//! A stream whose items a task makes ahead of the reader, up to a bounded number.
 
 use std::{
     panic,
@@ -15,10 +15,10 @@ use tracing::Instrument as _;
 
 use super::BlockError;
 
-/// Items that are made and not yet read, besides the one being made.
+/// Items that wait for the reader, besides the one being made.
 const ITEMS_AHEAD: usize = 1;
 
-/// Items as a task makes them, and in the end its error if it has one. Dropped, it stops the task.
+/// The items that a task makes, then its error if it fails. Dropping the stream stops the task.
 #[derive(Debug)]
 pub(crate) struct Prefetch<T> {
     items: Receiver<T>,
@@ -27,7 +27,7 @@ pub(crate) struct Prefetch<T> {
 }
 
 impl<T> Prefetch<T> {
-    /// Starts to make items. `make` is given where to send them, and ends when nobody takes them any more.
+    /// Starts the task. `make` gets the sender of the items, and ends when the receiver is gone.
     pub(super) fn start<F>(make: impl FnOnce(Sender<T>) -> F) -> Self
     where
         F: Future<Output = Result<(), BlockError>> + Send + 'static,
@@ -35,7 +35,7 @@ impl<T> Prefetch<T> {
         Self::start_with(ITEMS_AHEAD, make)
     }
 
-    /// The same where `ahead` items may be made and not yet read, which is more than none.
+    /// As [`Self::start`], with up to `ahead` waiting items, at least one.
     pub(super) fn start_with<F>(ahead: usize, make: impl FnOnce(Sender<T>) -> F) -> Self
     where
         F: Future<Output = Result<(), BlockError>> + Send + 'static,

@@ -1,5 +1,5 @@
-//! A TSDB block in the bucket: `index`, and the segments in `chunks/`. Tombstones are not looked at: neither a
-//! sidecar nor a compactor uploads a block that has any.
+//! A TSDB block in the bucket: `index`, and the segments in `chunks/`. Tombstones are ignored: neither a sidecar nor a
+//! compactor uploads a block that has any.
 
 mod chunks;
 mod eager;
@@ -28,29 +28,29 @@ use crate::{
     fetch::{ListedObject, Piece, Wanted},
 };
 
-/// Bytes of the index that are fetched in vain to save a request.
+/// Unwanted bytes of the index that are fetched to save a request.
 const INDEX_GAP: u64 = 256 << 10;
 
 /// A TSDB block whose index header has been opened.
 pub(super) struct TsdbBlock {
     block: Arc<CatalogBlock>,
     source: BlockSource,
-    /// Another takes its place if it turns out to be damaged.
+    /// Replaced if it turns out to be damaged.
     header: RwLock<Arc<IndexHeader>>,
-    /// Whoever makes another.
+    /// Held by the task that rebuilds the header.
     making: Mutex<()>,
-    /// Whether the header has just been made, and nobody has asked yet.
+    /// Whether the header was just built and no query has used it.
     is_new: AtomicBool,
     /// The index.
     index: ListedObject,
-    /// The segments, as chunk references count them.
+    /// The segments, in the order of chunk references.
     segments: Vec<ListedObject>,
     guesses: Guesses,
-    /// Whether labels have empty values, once somebody has asked.
+    /// Whether labels have empty values, once it is known.
     empty_values: OnceCell<bool>,
 }
 
-/// How much is read where it is not known how long a record is.
+/// How much to read where the length of a record is unknown.
 #[derive(Clone, Copy, Debug)]
 struct Guesses {
     entry: u64,
@@ -70,8 +70,8 @@ impl TsdbBlock {
         self.header().heap_size()
     }
 
-    /// The series that match, with their chunks, in the order that the query wants. They are stored by all labels, so
-    /// by those before `__name__` first.
+    /// The matching series with their chunks, in the order of the query. The stored order is by all labels, so also by
+    /// those before `__name__`.
     pub(super) fn series(
         self: &Arc<Self>,
         query: BlockQuery,
@@ -121,7 +121,7 @@ impl TsdbBlock {
         if matchers.is_empty() {
             let values = move |header: &IndexHeader| {
                 let mut values = header.label_values(&name)?;
-                // An empty value means that there is no such label.
+                // An empty value means that the label is absent.
                 values.retain(|value| !value.is_empty());
                 Ok(values)
             };
@@ -138,7 +138,8 @@ impl TsdbBlock {
         .await
     }
 
-    /// Whether some series have an empty value for one of these labels, all that there are; it is left out of them.
+    /// Whether a series has an empty value for one of these labels. Such labels are dropped from their series, so
+    /// `names` must be all of them.
     pub(super) async fn has_empty_values(&self, names: &[&[u8]]) -> Result<bool, BlockError> {
         let look = async || {
             let names: Vec<Vec<u8>> = names.iter().map(|name| name.to_vec()).collect();
@@ -155,7 +156,7 @@ impl TsdbBlock {
         self.empty_values.get_or_try_init(look).await.copied()
     }
 
-    /// Puts together what `take` takes from each series' labels.
+    /// Collects what `take` takes from the labels of each series.
     async fn collect(
         &self,
         mut pending: Prefetch<Vec<PendingSeries>>,
@@ -177,7 +178,7 @@ impl TsdbBlock {
         Ok(texts.into_iter().collect())
     }
 
-    /// Which series match, ascending; and some of their entries, if those were fetched too.
+    /// The matching series, ascending, and some of their entries if those were fetched too.
     async fn refs(
         &self,
         matchers: &Arc<[Matcher]>,
@@ -191,7 +192,7 @@ impl TsdbBlock {
         }
         let eager = self.eager_range(matchers).await?;
         let ranges = plan.ranges();
-        // The plan has them in the order in which it found them.
+        // The plan's ranges are not sorted.
         let mut order: Vec<usize> = (0..ranges.len()).collect();
         order.sort_by_key(|i| ranges.get(*i).map(|range| range.start));
         let sorted: Vec<_> = order
@@ -228,10 +229,10 @@ impl TsdbBlock {
     }
 }
 
-/// The error for what is wrong with a block's index or one of its chunks, or with the header of the index.
+/// The error for a damaged index, chunk or index header.
 fn damaged(block: &CatalogBlock, source: tsdb::Error) -> BlockError {
     match source {
-        // It is no file of the block.
+        // The header is not a file of the block.
         tsdb::Error::Header(_) => BlockError::Header(source),
         source => BlockError::Tsdb {
             root: block.root.clone(),

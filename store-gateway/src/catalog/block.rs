@@ -1,4 +1,4 @@
-//! A block that is served, in the version that was listed.
+//! A served block, in the version that was listed.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -8,46 +8,46 @@ use xxhash_rust::xxh64::{Xxh64, xxh64};
 
 use crate::fetch::ListedObject;
 
-/// The files that say something about a block and nothing of what is in it.
+/// Files that say something about a block and are no part of its contents.
 const MARKS: [&str; 3] = [
     DeletionMark::FILE,
     NoCompactMark::FILE,
     NoDownsampleMark::FILE,
 ];
 
-/// A block that is served.
+/// A served block.
 #[derive(Debug)]
 pub(crate) struct CatalogBlock {
     pub(crate) id: BlockId,
-    /// Where it lies in the bucket: `01H…` or `parquet/01H…`.
+    /// Its folder in the bucket: `01H…` or `parquet/01H…`.
     pub(crate) root: String,
     pub(crate) meta: Arc<BlockMeta>,
     pub(crate) format: Format,
     /// The external labels.
     pub(crate) labels: Labels,
-    /// Its files, by their paths below `root`, without marks.
+    /// Its files by their paths below `root`, without marks.
     pub(crate) files: BTreeMap<String, FileVersion>,
-    /// Changes with each of its files, as far as a listing tells.
+    /// A hash that changes when the listing shows another version of any file.
     pub(crate) version: u64,
 }
 
-/// What a listing tells of a file of a block.
+/// What a listing shows of a file of a block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FileVersion {
     /// Bytes.
     pub(crate) size: u64,
-    /// Changes with the file, as far as a listing tells.
+    /// A hash that changes when the listing shows another version of the file.
     pub(crate) stamp: u64,
-    /// What the store calls this version, if it does.
+    /// The store's name for this version, if it has one.
     pub(crate) etag: Option<Arc<str>>,
 }
 
-/// How a block is stored.
+/// The format of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Format {
-    /// As this project stores it; preferred where both hold the same.
+    /// Varve's Parquet format; preferred if both hold the same samples.
     Parquet,
-    /// As Prometheus stores it.
+    /// Prometheus's format.
     Tsdb,
 }
 
@@ -69,12 +69,12 @@ impl CatalogBlock {
         }
     }
 
-    /// The object's name in the bucket of a file of the block.
+    /// The key of a file of the block.
     pub(crate) fn key(&self, file: &str) -> String {
         format!("{}/{file}", self.root)
     }
 
-    /// The object of a file of the block, in the version that is served.
+    /// A file of the block in the version that is served.
     pub(crate) fn object(&self, file: &str) -> ListedObject {
         let version = self.files.get(file).cloned().unwrap_or_default();
         ListedObject::new(&self.key(file), version.etag, version.stamp, version.size)
@@ -93,7 +93,7 @@ impl FileVersion {
     }
 }
 
-/// A file of which nothing is known but its size.
+/// A file of which only the size is known.
 #[cfg(test)]
 impl From<u64> for FileVersion {
     fn from(size: u64) -> Self {
@@ -105,7 +105,7 @@ impl From<u64> for FileVersion {
 }
 
 impl Format {
-    /// A block whose metadata list Parquet files is one.
+    /// A block whose metadata lists Parquet files is in Parquet.
     pub(crate) const fn of(meta: &BlockMeta) -> Self {
         match meta.parquet {
             Some(_) => Self::Parquet,
@@ -114,7 +114,7 @@ impl Format {
     }
 }
 
-/// Stands for this version of all files.
+/// A hash over the versions of all files.
 fn version(files: &BTreeMap<String, FileVersion>) -> u64 {
     let mut hash = Xxh64::new(0);
     for (name, FileVersion { size, stamp, .. }) in files {

@@ -1,5 +1,5 @@
-//! Which blocks of the bucket are served, in the order of Thanos's filters: by time, by age, by deletion
-//! mark, and of those that hold the same samples one.
+//! Selects the blocks to serve, in the order of Thanos's filters: by time, by age, by deletion mark, and one of those
+//! that hold the same samples.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +15,7 @@ use model::{
 use super::block::Format;
 use crate::config::Config;
 
-/// What decides whether a block is served.
+/// The settings that decide whether a block is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rules {
     pub(crate) min_time: TimeBound,
@@ -24,16 +24,16 @@ pub(crate) struct Rules {
     pub(crate) ignore_deletion_marks_delay: Duration,
 }
 
-/// What became of a block, as `thanos_blocks_meta_synced` names it.
+/// The state of a block, as `thanos_blocks_meta_synced` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum State {
     /// It is served.
     Loaded,
-    /// It lies outside of the times served.
+    /// It lies outside of the served times.
     TimeExcluded,
-    /// It was uploaded too short a time ago.
+    /// It was uploaded less than the consistency delay ago.
     TooFresh,
-    /// It has been marked for deletion for some time.
+    /// It was marked for deletion longer ago than the delay allows.
     MarkedForDeletion,
     /// Another block holds its samples.
     Duplicate,
@@ -61,7 +61,7 @@ impl State {
 }
 
 impl Rules {
-    /// The times that are served.
+    /// The served times.
     pub(crate) const fn bounds(&self, now: Timestamp) -> TimeRange {
         TimeRange {
             min: self.min_time.resolve(now),
@@ -69,7 +69,7 @@ impl Rules {
         }
     }
 
-    /// The times that are served now or will be.
+    /// The times that are served now or later.
     const fn bounds_now_or_later(&self, now: Timestamp) -> TimeRange {
         TimeRange {
             min: self.min_time.resolve(now),
@@ -98,7 +98,7 @@ impl Default for Rules {
     }
 }
 
-/// The blocks to serve now or later, as a bound that moves with the clock comes to them; and what became of how many.
+/// The blocks to serve now, or later when a relative bound reaches them, and the number of blocks in each state.
 pub(super) fn filter<'a>(
     blocks: &'a [BlockView],
     rules: &Rules,
@@ -127,7 +127,7 @@ pub(super) fn filter<'a>(
     (alive, states)
 }
 
-/// Why a block is not served, whatever the others are.
+/// Why a block is not served, whatever other blocks there are.
 fn excluded(block: &BlockView, rules: &Rules, now: Timestamp) -> Option<State> {
     if lies_outside(&block.meta, rules.bounds_now_or_later(now)) {
         return Some(State::TimeExcluded);
@@ -146,7 +146,7 @@ fn excluded(block: &BlockView, rules: &Rules, now: Timestamp) -> Option<State> {
     (marked_for > millis(rules.ignore_deletion_marks_delay)).then_some(State::MarkedForDeletion)
 }
 
-/// Whether no time of a block is within the bounds.
+/// Whether a block lies outside of `bounds` completely.
 fn lies_outside(meta: &BlockMeta, bounds: TimeRange) -> bool {
     meta.max_time < bounds.min || meta.min_time > bounds.max
 }
@@ -155,7 +155,7 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The blocks all of whose sources are in another one of the same labels and resolution.
+/// The blocks whose sources another block of the same labels and resolution has.
 fn covered(blocks: &[&BlockView]) -> BTreeSet<(BlockId, Format)> {
     let mut groups: BTreeMap<(Labels, Resolution), Vec<(&BlockView, Sources)>> = BTreeMap::new();
     for block in blocks {

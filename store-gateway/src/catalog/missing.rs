@@ -1,24 +1,24 @@
-//! Blocks that are listed and not served as they are listed, as the bucket did not give their `meta.json`.
+//! Listed blocks whose `meta.json` could not be read.
 
 use std::sync::Arc;
 
 use bucket::{Snapshot, UnreadBlock};
 use model::{BlockId, BlockMeta, Labels};
 
-/// A block of which the `meta.json` that is listed was not read.
+/// A block whose listed `meta.json` was not read.
 ///
-/// A block of which only a mark was not read is served as if it had none: its samples are there, and if it should not be
-/// served any more, another block has them too.
+/// A block of which only a mark was not read is served as if it had no mark: its samples are there, and if it should
+/// no longer be served, another block has them too.
 #[derive(Clone, Debug)]
 pub(crate) struct Missing {
     pub(crate) id: BlockId,
-    /// What was done, on which object, and what the bucket said.
+    /// What was done, on which object, and the bucket's error.
     pub(crate) reason: String,
-    /// What an earlier version said, by which the block is served meanwhile.
+    /// An earlier version, which is served meanwhile.
     pub(crate) earlier: Option<EarlierMeta>,
 }
 
-/// What an earlier version of a `meta.json` said.
+/// An earlier version of a `meta.json`.
 #[derive(Clone, Debug)]
 pub(crate) struct EarlierMeta {
     pub(crate) meta: Arc<BlockMeta>,

@@ -1,4 +1,4 @@
-//! The pages being fetched: each is fetched once, whoever else wants it waits for that.
+//! The pages being fetched. Each is fetched once; all others who want it wait.
 
 use std::{collections::HashMap, ops::Range, sync::Arc};
 

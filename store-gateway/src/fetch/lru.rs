@@ -1,15 +1,15 @@
-//! A map of bounded size that forgets what was not used for the longest time.
+//! A map of bounded size that drops the values unused for the longest time.
 
 use std::{
     collections::{BTreeMap, HashMap},
     hash::Hash,
 };
 
-/// Values with their sizes; the sum of these stays below a bound.
+/// Values with their sizes, the sum of which is bounded.
 #[derive(Debug)]
 pub(crate) struct Lru<K, V> {
     slots: HashMap<K, Slot<V>>,
-    /// The keys by when they were last used.
+    /// The keys by the time of their last use.
     used: BTreeMap<u64, K>,
     clock: u64,
     size: u64,
@@ -24,7 +24,7 @@ struct Slot<V> {
 }
 
 impl<K: Clone + Eq + Hash, V: Clone> Lru<K, V> {
-    /// Nothing yet, and never more than `max`.
+    /// An empty map of at most `max`.
     pub(crate) fn new(max: u64) -> Self {
         Self {
             slots: HashMap::new(),
@@ -35,7 +35,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Lru<K, V> {
         }
     }
 
-    /// The value of `key`, which is now the one used last.
+    /// The value of `key`, which becomes the one used last.
     pub(crate) fn get(&mut self, key: &K) -> Option<V> {
         let slot = self.slots.get_mut(key)?;
         self.clock += 1;
@@ -45,7 +45,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Lru<K, V> {
         Some(slot.value.clone())
     }
 
-    /// Puts a value in, in place of the one that `key` had. One too large for the bound is not kept.
+    /// Puts a value in and replaces the one of the same key. A value larger than the bound is not kept.
     pub(crate) fn put(&mut self, key: K, value: V, size: u64) {
         self.remove(&key);
         if size > self.max {
@@ -63,14 +63,14 @@ impl<K: Clone + Eq + Hash, V: Clone> Lru<K, V> {
         }
     }
 
-    /// Takes a value out.
+    /// Removes a value.
     pub(crate) fn remove(&mut self, key: &K) {
         if let Some(slot) = self.forget(key) {
             self.used.remove(&slot.used);
         }
     }
 
-    /// Takes out all values whose keys are such. Looks at each key.
+    /// Removes all values whose keys satisfy `is_such`. Visits each key.
     pub(crate) fn remove_where(&mut self, is_such: impl Fn(&K) -> bool) {
         let keys = self.slots.keys().filter(|key| is_such(key));
         for key in keys.cloned().collect::<Vec<_>>() {

@@ -1,15 +1,15 @@
-//! An object of a block in the version that a listing showed.
+//! An object of a block, in the version that a listing showed.
 
 use std::sync::Arc;
 
 /// An object to read parts of. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct ListedObject {
-    /// Its name in the bucket.
+    /// Its key in the bucket.
     pub(crate) key: Arc<str>,
-    /// What the store calls this version, if it does. Parts of another version are refused.
+    /// The store's name for this version, if it has one. Reads of another version are refused.
     pub(crate) etag: Option<Arc<str>>,
-    /// How many bytes it has.
+    /// Its size in bytes.
     pub(crate) size: u64,
     /// Names the object in this version in caches.
     pub(super) cache_key: Arc<str>,

@@ -1,4 +1,4 @@
-//! Pages of objects in memory, each of one version of an object, so nothing here becomes wrong.
+//! Ranges of objects in memory. Each belongs to one version of an object, so none becomes stale.
 
 use std::{ops::Range, sync::Arc};
 
@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::{ListedObject, lru::Lru};
 
-/// What a page costs besides its bytes.
+/// What a page takes besides its bytes.
 const OVERHEAD: u64 = 256;
 
 /// A page that takes more than this part of the cache is not kept: it would drive out many others.
@@ -16,7 +16,7 @@ const LARGE: u64 = 8;
 /// The cache key of an object, and where in the object the page starts and ends.
 pub(super) type PageKey = (Arc<str>, u64, u64);
 
-/// Ranges of objects, as they were asked for before.
+/// A cache of ranges of objects.
 #[derive(Debug)]
 pub(crate) struct PageCache {
     pages: Mutex<Lru<PageKey, Bytes>>,

@@ -1,25 +1,25 @@
-//! A part of an object that is at hand.
+//! A part of an object in memory.
 
 use std::ops::Range;
 
 use bytes::Bytes;
 
-/// Bytes of an object, and where they are in it.
+/// Bytes of an object, and their offset in it.
 #[derive(Clone, Debug)]
 pub(crate) struct Piece {
-    /// Where the bytes begin.
+    /// The offset of the first byte.
     pub(crate) start: u64,
-    /// As they are in the object.
+    /// The bytes.
     pub(crate) bytes: Bytes,
 }
 
 impl Piece {
-    /// Where in the object it is.
+    /// Its range in the object.
     pub(crate) fn range(&self) -> Range<u64> {
         self.start..self.start.saturating_add(self.bytes.len() as u64)
     }
 
-    /// A range of the object, if all of it is here.
+    /// The bytes of `range`, if all of them are here.
     pub(crate) fn get(&self, range: &Range<u64>) -> Option<Bytes> {
         let from = usize::try_from(range.start.checked_sub(self.start)?).ok()?;
         let to = usize::try_from(range.end.checked_sub(self.start)?).ok()?;

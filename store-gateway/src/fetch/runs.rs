@@ -1,18 +1,18 @@
-//! Which ranges are fetched together: pure arithmetic.
+//! Decides which ranges are fetched together.
 
 use std::ops::Range;
 
 use bytes::Bytes;
 
-/// Ranges are not joined to more than this.
+/// The most bytes that are joined.
 const MAX_RUN: u64 = 16 << 20;
 
-/// Ranges that are fetched by one request.
+/// Ranges that one request fetches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Run {
     /// From the first start to the last end.
     pub(super) range: Range<u64>,
-    /// Which of the ranges it holds.
+    /// The indices of its ranges.
     pub(super) members: Range<usize>,
 }
 
@@ -34,7 +34,7 @@ pub(super) fn runs(ranges: &[Range<u64>], gap: u64) -> Vec<Run> {
     runs
 }
 
-/// How many of `ranges` can be fetched together without taking more than `max` bytes, but at least one.
+/// How many of the first ranges can be fetched together within `max` bytes; at least one.
 pub(crate) fn leading<'a>(
     ranges: impl IntoIterator<Item = &'a Range<u64>>,
     gap: u64,
@@ -58,7 +58,7 @@ pub(crate) fn leading<'a>(
     count
 }
 
-/// How many bytes a range has.
+/// The length of a range.
 pub(crate) fn size(range: &Range<u64>) -> u64 {
     range.end.saturating_sub(range.start)
 }

@@ -1,4 +1,4 @@
-//! Fetching what is kept: whoever wants what another is fetching waits for that.
+//! Fetches pages that several requests may want, each once.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ use super::{
 use crate::error::BlockError;
 
 impl Fetcher {
-    /// The whole object, fetched by one of those who want it at the same time.
+    /// The whole object. Of those who want it at the same time, one fetches it.
     pub(super) async fn shared(&self, object: &ListedObject) -> Result<Bytes, BlockError> {
         let all = 0..object.size;
         let wanted = Wanted {
@@ -27,8 +27,8 @@ impl Fetcher {
         Ok(bytes.into_iter().next().unwrap_or_default())
     }
 
-    /// The ranges, from `pages` or else fetched. One that someone else is fetching is waited for, and fetched only if
-    /// they fail. All count as if they were fetched.
+    /// The ranges, from `pages` or from the bucket. A range that another request fetches is awaited, and fetched only
+    /// if that fails. All count as fetched.
     pub(super) async fn through(
         &self,
         pages: &PageCache,
@@ -67,8 +67,8 @@ impl Fetcher {
         }
     }
 
-    /// Fetches what others may wait for too: by a task, which goes on while whoever has asked first does something else,
-    /// as waiting for a client that takes nothing. It ends with the future.
+    /// Fetches ranges that others may wait for. A task does it, so that it goes on while the caller waits for
+    /// something else, such as its client. The task ends with the future.
     async fn fetch_claimed(
         &self,
         wanted: Wanted<'_>,

@@ -1,4 +1,4 @@
-//! Ranges of an object that is the alphabet.
+//! Tests on an object that holds the alphabet.
 
 use bucket::testing::FailingBucket;
 

@@ -1,15 +1,15 @@
-//! Chunks as they are sent: samples as scraped, or the aggregates asked for of a downsampled block.
+//! Chunks of an answer: samples as scraped, or the requested aggregates of a downsampled block.
 
 use bytes::Bytes;
 use model::{Aggregate, AggregateSet, Timestamp};
 use tsdb::{Chunk, ChunkError, Encoding};
 
-/// A chunk as it is sent.
+/// A chunk of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeriesChunk {
     /// Time of the first sample.
     pub min: Timestamp,
-    /// Time of the last sample, included.
+    /// Time of the last sample, inclusive.
     pub max: Timestamp,
     /// What it holds.
     pub samples: Samples,
@@ -20,7 +20,7 @@ pub struct SeriesChunk {
 pub enum Samples {
     /// Samples as scraped.
     Raw(Encoded),
-    /// Those of the aggregates that are asked for and there, at their places in [`Aggregate::ALL`].
+    /// The requested aggregates that exist, in the order of [`Aggregate::ALL`].
     Aggregates(Box<[Option<Encoded>; 5]>),
 }
 
@@ -45,7 +45,7 @@ pub enum Coding {
 }
 
 impl SeriesChunk {
-    /// A block's chunk as it is sent; `None` if it holds none of the aggregates that are `wanted`.
+    /// The chunk of an answer; `None` if it holds none of the `wanted` aggregates.
     pub(crate) fn new(chunk: Chunk, wanted: AggregateSet) -> Result<Option<Self>, ChunkError> {
         let (min, max) = (chunk.min, chunk.max);
         let samples = match Coding::of(chunk.encoding) {
@@ -78,10 +78,10 @@ impl SeriesChunk {
     }
 }
 
-/// Puts the chunks of one series in order of time, the larger first where times are equal; of those with the
-/// same bytes, as replicas and overlapping blocks have, one is kept.
+/// Puts the chunks of one series in order of time, of equal times the larger first. Of chunks with the same bytes, as
+/// replicas and overlapping blocks have, one is kept.
 pub(crate) fn arrange(chunks: &mut Vec<SeriesChunk>) {
-    // One block's chunks are in order already, and each once.
+    // The chunks of one block are in order, each once.
     if chunks.is_sorted_by(|a, b| a.max < b.min) {
         return;
     }
@@ -107,7 +107,7 @@ impl Coding {
     }
 }
 
-/// The aggregates that are wanted and there.
+/// The wanted aggregates that exist.
 fn split(data: &Bytes, wanted: AggregateSet) -> Result<[Option<Encoded>; 5], ChunkError> {
     let mut parts = [const { None }; 5];
     let held = tsdb::decode_aggregates(data)?;

@@ -1,5 +1,5 @@
-//! The answer to a request for series, made as it is read: blocks are read ahead by a batch, the rest waits for
-//! the client. Dropped, it stops what is under way.
+//! The answer to a request for series. It is made while it is read: each block is read ahead by a batch, everything
+//! else waits for the client. Dropping the answer stops all work for it.
 
 use std::sync::Arc;
 
@@ -15,25 +15,25 @@ use crate::{
     series::Series,
 };
 
-/// How many series are merged before they are handed on.
+/// How many series are merged at once.
 const BATCH: usize = 1024;
 
 /// A part of an answer.
 #[derive(Debug)]
 pub(crate) enum AnswerPart {
-    /// Series, after all that came before them.
+    /// Series, in order after those of the parts before.
     Series(Vec<Series>),
     /// A block could not be read.
     Warning(String),
 }
 
-/// An answer being made. `encode` makes messages of its parts, on the pool.
+/// An answer in progress. `encode` makes messages of its parts, on the pool.
 pub(super) struct Answer<E> {
     context: RequestContext,
     streams: Vec<BlockStream>,
     merge: Merge<Series>,
     on_failure: OnFailure,
-    /// What is missing, still to be said.
+    /// Warnings that were not sent yet.
     warnings: Vec<String>,
     /// How many series may still be sent.
     remaining: usize,
@@ -70,13 +70,13 @@ impl<E: Send + Sync> Answer<E> {
         }
     }
 
-    /// The same, which says first what is missing.
+    /// The same answer, which sends `warning` first.
     pub(super) fn warned(mut self, warning: Option<String>) -> Self {
         self.warnings.extend(warning);
         self
     }
 
-    /// The messages, as they are made.
+    /// The messages.
     pub(super) fn messages<T>(self) -> impl Stream<Item = Result<T, AnswerError>> + Send
     where
         T: Send + 'static,
@@ -132,7 +132,7 @@ impl<E: Send + Sync> Answer<E> {
         }
     }
 
-    /// Gives the merge what it waits for; says which blocks could not be read.
+    /// Gives the merge the inputs that it waits for; returns the warnings about blocks that could not be read.
     async fn fill_merge(&mut self) -> Result<Vec<String>, AnswerError> {
         let waiting = self.merge.take_waiting();
         if waiting.is_empty() {
@@ -149,7 +149,7 @@ impl<E: Send + Sync> Answer<E> {
         let mut warnings = Vec::new();
         while let Some((i, batch)) = batches.next().await {
             match batch {
-                // An input that is not fed has ended.
+                // An input without a batch has ended.
                 Ok(batch) if batch.is_empty() => {}
                 Ok(batch) => self.merge.feed(i, batch),
                 Err(error) => warnings.push(context.warning(error, self.on_failure)?),

@@ -1,4 +1,4 @@
-//! The series of one block, ready to be merged: read, filtered, under their final labels, in order.
+//! The series of one block, ready to be merged: filtered, in order, under their final labels.
 
 use std::{mem, pin::Pin, sync::Arc};
 
@@ -19,7 +19,7 @@ use crate::{
 
 type SeriesBatches = Pin<Box<dyn Stream<Item = Result<Vec<BlockSeries>, BlockError>> + Send>>;
 
-/// One block of an answer. It is opened when it is first asked.
+/// One block of an answer. It is opened at the first read.
 pub(crate) struct BlockStream {
     chosen: Chosen,
     shape: Arc<Shape>,
@@ -30,24 +30,24 @@ enum State {
     /// Not opened yet.
     New,
     Open(Open),
-    /// Everything was given.
+    /// All series were given.
     Ended,
 }
 
 struct Open {
     series: SeriesBatches,
-    /// None if they come under their final labels, and in the order of these.
+    /// `None` if the series come under their final labels, and in that order.
     own: Option<Own>,
 }
 
-/// For series that come under their own labels, and in the order of these.
+/// The order of series that come under their own labels.
 struct Own {
     order: FinalOrder<Vec<Chunk>>,
-    /// Labels that are not sent, and do not count in that order.
+    /// Labels that are not sent and are ignored in that order.
     left_out: Arc<[Vec<u8>]>,
 }
 
-/// What becomes of each series.
+/// What is done to each series.
 #[derive(Clone, Debug)]
 struct Shape {
     labels: Arc<FinalLabels>,
@@ -76,7 +76,7 @@ impl BlockStream {
         }
     }
 
-    /// The next series; at the end none. After an error there are no more.
+    /// The next series; none at the end or after an error.
     pub(crate) async fn next(
         &mut self,
         context: &RequestContext,
@@ -124,11 +124,11 @@ async fn open(
 ) -> Result<Open, SeriesError> {
     let block = &chosen.block;
     let reader = context.open(block).await?;
-    // Of all series: what is known of the block as soon as it is open.
+    // Without matchers the names are known as soon as the block is open.
     let all = reader.label_names(Arc::from([]), TimeRange::ALL, Arc::clone(&context.budget));
     let names = all.await?;
     let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
-    // A Parquet block is not sorted by labels before `__name__`; those that are not sent need not be.
+    // A Parquet block is not sorted by labels before `__name__`. Those that are not sent need no sorting.
     let before_name =
         |name: &&[u8]| block.format == Format::Parquet && *name < METRIC_NAME.as_bytes();
     let (kept, changed): (Vec<&[u8]>, Vec<&[u8]>) =
@@ -159,7 +159,7 @@ async fn open(
     })
 }
 
-/// Those names that are `wanted`.
+/// The names that are `wanted`.
 fn owned(names: &[&[u8]], wanted: impl Fn(&&[u8]) -> bool) -> Arc<[Vec<u8>]> {
     let names = names.iter().filter(|name| wanted(name));
     names.map(|name| name.to_vec()).collect()
@@ -171,7 +171,7 @@ fn bytes(chunks: &[Chunk]) -> usize {
 }
 
 impl Open {
-    /// Makes of a block's series what is sent, and gives those that are next in order.
+    /// Converts a block's series to final ones, and gives those that no later one can precede.
     fn take(
         mut self,
         batch: Vec<BlockSeries>,
@@ -190,7 +190,7 @@ impl Open {
     }
 }
 
-/// The labels without those called so.
+/// The labels without those of `names`.
 fn without(labels: Labels, names: &[Vec<u8>]) -> Labels {
     let named = |name: &[u8]| names.iter().any(|other| other == name);
     match names.is_empty() {
@@ -200,14 +200,14 @@ fn without(labels: Labels, names: &[Vec<u8>]) -> Labels {
 }
 
 impl Shape {
-    /// The order of series none of whose labels are changed. What waits are those that others begin with: not more than
+    /// The order of series whose labels are not changed. Only series with which others begin wait: at most as many as
     /// a series has labels.
     fn order(&self) -> FinalOrder<Vec<Chunk>> {
         let labels = FinalLabels::clone(&self.labels);
         FinalOrder::new(labels, |_| false, None, |chunks| bytes(chunks))
     }
 
-    /// The series as they are sent; without those that are not.
+    /// Final series; those that are not sent are left out.
     fn apply(&self, series: Vec<(Labels, Vec<Chunk>)>) -> Result<Vec<Series>, SeriesError> {
         let shaped = series
             .into_iter()
@@ -215,7 +215,7 @@ impl Shape {
         shaped.collect()
     }
 
-    /// The series as it is sent; `None` if it is not.
+    /// The final series; `None` if it is not sent.
     fn shaped(&self, labels: Labels, own: Vec<Chunk>) -> Result<Option<Series>, SeriesError> {
         if self
             .shard
@@ -229,7 +229,7 @@ impl Shape {
             return Ok(Some(Series { labels, chunks }));
         }
         let chunks = self.chunks(&labels, own)?;
-        // Of a histogram there may be none of the aggregates.
+        // A chunk of histograms may have none of the requested aggregates.
         Ok((!chunks.is_empty()).then_some(Series { labels, chunks }))
     }
 
@@ -250,10 +250,10 @@ impl Shape {
             .collect()
     }
 
-    /// How many of the block's series are enough, whichever they are; 0 for all.
+    /// The number of the block's series that is enough, whichever they are; 0 for all.
     ///
-    /// Where chunks are sent, another block's series may be the same as one that would be cut off here. Where a
-    /// label of the block's own is removed, series may become one.
+    /// Where chunks are sent, a series that would be cut off may also be in another block. Where one of the block's
+    /// own labels is removed, several series may become one.
     fn limit_for_block(&self, names: &[&[u8]]) -> usize {
         let all_are_sent =
             self.shard.is_none() && !names.iter().any(|name| self.labels.removes(name));

@@ -13,28 +13,27 @@ use crate::{
     request::OnFailure,
 };
 
-/// What one request needs to get at blocks.
+/// What one request needs to read blocks.
 #[derive(Clone)]
 pub(super) struct RequestContext {
     pub(super) blocks: Arc<BlockCache>,
     pub(super) pool: CpuPool,
-    /// What the request may still cost.
+    /// What the request has used of its limits.
     pub(super) budget: Arc<RequestBudget>,
-    /// Blocks that are asked at once.
+    /// Blocks that are read at once.
     pub(super) concurrency: usize,
     pub(super) metrics: StoreMetrics,
 }
 
 impl RequestContext {
-    /// A reader of the block, which others may use at the same time.
+    /// A reader of the block, which other requests may share.
     pub(super) async fn open(&self, block: &Arc<CatalogBlock>) -> Result<BlockReader, BlockError> {
         self.blocks.get(block).await.inspect_err(|_| {
             self.metrics.block_load_failures.inc();
         })
     }
 
-    /// What the client is told about blocks that are missing, if there are any and the others may answer; the error if
-    /// not.
+    /// The warning about missing blocks, if there are any and the others may answer; the error if they may not.
     pub(super) fn warning_of_missing(
         &self,
         missing: &[&Missing],
@@ -49,7 +48,7 @@ impl RequestContext {
             .transpose()
     }
 
-    /// What the client is told about a block that failed, if the others may answer without it; the error if not.
+    /// The warning about a block that failed, if the others may answer without it; the error if they may not.
     pub(super) fn warning(
         &self,
         error: AnswerError,
@@ -61,7 +60,7 @@ impl RequestContext {
         if on_failure == OnFailure::Abort || !error.concerns_one_block() {
             return Err(error);
         }
-        tracing::warn!(%error, "an answer is not whole");
+        tracing::warn!(%error, "answer is incomplete");
         Ok(error.to_string())
     }
 }

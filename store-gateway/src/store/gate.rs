@@ -1,4 +1,4 @@
-//! Lets a bounded number of requests in at once; the others wait in their order, but not for ever.
+//! Lets a bounded number of requests in at once. The others wait in their order, for a bounded time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,7 +27,7 @@ pub(crate) struct GatePermit {
 }
 
 impl Gate {
-    /// A gate for `most` requests at once, where one waits no longer than `wait`; zero is no limit.
+    /// A gate for `most` requests at once. A request waits no longer than `wait`; zero is no limit.
     pub(crate) fn new(most: usize, wait: Duration, metrics: GateMetrics) -> Self {
         metrics.most(most);
         let wait = match wait {
@@ -45,7 +45,7 @@ impl Gate {
     /// Waits for a permit.
     ///
     /// # Errors
-    /// When none has become free in time.
+    /// When the time is over.
     pub(crate) async fn enter(&self) -> Result<GatePermit, AnswerError> {
         let start = Instant::now();
         let waiting = self.metrics.waiting();
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(start.elapsed().as_secs(), 90);
         assert_eq!(
             error.to_string(),
-            "limit store.grpc.series-max-concurrency: 1 Series requests were under way for the 90s that this one waited"
+            "limit store.grpc.series-max-concurrency: 1 Series requests were running for the 90s that this one waited"
         );
         let text = metrics.encode(Exposition::Prometheus);
         for line in [

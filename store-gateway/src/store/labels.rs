@@ -16,19 +16,19 @@ use crate::{
 /// Names or values of labels.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct LabelsAnswer {
-    /// In order.
+    /// Sorted.
     pub(crate) texts: Vec<Vec<u8>>,
-    /// What is missing.
+    /// Texts about what is missing.
     pub(crate) warnings: Vec<String>,
-    /// The blocks that were asked.
+    /// The queried blocks.
     pub(crate) blocks: Vec<BlockId>,
 }
 
-/// What one block says.
+/// The answer of one block.
 type Said = BoxFuture<'static, Result<Vec<Vec<u8>>, SeriesError>>;
 
 impl Store {
-    /// The names of the labels of the series selected.
+    /// The label names of the selected series.
     pub(crate) async fn label_names(
         &self,
         request: &NamesRequest,
@@ -44,7 +44,7 @@ impl Store {
         Ok(answer)
     }
 
-    /// The values that a label has in the series selected.
+    /// The values of a label in the selected series.
     pub(crate) async fn label_values(
         &self,
         request: &ValuesRequest,
@@ -62,7 +62,7 @@ impl Store {
         Ok(answer)
     }
 
-    /// Asks all blocks, and puts together what they say.
+    /// Queries all blocks and merges their answers.
     async fn ask_each(
         &self,
         selector: &Selector,
@@ -111,7 +111,7 @@ async fn names_of(chosen: Chosen, context: RequestContext) -> Result<Vec<Vec<u8>
     let reader = context.open(&chosen.block).await?;
     let (matchers, budget) = (Arc::clone(&chosen.matchers), Arc::clone(&context.budget));
     let mut names = reader.label_names(matchers, chosen.range, budget).await?;
-    // Where no series matches, none has the external labels.
+    // If no series matches, no series has the external labels.
     if chosen.matchers.is_empty() || !names.is_empty() {
         let external = chosen.block.labels.iter();
         names.extend(external.map(|(name, _)| name.to_owned()));

@@ -1,23 +1,23 @@
-//! What others are told of the blocks.
+//! What the info API advertises.
 
 use model::{Labels, TimeRange};
 
 use crate::catalog::{Catalog, Extent};
 
-/// What others are told of the blocks at one time.
+/// What the info API advertises at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Advertised {
-    /// The times of all.
+    /// The time range of all blocks.
     pub(crate) extent: Extent,
-    /// External labels, sorted, with the times of the blocks that have them. No labels stand for any.
+    /// Sets of external labels, sorted, each with the time range of its blocks. An empty set stands for any labels.
     pub(crate) sets: Vec<(Labels, Extent)>,
 }
 
-/// The same, whatever the time is: counted once for each look at the bucket.
+/// The same before it is clipped to the bounds; computed once a synchronization.
 #[derive(Debug)]
 pub(crate) struct Extents {
     sets: Vec<(Labels, Extent)>,
-    /// Whether there may be blocks of any times and labels.
+    /// Whether blocks of unknown times and labels may exist.
     unknown: bool,
 }
 
@@ -32,7 +32,7 @@ impl Extents {
         }
     }
 
-    /// What of it lies within the bounds.
+    /// The part within `bounds`.
     pub(super) fn within(&self, bounds: TimeRange) -> Advertised {
         let any = self
             .unknown
@@ -53,8 +53,8 @@ impl Extents {
 }
 
 impl Advertised {
-    /// What others are told before it is known what there is: so they ask, and get an error rather than an answer from
-    /// others alone.
+    /// What is advertised before the first synchronization: all times and labels. Then queriers ask, and get an error
+    /// instead of an answer without these blocks.
     pub(crate) fn unknown(bounds: TimeRange) -> Self {
         let extents = Extents {
             sets: Vec::new(),

@@ -1,33 +1,33 @@
-//! Flags of Thanos that are none of ours, so that a component can be swapped without another command line.
+//! Flags of Thanos that Varve does not have, so that a component can be replaced with its command line unchanged.
 //!
-//! Those that would change nothing here are accepted, and said to; those that would change the result are refused,
-//! but for the value that they have when they are not given. Booleans have a `--no-<flag>`, as Thanos has it.
+//! Flags that would have no effect are accepted with a notice. Flags that would change the result are refused, unless
+//! they have their default value. Booleans have a `--no-<flag>`, as in Thanos.
 
 mod flags;
 
 use std::ffi::OsString;
 
-/// What follows a flag.
+/// The value of a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Takes {
-    /// Nothing; it is a boolean.
+    /// None; it is a boolean.
     Nothing,
     /// A value.
     Value,
-    /// One of these values; with another one the flag cannot be honoured.
+    /// One of these values; any other is refused.
     Only(&'static [&'static str]),
 }
 
-/// Flags that share a fate.
+/// Flags that are handled alike.
 #[derive(Clone, Copy, Debug)]
 struct Accepted {
     names: &'static [&'static str],
     takes: Takes,
-    /// Why they change nothing, or cannot be honoured.
+    /// Why they have no effect, or are refused.
     why: &'static str,
 }
 
-/// Our own booleans, which clap knows without their `--no-`; the second is the short form.
+/// Our own booleans, for which clap lacks the `--no-`; the second is the short form.
 const SWITCHES: &[(&str, &str)] = &[
     ("wait", "-w"),
     ("downsampling.disable", ""),
@@ -36,18 +36,18 @@ const SWITCHES: &[(&str, &str)] = &[
     ("shipper.ignore-unequal-block-size", ""),
 ];
 
-/// A command line without the flags that are none of ours.
+/// A command line without Thanos's other flags.
 #[derive(Debug, Default)]
 pub(super) struct Accept {
-    /// What is left for the parser.
+    /// The words for the parser.
     pub(super) words: Vec<OsString>,
-    /// What to say of the flags that have no effect.
+    /// Notices about flags without effect.
     pub(super) said: Vec<String>,
-    /// Flags that cannot be honoured, and why.
+    /// Refused flags, and why.
     pub(super) refused: Vec<String>,
 }
 
-/// Takes out the flags of Thanos that are none of ours.
+/// Removes the flags of Thanos that Varve does not have.
 pub(super) fn accept(args: impl IntoIterator<Item = OsString>) -> Accept {
     let mut out = Accept::default();
     let mut command: &[Accepted] = &[];
@@ -96,7 +96,7 @@ pub(super) fn accept(args: impl IntoIterator<Item = OsString>) -> Accept {
     out
 }
 
-/// The flags of the component that a word names.
+/// The flags of the component with this name.
 fn flags_of(word: &str) -> &'static [Accepted] {
     match word {
         "sidecar" => flags::SIDECAR,
@@ -121,7 +121,7 @@ fn find<'a>(name: &'a str, command: &'static [Accepted]) -> Option<(&'a str, &'s
 }
 
 impl Accept {
-    /// Takes back one of our own booleans, if `flag` is its `--no-`: the last one counts.
+    /// Removes one of our own booleans, if `flag` is its `--no-`: the last one counts.
     fn switched_off(&mut self, flag: &str) -> bool {
         let name = flag.strip_prefix("no-");
         let Some((name, short)) = SWITCHES.iter().find(|(n, _)| Some(*n) == name) else {

@@ -24,13 +24,13 @@ pub(crate) struct CompactArgs {
     /// Minimum age of a block before it is compacted.
     #[arg(long = "consistency-delay", global = true, default_value = "30m", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) consistency_delay: Duration,
-    /// Keep raw samples this long; 0d is for ever. At least 40h where downsampling is on.
+    /// Retention of raw samples; 0d is for ever. At least 40h with downsampling.
     #[arg(long = "retention.resolution-raw", global = true, default_value = "0d", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) retention_raw: Duration,
-    /// Keep aggregates of 5 minutes this long; 0d is for ever. At least 10d where downsampling is on.
+    /// Retention of aggregates of 5 minutes; 0d is for ever. At least 10d with downsampling.
     #[arg(long = "retention.resolution-5m", global = true, default_value = "0d", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) retention_5m: Duration,
-    /// Keep aggregates of 1 hour this long; 0d is for ever.
+    /// Retention of aggregates of 1 hour; 0d is for ever.
     #[arg(long = "retention.resolution-1h", global = true, default_value = "0d", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) retention_1h: Duration,
     /// Time between marking a block for deletion and deleting it.
@@ -74,7 +74,7 @@ pub(crate) struct CompactArgs {
         value_enum
     )]
     pub(crate) block_format: BlockFormat,
-    /// Compress the chunks of Parquet blocks only where that saves a tenth or more (fast), or always (small).
+    /// Compress the chunks of Parquet blocks only if that saves a tenth or more (fast), or always (small).
     #[arg(
         long = "compact.compression",
         global = true,
@@ -99,14 +99,14 @@ pub(crate) struct CompactArgs {
         default_value_t = 4
     )]
     pub(crate) blocks_fetch_concurrency: usize,
-    /// Memory for a merge, the symbols of its inputs apart. The default is half of the control group's limit, at most
-    /// 256MB.
+    /// Memory for a merge, without the symbols of its inputs. The default is half of the control group's limit, at
+    /// most 256MB.
     #[arg(long = "compact.memory-budget", global = true, value_name = "SIZE", value_parser = values::bytes)]
     pub(crate) memory_budget: Option<u64>,
-    /// Take no leases; for a single compactor, on a store without conditional puts.
+    /// Work without leases; for a single compactor, or a store without conditional puts.
     #[arg(long = "compact.disable-leases", global = true)]
     pub(crate) disable_leases: bool,
-    /// Time after which other compactors take over the group of one that died.
+    /// Time after which other compactors take over the group of a dead one.
     #[arg(long = "compact.lease-duration", global = true, hide = true, default_value = "5m", value_name = "DURATION", value_parser = values::interval)]
     pub(crate) lease_duration: Duration,
     /// Largest blocks to make: 4 for 14 days, 3 for 2 days, 2 for 8 hours; below that each block is rewritten on its
@@ -135,8 +135,8 @@ pub(crate) struct CompactArgs {
         allow_hyphen_values = true
     )]
     pub(crate) relabel_config: Option<String>,
-    /// Work on the groups of one of COUNT shards only, so that several compactors share a bucket. Without an index
-    /// JOB_COMPLETION_INDEX is it, as Kubernetes sets it in an Indexed Job.
+    /// Work only on the groups of one of COUNT shards, so that several compactors share a bucket. Without an index,
+    /// that of JOB_COMPLETION_INDEX is used, which Kubernetes sets in an Indexed Job.
     #[arg(long = "shard", global = true, value_name = "[INDEX/]COUNT")]
     pub(crate) shard: Option<ShardFlag>,
     #[command(flatten)]
@@ -147,7 +147,7 @@ pub(crate) struct CompactArgs {
     pub(crate) http: HttpArgs,
 }
 
-/// The format of the blocks that are made.
+/// The format of output blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BlockFormat {
     /// Parquet.
@@ -156,16 +156,16 @@ pub(crate) enum BlockFormat {
     Tsdb,
 }
 
-/// What Parquet blocks are to be.
+/// The aim of compression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Aim {
-    /// Written and read in little CPU time.
+    /// Little CPU time for writing and reading.
     Fast,
-    /// Small.
+    /// Small files.
     Small,
 }
 
-/// What `varve compact` can do other than all that there is to do.
+/// The subcommands of `varve compact`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CompactCommand {
     /// Print what a run would do, what it takes, and why it leaves each other block.

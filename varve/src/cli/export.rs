@@ -76,7 +76,7 @@ pub(crate) enum ExportFormat {
     Csv,
 }
 
-/// What has a folder of its own.
+/// The partitions of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Partition {
     /// Each day, UTC.

@@ -1,4 +1,4 @@
-//! The arguments that several components have.
+//! The arguments of several components.
 
 use std::{
     path::{Path, PathBuf},
@@ -13,7 +13,7 @@ use service::{LogFormat, LogLevel};
 use super::content;
 use crate::values::{self, ListenAddress};
 
-/// How much is logged, and how.
+/// The log.
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
     /// Log messages of this level and above.
@@ -34,15 +34,15 @@ pub(crate) struct LogArgs {
 pub(crate) enum Level {
     /// A human must look.
     Error,
-    /// Something is wrong and was dealt with.
+    /// Something is wrong and was handled.
     Warn,
     /// What was done.
     Info,
-    /// Each step.
+    /// Every step.
     Debug,
 }
 
-/// Forms of a log line.
+/// Formats of a log line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Format {
     /// `key=value` pairs; the journal takes them too.
@@ -52,7 +52,7 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Where metrics and readiness are served.
+/// The HTTP server of metrics and readiness.
 #[derive(Debug, Args)]
 pub(crate) struct HttpArgs {
     /// Listen address for HTTP: /metrics, /-/healthy, /-/ready.
@@ -68,7 +68,7 @@ pub(crate) struct HttpArgs {
     pub(crate) http_grace_period: Duration,
 }
 
-/// Where the StoreAPI is served.
+/// The gRPC server of the StoreAPI.
 #[derive(Debug, Args)]
 pub(crate) struct GrpcArgs {
     /// Listen address for gRPC.
@@ -89,17 +89,17 @@ pub(crate) struct GrpcArgs {
     pub(crate) send_timeout: Duration,
 }
 
-/// How Prometheus is reached.
+/// The HTTP client for Prometheus.
 #[derive(Debug, Args)]
 pub(crate) struct HttpClientArgs {
-    /// YAML file that says how Prometheus is reached: TLS, credentials, proxy, timeouts.
+    /// YAML file that configures the HTTP client for Prometheus: TLS, credentials, proxy, timeouts.
     #[arg(
         long = "prometheus.http-client-file",
         default_value = "",
         value_name = "PATH"
     )]
     pub(crate) http_client_file: String,
-    /// The same YAML, given here.
+    /// The content of that file.
     #[arg(
         long = "prometheus.http-client",
         default_value = "",
@@ -125,7 +125,7 @@ pub(crate) struct ObjstoreArgs {
     pub(crate) objstore_config: Option<String>,
 }
 
-/// Which times count.
+/// The time range to work on.
 #[derive(Debug, Args)]
 pub(crate) struct TimeArgs {
     /// Start of the time range to work on, RFC 3339 or relative to now as in -2w.
@@ -151,7 +151,7 @@ pub(crate) struct TimeArgs {
 }
 
 impl TimeArgs {
-    /// Refuses a range that ends before it begins, if it is now `now`.
+    /// Refuses a range that ends before it begins; `now` is the time.
     pub(crate) fn check(&self, now: Timestamp) -> anyhow::Result<()> {
         let (min, max) = (self.min_time.resolve(now), self.max_time.resolve(now));
         anyhow::ensure!(
@@ -163,7 +163,7 @@ impl TimeArgs {
 }
 
 impl GrpcArgs {
-    /// When a client is asked to connect anew, if ever.
+    /// The age at which a client is told to connect anew, if any.
     pub(crate) fn max_connection_age(&self) -> Option<Duration> {
         (!self.max_connection_age.is_zero()).then_some(self.max_connection_age)
     }
@@ -175,7 +175,7 @@ impl GrpcArgs {
 }
 
 impl HttpClientArgs {
-    /// The YAML, empty where none was given. An empty flag counts as none, as with Thanos.
+    /// The YAML, empty if it is not set. An empty flag counts as unset, as in Thanos.
     pub(crate) fn yaml(&self) -> anyhow::Result<String> {
         let file = Some(Path::new(&self.http_client_file)).filter(|f| !f.as_os_str().is_empty());
         anyhow::ensure!(

@@ -11,20 +11,20 @@ use crate::values::{self, LabelFlag};
 /// `varve sidecar`.
 #[derive(Debug, Args)]
 pub(crate) struct SidecarArgs {
-    /// The Prometheus that this is beside of.
+    /// Address of the Prometheus beside which this sidecar runs.
     #[arg(
         long = "prometheus.url",
         default_value = "http://localhost:9090",
         value_name = "URL"
     )]
     pub(crate) prometheus_url: String,
-    /// How long to wait for the external labels of Prometheus before giving up.
+    /// Time to wait for the external labels of Prometheus before giving up.
     #[arg(long = "prometheus.ready_timeout", default_value = "10m", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) ready_timeout: Duration,
-    /// How often Prometheus is asked for its external labels.
+    /// Interval between two requests for the external labels of Prometheus.
     #[arg(long = "prometheus.get_config_interval", default_value = "30s", value_name = "DURATION", value_parser = values::interval)]
     pub(crate) get_config_interval: Duration,
-    /// How long one such question may take.
+    /// Timeout of such a request.
     #[arg(long = "prometheus.get_config_timeout", default_value = "30s", value_name = "DURATION", value_parser = values::interval)]
     pub(crate) get_config_timeout: Duration,
     #[command(flatten)]
@@ -32,19 +32,19 @@ pub(crate) struct SidecarArgs {
     /// Prometheus's data folder.
     #[arg(long = "tsdb.path", default_value = "./data", value_name = "PATH")]
     pub(crate) tsdb_path: PathBuf,
-    /// External label of the blocks; where given, no Prometheus is asked. Repeatable.
+    /// External label of the blocks. With it, Prometheus is not asked. Repeatable.
     #[arg(long = "label", value_name = "NAME=\"VALUE\"")]
     pub(crate) labels: Vec<LabelFlag>,
-    /// Upload blocks that Prometheus has compacted too.
+    /// Also upload blocks that Prometheus has compacted.
     #[arg(long = "shipper.upload-compacted")]
     pub(crate) upload_compacted: bool,
-    /// Go on where Prometheus's least and greatest block durations differ.
+    /// Continue if Prometheus's least and greatest block durations differ.
     #[arg(long = "shipper.ignore-unequal-block-size", hide = true)]
     pub(crate) ignore_unequal_block_size: bool,
-    /// The file in the data folder that lists what was uploaded.
+    /// File in the data folder that lists the uploaded blocks.
     #[arg(long = "shipper.meta-file-name", default_value = "thanos.shipper.json")]
     pub(crate) meta_file_name: String,
-    /// Start of the time range that is served, RFC 3339 or relative to now as in -2h.
+    /// Start of the served time range, RFC 3339 or relative to now as in -2h.
     #[arg(
         long = "min-time",
         default_value = "0000-01-01T00:00:00Z",
@@ -53,31 +53,31 @@ pub(crate) struct SidecarArgs {
         allow_hyphen_values = true
     )]
     pub(crate) min_time: TimeBound,
-    /// The most series that one request may get; 0 for no limit.
+    /// Maximum number of series of a request; 0 is no limit.
     #[arg(
         long = "store.limits.request-series",
         default_value_t = 0,
         value_name = "COUNT"
     )]
     pub(crate) request_series: u64,
-    /// The most samples that one request may get, counted as 120 for each chunk; 0 for no limit.
+    /// Maximum number of samples of a request, at 120 a chunk; 0 is no limit.
     #[arg(
         long = "store.limits.request-samples",
         default_value_t = 0,
         value_name = "COUNT"
     )]
     pub(crate) request_samples: u64,
-    /// The most bytes of series of one request that may wait to be sorted.
+    /// Maximum number of bytes of series of a request that wait to be sorted.
     #[arg(long = "store.limits.request-sort-bytes", default_value = "256MB", value_name = "BYTES", value_parser = values::bytes)]
     pub(crate) request_sort_bytes: u64,
-    /// Requests for series at once; more wait. 0 for no limit.
+    /// Maximum number of Series requests at once; more wait. 0 is no limit.
     #[arg(
         long = "store.grpc.series-max-concurrency",
         default_value_t = 20,
         value_name = "COUNT"
     )]
     pub(crate) series_max_concurrency: usize,
-    /// Upload what there is, then end.
+    /// Upload the blocks that exist, then end.
     #[arg(long = "once")]
     pub(crate) once: bool,
     #[command(flatten)]

@@ -10,7 +10,7 @@ use crate::values;
 /// `varve store`.
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {
-    /// Folder for what is cached of the bucket: index headers and metadata.
+    /// Folder for caches of the bucket: index headers and metadata.
     #[arg(long = "data-dir", default_value = "./data", value_name = "PATH")]
     pub(crate) data_dir: PathBuf,
     /// Keep index headers in memory, not on the disk.

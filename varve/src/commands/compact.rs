@@ -23,10 +23,10 @@ use crate::{
     values::ShardFlag,
 };
 
-/// Where Kubernetes tells a pod of an Indexed Job which one it is.
+/// The variable in which Kubernetes gives a pod of an Indexed Job its index.
 const COMPLETION_INDEX: &str = "JOB_COMPLETION_INDEX";
 
-/// Does what there is to do, with `--wait` again and again until a signal; or plans it; or does one task of it.
+/// Does all work, with `--wait` again and again until a signal; or plans it; or does one task.
 pub(super) async fn run(args: CompactArgs) -> anyhow::Result<ExitCode> {
     daemon::check_times(&args.time)?;
     let metrics = Metrics::new();
@@ -60,7 +60,7 @@ pub(super) async fn run(args: CompactArgs) -> anyhow::Result<ExitCode> {
     daemon::beside_http(&args.http, &metrics, &probe, &shutdown, work).await
 }
 
-/// Does one task of those that are planned now.
+/// Does one of the tasks that are planned now.
 async fn one(
     config: Config,
     bucket: Bucket,
@@ -88,7 +88,7 @@ fn show(plan: &Plan, output: Output) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// What the flags mean.
+/// The configuration that the flags make.
 fn config(args: &CompactArgs, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Config> {
     // Zero is for ever.
     let kept = |retention: Duration| (!retention.is_zero()).then_some(retention);
@@ -154,13 +154,13 @@ fn config(args: &CompactArgs, variable: impl Fn(&str) -> Option<String>) -> anyh
     })
 }
 
-/// Whose leases ours are, for people who read them.
+/// The holder of our leases, for people.
 fn holder() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}/{}", host.trim(), std::process::id())
 }
 
-/// The shard that is meant.
+/// The shard that the flag names.
 fn shard(flag: ShardFlag, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Shard> {
     let index = match flag.index {
         Some(index) => index,
@@ -175,13 +175,13 @@ fn shard(flag: ShardFlag, variable: impl Fn(&str) -> Option<String>) -> anyhow::
     Ok(Shard::new(index, flag.count)?)
 }
 
-/// The windows up to one of Thanos's levels: the first two, 1 h and 2 h, are none here.
+/// The windows up to one of Thanos's levels, of which the first two, 1 h and 2 h, do not exist here.
 fn windows(level: u8) -> Vec<i64> {
     let count = usize::from(level).saturating_sub(1);
     WINDOWS.into_iter().take(count).collect()
 }
 
-/// Says what a run came to, and each failure once more where one looks first: at the end.
+/// Prints the result of a run, and at the end each failure once more.
 fn ended(summary: &Summary) -> ExitCode {
     for (what, error) in &summary.failed {
         tracing::error!(what, %error, "not done");

@@ -1,4 +1,4 @@
-//! What all daemons do alike: listen, serve metrics and readiness beside their work, end on a signal.
+//! The common parts of all daemons: listening, serving metrics and readiness, ending on a signal.
 
 use std::{collections::BTreeSet, future::Future, pin::pin};
 
@@ -15,13 +15,13 @@ use crate::{
     values::{LabelFlag, ListenAddress},
 };
 
-/// Listens where a flag says.
+/// Listens on the address of a flag.
 pub(super) async fn listen(flag: &str, address: &ListenAddress) -> anyhow::Result<TcpListener> {
     let bound = address.bind().await;
     bound.with_context(|| format!("--{flag} {address}"))
 }
 
-/// The bucket that the flags name, to upload to: a folder that is not there is made.
+/// The bucket of the flags, for uploads: a missing folder is created.
 pub(super) fn open_bucket(
     args: &ObjstoreArgs,
     metrics: &Metrics,
@@ -33,7 +33,7 @@ pub(super) fn open_bucket(
     Ok(Some(metered(config.open()?, metrics)))
 }
 
-/// The bucket that the flags name, where nothing can be done without one, nor with a folder that is not there.
+/// The bucket of the flags, which must exist.
 pub(super) fn need_bucket(args: &ObjstoreArgs, metrics: &Metrics) -> anyhow::Result<Bucket> {
     let yaml = args.yaml()?;
     let yaml =
@@ -52,7 +52,7 @@ pub(super) fn check_times(times: &TimeArgs) -> anyhow::Result<()> {
     times.check(Timestamp(SystemClock.now_ms()))
 }
 
-/// The labels that flags give, each once.
+/// The labels of the flags, each once.
 pub(super) fn labels(flags: &[LabelFlag]) -> anyhow::Result<Labels> {
     let mut labels = LabelsBuilder::default();
     let mut names = BTreeSet::new();
@@ -68,7 +68,7 @@ pub(super) fn labels(flags: &[LabelFlag]) -> anyhow::Result<Labels> {
 
 /// Does `work` while `/metrics`, `/-/healthy` and `/-/ready` are served; they are until it has ended.
 ///
-/// Where they cannot be served any more, `shutdown` is cancelled so that the work ends too.
+/// If they cannot be served any more, `shutdown` is cancelled, so that the work ends too.
 pub(super) async fn beside_http<T>(
     args: &HttpArgs,
     metrics: &Metrics,
@@ -98,7 +98,7 @@ pub(super) async fn beside_http<T>(
     }
 }
 
-/// Clients that did not go in time are no failure of ours.
+/// Clients that did not leave in time are not our failure.
 pub(super) fn drained(ended: Result<(), ServiceError>) -> Result<(), ServiceError> {
     match ended {
         Err(error @ ServiceError::Drain { .. }) => {

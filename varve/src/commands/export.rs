@@ -13,7 +13,7 @@ use std::{process::ExitCode, sync::Arc};
 use anyhow::Context as _;
 use export::{ChunkSamples, Encoded, Exporter, Files, Format, Layout, days};
 use futures::StreamExt as _;
-use model::{Resolution, TimeRange, Timestamp};
+use model::{Counted, Resolution, TimeRange, Timestamp};
 use service::{Clock as _, CpuPool, Metrics, SystemClock};
 use store_gateway::{Chunks, Coding, ReadRequest, Reader, Samples, Series, SeriesChunk};
 use tsdb::Encoding;
@@ -81,7 +81,7 @@ pub(super) async fn run(args: ExportArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Exports one folder of files; gives the numbers of series and samples.
+/// Exports one folder of files; returns the numbers of series and samples.
 async fn export(
     reader: &Reader,
     request: &ReadRequest,
@@ -160,7 +160,10 @@ fn parts(partition: Option<Partition>, range: TimeRange) -> Vec<Part> {
 fn summary(series: u64, samples: u64, target: &Target) -> String {
     let (files, bytes) = target.taken();
     format!(
-        "{series} series, {samples} samples, {files} files, {bytes} bytes in {}\n",
+        "{series} series, {}, {}, {} in {}\n",
+        Counted(samples, "sample"),
+        Counted(files, "file"),
+        Counted(bytes, "byte"),
         target.name()
     )
 }

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 use futures::{StreamExt as _, pin_mut};
-use model::{TimeRange, Timestamp};
+use model::{Counted, TimeRange, Timestamp};
 use proto::thanos::{Aggr, LabelMatcher, SeriesRequest};
 use service::{Clock as _, SystemClock};
 
@@ -22,10 +22,10 @@ use crate::{
 use answer::{Answer, Event};
 use client::Client;
 
-/// Series to a message; answers of fewer messages are cheaper.
+/// Series in a message; an answer of fewer messages is cheaper.
 const BATCH: i64 = 64;
 
-/// Asks, and prints.
+/// Queries and prints.
 pub(super) async fn run(args: SeriesArgs) -> anyhow::Result<ExitCode> {
     let request = request(&args)?;
     let range = TimeRange {
@@ -47,7 +47,7 @@ pub(super) async fn run(args: SeriesArgs) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    // What came before an error is told too.
+    // What came before an error is printed too.
     out.events(answer.finish())?;
     match broken {
         Some(error) => Err(error),
@@ -58,7 +58,7 @@ pub(super) async fn run(args: SeriesArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// What the arguments ask for.
+/// The request that the arguments make.
 fn request(args: &SeriesArgs) -> anyhow::Result<SeriesRequest> {
     let matchers = model::parse_selector(&args.selector).with_context(|| args.selector.clone())?;
     let now = Timestamp(SystemClock.now_ms());
@@ -73,7 +73,7 @@ fn request(args: &SeriesArgs) -> anyhow::Result<SeriesRequest> {
     })
 }
 
-/// Where the answer goes: series to stdout, the rest to stderr.
+/// The output: series to stdout, the rest to stderr.
 #[derive(Debug)]
 struct Out {
     output: Output,
@@ -112,13 +112,16 @@ impl Out {
         Ok(())
     }
 
-    /// People are told how much it was.
+    /// Prints the totals, for people.
     fn end(&self) -> anyhow::Result<()> {
         let Self {
             series, samples, ..
         } = self;
         if self.output == Output::Text {
-            print::stderr(&format!("{series} series, {samples} samples\n"))?;
+            print::stderr(&format!(
+                "{series} series, {}\n",
+                Counted(*samples, "sample")
+            ))?;
         }
         Ok(())
     }

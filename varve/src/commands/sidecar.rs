@@ -40,7 +40,7 @@ pub(super) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
     daemon::beside_http(&args.http, &metrics, &probe, &shutdown, work).await
 }
 
-/// What the flags mean.
+/// The configuration that the flags make.
 fn config(args: &SidecarArgs) -> anyhow::Result<Config> {
     let labels = if args.labels.is_empty() {
         LabelSource::Prometheus(Box::new(PrometheusConfig {
@@ -80,7 +80,7 @@ pub(super) const fn levels(upload_compacted: bool) -> Levels {
     }
 }
 
-/// Uploads what there is.
+/// Uploads the blocks that exist.
 async fn once(
     config: &Config,
     bucket: &Bucket,
@@ -94,7 +94,7 @@ async fn once(
     }
 }
 
-/// Says what a pass came to; blocks that could not be uploaded were named as it happened.
+/// Logs the result of a pass; failures were logged as they happened.
 fn ended(pass: &Pass) -> ExitCode {
     tracing::info!(
         uploaded = pass.uploaded.len(),
@@ -109,7 +109,7 @@ fn ended(pass: &Pass) -> ExitCode {
     }
 }
 
-/// Clients that did not go in time are no failure of ours.
+/// Clients that did not leave in time are not our failure.
 fn drained(ended: Result<(), SidecarError>) -> anyhow::Result<()> {
     match ended {
         Err(SidecarError::Service(error @ ServiceError::Drain { .. })) => {

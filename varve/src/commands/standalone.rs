@@ -1,4 +1,4 @@
-//! `varve standalone`: sidecar, compactor and store gateway in one process, with a folder as the bucket.
+//! `varve standalone`: the three daemons in one process, with a folder as the bucket.
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
@@ -52,7 +52,7 @@ fn config(args: &StandaloneArgs) -> anyhow::Result<Config> {
         },
         compactor: compactor::Config {
             data_dir: args.data_dir.join("compact"),
-            // Nobody else writes to the bucket, and our uploads are whole once they are seen.
+            // Nobody else writes to the bucket, and our uploads are complete when they become visible.
             consistency_delay: Duration::ZERO,
             repeat: Repeat::Every(args.interval),
             ..compactor::Config::default()
@@ -66,7 +66,7 @@ fn config(args: &StandaloneArgs) -> anyhow::Result<Config> {
     })
 }
 
-/// Clients that did not go in time are no failure of ours.
+/// Clients that do not leave in time are not an error.
 fn drained(ended: Result<(), StandaloneError>) -> anyhow::Result<()> {
     match ended {
         Err(StandaloneError::Service(error @ ServiceError::Drain { .. })) => {

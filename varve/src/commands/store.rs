@@ -30,7 +30,7 @@ pub(super) async fn run(args: StoreArgs) -> anyhow::Result<ExitCode> {
     daemon::beside_http(&args.http, &metrics, &probe, &shutdown, work).await
 }
 
-/// What the flags mean.
+/// The configuration that the flags make.
 fn config(args: &StoreArgs) -> Config {
     Config {
         data_dir: args.data_dir.clone(),
@@ -58,7 +58,7 @@ fn config(args: &StoreArgs) -> Config {
     }
 }
 
-/// Clients that did not go in time are no failure of ours.
+/// Clients that did not leave in time are not our failure.
 pub(super) fn ended(ended: Result<(), GatewayError>) -> anyhow::Result<()> {
     match ended {
         Err(GatewayError::Service(error @ ServiceError::Drain { .. })) => {
@@ -68,7 +68,7 @@ pub(super) fn ended(ended: Result<(), GatewayError>) -> anyhow::Result<()> {
     }
 }
 
-/// What the flags of the gRPC server mean.
+/// The options of the gRPC server that the flags make.
 pub(super) fn grpc_options(args: &GrpcArgs) -> GrpcOptions {
     GrpcOptions {
         grace_period: args.grpc_grace_period,

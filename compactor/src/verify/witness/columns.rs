@@ -31,7 +31,9 @@ pub(super) fn label_columns(names: &[&str]) -> Result<Vec<LabelColumn>, String> 
             (None, None) => continue,
         };
         if columns.last().is_some_and(|last| last.label >= label) {
-            return Err(format!("column {name:?} is not after the one before"));
+            return Err(format!(
+                "expected a column after the one before, found {name:?}"
+            ));
         }
         columns.push(LabelColumn { place, label });
     }
@@ -74,7 +76,7 @@ pub(super) fn data_columns(
     if distinct && columns.len() == expected {
         Ok(columns)
     } else {
-        Err(format!("{expected} columns expected, found {names:?}"))
+        Err(format!("expected {expected} columns, found {names:?}"))
     }
 }
 

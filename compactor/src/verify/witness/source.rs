@@ -107,7 +107,10 @@ impl ChunkReader for Source {
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
         let end = start.checked_add(length as u64);
         if end.is_none_or(|end| end > self.0.size) {
-            let reason = format!("{length} bytes at {start} in a file of {}", self.0.size);
+            let reason = format!(
+                "expected {length} bytes at byte {start}, found the end at {}",
+                self.0.size
+            );
             return Err(ParquetError::EOF(reason));
         }
         let read = files::read_range(&self.0.file, start..start + length as u64);

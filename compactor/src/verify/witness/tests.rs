@@ -150,14 +150,14 @@ fn a_shard_that_says_two_things_is_refused() {
                 label: None,
                 ..row.clone()
             },
-            "s_col_indexes of {}: [] expected, found Some([0])",
+            "s_col_indexes of {}: expected [], found Some([0])",
         ),
         (
             Row {
                 list: vec![4, 0],
                 ..row.clone()
             },
-            "s_col_indexes of {a=\"x\"}: [0] expected",
+            "s_col_indexes of {a=\"x\"}: expected [0]",
         ),
         (
             with_values([value(0, 1000), Vec::new()]),
@@ -165,7 +165,7 @@ fn a_shard_that_says_two_things_is_refused() {
         ),
         (
             with_values([value(0, 9)[..9].to_vec(), Vec::new()]),
-            "chunk of 9 bytes, 5 are left, in s_data_0",
+            "expected a chunk of 9 bytes, found 5, in s_data_0",
         ),
     ] {
         let error = refused(changed);
@@ -173,7 +173,7 @@ fn a_shard_that_says_two_things_is_refused() {
     }
     let error = read(std::slice::from_ref(&row), &[row.clone(), row.clone()]).unwrap_err();
     assert!(
-        error.contains("row groups of [1] rows expected, found [2]"),
+        error.contains("row groups: expected [1] rows, found [2]"),
         "{error}"
     );
 }

@@ -1,4 +1,4 @@
-//! Objects to files, in bounded memory: as the bytes come, or in a folder as the system does it best.
+//! Objects to files, in bounded memory.
 
 use std::{fs, io, path::Path, sync::Arc};
 
@@ -20,13 +20,13 @@ use crate::{BucketError, Operation};
 const WRITE_BUFFER: usize = 1 << 20;
 
 impl Bucket {
-    /// Writes an object to the file at `path`, in place of one that is there. A failed download leaves a file that is
-    /// cut.
+    /// Writes an object to the file at `path` and replaces a file that exists. A failed download leaves a file that is
+    /// cut off.
     ///
-    /// A file that is there is not written to but removed: it may be an object under a second name.
+    /// An existing file is removed, not written to: it may be an object under a second name.
     ///
     /// # Errors
-    /// [`BucketError::NotFound`], or as the store says; when the file cannot be written.
+    /// [`BucketError::NotFound`], or the store's error; when the file cannot be written.
     pub async fn download(&self, key: &str, path: &Path) -> Result<(), BucketError> {
         let operation = Operation::Get;
         let read = async {
@@ -63,9 +63,9 @@ impl Bucket {
         Ok(())
     }
 
-    /// Does as [`Self::download`], for one who only reads the file: where the bucket is a folder that can give the
-    /// object a second name, the file is the object, and nothing is copied. Bytes written to it would change the
-    /// object; to remove it, or to rename it, does not.
+    /// As [`Self::download`], for a file that is only read: if the bucket is a folder that can give the object a
+    /// second name, the file is the object, and nothing is copied. Writing to it would change the object; removing or
+    /// renaming it does not.
     ///
     /// # Errors
     /// As [`Self::download`].
@@ -84,7 +84,7 @@ impl Bucket {
     }
 }
 
-/// Copies a file, as the system does it best.
+/// Copies a file in the fastest way that the system has.
 async fn copy(mut from: fs::File, to: &Path) -> io::Result<u64> {
     let to = to.to_owned();
     blocking(move || io::copy(&mut from, &mut create_anew(&to)?)).await

@@ -27,27 +27,27 @@ use object_store::{Error, Result, local::LocalFileSystem, path::Path as StorePat
 
 pub(crate) use self::{listed::Listed, staged::Staged};
 
-/// What is done with whole files where a bucket is a folder. It waits for the disk.
+/// Operations on whole files of a bucket that is a folder. They wait for the disk.
 pub(crate) trait Folder: fmt::Debug + Send + Sync {
-    /// Puts the rest of the file `from`, which is at `path`, beside where the object will be; makes the folder for it.
+    /// Puts the rest of the file `from`, which is at `path`, beside the place of the object; creates its folder.
     fn stage(&self, object: &StorePath, from: File, path: &Path, means: Means) -> Result<Staged>;
 
-    /// Gives an object the name `to` as well, in place of a file of that name; tells whether that could be done.
+    /// Gives an object the second name `to` and replaces a file of that name; returns whether that was possible.
     fn link(&self, object: &StorePath, to: &Path) -> Result<bool>;
 
-    /// Removes what uploads that were cut off left below `prefix` before that time; tells how many files.
+    /// Removes the files that interrupted uploads left below `prefix` before that time; returns their number.
     fn remove_left(&self, prefix: &StorePath, before: Timestamp) -> Result<usize>;
 
     /// Whether the object is the file at `path`.
     fn is_file(&self, object: &StorePath, path: &Path) -> Result<bool>;
 }
 
-/// How a file comes into the folder.
+/// How a file gets into the folder.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Means {
     /// It is copied.
     Copy,
-    /// It gets a second name; or else it is copied.
+    /// It gets a second name, or is copied if that is impossible.
     Link,
 }
 
@@ -59,7 +59,7 @@ impl Folder for LocalFileSystem {
 
     fn link(&self, object: &StorePath, to: &Path) -> Result<bool> {
         let object = self.path_to_filesystem(object)?;
-        // Whatever is in the way, such as another file system: who copies then is told what is wrong, if that is.
+        // The cause does not matter, such as another file system: a copy follows, and reports what is wrong.
         Ok(link(&object, to).unwrap_or(false))
     }
 
@@ -83,14 +83,14 @@ pub(super) fn failed(error: io::Error) -> Error {
     }
 }
 
-/// Creates a file. One of that name that is there is left to those who have it under another name.
+/// Creates a file. A file of that name is removed first, as it may have other names.
 pub(super) fn create_anew(path: &Path) -> io::Result<File> {
     files::remove_file(path)?;
     File::create_new(path)
 }
 
 fn link(object: &Path, to: &Path) -> io::Result<bool> {
-    // Of a symbolic link the link itself would get another name.
+    // A hard link to a symbolic link would not be one to the file.
     if !fs::symlink_metadata(object)?.is_file() {
         return Ok(false);
     }

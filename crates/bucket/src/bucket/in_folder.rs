@@ -1,4 +1,4 @@
-//! What a bucket can do that is a folder.
+//! Operations of a bucket that is a folder.
 
 use std::{path::Path, sync::Arc};
 
@@ -21,7 +21,7 @@ impl Bucket {
         }
     }
 
-    /// The same bucket behind another folder, if `of` is one.
+    /// The same bucket on another folder, if `of` is one.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn in_folder_of(
         self,
@@ -34,10 +34,10 @@ impl Bucket {
         }
     }
 
-    /// The folders right below `folder` that a disk has, empty ones too; of a store without folders none.
+    /// The folders right below `folder` on the disk, empty ones included; none on a store without folders.
     ///
     /// # Errors
-    /// As the store says.
+    /// The store's error.
     pub(crate) async fn folders(&self, folder: &str) -> Result<Vec<String>, BucketError> {
         if !self.settings.has_folders {
             return Ok(Vec::new());
@@ -53,8 +53,8 @@ impl Bucket {
         self.measured(operation, list).await
     }
 
-    /// Removes what uploads of files that were cut off left below the folder `prefix`, in a bucket that is a folder,
-    /// before that time: files that are no objects, and take room. Tells how many.
+    /// In a bucket that is a folder, removes the files that interrupted uploads left below `prefix` before that time.
+    /// They are no objects, and take space. Returns their number.
     ///
     /// # Errors
     /// When one cannot be removed.
@@ -68,7 +68,7 @@ impl Bucket {
         removed.map_err(|source| BucketError::store(operation, prefix, source))
     }
 
-    /// Whether the object is the file at `path` itself, which it can be where the bucket is a folder.
+    /// Whether the object is the file at `path` itself, which is possible if the bucket is a folder.
     ///
     /// # Errors
     /// When one of them cannot be opened.

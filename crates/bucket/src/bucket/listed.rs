@@ -14,11 +14,11 @@ use super::{Bucket, upload::same_length};
 use crate::{BucketError, Object, Operation};
 
 impl Bucket {
-    /// Reads a small object as a listing shows it, once, or twice if it may have changed on the way; `is_usable` tells
-    /// whether bytes can be what they should be. That the bucket itself has such is no error.
+    /// Reads a small object that a listing shows, once, or twice if it may have been damaged in transit. `is_usable`
+    /// tells whether bytes can be such an object. Unusable bytes in the bucket are no error here.
     ///
     /// # Errors
-    /// As [`Self::get`]; when the object has another length than the listing shows, or other bytes each time.
+    /// As [`Self::get`]; when the object has another length than in the listing, or other bytes each time.
     pub async fn get_listed(
         &self,
         object: &Object,
@@ -46,7 +46,7 @@ impl Bucket {
         })
     }
 
-    /// One that was cut off on the way, or written anew since the listing, is not what was listed.
+    /// An object that was cut off in transit or replaced since the listing is not the listed one.
     async fn get_whole(&self, object: &Object) -> Result<Bytes, BucketError> {
         let bytes = self.get(&object.key).await?;
         same_length(Operation::Get, &object.key, object.size, bytes.len() as u64)?;
@@ -54,8 +54,8 @@ impl Bucket {
     }
 }
 
-/// The MD5 that an ETag may be: it is that of an object that was written in one part, where the store does not encrypt
-/// it with a key of its customer.
+/// The MD5 in an ETag. The ETag of an object is one if it was written in one part and is not encrypted with a
+/// customer's key.
 fn md5_of(etag: &str) -> Option<[u8; 16]> {
     let digits = etag.trim_start_matches("W/").trim_matches('"');
     if digits.len() != 32 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {

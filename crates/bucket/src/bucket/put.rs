@@ -1,4 +1,4 @@
-//! Writing objects that are in memory.
+//! Writes objects that are in memory.
 
 use bytes::Bytes;
 use object_store::{ObjectStore as _, PutMode, PutOptions};
@@ -7,10 +7,10 @@ use super::Bucket;
 use crate::{BucketError, Operation};
 
 impl Bucket {
-    /// Writes an object, over one that is there.
+    /// Writes an object and replaces one that exists.
     ///
     /// # Errors
-    /// As the store says.
+    /// The store's error.
     pub async fn put(&self, key: &str, bytes: Bytes) -> Result<(), BucketError> {
         let write = self.write(key, bytes, PutMode::Overwrite);
         self.measured(Operation::Upload, write).await?;
@@ -18,22 +18,22 @@ impl Bucket {
         Ok(())
     }
 
-    /// Writes an object if there is none of that name; tells whether it was written.
+    /// Writes an object unless one of that name exists; returns whether it was written.
     ///
-    /// Of those who try it at the same time one at most is told so. It may be none, where an answer was lost and the
-    /// request was sent again: who must know reads what is there. And it holds only in a store that does what it is
-    /// asked for, which [`crate::Leases::self_test`] finds out.
+    /// Of several concurrent callers at most one gets `true`. It may be none, if an answer was lost and the request
+    /// repeated: to be sure, read the object. This needs a store that honours the condition, which
+    /// [`crate::Leases::self_test`] finds out.
     ///
-    /// It is not counted as the last upload: alerts take that for a sign that blocks are written.
+    /// It does not count as the last upload, which alerts take as a sign that blocks are written.
     ///
     /// # Errors
-    /// As the store says. Then the object may be written or not.
+    /// The store's error. Then the object may have been written.
     pub async fn put_if_absent(&self, key: &str, bytes: Bytes) -> Result<bool, BucketError> {
         let write = self.write(key, bytes, PutMode::Create);
         self.measured(Operation::Upload, write).await
     }
 
-    /// Writes an object; tells whether it was written, which for [`PutMode::Create`] it is not where there is one.
+    /// Writes an object; returns whether it was written, which for [`PutMode::Create`] is not so if one exists.
     async fn write(&self, key: &str, bytes: Bytes, mode: PutMode) -> Result<bool, BucketError> {
         use object_store::Error::{AlreadyExists, Precondition};
         let operation = Operation::Upload;
@@ -51,7 +51,7 @@ impl Bucket {
         }
     }
 
-    /// Notes that something was uploaded.
+    /// Counts an upload.
     pub(super) fn uploaded(&self) {
         if let Some(metrics) = &self.metrics {
             metrics.uploaded();

@@ -1,4 +1,4 @@
-//! Looking whether an object is what was uploaded.
+//! Compares objects with the files that were uploaded.
 
 use std::{fs::File, io, ops::Range, os::unix::fs::FileExt as _, path::Path, sync::Arc};
 
@@ -17,14 +17,14 @@ const PART: u64 = 4 << 20;
 /// Parts in flight.
 const PARTS: usize = 4;
 
-/// What an upload made of a file.
+/// How a file became an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Uploaded {
     /// The object is the file itself, under a second name.
     Linked,
     /// The object has a copy of the bytes.
     Copied {
-        /// Their XXH64, taken of what was sent.
+        /// The XXH64 of the sent bytes.
         hash: u64,
     },
 }
@@ -33,7 +33,7 @@ impl Bucket {
     /// The XXH64 of the first `size` bytes of an object, which are read in parts.
     ///
     /// # Errors
-    /// [`BucketError::NotFound`], or as the store says; when there are fewer.
+    /// [`BucketError::NotFound`], or the store's error; when there are fewer bytes.
     pub async fn hash(&self, key: &str, size: u64) -> Result<u64, BucketError> {
         let read = async |range: Range<u64>| {
             let expected = range.end - range.start;
@@ -49,11 +49,11 @@ impl Bucket {
         Ok(hash.await?.digest())
     }
 
-    /// Where the first `size` bytes of an object differ from the file at `path` first, if they do. One that ends sooner
-    /// differs where it ends.
+    /// The first offset at which the first `size` bytes of an object differ from the file at `path`, if they do. An
+    /// object that ends sooner differs at its end.
     ///
     /// # Errors
-    /// [`BucketError::NotFound`], or as the store says; when the file cannot be read or has fewer bytes.
+    /// [`BucketError::NotFound`], or the store's error; when the file cannot be read or has fewer bytes.
     pub async fn first_difference(
         &self,
         key: &str,
@@ -80,7 +80,7 @@ impl Bucket {
     }
 }
 
-/// Where `there` is not what the file has at `range`.
+/// The first offset at which `there` differs from the file at `range`.
 fn differ(file: &File, range: Range<u64>, there: &Bytes) -> io::Result<Option<u64>> {
     let mut here = vec![0; there.len()];
     file.read_exact_at(&mut here, range.start)?;

@@ -1,23 +1,23 @@
-//! How a bucket's objects are named and written.
+//! Names and write options of a bucket's objects.
 
 use object_store::Attributes;
 
 use super::upload::PART;
 
-/// How objects are written, and where.
+/// Where objects are, and how they are written.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// What metrics call the bucket.
+    /// The bucket's name in metrics.
     pub(crate) name: String,
-    /// All keys lie below it; empty, or without slashes at its ends.
+    /// The prefix of all keys; empty, or without slashes at its ends.
     pub(crate) prefix: String,
     /// Bytes of a part of a big upload.
     pub(crate) part_size: u64,
-    /// Above this, objects are uploaded in parts.
+    /// Larger objects are uploaded in parts.
     pub(crate) single_put: u64,
-    /// What each object is written with.
+    /// The attributes of created objects.
     pub(crate) attributes: Attributes,
-    /// Whether there are folders without objects in them, which a listing of objects does not show.
+    /// Whether empty folders exist, which a listing of objects does not show.
     pub(crate) has_folders: bool,
 }
 

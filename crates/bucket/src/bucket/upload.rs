@@ -23,25 +23,25 @@ use super::{
 };
 use crate::{BucketError, Operation};
 
-/// Bytes of a part of a big upload, unless configured; S3 takes none under 5 MiB.
+/// Bytes of a part of a big upload, unless configured; S3 refuses less than 5 MiB.
 pub(super) const PART: u64 = 8 << 20;
-/// Parts in flight, so at most this many of them in memory.
+/// Parts in flight, and so in memory.
 const PARTS_IN_FLIGHT: usize = 4;
-/// The most parts that S3 takes.
+/// The most parts that S3 accepts.
 const MAX_PARTS: u64 = 10_000;
 
 impl Bucket {
-    /// Writes the file at `path` as an object, over one that is there. The object is a copy.
+    /// Writes the file at `path` as an object and replaces one that exists. The object is a copy.
     ///
     /// # Errors
-    /// When the file cannot be read or changes meanwhile; as the store says. Then the object is as it was.
+    /// When the file cannot be read or changes meanwhile; the store's error. Then the object is unchanged.
     pub async fn upload(&self, key: &str, path: &Path) -> Result<(), BucketError> {
         self.send(key, path, Means::Copy).await.map(drop)
     }
 
-    /// Does as [`Self::upload`], for a file that nobody writes to any more: where the bucket is a folder that can give
-    /// the file a second name, the object is the file, and nothing is copied. Bytes written to it would change the
-    /// object; to remove it, or to rename it, does not.
+    /// As [`Self::upload`], for a file that is not written to any more: if the bucket is a folder that can give the
+    /// file a second name, the object is the file, and nothing is copied. Writing to it would change the object;
+    /// removing or renaming it does not.
     ///
     /// # Errors
     /// As [`Self::upload`].
@@ -50,7 +50,7 @@ impl Bucket {
         Ok(hash.map_or(Uploaded::Linked, |hash| Uploaded::Copied { hash }))
     }
 
-    /// Gives the hash of the bytes, if they went through this process.
+    /// Returns the hash of the bytes, if they went through this process.
     async fn send(&self, key: &str, path: &Path, means: Means) -> Result<Option<u64>, BucketError> {
         let unreadable = file_error(Operation::Upload, key, path);
         let mut file = File::open(path).await.map_err(&unreadable)?;
@@ -169,9 +169,9 @@ impl Bucket {
     }
 }
 
-/// The next `limit` bytes of a file of which `left` are said to be left, hashed; fewer at its end.
+/// The next `limit` bytes of a file with `left` bytes left, hashed; fewer at its end.
 async fn next_part(file: &mut File, limit: u64, left: u64, hash: &mut Xxh64) -> io::Result<Bytes> {
-    // Some more than fits, as a full buffer would grow before the end is seen.
+    // Slightly more capacity, as a full buffer would grow before the end is seen.
     let capacity = usize::try_from(limit.min(left))
         .unwrap_or(0)
         .saturating_add(64);
@@ -182,7 +182,7 @@ async fn next_part(file: &mut File, limit: u64, left: u64, hash: &mut Xxh64) -> 
         if limited.read_buf(&mut part).await? == 0 {
             return Ok(part.freeze());
         }
-        // Bit by bit, so that nobody waits long for this thread.
+        // In small steps, so that nothing waits long for this thread.
         hash.update(part.get(before..).unwrap_or_default());
     }
 }

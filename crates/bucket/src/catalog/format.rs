@@ -23,9 +23,9 @@ pub(super) const HEADER: u64 = 28;
 const MAGIC: &[u8; 8] = b"varvecat";
 const VERSION: u32 = 1;
 const LEVEL: i32 = 3;
-/// The most memory that a frame may ask for, as a power of two: what level 3 asks for.
+/// The most memory that a frame may ask for, as a power of two: that of level 3.
 const WINDOW_LOG: u32 = 22;
-/// By how much a frame may grow: more than documents that are alike do, and far less than a frame can.
+/// The most that a frame may expand: similar documents expand less, and a frame could expand far more.
 const MAX_RATIO: u64 = 2000;
 /// The most bytes of one document.
 const MAX_DOCUMENT: u32 = 64 << 20;
@@ -37,11 +37,11 @@ struct Body<'a> {
     frame: Decoder<'a, &'a [u8]>,
     /// Bytes of the content so far.
     offset: u64,
-    /// How many there may be.
+    /// The most entries.
     limit: u64,
 }
 
-/// What tells one list of objects from another.
+/// Identifies a list of objects.
 pub(super) fn fingerprint<'a>(objects: impl Iterator<Item = &'a Object>) -> Fingerprint {
     let mut digest = Md5::new();
     let mut bytes = Vec::new();
@@ -53,12 +53,12 @@ pub(super) fn fingerprint<'a>(objects: impl Iterator<Item = &'a Object>) -> Fing
     digest.finalize().into()
 }
 
-/// Whether a catalog begins with this header: it is of this version, and of these objects.
+/// Whether a catalog begins with this header: of this version, and of these objects.
 pub(super) fn same(header: &[u8], fingerprint: Fingerprint) -> bool {
     header == self::header(fingerprint)
 }
 
-/// Writes a catalog of objects and what is in them.
+/// Writes a catalog of objects and their contents.
 #[cfg_attr(
     not(any(test, feature = "testing")),
     expect(unreachable_pub, reason = "the feature `testing` gives it to others")
@@ -82,7 +82,7 @@ fn write<'a>(
         bytes.clear();
         bytes.push(1);
         let is_written = put_object(object, &mut bytes);
-        // What has no place in it is read from the bucket.
+        // Objects without a place in it are read from the bucket.
         let Some(len) = u32::try_from(json.len())
             .ok()
             .filter(|len| is_written && *len <= MAX_DOCUMENT)
@@ -103,7 +103,7 @@ fn header(fingerprint: Fingerprint) -> Vec<u8> {
     [MAGIC.as_slice(), &VERSION.to_le_bytes(), &fingerprint].concat()
 }
 
-/// Tells whether the object has a place in a catalog.
+/// Whether the object has a place in a catalog.
 fn put_object(object: &Object, bytes: &mut Vec<u8>) -> bool {
     let mut fits = put_text(&object.key, bytes);
     bytes.extend_from_slice(&object.size.to_le_bytes());
@@ -122,7 +122,7 @@ fn put_text(text: &str, bytes: &mut Vec<u8>) -> bool {
     len.is_ok()
 }
 
-/// Reads a catalog, one entry after the other. Unless it is whole, what was told of it is not to be relied on.
+/// Reads a catalog, entry by entry. The entries may be used only if the whole catalog was read without an error.
 ///
 /// # Errors
 /// Names the place, what was expected and what was found.
@@ -227,7 +227,7 @@ impl Body<'_> {
         Ok(bytes)
     }
 
-    /// Reads so many bytes; memory grows as they come, not as the length says.
+    /// Reads so many bytes. Memory grows with the bytes read, not with the stated length.
     fn bytes(&mut self, len: u64, into: &mut Vec<u8>) -> Result<(), String> {
         into.clear();
         self.advance(len)?;
@@ -260,7 +260,7 @@ impl Body<'_> {
         match rest.fill_buf() {
             Ok([]) => Ok(()),
             _ => Err(format!(
-                "{CATALOG}: expected the end behind the frame, found more"
+                "{CATALOG}: expected the end after the frame, found more"
             )),
         }
     }

@@ -1,4 +1,4 @@
-//! `http_config`: how the store's server is reached.
+//! `http_config`: the connection to the store's server.
 
 use std::{fs, time::Duration};
 
@@ -20,7 +20,7 @@ pub(super) struct HttpConfig {
     tls_handshake_timeout: Duration,
     max_idle_conns_per_host: usize,
     tls_config: Option<TlsConfig>,
-    // What follows has no effect: there is no such limit here, and no body is held back or compressed.
+    // The rest has no effect: there is no such limit here, and no body is delayed or compressed.
     #[serde(rename = "expect_continue_timeout", deserialize_with = "duration")]
     _expect_continue_timeout: Duration,
     #[serde(rename = "max_idle_conns")]
@@ -60,7 +60,7 @@ impl Default for HttpConfig {
 }
 
 impl HttpConfig {
-    /// Refuses what cannot be honoured.
+    /// Refuses what is not supported.
     pub(super) fn check(&self) -> Result<(), BucketError> {
         let Some(tls) = &self.tls_config else {
             return Ok(());
@@ -81,7 +81,7 @@ impl HttpConfig {
     pub(super) fn options(&self) -> Result<ClientOptions, BucketError> {
         let tls = self.tls_config.clone().unwrap_or_default();
         let mut options = ClientOptions::new()
-            // A whole request may take long; what is limited is the wait for the next bytes.
+            // A whole request may take long; the limit is on the wait for the next bytes.
             .with_timeout_disabled()
             .with_allow_invalid_certificates(self.insecure_skip_verify || tls.insecure_skip_verify)
             .with_pool_max_idle_per_host(self.max_idle_conns_per_host);
@@ -116,7 +116,7 @@ impl HttpConfig {
         if certificates.is_empty() {
             return Err(unusable(&"expected certificates, found none"));
         }
-        // They take the place of the system's, as in Go.
+        // They replace the system's certificates, as in Go.
         options = options.with_no_system_certificates(true);
         for certificate in certificates {
             options = options.with_root_certificate(certificate);

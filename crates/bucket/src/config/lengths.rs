@@ -1,5 +1,5 @@
-//! Answers that do not state their length. Servers and proxies may send a body in chunks, whose end is marked; the library
-//! takes only what is stated before, so it is stated here.
+//! Answers without a stated length. Servers and proxies may send a body in chunks, whose end is marked. The library
+//! needs a stated length, so this client adds it.
 
 use async_trait::async_trait;
 use bytes::BytesMut;
@@ -8,15 +8,15 @@ use object_store::client::{
     HttpClient, HttpError, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
 };
 
-/// The most bytes of a whole object that are read to find its length: more than any `meta.json`, mark or catalog that
-/// programs write. A longer one is read in ranges, or not at all.
+/// The most bytes of a whole object that are read to find its length: more than any `meta.json`, mark or catalog has.
+/// A longer object is read in ranges, or not at all.
 const MAX_UNSTATED: usize = 64 << 20;
 
-/// A client whose answers state their length, where that can be known.
+/// A client that adds the length to answers if it can be known.
 #[derive(Debug)]
 struct Lengths(HttpClient);
 
-/// The same client, whose answers state their length where that can be known.
+/// The same client, which adds the length to answers if it can be known.
 pub(super) fn stated(client: HttpClient) -> HttpClient {
     HttpClient::new(Lengths(client))
 }
@@ -37,7 +37,7 @@ impl HttpService for Lengths {
         let range = text("content-range").and_then(length_of_range);
         let (length, body) = match parts.status.as_u16() {
             206 if !stated => (range, body),
-            // The end of what is neither stated nor chunked is where the connection ends, for whatever reason.
+            // A body that is neither stated nor chunked ends where the connection ends, for whatever reason.
             200 if is_get && !stated && is_chunked => match whole(body).await? {
                 Some(bytes) => (Some(bytes.len() as u64), bytes.freeze().into()),
                 None => (None, HttpResponseBody::from(String::new())),
@@ -51,7 +51,7 @@ impl HttpService for Lengths {
     }
 }
 
-/// All of a body, unless it is too long.
+/// The whole body, unless it is too long.
 async fn whole(body: HttpResponseBody) -> Result<Option<BytesMut>, HttpError> {
     let mut bytes = BytesMut::new();
     let mut pieces = body.bytes_stream();

@@ -1,4 +1,4 @@
-//! `type: S3`, any server that speaks S3's protocol.
+//! `type: S3`, any server with the protocol of S3.
 
 mod credentials;
 mod fields;
@@ -30,12 +30,12 @@ use self::{
 use super::Secret;
 use crate::{Bucket, BucketError, bucket::Settings};
 
-/// The name of AWS that is no region's.
+/// AWS's name that belongs to no region.
 const GLOBAL: &str = "s3.amazonaws.com";
-/// What may be uploaded without parts.
+/// The largest object that is uploaded without parts.
 const MAX_SINGLE_PUT: u64 = 5 << 30;
 
-/// A bucket on S3, checked.
+/// A checked bucket on S3.
 #[derive(Clone, Debug)]
 pub(super) struct S3 {
     config: S3Config,
@@ -48,7 +48,7 @@ impl S3 {
         mut config: S3Config,
         variable: &impl Fn(&str) -> Option<String>,
     ) -> Result<Self, BucketError> {
-        // As Thanos takes it.
+        // As Thanos reads it.
         if let Some(host) = config.endpoint.strip_suffix('/') {
             config.endpoint = host.to_owned();
         }
@@ -78,7 +78,7 @@ impl S3 {
         Ok(s3)
     }
 
-    /// Attempts after the first, where configured.
+    /// Attempts after the first, if configured.
     pub(super) fn max_retries(&self) -> Option<usize> {
         Some(self.config.max_retries).filter(|attempts| *attempts > 0)
     }
@@ -115,7 +115,7 @@ impl S3 {
             .with_allow_http(config.insecure)
             .with_credentials(credentials)
             .with_http_connector(Connector(rules))
-            // One request an object: what a server lacks or answers wrongly is known of that object.
+            // One request for each object, so that an error belongs to its object.
             .with_disable_bulk_delete(true)
             // `If-None-Match: *`, whatever the environment says.
             .with_conditional_put(S3ConditionalPut::ETagMatch)
@@ -147,12 +147,12 @@ impl S3 {
         settings
     }
 
-    /// The server's URL, with the bucket in it where it is named in the host.
+    /// The server's URL, with the bucket if it is named in the host.
     fn endpoint(&self) -> String {
         let config = &self.config;
         let scheme = if config.insecure { "http" } else { "https" };
         let host = match config.endpoint.as_str() {
-            // The global name answers for one region only.
+            // The global name serves one region only.
             GLOBAL => format!("s3.{}.amazonaws.com", self.region),
             other => other.to_owned(),
         };
@@ -171,7 +171,7 @@ impl S3 {
         }
     }
 
-    /// Refuses what makes no URL.
+    /// Refuses names that make no URL.
     fn check_url(&self) -> Result<(), BucketError> {
         let config = &self.config;
         let server: Result<Url, _> = format!("http://{}", config.endpoint).parse();
@@ -214,7 +214,7 @@ impl S3 {
     }
 }
 
-/// The configured region, or that of the server's name; else the one to try first.
+/// The configured region, or that of the server's name; else the first one to try.
 fn region_of(config: &S3Config, variable: &impl Fn(&str) -> Option<String>) -> Region {
     let configured = Some(config.region.clone()).filter(|region| !region.is_empty());
     if let Some(region) = configured.or_else(|| region::of_host(&config.endpoint)) {

@@ -1,8 +1,8 @@
-//! `$(NAME)` in a configuration, as Thanos replaces it.
+//! Replaces `$(NAME)` in a configuration, as Thanos does.
 
 use crate::BucketError;
 
-/// Replaces each `$(NAME)` by the variable's value. What is no such name is left as it is.
+/// Replaces each `$(NAME)` by the variable's value. Text that is no such name is unchanged.
 pub(super) fn expand(
     text: &str,
     variable: &impl Fn(&str) -> Option<String>,

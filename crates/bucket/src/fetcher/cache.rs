@@ -31,7 +31,7 @@ impl DiskCache {
         Self { dir }
     }
 
-    /// The object, if it is here in this very version.
+    /// The object, if it is here in this version.
     pub(super) async fn get(&self, object: &Object) -> Option<Bytes> {
         let (path, object) = (self.dir.join(&object.key), object.clone());
         blocking(move || {
@@ -59,7 +59,7 @@ impl DiskCache {
         }
     }
 
-    /// Removes the blocks whose roots are not among `roots`. What is no block's is left.
+    /// Removes the blocks that are not among `roots`. Other files stay.
     pub(super) async fn retain(&self, roots: BTreeSet<String>) {
         let dir = self.dir.clone();
         let shown = dir.display().to_string();
@@ -101,7 +101,7 @@ fn remove_others(dir: &Path, prefix: &str, roots: &BTreeSet<String>) -> io::Resu
     Ok(())
 }
 
-/// Runs `work` where it may block; nothing, when the runtime shuts down.
+/// Runs `work` where it may block; does nothing if the runtime shuts down.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     tokio::task::spawn_blocking(work).await.ok()
 }

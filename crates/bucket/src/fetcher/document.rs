@@ -1,10 +1,10 @@
-//! The small files of a block that are read when a bucket is looked at: `meta.json` and the marks.
+//! The small files of a block that a synchronization reads: `meta.json` and the marks.
 
 use std::sync::Arc;
 
 use model::{BlockId, BlockMeta, DeletionMark, MarkError, NoCompactMark, NoDownsampleMark};
 
-/// Which file it is.
+/// The kind of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Meta,
@@ -13,15 +13,15 @@ pub(super) enum Kind {
     NoDownsample,
 }
 
-/// What it says.
+/// The contents of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Document {
     Meta(Arc<BlockMeta>),
     Deletion(DeletionMark),
     NoCompact(NoCompactMark),
     NoDownsample(NoDownsampleMark),
-    /// It cannot be used, for this reason. Without its `meta.json` the block cannot either; a mark leaves the block as
-    /// it is.
+    /// The reason why it cannot be used. Without `meta.json` the block cannot be used; with an unusable mark it is
+    /// left as it is.
     Unusable(String),
 }
 
@@ -45,7 +45,7 @@ impl Kind {
 }
 
 impl Document {
-    /// Says what is wrong with it, if anything.
+    /// Logs what is wrong with it, if anything.
     pub(super) fn log(&self, kind: Kind) {
         match (self, kind) {
             (Self::Unusable(reason), Kind::Meta) => tracing::error!(reason, "block cannot be used"),
@@ -56,7 +56,7 @@ impl Document {
         }
     }
 
-    /// Whether it is as it should be.
+    /// Whether it can be used.
     pub(super) const fn is_readable(&self) -> bool {
         !matches!(self, Self::Unusable(_))
     }
@@ -77,7 +77,7 @@ fn meta(block: BlockId, json: &[u8]) -> Result<Arc<BlockMeta>, String> {
     let meta = BlockMeta::decode(json).map_err(|error| error.to_string())?;
     if meta.ulid != block {
         return Err(format!(
-            "ulid: expected {block} as its folder, found {}",
+            "ulid: expected {block} as its folder is named, found {}",
             meta.ulid
         ));
     }
@@ -108,10 +108,10 @@ mod tests {
         };
         assert!(matches!(read(Kind::Meta, &meta(1, ID)), Document::Meta(_)));
         for (json, expected) in [
-            (meta(2, ID), "k: unexpected meta.json version 2, expected 1"),
+            (meta(2, ID), "k: version: expected 1, found 2"),
             (
                 meta(1, "01HF8J5JG0RAVB4GMS32W7ZJ2C"),
-                "k: ulid: expected 01HF8J5JG0RAVB4GMS32W7ZJ2B as its folder, found 01HF8J5JG0RAVB4GMS32W7ZJ2C",
+                "k: ulid: expected 01HF8J5JG0RAVB4GMS32W7ZJ2B as its folder is named, found 01HF8J5JG0RAVB4GMS32W7ZJ2C",
             ),
             (
                 "{".to_owned(),

@@ -1,4 +1,4 @@
-//! Reading `meta.json` files and marks, from where it costs least.
+//! Reads `meta.json` files and marks from the cheapest source.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +14,9 @@ use crate::{
     catalog::{self, CATALOG},
 };
 
-/// The most bytes of a `meta.json` or mark that are read; real ones stay far below.
+/// The most bytes of a `meta.json` or mark that are read; real ones are far smaller.
 pub(super) const MAX_DOCUMENT: u64 = 64 << 20;
-/// Up to so many objects are read one by one rather than the whole catalog.
+/// Up to so many objects are read one by one instead of the whole catalog.
 const FEW: usize = 16;
 
 /// An object to read.
@@ -27,7 +27,7 @@ pub(super) struct Wanted {
     pub(super) object: Object,
 }
 
-/// An object that was wanted, and what it says.
+/// A wanted object and its contents.
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) wanted: Wanted,
@@ -35,7 +35,7 @@ pub(super) struct Loaded {
 }
 
 impl MetaFetcher {
-    /// Reads what is wanted from the disk; else from the catalog, if there is one and it pays; else from the bucket.
+    /// Reads the wanted objects from the disk, else from the catalog if that exists and pays, else from the bucket.
     pub(super) async fn load(&self, wanted: Vec<Wanted>, catalog: Option<&Object>) -> Vec<Loaded> {
         let mut loaded = Vec::with_capacity(wanted.len());
         let mut missing = BTreeMap::new();
@@ -65,7 +65,7 @@ impl MetaFetcher {
         loaded
     }
 
-    /// Reads what is wanted from the bucket, so many objects at once.
+    /// Reads the wanted objects from the bucket, so many at once.
     pub(super) async fn load_from_bucket(
         &self,
         wanted: impl Iterator<Item = Wanted> + Send,
@@ -80,12 +80,12 @@ impl MetaFetcher {
 
     async fn look_on_disk(&self, wanted: &Wanted) -> Option<Document> {
         let bytes = self.cache.as_ref()?.get(&wanted.object).await?;
-        // Else the disk may be to blame.
+        // Otherwise the disk may be at fault.
         Some(wanted.decode(&bytes)).filter(Document::is_readable)
     }
 
-    /// What the catalog knows of the very versions that are wanted. It is a cache: whatever is wrong with it is logged,
-    /// and done without. What it tells is not kept on disk, as the next start has it again for one request.
+    /// The catalog's entries for the wanted versions. It is a cache: its errors are logged and do no harm. Its entries
+    /// are not kept on the disk, as the next start gets them again for one request.
     async fn look_in_catalog(
         &self,
         catalog: &Object,

@@ -1,4 +1,4 @@
-//! Reading one `meta.json` or mark from the bucket.
+//! Reads one `meta.json` or mark from the bucket.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use super::{
 };
 use crate::{BucketError, Operation};
 
-/// The longest that one object may take, what the client tries again included. Nothing is seen of a bucket before all
-/// that is new was read, so one object must not hold up the others for as long as the client would wait.
+/// The longest time for one object, retries included. A synchronization ends when all new objects were read, so one
+/// object must not delay the others as long as the client would wait.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
 impl MetaFetcher {
-    /// Reads an object, and says what is wrong with it if that is new.
+    /// Reads an object, and logs what is wrong with it if that is new.
     pub(super) async fn read_object(&self, wanted: &Wanted) -> Result<Document, BucketError> {
         let object = &wanted.object;
         let document = if object.size > MAX_DOCUMENT {

@@ -166,9 +166,9 @@ async fn broken_blocks_are_named_and_do_not_stop_the_others() {
         .await;
     let expected = [
         format!("{B}/meta.json: not found"),
-        format!("{C}/meta.json: unexpected meta.json version 2, expected 1"),
+        format!("{C}/meta.json: version: expected 1, found 2"),
         format!("parquet/{A}/meta.json: EOF while parsing an object at line 1 column 1"),
-        format!("parquet/{B}/meta.json: ulid: expected {B} as its folder, found {A}"),
+        format!("parquet/{B}/meta.json: ulid: expected {B} as its folder is named, found {A}"),
     ];
     let (snapshot, _) = world.look().await;
     // A mark that cannot be used takes no block away.

@@ -1,4 +1,4 @@
-//! From what was listed and read to what there is.
+//! Makes a snapshot of what was listed and read.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -11,7 +11,7 @@ use super::{
 use crate::{BlockObjects, BlockView, PartialBlock, Snapshot, UnreadBlock, UnusableMark};
 
 impl MetaFetcher {
-    /// What is listed, as what is known of it tells.
+    /// The listed blocks and their contents.
     pub(super) fn snapshot(&self, listed: Listed) -> Snapshot {
         let mut snapshot = Snapshot::default();
         let blocks = listed.blocks.into_iter();
@@ -22,7 +22,7 @@ impl MetaFetcher {
         snapshot
     }
 
-    /// Adds a block as what is known of it tells.
+    /// Adds a block.
     fn add(&self, objects: BlockObjects, snapshot: &mut Snapshot) {
         let mut meta = None;
         let (mut deletion_mark, mut no_compact_mark, mut no_downsample_mark) = (None, None, None);
@@ -65,7 +65,7 @@ impl MetaFetcher {
                 });
                 snapshot.unread.extend(unread);
             }
-            // What is unread may take the place of what was unusable, and be needed.
+            // An unread `meta.json` may replace an unusable one, and be needed.
             (_, _, Some(unread)) if unread.lacks_meta() => snapshot.unread.push(unread),
             (Some(reason), _, unread) => {
                 snapshot.partial.push(PartialBlock { objects, reason });
@@ -79,7 +79,7 @@ impl MetaFetcher {
     }
 }
 
-/// Adds those of `folders` in which there is nothing.
+/// Adds the empty ones of `folders`.
 fn add_empty(folders: Vec<BlockObjects>, snapshot: &mut Snapshot) {
     let blocks = snapshot.blocks.iter().map(|block| &block.objects);
     let partial = snapshot.partial.iter().map(|block| &block.objects);

@@ -1,4 +1,4 @@
-//! A lease that one holds, step by step.
+//! A lease that is held, step by step.
 
 use bytes::Bytes;
 use model::Timestamp;
@@ -9,15 +9,16 @@ use super::{
 };
 use crate::BucketError;
 
-/// How many objects before the last one are kept, for those who are about to read them.
+/// Objects before the last one that are kept for concurrent readers.
 const KEPT: u64 = 1;
 
-/// A lease that is ours until its deadline. Dropped, it is another's after the deadline; released, at once.
+/// A lease that is held until its deadline. After it is dropped, another may acquire it after the deadline; after it
+/// is released, at once.
 #[derive(Debug)]
 pub struct Lease {
     pub(super) leases: Leases,
     pub(super) name: String,
-    /// Tells this lease from all others, of the same holder too.
+    /// Identifies this lease among all others, also those of the same holder.
     pub(super) token: String,
     pub(super) since: Timestamp,
     pub(super) previous: Option<Timestamp>,
@@ -26,46 +27,46 @@ pub struct Lease {
     pub(super) deadline: Timestamp,
 }
 
-/// What comes of creating the next object of a chain.
+/// The outcome of creating the next object of a chain.
 #[derive(Debug)]
 pub(super) enum Created {
-    /// It is there, and is ours.
+    /// It exists and is ours.
     Ours,
-    /// There is one of that number, or was when we tried.
+    /// An object of that number exists, or existed at our attempt.
     Taken(Option<Record>),
 }
 
 impl Lease {
-    /// What it is on.
+    /// The name of what is leased.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Until when it is ours.
+    /// The deadline.
     #[must_use]
     pub const fn deadline(&self) -> Timestamp {
         self.deadline
     }
 
-    /// Whether one before us may have held it after the time `then`, our clocks differing by [`Leases::MARGIN`] at most.
+    /// Whether a former holder may have had it after the time `then`, if clocks differ by [`Leases::MARGIN`] at most.
     #[must_use]
     pub fn was_held_after(&self, then: Timestamp) -> bool {
         let margin = |end| record::after(end, Leases::MARGIN);
         self.previous.is_some_and(|end| margin(end) >= then)
     }
 
-    /// Whether it is ours at the time `now`.
+    /// Whether it is held at the time `now`.
     #[must_use]
     pub fn is_valid(&self, now: Timestamp) -> bool {
         now < self.deadline
     }
 
-    /// Keeps it for the whole duration from `now` on. To be called well before the deadline; later it helps only if
-    /// nobody else wanted the lease.
+    /// Renews it for the whole duration from `now`. Call it well before the deadline; afterwards it succeeds only if
+    /// nobody else took the lease.
     ///
     /// # Errors
-    /// When the bucket cannot be asked. The lease is ours until its deadline as before, and renewing can be tried again.
+    /// When the bucket fails. The lease is held until its deadline as before, and renewing can be tried again.
     pub async fn renew(&mut self, now: Timestamp) -> Result<Renewal, BucketError> {
         let record = self.record(now);
         if !self.advance(&record).await? {
@@ -76,10 +77,10 @@ impl Lease {
         Ok(Renewal::Renewed)
     }
 
-    /// Lets others have it. Nothing happens to a lease that another took over.
+    /// Releases the lease. A lease that another took over is not touched.
     ///
     /// # Errors
-    /// When the bucket cannot be asked: then it may be another's only after its deadline.
+    /// When the bucket fails: then others may acquire it only after its deadline.
     pub async fn release(mut self, now: Timestamp) -> Result<(), BucketError> {
         let record = Record {
             deadline: now,
@@ -100,12 +101,12 @@ impl Lease {
         }
     }
 
-    /// Goes one step on; tells whether the chain still is ours.
+    /// Takes the next step; returns whether the chain is still ours.
     async fn advance(&mut self, record: &Record) -> Result<bool, BucketError> {
         loop {
             match self.create(record).await? {
                 Created::Ours => return self.is_last().await,
-                // An earlier step that we were told had failed.
+                // An earlier step that was reported as failed.
                 Created::Taken(Some(found)) if found.token == self.token && !found.released => {
                     self.generation = self.generation.saturating_add(1);
                 }
@@ -114,7 +115,7 @@ impl Lease {
         }
     }
 
-    /// Creates the object after our last one, and looks whose it is where that is not told.
+    /// Creates the object after our last one, and finds out whose it is if the answer does not say.
     pub(super) async fn create(&mut self, record: &Record) -> Result<Created, BucketError> {
         let generation = self.generation.saturating_add(1);
         let key = record::key(&self.name, generation);
@@ -124,10 +125,10 @@ impl Lease {
         if !matches!(tried, Ok(true)) {
             let found = match self.find(&key).await {
                 Ok(found) => found,
-                // What went wrong first tells more.
+                // The first error says more.
                 Err(error) => return Err(tried.err().unwrap_or(error)),
             };
-            // Else our attempt got through, and its answer did not.
+            // Otherwise our attempt succeeded, and its answer was lost.
             if found.as_deref() != Some(bytes.as_slice()) {
                 tried?;
                 let other = found.and_then(|found| Record::decode(&found).ok());
@@ -146,7 +147,7 @@ impl Lease {
         }
     }
 
-    /// Whether the object that we created is the last of its chain; then old ones are deleted, or else that one.
+    /// Whether the object that we created is the last of its chain. If so, old ones are deleted; if not, that one.
     pub(super) async fn is_last(&self) -> Result<bool, BucketError> {
         let bucket = &self.leases.0.bucket;
         let own = record::key(&self.name, self.generation);
@@ -158,7 +159,8 @@ impl Lease {
             }
             return Ok(false);
         }
-        // Not only one of its name: another that had slept may have created the same number after ours was deleted.
+        // The name alone proves nothing: another that had slept may have created the same number after ours was
+        // deleted.
         let found = self.find(&own).await?;
         let found = found.and_then(|found| Record::decode(&found).ok());
         if found.is_none_or(|found| found.token != self.token) {
@@ -166,7 +168,7 @@ impl Lease {
         }
         let oldest_kept = self.generation.saturating_sub(KEPT);
         for (_, object) in chain.iter().take_while(|(n, _)| *n < oldest_kept) {
-            // In their order, and none after one that stays: see the top.
+            // In order, and none after one that stays: see the top.
             if let Err(error) = bucket.delete(&object.key).await {
                 tracing::warn!(%error, "old objects of a lease stay, the next step tries again");
                 break;

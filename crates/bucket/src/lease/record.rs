@@ -1,4 +1,4 @@
-//! The objects of a lease: their names, what they say, and what follows from the last one.
+//! The objects of a lease: their names, their contents, and the state that follows from the last one.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -8,22 +8,22 @@ use serde::{Deserialize, Serialize};
 use super::Holder;
 use crate::{BucketError, Object, Operation};
 
-/// Where leases are; below `parquet`, so that Thanos does not see them, and no block's name.
+/// The folder of leases: below `parquet`, so that Thanos does not see them, and not the name of a block.
 pub(super) const ROOT: &str = "parquet/leases";
 /// The version that is written.
 pub(super) const VERSION: u64 = 1;
-/// Digits of a number in a name, as many as the largest has: names sort as numbers do.
+/// Digits of a number in a name, as many as the largest number has: names sort as numbers do.
 const DIGITS: usize = 20;
-/// How long an object that cannot be read counts as held, at least.
+/// The least time for which an object that cannot be read counts as held.
 const UNREADABLE: Duration = Duration::from_hours(1);
 
-/// What an object of a chain says.
+/// The contents of an object of a chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) version: u64,
     /// For people to read.
     pub(super) holder: String,
-    /// Tells leases apart, of one holder too.
+    /// Identifies the lease among all others, also those of one holder.
     pub(super) token: String,
     /// When it was acquired.
     pub(super) since: Timestamp,
@@ -37,11 +37,11 @@ pub(super) struct Newest {
     pub(super) generation: u64,
     /// When it was written, by the clock of the store.
     pub(super) written: Timestamp,
-    /// Or why it cannot be read.
+    /// The reason why it cannot be read.
     pub(super) record: Result<Record, String>,
 }
 
-/// Whether a lease can be had.
+/// Whether a lease can be acquired.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum State {
     /// By creating the object with this number.
@@ -87,7 +87,7 @@ impl Newest {
 }
 
 impl Newest {
-    /// When its holder had the lease last, at the latest.
+    /// The latest time at which its holder had the lease.
     pub(super) fn end(&self) -> Timestamp {
         self.record
             .as_ref()
@@ -95,7 +95,7 @@ impl Newest {
     }
 }
 
-/// Whether a lease can be had at `now`, when clocks differ by `margin` at most and leases are for `duration`.
+/// Whether a lease can be acquired at `now`, if clocks differ by `margin` at most and leases last `duration`.
 pub(super) fn state(
     newest: Option<&Newest>,
     now: Timestamp,
@@ -108,9 +108,9 @@ pub(super) fn state(
     let holder = match &newest.record {
         Ok(record) if record.released => None,
         Ok(record) => Some(record.clone().into_holder()),
-        // Nobody knows until when; so for as long as leases may be expected to last.
+        // The deadline is unknown, so the longest expected one is used.
         Err(reason) => Some(Holder {
-            name: format!("someone ({reason})"),
+            name: format!("an unknown holder ({reason})"),
             until: after(newest.written, duration.max(UNREADABLE)),
         }),
     };
@@ -128,11 +128,11 @@ pub(super) fn after(time: Timestamp, span: Duration) -> Timestamp {
     Timestamp(time.0.saturating_add(span))
 }
 
-/// The folder of a chain. No two leases share one, and each name is one that all stores take: what is no letter,
+/// The folder of a chain. No two leases share one, and all stores accept the name: a character other than a letter,
 /// digit, `@`, `-` or `_` is written as `!` and two digits.
 pub(super) fn folder(name: &str) -> String {
     let mut folder = format!("{ROOT}/");
-    // Something that no name is written as.
+    // A text that no name is written as.
     if name.is_empty() {
         folder.push('!');
     }
@@ -152,7 +152,7 @@ pub(super) fn key(name: &str, generation: u64) -> String {
     format!("{}/{generation:0DIGITS$}", folder(name))
 }
 
-/// The number of an object, if it is one of a chain.
+/// The number of an object of a chain.
 pub(super) fn generation(key: &str) -> Option<u64> {
     let (_, name) = key.rsplit_once('/')?;
     let is_number = name.len() == DIGITS && name.bytes().all(|byte| byte.is_ascii_digit());
@@ -162,7 +162,7 @@ pub(super) fn generation(key: &str) -> Option<u64> {
 /// 128 random bits.
 ///
 /// # Errors
-/// When the system has none; `key` is what they are for.
+/// When the system has none; `key` says what they are for.
 pub(super) fn token(key: &str) -> Result<String, BucketError> {
     let mut token = [0; 16];
     getrandom::fill(&mut token).map_err(|error| BucketError::Store {
@@ -230,7 +230,7 @@ mod tests {
             (
                 Some(unreadable.clone()),
                 1_060_000 + hour,
-                "someone (k: ?) until 1970-01-01T01:16:40Z",
+                "an unknown holder (k: ?) until 1970-01-01T01:16:40Z",
             ),
             (Some(unreadable), 1_060_001 + hour, "free 8"),
         ] {

@@ -1,4 +1,4 @@
-//! Whether the store does what leases need: some take a conditional put, and do it whatever is there.
+//! Tests whether the store does what leases need: some accept a conditional put and ignore its condition.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use super::{
 };
 use crate::{Bucket, BucketError};
 
-/// How many try to create one object at once.
+/// Concurrent attempts to create one object.
 const RACERS: usize = 8;
-/// How often it is tried to create an object that is not there.
+/// Attempts to create an object that does not exist.
 const TRIES: usize = 5;
-/// Where the objects of tests are.
+/// The folder of the tests' objects.
 const FOLDER: &str = "self-test";
-/// The age of objects whose test was killed, and not only slow.
+/// Objects of this age belong to a test that was killed.
 const LEFT: Duration = Duration::from_hours(1);
 
 impl Leases {
-    /// Finds out whether the bucket creates an object once only, asked one after the other and asked at once.
+    /// Tests that the bucket creates an object only once, for attempts one after the other and for concurrent ones.
     ///
     /// # Errors
-    /// [`BucketError::NotExclusive`] if it does not: then a lease keeps nobody off. Or as the store says, which may be
-    /// that it knows no conditional put.
+    /// [`BucketError::NotExclusive`] if it does not: then a lease excludes nobody. Or the store's error, such as for
+    /// an unknown conditional put.
     pub async fn self_test(&self) -> Result<(), BucketError> {
         let bucket = &self.0.bucket;
         let folder = format!("{ROOT}/{FOLDER}/{}", record::token(FOLDER)?);
@@ -47,7 +47,7 @@ impl Leases {
     }
 }
 
-/// Removes what tests left that were killed, long before `own` was written by the clock of the store.
+/// Removes the objects of killed tests, which are much older than `own` by the clock of the store.
 async fn remove_left(bucket: &Bucket, own: &str) -> Result<(), BucketError> {
     let objects = bucket.list(&format!("{ROOT}/{FOLDER}"), None).await?;
     let own = objects.iter().find(|object| object.key == own);
@@ -65,7 +65,7 @@ async fn remove_left(bucket: &Bucket, own: &str) -> Result<(), BucketError> {
 async fn created_twice(bucket: &Bucket, key: &str) -> Result<(), BucketError> {
     let (first, second) = (Bytes::from_static(b"first"), Bytes::from_static(b"second"));
     for _ in 0..TRIES {
-        // It may say no where an answer was lost, or where another's operation was in the way (status 409).
+        // A refusal may result from a lost answer, or from a conflicting operation (status 409).
         let created = bucket.put_if_absent(key, first.clone()).await?;
         let again = bucket.put_if_absent(key, second.clone()).await?;
         let found = bucket.get(key).await?;
@@ -75,15 +75,15 @@ async fn created_twice(bucket: &Bucket, key: &str) -> Result<(), BucketError> {
         if created {
             return Err(not_exclusive(
                 bucket,
-                "it accepts conditional puts (If-None-Match) and ignores them",
+                "it ignores the condition of conditional puts (If-None-Match)",
             ));
         }
-        // Nothing was there when the second was put, so nothing is known.
+        // The object did not exist at the second put, so nothing is known.
         bucket.delete(key).await?;
     }
     Err(not_exclusive(
         bucket,
-        "of conditional puts (If-None-Match) it refuses some of objects that are not there",
+        "it refuses conditional puts (If-None-Match) of objects that do not exist",
     ))
 }
 
@@ -101,7 +101,7 @@ async fn created_at_once(bucket: &Bucket, key: &str) -> Result<(), BucketError> 
     if winners > 1 {
         return Err(not_exclusive(
             bucket,
-            "of conditional puts (If-None-Match) that come at once, it does several",
+            "it accepts several conditional puts (If-None-Match) of one object",
         ));
     }
     Ok(())

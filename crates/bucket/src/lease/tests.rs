@@ -147,7 +147,10 @@ async fn a_step_that_failed_is_done_again_at_every_write_and_read() {
             // Half an object: nobody can tell whose, so nobody has it for an hour.
             assert_eq!(renewal, Renewal::Lost);
             let error = acquire(&b, 3).await.unwrap_err();
-            assert!(error.starts_with("someone (parquet/leases/"), "{error}");
+            assert!(
+                error.starts_with("an unknown holder (parquet/leases/"),
+                "{error}"
+            );
             continue;
         }
         assert_eq!(renewal, Renewal::Renewed, "{fault:?}");
@@ -254,13 +257,13 @@ async fn the_self_test_says_that_the_bucket_ignores_what_it_is_asked() {
     let error = leases(&lax, "a").self_test().await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "bucket memory: it accepts conditional puts (If-None-Match) and ignores them, so compactors cannot share it"
+        "bucket memory: it ignores the condition of conditional puts (If-None-Match), so compactors cannot share it"
     );
     let racy = Bucket::in_memory().wrapped(|inner| store::Scripted::racy(inner));
     let error = leases(&racy, "a").self_test().await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "bucket memory: of conditional puts (If-None-Match) that come at once, it does several, so compactors cannot \
+        "bucket memory: it accepts several conditional puts (If-None-Match) of one object, so compactors cannot \
          share it"
     );
     for bucket in [lax, racy] {

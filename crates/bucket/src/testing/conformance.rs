@@ -1,4 +1,4 @@
-//! What every bucket must do, whatever store it is on.
+//! The conformance suite of buckets on all stores.
 
 use std::{error::Error, path::Path};
 
@@ -7,7 +7,7 @@ use futures::future::join_all;
 
 use crate::{Bucket, BucketError, Uploaded};
 
-/// Keys in the order of a listing, with some that need care in URLs and file names.
+/// Keys in the order of a listing, some of which need care in URLs and file names.
 const KEYS: [&str; 7] = [
     "a/1",
     "a/2/deep/er",

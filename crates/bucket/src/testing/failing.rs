@@ -34,28 +34,28 @@ pub struct FailingBucket {
     faults: Arc<Faults>,
 }
 
-/// What becomes of a write: a put, an upload in parts, or a deletion.
+/// The fault of a write: a put, an upload in parts, or a deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteFault {
     /// Nothing is done.
     Refused,
-    /// A put leaves the first half of its bytes; an upload in parts and a deletion leave nothing done; a file that is
-    /// put into a folder is there under the name that it has before it is the object.
+    /// A put leaves the first half of its bytes. An upload in parts and a deletion have no effect. A file that is put
+    /// into a folder has its name from before it becomes the object.
     Cut,
-    /// It is done, but an error is answered.
+    /// It is done, but answered with an error.
     AnswerLost,
 }
 
-/// What becomes of a read of an object.
+/// The fault of a read of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadFault {
-    /// An error is answered.
+    /// It is answered with an error.
     Refused,
-    /// The lowest bit of the byte in the middle is turned over.
+    /// The lowest bit of the middle byte is flipped.
     Flipped,
-    /// The same of this byte.
+    /// The lowest bit of this byte is flipped.
     FlippedAt(usize),
-    /// Only the first half of the bytes come.
+    /// Only the first half of the bytes arrives.
     Truncated,
 }
 
@@ -67,11 +67,11 @@ pub(super) struct Faults(Mutex<State>);
 struct State {
     writes: usize,
     write_faults: BTreeMap<usize, WriteFault>,
-    /// All from this write on is refused.
+    /// All operations from this write on are refused.
     dead_from: Option<usize>,
-    /// By the ends of keys.
+    /// By suffixes of keys.
     read_faults: BTreeMap<String, ReadFault>,
-    /// Likewise, those of the next reads, which come first.
+    /// Likewise, for the next reads, which come first.
     next_read_faults: BTreeMap<String, VecDeque<ReadFault>>,
     rate: Option<Rate>,
     held: BTreeMap<String, HeldReads>,
@@ -80,18 +80,18 @@ struct State {
     ranges: Vec<(String, Range<u64>)>,
 }
 
-/// How much may be read.
+/// The rate limit of reads.
 #[derive(Debug)]
 struct Rate {
     per_second: usize,
-    /// When the second began, and what was read since.
+    /// The start of the second, and the reads since then.
     since: Instant,
     used: usize,
     refused: usize,
 }
 
 impl FailingBucket {
-    /// What is in `bucket`, failing on demand.
+    /// The contents of `bucket`, failing on demand.
     #[must_use]
     pub fn new(bucket: &Bucket) -> Self {
         let faults = Arc::new(Faults::default());
@@ -113,35 +113,35 @@ impl FailingBucket {
         self.bucket.clone()
     }
 
-    /// Lets the write with this number fail; the first one from now on is 0.
+    /// Fails the write with this number; the first one from now on is 0.
     pub fn fail_write(&self, number: usize, fault: WriteFault) {
         let mut state = self.faults.0.lock();
         let at = state.writes + number;
         state.write_faults.insert(at, fault);
     }
 
-    /// Lets the write with this number fail, and refuses all that comes after it, reads and listings too: so it is
-    /// for a program that is killed, or cut off, there.
+    /// Fails the write with this number and refuses all operations after it, reads and listings too, as for a program
+    /// that is killed or cut off there.
     pub fn die_at_write(&self, number: usize, fault: WriteFault) {
         self.fail_write(number, fault);
         let mut state = self.faults.0.lock();
         state.dead_from = Some(state.writes + number + 1);
     }
 
-    /// Lets all reads of objects fail whose keys end so.
+    /// Fails all reads of objects whose keys have this suffix.
     pub fn fail_reads(&self, end: &str, fault: ReadFault) {
         let mut state = self.faults.0.lock();
         state.read_faults.insert(end.to_owned(), fault);
     }
 
-    /// Lets the next reads of objects whose keys end so fail, each in its way.
+    /// Fails the next reads of objects whose keys have this suffix, each with its fault.
     pub fn fail_next_reads(&self, end: &str, faults: &[ReadFault]) {
         let mut state = self.faults.0.lock();
         let next = faults.iter().copied().collect();
         state.next_read_faults.insert(end.to_owned(), next);
     }
 
-    /// From now on refuses what is read or listed past so many in a second of tokio's time.
+    /// From now on refuses reads and listings beyond so many in a second of tokio's time.
     pub fn limit_reads(&self, per_second: usize) {
         self.faults.0.lock().rate = Some(Rate {
             per_second,
@@ -151,14 +151,14 @@ impl FailingBucket {
         });
     }
 
-    /// How many reads were refused as they were too many.
+    /// The number of reads refused by the rate limit.
     #[must_use]
     pub fn refused(&self) -> usize {
         let state = self.faults.0.lock();
         state.rate.as_ref().map_or(0, |rate| rate.refused)
     }
 
-    /// From now on reads of an object wait until they are let through.
+    /// From now on holds reads of an object until they are let through.
     #[must_use]
     pub fn hold_reads(&self, key: &str) -> HeldReads {
         let held = HeldReads::new();
@@ -177,19 +177,20 @@ impl FailingBucket {
         state.dead_from = None;
     }
 
-    /// How many writes were tried.
+    /// The number of attempted writes.
     #[must_use]
     pub fn writes(&self) -> usize {
         self.faults.0.lock().writes
     }
 
-    /// What was tried: `put KEY`, `upload KEY` (in parts, or of a file into a folder), `delete KEY`, `get KEY`, `head KEY` and `list PREFIX`.
+    /// The attempted operations: `put KEY`, `upload KEY` (in parts, or of a file into a folder), `delete KEY`, `get
+    /// KEY`, `head KEY` and `list PREFIX`.
     #[must_use]
     pub fn log(&self) -> Vec<String> {
         self.faults.0.lock().log.clone()
     }
 
-    /// Which parts of an object were read, in the order in which they were asked for.
+    /// The parts of an object that were read, in the order of the requests.
     #[must_use]
     pub fn ranges_read(&self, key: &str) -> Vec<Range<u64>> {
         let state = self.faults.0.lock();
@@ -197,7 +198,7 @@ impl FailingBucket {
         of_key.map(|(_, range)| range.clone()).collect()
     }
 
-    /// Forgets what was tried.
+    /// Forgets the attempted operations.
     pub fn clear_log(&self) {
         let mut state = self.faults.0.lock();
         state.log.clear();
@@ -206,7 +207,7 @@ impl FailingBucket {
 }
 
 impl Faults {
-    /// Notes a write, and says what becomes of it.
+    /// Records a write, and returns its fault.
     pub(super) fn write(&self, what: &str, key: &str) -> Option<WriteFault> {
         let mut state = self.0.lock();
         state.log.push(format!("{what} {key}"));
@@ -218,7 +219,7 @@ impl Faults {
         state.write_faults.get(&number).copied()
     }
 
-    /// Notes which part of an object is read; what the read has to wait for, if anything.
+    /// Records a read of a part of an object, and returns what it must wait for, if anything.
     pub(super) fn part(&self, key: &str, range: Option<Range<u64>>) -> Option<HeldReads> {
         let mut state = self.0.lock();
         state
@@ -227,7 +228,7 @@ impl Faults {
         state.held.get(key).cloned()
     }
 
-    /// Notes a read, and says what becomes of it.
+    /// Records a read, and returns its fault.
     pub(super) fn read(&self, what: &str, key: &str) -> Option<ReadFault> {
         let mut state = self.0.lock();
         state.log.push(format!("{what} {key}"));
@@ -250,7 +251,7 @@ impl Faults {
 }
 
 impl Rate {
-    /// Whether one read more is too many.
+    /// Whether the rate limit refuses one more read.
     fn is_used_up(&mut self) -> bool {
         if self.since.elapsed() >= Duration::from_secs(1) {
             (self.since, self.used) = (Instant::now(), 0);

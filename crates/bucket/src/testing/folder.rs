@@ -11,7 +11,7 @@ use super::{
 };
 use crate::bucket::{Folder, Means, Staged};
 
-/// Hands files on to `inner`, unless that is to fail.
+/// Passes files to `inner`, unless they are to fail.
 #[derive(Debug)]
 pub(super) struct FailingFolder {
     inner: Arc<dyn Folder>,
@@ -32,7 +32,7 @@ impl Folder for FailingFolder {
         }
         let staged = self.inner.stage(object, from, path, means)?;
         match fault {
-            // As one leaves it that is killed.
+            // As a killed program leaves it.
             Some(WriteFault::Cut) => mem::forget(staged),
             Some(WriteFault::AnswerLost) => staged.publish().map_err(|_| injected())?,
             Some(WriteFault::Refused) | None => return Ok(staged),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch};
 
-/// The reads of one object, which wait until they are let through. Clones are of the same reads.
+/// The held reads of one object. Clones are the same reads.
 #[derive(Clone, Debug)]
 pub struct HeldReads(Arc<Hold>);
 
@@ -32,7 +32,7 @@ impl HeldReads {
         }))
     }
 
-    /// Waits until so many reads have begun, those that went on included.
+    /// Waits until so many reads have begun, with those that went on.
     pub async fn begun(&self, count: usize) {
         let mut counts = self.0.counts.subscribe();
         // The sender is as long there as this is.
@@ -44,7 +44,7 @@ impl HeldReads {
         self.0.passes.add_permits(count);
     }
 
-    /// How many were held at once, at most.
+    /// The most reads that were held at once.
     #[must_use]
     pub fn most_held(&self) -> usize {
         self.0.counts.borrow().most_held

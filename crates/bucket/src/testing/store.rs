@@ -13,7 +13,7 @@ use object_store::{
 
 use super::failing::{Faults, ReadFault, WriteFault};
 
-/// Hands operations on to `inner`, unless they are to fail.
+/// Passes operations to `inner`, unless they are to fail.
 #[derive(Clone, Debug)]
 pub(super) struct FailingStore {
     inner: Arc<dyn ObjectStore>,

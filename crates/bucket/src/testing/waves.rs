@@ -1,4 +1,4 @@
-//! A bucket whose reads are answered in waves, so that a test sees how often a question waits for the bucket.
+//! A bucket whose reads are answered in waves, so that a test can count how often a query waits for the bucket.
 
 use std::{fmt, ops::Range, pin::pin, sync::Arc};
 
@@ -13,16 +13,16 @@ use tokio::sync::oneshot;
 
 use crate::Bucket;
 
-/// How often nothing new may happen before it is taken that everyone waits for the bucket.
+/// After so many checks without a new read, everyone waits for the bucket.
 const QUIET: usize = 32;
-/// How often other tasks get their turn in between.
+/// How often other tasks run between two checks.
 const TURNS: usize = 8;
 
-/// A bucket whose reads of objects wait until all of them do: those that wait together are a wave. A request of a wave
-/// costs its question no time but that of the wave, so waves are what latency is multiplied by.
+/// A bucket whose reads of objects wait until all tasks wait for one: reads that wait together are a wave. Only waves
+/// cost a query time, not the requests in one, so latency is multiplied by their number.
 ///
-/// No clock is used. Work outside of the runtime, as on a CPU pool, is waited for by what the test says of it. For a
-/// runtime of one thread.
+/// It uses no clock. The test says how to wait for work outside of the runtime, as on a CPU pool. For a runtime of one
+/// thread.
 #[derive(Clone, Debug)]
 pub struct WaveBucket {
     bucket: Bucket,
@@ -32,7 +32,7 @@ pub struct WaveBucket {
 /// Reads that were answered together, in the order in which they began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wave {
-    /// The key of each object, and the part that was read.
+    /// The key of each object, and the range that was read.
     pub reads: Vec<(String, Range<u64>)>,
 }
 
@@ -45,7 +45,7 @@ struct Waiting {
 }
 
 impl WaveBucket {
-    /// What is in `bucket`. Nothing but reads within [`Self::waves`] is answered.
+    /// The contents of `bucket`. Only reads within [`Self::waves`] are answered.
     #[must_use]
     pub fn new(bucket: &Bucket) -> Self {
         let waiting = Arc::default();
@@ -65,7 +65,7 @@ impl WaveBucket {
         self.bucket.clone()
     }
 
-    /// Does `work`, and tells in which waves it read. `settled` ends when what others had begun outside of the runtime
+    /// Does `work`, and returns the waves in which it read. `settled` ends when the work begun outside of the runtime
     /// before is done.
     #[expect(clippy::future_not_send, reason = "it is for a runtime of one thread")]
     pub async fn waves<T>(
@@ -83,7 +83,7 @@ impl WaveBucket {
             }
             let mut wave = Wave::default();
             for read in std::mem::take(&mut *self.waiting.lock()) {
-                // Who does not wait any more has not read.
+                // A read that was dropped counts as no read.
                 if read.answer.send(()).is_ok() {
                     wave.reads.push((read.key, read.range));
                 }
@@ -129,7 +129,7 @@ impl fmt::Display for Wave {
     }
 }
 
-/// Lets reads wait; all else is handed on to `inner`.
+/// Makes reads wait; passes everything else to `inner`.
 #[derive(Debug)]
 struct WaveStore {
     inner: Arc<dyn ObjectStore>,
@@ -166,7 +166,7 @@ impl ObjectStore for WaveStore {
             range,
             answer,
         });
-        // Where nobody counts waves any more, the read ends with its task.
+        // When nobody counts waves any more, the read ends with its task.
         let _ = answered.await;
         self.inner.get_opts(path, options).await
     }

@@ -72,10 +72,7 @@ fn another_version_is_an_error_that_names_it() {
         1,
     );
     let error = BlockMeta::decode(other.as_bytes()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "unexpected meta.json version 2, expected 1"
-    );
+    assert_eq!(error.to_string(), "version: expected 1, found 2");
 }
 
 #[test]
@@ -189,11 +186,11 @@ fn a_version_that_is_not_1_is_named() {
     for (json, expected) in [
         (
             r#"{"minTime":0,"maxTime":1,"version":0,"ulid":"01HF8J5JG0RAVB4GMS32W7ZJ2B"}"#,
-            "unexpected meta.json version 0, expected 1",
+            "version: expected 1, found 0",
         ),
         (
             r#"{"minTime":0,"maxTime":1,"version":null,"ulid":"01HF8J5JG0RAVB4GMS32W7ZJ2B"}"#,
-            "unexpected meta.json version 0, expected 1",
+            "version: expected 1, found 0",
         ),
     ] {
         assert_eq!(

@@ -42,7 +42,10 @@ impl BloomFilter {
             .checked_add(size)
             .filter(|end| *end <= bytes.len() && size > 0 && size.is_multiple_of(BLOCK_SIZE));
         let Some(end) = end else {
-            let reason = format!("bloom filter of {size} in {} bytes", bytes.len());
+            let reason = format!(
+                "bloom filter: expected blocks of {BLOCK_SIZE} bytes within {} bytes, found a size of {size}",
+                bytes.len()
+            );
             return Err(Fault::new(start, reason));
         };
         let len = i32::try_from(end).ok();

@@ -44,6 +44,6 @@ impl From<ParquetError> for Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "at {}: {}", self.at, self.reason)
+        write!(f, "at byte {}: {}", self.at, self.reason)
     }
 }

@@ -97,12 +97,13 @@ impl Footer {
         let wrong = |reason: String| Err(Error::corrupt(&file, start, reason));
         if *size != file_size {
             return wrong(format!(
-                "a file of {size} bytes expected as in meta.json, found one of {file_size}"
+                "file size: expected {size} bytes by meta.json, found {file_size}"
             ));
         }
         if footer.bytes > file_size.min(MAX_TAIL) {
             return wrong(format!(
-                "footer of {} bytes as in meta.json in a file of {file_size}",
+                "footer: expected at most {} bytes, found {} in meta.json",
+                file_size.min(MAX_TAIL),
                 footer.bytes
             ));
         }
@@ -116,13 +117,13 @@ impl Footer {
         let found = Xxh64::of(&tail);
         if found != footer.xxh64 {
             return wrong(format!(
-                "footer of {} bytes: XXH64 {} expected as in meta.json, found {found}",
+                "footer of {} bytes: expected XXH64 {} by meta.json, found {found}",
                 footer.bytes, footer.xxh64
             ));
         }
         match Self::decode(Arc::clone(&file), file_size, tail)? {
             FooterRead::Short { needed } => wrong(format!(
-                "footer of {} bytes as in meta.json, the file says {needed}",
+                "footer: expected {} bytes by meta.json, found one of {needed}",
                 footer.bytes
             )),
             done @ FooterRead::Done(_) => Ok(done),
@@ -140,12 +141,18 @@ impl Footer {
     ) -> Result<FooterRead, Error> {
         let file = file.into();
         let damaged = |at: u64, reason: String| Error::corrupt(&file, at, reason);
-        let tail_start = file_size
-            .checked_sub(tail.len() as u64)
-            .ok_or_else(|| damaged(0, format!("{} bytes of a file of {file_size}", tail.len())))?;
+        let tail_start = file_size.checked_sub(tail.len() as u64).ok_or_else(|| {
+            damaged(
+                0,
+                format!("expected at most {file_size} bytes, found {}", tail.len()),
+            )
+        })?;
         let Some((body, [length @ .., p, a, r, one])) = tail.split_last_chunk::<TRAILER>() else {
             return if file_size < (MAGIC.len() + TRAILER) as u64 {
-                Err(damaged(0, format!("no Parquet file: {file_size} bytes")))
+                Err(damaged(
+                    0,
+                    format!("file is {file_size} bytes, too short for a Parquet footer"),
+                ))
             } else {
                 Ok(FooterRead::Short {
                     needed: TRAILER as u64,
@@ -156,7 +163,7 @@ impl Footer {
         if magic != MAGIC {
             return Err(damaged(
                 file_size.saturating_sub(4),
-                format!("no Parquet file: {MAGIC:?} expected, found {magic:?}"),
+                format!("magic of Parquet: expected {MAGIC:?}, found {magic:?}"),
             ));
         }
         let metadata_size = u64::from(u32::from_le_bytes(*length));
@@ -164,7 +171,9 @@ impl Footer {
         if needed + MAGIC.len() as u64 > file_size || needed > MAX_TAIL {
             return Err(damaged(
                 file_size - TRAILER as u64,
-                format!("metadata of {metadata_size} bytes in a file of {file_size}"),
+                format!(
+                    "metadata: expected less than the {file_size} bytes of the file, found a length of {metadata_size}"
+                ),
             ));
         }
         let metadata_start = usize::try_from(metadata_size)
@@ -183,7 +192,7 @@ impl Footer {
             Some(schema::CHECKSUMS) => true,
             Some(other) => {
                 let (key, known) = (schema::CHECKSUMS_KEY, schema::CHECKSUMS);
-                let reason = format!("{key} {known:?} expected, found {other:?}");
+                let reason = format!("key-value {key:?}: expected {known:?}, found {other:?}");
                 return Err(damaged(metadata_at, reason));
             }
         };
@@ -193,14 +202,16 @@ impl Footer {
         if needed > MAX_TAIL {
             return Err(damaged(
                 metadata_at,
-                format!("page indexes begin at {first}, {needed} bytes before the end"),
+                format!(
+                    "page indexes: expected within the last {MAX_TAIL} bytes, found at byte {first}, {needed} bytes before the end"
+                ),
             ));
         }
         if let Some(group) = metadata.row_groups.iter().find(|g| g.rows > MAX_ROWS) {
             return Err(damaged(
                 metadata_at,
                 format!(
-                    "row group of {} rows, at most {MAX_ROWS} expected",
+                    "row group: expected at most {MAX_ROWS} rows, found {}",
                     group.rows
                 ),
             ));
@@ -268,7 +279,7 @@ impl Footer {
             .row_groups
             .get(group)
             .and_then(|g| Some((g.rows, g.columns.get(column)?)))
-            .ok_or_else(|| self.invalid(format!("no column {column} in row group {group}")))
+            .ok_or_else(|| self.invalid(format!("row group {group}: column {column} is missing")))
     }
 
     /// Where the pages of a column chunk are.
@@ -276,7 +287,7 @@ impl Footer {
         let (rows, chunk) = self.chunk(group, column)?;
         let Some(range) = &chunk.offset_index else {
             return Err(self.invalid(format!(
-                "no offset index for column {column} of row group {group}"
+                "row group {group}: column {column} has no offset index"
             )));
         };
         let bytes = self.slice(range)?;
@@ -288,7 +299,7 @@ impl Footer {
             let place = group.saturating_mul(columns).saturating_add(column);
             let chunks = columns.saturating_mul(self.metadata.row_groups.len());
             page_index::checksums_of(table, place, chunks)
-                .ok_or_else(|| Fault::new(0, format!("no checksums of {chunks} column chunks")))
+                .ok_or_else(|| Fault::new(0, format!("checksums: expected those of {chunks} column chunks, found a damaged table")))
                 .and_then(|checksums| {
                     let has_bloom_filter = chunk.bloom_filter.is_some();
                     index.set_checksums(checksums, &chunk.pages, has_bloom_filter)
@@ -325,7 +336,12 @@ impl Footer {
         place(range.start)
             .zip(place(range.end))
             .and_then(|(start, end)| self.indexes.get(start..end))
-            .ok_or_else(|| self.invalid(format!("page index at {range:?} is not at the end")))
+            .ok_or_else(|| {
+                self.invalid(format!(
+                    "page index: expected within the footer, found at bytes {} to {}",
+                    range.start, range.end
+                ))
+            })
     }
 }
 

@@ -85,7 +85,13 @@ impl IdPage {
         for range in rows.iter() {
             let (start, len) = (range.start as usize, range.len());
             if start + len > self.rows {
-                return Err(Fault::new(0, format!("rows {range:?} of {}", self.rows)));
+                return Err(Fault::new(
+                    0,
+                    format!(
+                        "rows {} to {}: expected at most {} rows",
+                        range.start, range.end, self.rows
+                    ),
+                ));
             }
             cursor.skip(start - at)?;
             cursor.read(len, out)?;
@@ -106,7 +112,13 @@ impl IdPage {
         for range in rows.iter() {
             let (start, len) = (range.start as usize, range.len());
             if start + len > self.rows {
-                return Err(Fault::new(0, format!("rows {range:?} of {}", self.rows)));
+                return Err(Fault::new(
+                    0,
+                    format!(
+                        "rows {} to {}: expected at most {} rows",
+                        range.start, range.end, self.rows
+                    ),
+                ));
             }
             cursor.skip(start - at)?;
             at = start + len;
@@ -257,7 +269,10 @@ impl Source<'_> {
                     each(id, count);
                 })?;
                 match beyond {
-                    Some(id) => Err(Fault::new(0, format!("id {id} in a dictionary of {limit}"))),
+                    Some(id) => Err(Fault::new(
+                        0,
+                        format!("dictionary id: expected one below {limit}, found {id}"),
+                    )),
                     None => Ok(()),
                 }
             }
@@ -272,9 +287,12 @@ impl Source<'_> {
 }
 
 fn take<'a>(ids: &mut &'a [u32], n: usize) -> Result<&'a [u32], Fault> {
-    let (head, rest) = ids
-        .split_at_checked(n)
-        .ok_or_else(|| Fault::new(0, "fewer values than definition levels tell"))?;
+    let (head, rest) = ids.split_at_checked(n).ok_or_else(|| {
+        Fault::new(
+            0,
+            "expected as many values as definition levels say, found fewer",
+        )
+    })?;
     *ids = rest;
     Ok(head)
 }

@@ -127,7 +127,7 @@ impl Metadata {
         for (i, group) in stored.row_groups().iter().enumerate() {
             let group = metadata.row_group(group, file_size)?;
             end = group.check_order(end).ok_or_else(|| {
-                let reason = format!("column chunks of row group {i} overlap with others");
+                let reason = format!("row group {i}: its column chunks overlap with others");
                 Fault::new(0, reason)
             })?;
             metadata.row_groups.push(group);
@@ -140,7 +140,10 @@ impl Metadata {
         // The largest row number is kept free: it stands for none.
         let rows = u32::try_from(group.num_rows()).ok();
         let Some(rows) = rows.filter(|rows| *rows < u32::MAX) else {
-            let reason = format!("row group with {} rows", group.num_rows());
+            let reason = format!(
+                "row group: expected a count of rows below 2^32 - 1, found {}",
+                group.num_rows()
+            );
             return Err(Fault::new(0, reason));
         };
         let columns = group.columns().iter();
@@ -157,7 +160,10 @@ impl Metadata {
         file_size: u64,
     ) -> Result<ColumnChunk, Fault> {
         if chunk.file_path().is_some() {
-            return Err(Fault::new(0, "column chunk lies in another file"));
+            return Err(Fault::new(
+                0,
+                "column chunk: expected in the same file, found in another one",
+            ));
         }
         // Some writers say 0 for none.
         let data = chunk.data_page_offset();
@@ -167,7 +173,7 @@ impl Metadata {
         };
         let range = |what: &str, start: i64, len: i64| {
             within(start, len, file_size).ok_or_else(|| {
-                let reason = format!("{what} at {start}, {len} bytes, in {file_size} bytes");
+                let reason = format!("{what}: expected within the {file_size} bytes of the file, found {len} bytes at byte {start}");
                 Fault::new(0, reason)
             })
         };
@@ -176,8 +182,12 @@ impl Metadata {
             None => Ok(None),
         };
         let uncompressed_size = chunk.uncompressed_size();
-        let uncompressed_size = u64::try_from(uncompressed_size)
-            .map_err(|_| Fault::new(0, format!("{uncompressed_size} is negative")))?;
+        let uncompressed_size = u64::try_from(uncompressed_size).map_err(|_| {
+            Fault::new(
+                0,
+                format!("uncompressed size: expected 0 or more, found {uncompressed_size}"),
+            )
+        })?;
         Ok(ColumnChunk {
             codec: match chunk.compression_codec() {
                 CompressionCodec::UNCOMPRESSED => Codec::Uncompressed,
@@ -272,7 +282,7 @@ fn schema(metadata: &[u8]) -> Result<Vec<Column>, Fault> {
             _ => thrift.skip(kind)?,
         }
     }
-    Err(thrift.fault("metadata without a schema"))
+    Err(thrift.fault("metadata: schema is missing"))
 }
 
 /// The flat list of a schema's elements: a root, then leaves.
@@ -294,13 +304,16 @@ fn schema_elements(t: &mut ThriftReader<'_>) -> Result<Vec<Column>, Fault> {
         if i == 0 {
             if children + 1 != len {
                 return Err(t.fault(format!(
-                    "schema of {len} elements whose root has {children} children: columns of blocks do not nest"
+                    "schema of {len} elements: expected columns that do not nest, found a root of {children} children"
                 )));
             }
             continue;
         }
         if children > 0 {
-            return Err(t.fault(format!("column {} is a group", Quoted(name))));
+            return Err(t.fault(format!(
+                "column {}: expected values, found a group of columns",
+                Quoted(name)
+            )));
         }
         columns.push(Column {
             name: schema::column_of(name).into(),
@@ -308,7 +321,9 @@ fn schema_elements(t: &mut ThriftReader<'_>) -> Result<Vec<Column>, Fault> {
                 0 => Repetition::Required,
                 1 => Repetition::Optional,
                 2 => Repetition::Repeated,
-                other => return Err(t.fault(format!("unknown repetition {other}"))),
+                other => {
+                    return Err(t.fault(format!("repetition: expected 0, 1 or 2, found {other}")));
+                }
             },
             byte_array: kind_of == Some(6),
         });
@@ -354,12 +369,15 @@ mod tests {
                 "2147483647 children",
             ),
             (vec![element(b"\x02"); 14], "schema of 14 elements"),
-            (vec![element(b"\x02"); 2], "column \"a\" is a group"),
+            (
+                vec![element(b"\x02"); 2],
+                "column \"a\": expected values, found a group",
+            ),
         ] {
             let fault = Metadata::decode(&schema(&elements), 100).unwrap_err();
             assert!(fault.reason.contains(expected), "{fault}");
         }
         let fault = Metadata::decode(&[0x15, 0x04, 0x00], 100).unwrap_err();
-        assert_eq!(fault.reason, "metadata without a schema");
+        assert_eq!(fault.reason, "metadata: schema is missing");
     }
 }

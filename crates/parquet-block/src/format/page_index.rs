@@ -73,14 +73,15 @@ pub(crate) fn decode_offset_index(
             .filter(|place| place.start >= after && place.end <= chunk.end);
         let Some(bytes) = bytes else {
             let reason = format!(
-                "page at {} of {} bytes, expected within {after}..{}",
-                page.offset, page.compressed_page_size, chunk.end
+                "page: expected within bytes {after} to {}, found {} bytes at byte {}",
+                chunk.end, page.compressed_page_size, page.offset
             );
             return Err(Fault::new(0, reason));
         };
         let first = u32::try_from(page.first_row_index).unwrap_or(u32::MAX);
         if first < last_first || first > rows || (pages.is_empty() && first != 0) {
-            let reason = format!("page begins with row {first} after row {last_first} of {rows}");
+            let reason =
+                format!("first row of a page: expected from {last_first} to {rows}, found {first}");
             return Err(Fault::new(0, reason));
         }
         if let Some(last) = pages.last_mut() {
@@ -93,7 +94,7 @@ pub(crate) fn decode_offset_index(
         });
     }
     if pages.is_empty() && rows > 0 {
-        let reason = format!("offset index without pages for {rows} rows");
+        let reason = format!("offset index: expected pages of {rows} rows, found none");
         return Err(Fault::new(0, reason));
     }
     Ok(OffsetIndex {
@@ -113,7 +114,7 @@ fn place(offset: i64, size: i32) -> Option<Range<u64>> {
 fn check_count(bytes: &[u8]) -> Result<(), Fault> {
     // The first byte begins the list of pages, the second has its length.
     let [_, head, rest @ ..] = bytes else {
-        return Err(Fault::new(0, "offset index is cut short"));
+        return Err(Fault::new(0, "offset index ends early"));
     };
     let mut rest = rest;
     let count = match head >> 4 {
@@ -125,7 +126,10 @@ fn check_count(bytes: &[u8]) -> Result<(), Fault> {
         Some(count) if count.saturating_mul(7) <= bytes.len() as u64 => Ok(()),
         _ => {
             let count = count.map_or("too many".to_owned(), |count| count.to_string());
-            let reason = format!("offset index of {count} pages in {} bytes", bytes.len());
+            let reason = format!(
+                "offset index: expected as many pages as fit {} bytes, found {count}",
+                bytes.len()
+            );
             Err(Fault::new(1, reason))
         }
     }
@@ -149,9 +153,9 @@ impl OffsetIndex {
         let others = usize::from(has_dictionary) + usize::from(has_bloom_filter);
         if checksums.len() != self.pages.len() + others {
             let reason = format!(
-                "{} checksums for {} data pages and {others} other parts",
-                checksums.len(),
-                self.pages.len()
+                "checksums: expected those of {} data pages and {others} other parts, found {}",
+                self.pages.len(),
+                checksums.len()
             );
             return Err(Fault::new(0, reason));
         }
@@ -184,7 +188,7 @@ pub(crate) fn decode_column_index(bytes: &[u8], pages: usize) -> Result<ColumnIn
         Ok(ColumnIndex(index))
     } else {
         let found = index.num_pages();
-        let reason = format!("column index of {found} entries for {pages} pages");
+        let reason = format!("column index: expected {pages} pages, found {found}");
         Err(Fault::new(0, reason))
     }
 }

@@ -40,7 +40,9 @@ impl ByteArrays {
             Encoding::Plain => plain(data, count),
             Encoding::DeltaLength => delta_length(data, count),
             Encoding::DeltaByteArray => delta_byte_array(data, count),
-            Encoding::Dictionary => Err(Fault::new(0, "dictionary ids where values are expected")),
+            Encoding::Dictionary => {
+                Err(Fault::new(0, "expected values, found ids of a dictionary"))
+            }
         }
     }
 
@@ -85,7 +87,10 @@ impl ByteArrays {
                 span.cloned().ok_or_else(|| {
                     Fault::new(
                         0,
-                        format!("id {id} in a dictionary of {}", self.spans.len()),
+                        format!(
+                            "dictionary id: expected one below {}, found {id}",
+                            self.spans.len()
+                        ),
                     )
                 })
             })
@@ -110,7 +115,7 @@ fn plain(data: &Bytes, count: usize) -> Result<ByteArrays, Fault> {
     if count.saturating_mul(4) > data.len() {
         return Err(Fault::new(
             0,
-            format!("{count} values in {} bytes", data.len()),
+            format!("expected {count} values, found {} bytes", data.len()),
         ));
     }
     let mut spans = Vec::with_capacity(count);
@@ -122,7 +127,7 @@ fn plain(data: &Bytes, count: usize) -> Result<ByteArrays, Fault> {
             .and_then(|rest| rest.first_chunk::<4>())
             .map(|len| start.saturating_add(u32::from_le_bytes(*len) as usize))
             .filter(|end| *end <= data.len())
-            .ok_or_else(|| Fault::new(at, "value is cut short"))?;
+            .ok_or_else(|| Fault::new(at, "value ends early"))?;
         spans.push(narrow(start)..narrow(end));
         at = end;
     }
@@ -140,7 +145,7 @@ fn delta_length(data: &Bytes, count: usize) -> Result<ByteArrays, Fault> {
         if end > data.len() {
             return Err(Fault::new(
                 at,
-                format!("value of {len} bytes, {} are left", data.len() - at),
+                format!("expected a value of {len} bytes, found {}", data.len() - at),
             ));
         }
         spans.push(narrow(at)..narrow(end));
@@ -164,7 +169,10 @@ fn delta_byte_array(data: &Bytes, count: usize) -> Result<ByteArrays, Fault> {
         if prefix > last.len() {
             return Err(Fault::new(
                 0,
-                format!("prefix of {prefix} bytes of a value of {}", last.len()),
+                format!(
+                    "prefix: expected at most the {} bytes of the value before, found {prefix}",
+                    last.len()
+                ),
             ));
         }
         // A value that is the same as, or begins, the one before needs no bytes of its own.
@@ -174,7 +182,7 @@ fn delta_byte_array(data: &Bytes, count: usize) -> Result<ByteArrays, Fault> {
             if out.len() + prefix + suffix.len() > MAX_UNSHARED {
                 return Err(Fault::new(
                     0,
-                    format!("values of a page take more than {MAX_UNSHARED} bytes"),
+                    format!("page: expected at most {MAX_UNSHARED} bytes of values, found more"),
                 ));
             }
             let start = out.len();
@@ -245,7 +253,10 @@ impl Dictionary {
             .filter(|id| *id < u32::MAX);
         let end = u32::try_from(self.bytes.len() + value.len()).ok();
         let (Some(id), Some(end)) = (id, end) else {
-            return Err(Fault::new(0, "values of a label take more than 4 GiB"));
+            return Err(Fault::new(
+                0,
+                "label: expected at most 4 GiB of values, found more",
+            ));
         };
         self.bytes.extend_from_slice(value);
         self.ends.push(end);

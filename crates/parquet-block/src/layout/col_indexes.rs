@@ -22,23 +22,24 @@ pub(crate) fn decode(list: &[u8]) -> Result<Vec<usize>, Fault> {
     let mut next = || {
         let at = list.len() - rest.len();
         let number = varint::take_signed(&mut rest)
-            .ok_or_else(|| Fault::new(at, "list of columns is cut short"))?;
-        usize::try_from(number).map_err(|_| Fault::new(at, format!("list of columns has {number}")))
+            .ok_or_else(|| Fault::new(at, "list of columns ends early"))?;
+        usize::try_from(number).map_err(|_| {
+            let reason = format!("list of columns: expected 0 or more, found {number}");
+            Fault::new(at, reason)
+        })
     };
     let count = next()?;
     if count >= list.len() {
         let len = list.len();
-        return Err(Fault::new(
-            0,
-            format!("list of {count} columns in {len} bytes"),
-        ));
+        let reason = format!("list of columns: expected as many as fit {len} bytes, found {count}");
+        return Err(Fault::new(0, reason));
     }
     let columns = (0..count).map(|_| next()).collect::<Result<_, Fault>>()?;
     if rest.is_empty() {
         Ok(columns)
     } else {
         let left = rest.len();
-        let reason = format!("{left} bytes after a list of {count} columns");
+        let reason = format!("list of {count} columns: expected the end, found {left} bytes more");
         Err(Fault::new(list.len() - left, reason))
     }
 }
@@ -65,14 +66,20 @@ mod tests {
     #[test]
     fn lists_that_are_cut_or_too_long_or_negative_are_refused() {
         for (list, expected) in [
-            (&[][..], "at 0: list of columns is cut short"),
-            (&[0x04, 0x00, 0x80], "at 2: list of columns is cut short"),
+            (&[][..], "at byte 0: list of columns ends early"),
+            (&[0x04, 0x00, 0x80], "at byte 2: list of columns ends early"),
             (
                 &[0x02, 0x00, 0x00],
-                "at 2: 1 bytes after a list of 1 columns",
+                "at byte 2: list of 1 columns: expected the end, found 1 bytes more",
             ),
-            (&[0x80, 0x01, 0x00], "at 0: list of 64 columns in 3 bytes"),
-            (&[0x02, 0x01], "at 1: list of columns has -1"),
+            (
+                &[0x80, 0x01, 0x00],
+                "at byte 0: list of columns: expected as many as fit 3 bytes, found 64",
+            ),
+            (
+                &[0x02, 0x01],
+                "at byte 1: list of columns: expected 0 or more, found -1",
+            ),
         ] {
             assert_eq!(decode(list).unwrap_err().to_string(), expected);
         }

@@ -82,12 +82,16 @@ pub(crate) fn longest(value: &[u8]) -> Result<i64, Fault> {
             data,
         } = Head::decode(value, at)?;
         if encoding == Encoding::Aggr || data.is_empty() {
-            let reason = format!("{encoding:?} record of {} bytes", data.len());
+            let reason = format!(
+                "record: expected samples, found {} bytes of {encoding:?}",
+                data.len()
+            );
             return Err(Fault::new(at, reason));
         }
         let key = (encoding as u64, min, max);
         if last.is_some_and(|last| last >= key) {
-            let reason = format!("record from {min} to {max} is not after the one before");
+            let reason =
+                format!("record: expected one after the one before, found one from {min} to {max}");
             return Err(Fault::new(at, reason));
         }
         longest = max.0.saturating_sub(min.0).max(longest);
@@ -109,23 +113,30 @@ impl Head {
     fn decode(value: &[u8], at: usize) -> Result<Self, Fault> {
         let mut rest = value.get(at..).unwrap_or_default();
         let fault = |reason: String| Fault::new(at, reason);
-        let cut = || fault("record of a chunk is cut short".to_owned());
+        let cut = || fault("record of a chunk ends early".to_owned());
         let mut next = || varint::take(&mut rest).ok_or_else(cut);
         let (encoding, min, max, len) = (next()?, next()?, next()?, next()?);
         let start = value.len() - rest.len();
         let encoding = u8::try_from(encoding)
-            .map_err(|_| format!("chunk of unknown encoding {encoding}"))
+            .map_err(|_| format!("chunk: expected a known encoding, found {encoding}"))
             .and_then(|byte| Encoding::from_byte(byte).map_err(|e| e.to_string()))
             .map_err(fault)?;
         let (min, max) = (Timestamp(min.cast_signed()), Timestamp(max.cast_signed()));
         if min > max {
-            return Err(fault(format!("chunk that ends at {max} begins at {min}")));
+            return Err(fault(format!(
+                "chunk: expected an end at {min} or later, found {max}"
+            )));
         }
         let end = usize::try_from(len)
             .ok()
             .filter(|len| *len <= rest.len())
             .map(|len| start + len)
-            .ok_or_else(|| fault(format!("chunk of {len} bytes, {} are left", rest.len())))?;
+            .ok_or_else(|| {
+                fault(format!(
+                    "expected a chunk of {len} bytes, found {}",
+                    rest.len()
+                ))
+            })?;
         Ok(Self {
             encoding,
             min,
@@ -342,10 +353,10 @@ mod tests {
         encode(&[chunk()], &mut value);
         let cut = Bytes::copy_from_slice(&value[..value.len() - 1]);
         let error = decode(&cut).next().unwrap().unwrap_err().reason;
-        assert_eq!(error, "chunk of 118 bytes, 117 are left");
+        assert_eq!(error, "expected a chunk of 118 bytes, found 117");
         let cut = Bytes::copy_from_slice(&value[..9]);
         let error = decode(&cut).next().unwrap().unwrap_err().reason;
-        assert_eq!(error, "record of a chunk is cut short");
+        assert_eq!(error, "record of a chunk ends early");
         value[0] = 9;
         let unknown = Bytes::from(value);
         let error = decode(&unknown).next().unwrap().unwrap_err().reason;

@@ -22,7 +22,7 @@ impl LocalBlock {
     pub fn open(dir: &Path, meta: &BlockMeta) -> Result<Self, Error> {
         let Some(parquet) = &meta.parquet else {
             let file = dir.join(BlockMeta::FILE);
-            let reason = "shards of a Parquet block expected, found none";
+            let reason = "expected shards of a Parquet block, found none";
             return Err(Error::corrupt(&file.to_string_lossy(), 0, reason));
         };
         let contents = Contents::of(meta.resolution());

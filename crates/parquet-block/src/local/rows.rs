@@ -224,7 +224,7 @@ impl RowReader<'_> {
         for (column, cursor) in labels.columns.iter().zip(&mut labels.cursors) {
             let Some(ids) = self.ids.get(column.place) else {
                 let reason = format!(
-                    "label {} has no ids, ids of {} were given",
+                    "label {}: expected one of the {} labels that have ids",
                     column.place,
                     self.ids.len()
                 );
@@ -299,7 +299,7 @@ impl Source<'_> {
             let page = column.id_page(self.footer, location, &bytes, &mut given, stored)?;
             if !given.is_empty() {
                 let offset = location.bytes.start;
-                let reason = "page of values where ids of the dictionary are expected";
+                let reason = "expected a page of dictionary ids, found one of values";
                 return Err(Error::corrupt(self.footer.file(), offset, reason));
             }
             let size = page.memory_size();

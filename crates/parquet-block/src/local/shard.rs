@@ -46,7 +46,7 @@ impl LocalShard {
         )?;
         if shard.contents() != contents {
             let (expected, found) = (contents.name(), shard.contents().name());
-            let reason = format!("{expected} expected, found {found}");
+            let reason = format!("expected {expected}, found {found}");
             return Err(shard.chunks_file().invalid(reason));
         }
         Ok(Self {

@@ -202,10 +202,10 @@ impl ColumnPages {
         match footer.columns().get(self.column) {
             Some(column) if column.byte_array => Ok((chunk, column.repetition)),
             Some(column) => Err(footer.invalid(format!(
-                "column {:?} does not hold byte strings",
+                "column {:?}: expected byte strings, found another type",
                 column.name
             ))),
-            None => Err(footer.invalid(format!("no column {}", self.column))),
+            None => Err(footer.invalid(format!("column {} is missing", self.column))),
         }
     }
 }

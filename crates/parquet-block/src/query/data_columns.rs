@@ -58,7 +58,7 @@ impl DataColumns {
                 places
                     .get(name.as_bytes())
                     .copied()
-                    .ok_or_else(|| file.invalid(format!("no column {name:?}")))
+                    .ok_or_else(|| file.invalid(format!("column {name:?} is missing")))
             })
             .collect::<Result<_, _>>()?;
         let longest = match contents {
@@ -124,7 +124,7 @@ impl DataColumn {
         // many rows with one large value would take memory out of proportion to the file.
         if self.aggregate.is_some() && pages.dictionary.is_some() {
             return Err(file.invalid(format!(
-                "dictionary in column {} of row group {group}, which holds aggregates",
+                "row group {group}: expected no dictionary in column {} of aggregates, found one",
                 self.column
             )));
         }
@@ -142,5 +142,9 @@ fn longest(file: &Footer) -> Result<i64, Error> {
         return Ok(i64::MAX);
     };
     let longest = value.parse().ok().filter(|longest: &i64| *longest >= 0);
-    longest.ok_or_else(|| file.invalid(format!("key-value {key:?} is no length: {value:?}")))
+    longest.ok_or_else(|| {
+        file.invalid(format!(
+            "key-value {key:?}: expected milliseconds, found {value:?}"
+        ))
+    })
 }

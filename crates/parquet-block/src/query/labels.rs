@@ -219,7 +219,10 @@ fn mark(list: &[u8], named: &mut [bool]) -> Result<(), Fault> {
         match named.get_mut(column) {
             Some(named) => *named = true,
             None => {
-                let reason = format!("column {column} of {}", named.len());
+                let reason = format!(
+                    "list of columns: expected numbers below {}, found {column}",
+                    named.len()
+                );
                 return Err(Fault::new(0, reason));
             }
         }

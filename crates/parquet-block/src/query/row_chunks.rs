@@ -98,11 +98,11 @@ impl<'a> RowChunks<'a> {
             let Chunk { encoding, data, .. } = &part.chunk;
             let place = aggregates.get_mut(part.aggregate as usize);
             let fault = if place.as_ref().is_some_and(|place| place.is_some()) {
-                "is there twice".to_owned()
+                "found twice".to_owned()
             } else if *encoding == Encoding::Aggr {
-                "holds aggregates".to_owned()
+                "expected samples, found aggregates".to_owned()
             } else if data.is_empty() {
-                "holds no samples".to_owned()
+                "expected samples, found none".to_owned()
             } else {
                 if let Some(place) = place {
                     *place = Some(AggregateChunk {
@@ -113,7 +113,7 @@ impl<'a> RowChunks<'a> {
                 continue;
             };
             let (name, min, max) = (part.aggregate.name(), part.chunk.min, part.chunk.max);
-            let fault = format!("{name} of the chunk from {min} to {max} {fault}");
+            let fault = format!("{name} of the chunk from {min} to {max}: {fault}");
             return Err(self.file.damaged(part.page, Fault::new(0, fault)));
         }
         let (min, max) = parts

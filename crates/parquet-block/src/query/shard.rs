@@ -59,7 +59,7 @@ impl Shard {
         let (expected, found) = (rows(&labels), rows(&chunks));
         if expected != found {
             return Err(chunks.invalid(format!(
-                "row groups of {found:?} rows, those of {} have {expected:?}",
+                "row groups: expected {expected:?} rows as in {}, found {found:?}",
                 labels.file()
             )));
         }
@@ -76,10 +76,16 @@ impl Shard {
         }
         names.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         if let Some([twice, _]) = names.array_windows().find(|[a, b]| a.name == b.name) {
-            return Err(labels.invalid(format!("two columns for label {}", Quoted(&twice.name))));
+            return Err(labels.invalid(format!(
+                "label {}: expected one column, found two",
+                Quoted(&twice.name)
+            )));
         }
         let Some(col_indexes) = col_indexes else {
-            return Err(labels.invalid(format!("no column {:?}", schema::COL_INDEXES_COLUMN)));
+            return Err(labels.invalid(format!(
+                "column {:?} is missing",
+                schema::COL_INDEXES_COLUMN
+            )));
         };
         let data = DataColumns::open(&chunks, slices.count())?;
         Ok(Self(Arc::new(Parts {
@@ -248,10 +254,12 @@ fn slices(labels: &Footer) -> Result<Slices, Error> {
     let number = |key: &str| -> Result<i64, Error> {
         let value = labels
             .key_value(key)
-            .ok_or_else(|| labels.invalid(format!("no key-value {key:?}")))?;
-        value
-            .parse()
-            .map_err(|_| labels.invalid(format!("key-value {key:?} is no number: {value:?}")))
+            .ok_or_else(|| labels.invalid(format!("key-value {key:?} is missing")))?;
+        value.parse().map_err(|_| {
+            labels.invalid(format!(
+                "key-value {key:?}: expected a number, found {value:?}"
+            ))
+        })
     };
     let (min, max, duration) = (
         number(schema::MIN_TIME_KEY)?,
@@ -260,7 +268,7 @@ fn slices(labels: &Footer) -> Result<Slices, Error> {
     );
     if !are_few(min, max, duration) {
         return Err(labels.invalid(format!(
-            "slices of {duration} ms from {min} to {max} expected to be 1 to {MAX_SLICES}"
+            "time slices: expected 1 to {MAX_SLICES}, found {duration} ms from {min} to {max}"
         )));
     }
     Ok(Slices::new(

@@ -102,13 +102,13 @@ impl RowGroupBuilder {
         if values.len() != self.data.len() {
             let (expected, found) = (self.data.len(), values.len());
             return wrong(format!(
-                "values of {expected} columns expected, found {found}"
+                "expected values of {expected} columns, found {found}"
             ));
         }
         let mut lengths = values.iter().map(|value| value.as_ref().len());
         if let Some(len) = lengths.find(|len| *len > MAX_VALUE) {
             return wrong(format!(
-                "chunks of {len} bytes, at most {MAX_VALUE} expected"
+                "chunks: expected at most {MAX_VALUE} bytes, found {len}"
             ));
         }
         let longest = match self.schema.contents() {
@@ -122,16 +122,23 @@ impl RowGroupBuilder {
             Err(fault) => return wrong(fault.reason),
         };
         if row == MAX_ROWS {
-            return wrong(format!("a row group has at most {MAX_ROWS} rows"));
+            return wrong(format!(
+                "row group: expected at most {MAX_ROWS} rows, found more"
+            ));
         }
         if let Some([a, b]) = labels.array_windows().find(|[a, b]| a.0 >= b.0) {
             let [a, b] = [a, b].map(|label| Quoted(self.symbols.get(label.0)));
-            return wrong(format!("label {b} comes after {a}"));
+            return wrong(format!(
+                "labels: expected in ascending order, found {b} after {a}"
+            ));
         }
         self.labels.push(labels, &*self.symbols);
         self.find_metric_name();
         if row > 0 && self.compare_last() != Ordering::Less {
-            return wrong(format!("{} is not after the row before", self.text(row)));
+            return wrong(format!(
+                "expected a row after the one before, found {}",
+                self.text(row)
+            ));
         }
         for (column, value) in self.data.iter_mut().zip(values) {
             column.push(value);

@@ -113,7 +113,7 @@ impl<'a> Dictionary<'a> {
             if let Some(before) = before.filter(|before| *before >= value) {
                 let [value, before] = [value, before].map(Quoted);
                 return Err(Error::layout(format!(
-                    "symbols are not in order: {value} is after {before}"
+                    "symbols: expected in ascending order, found {value} after {before}"
                 )));
             }
             before = Some(value);
@@ -124,7 +124,7 @@ impl<'a> Dictionary<'a> {
         if plain.len() > MAX_DICTIONARY {
             let len = plain.len();
             return Err(Error::layout(format!(
-                "values of a label take {len} bytes, at most {MAX_DICTIONARY} expected in a row group"
+                "row group: expected at most {MAX_DICTIONARY} bytes of values of a label, found {len}"
             )));
         }
         page::dictionary(&plain, self.ids.len(), level)

@@ -140,7 +140,10 @@ fn transpose(
                 None => {
                     let text = symbols.get(*name);
                     let column = schema.label_column(text).ok_or_else(|| {
-                        Error::layout(format!("row {row}: no column for label {}", Quoted(text)))
+                        Error::layout(format!(
+                            "row {row}: expected a column of the schema, found label {}",
+                            Quoted(text)
+                        ))
                     })?;
                     columns.insert(*name, column);
                     column

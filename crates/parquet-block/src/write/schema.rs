@@ -134,7 +134,7 @@ impl ShardSchema {
         ] {
             if columns > MAX_COLUMNS {
                 return Err(Error::layout(format!(
-                    "{columns} columns for {what}, at most {MAX_COLUMNS} expected"
+                    "columns of {what}: expected at most {MAX_COLUMNS}, found {columns}"
                 )));
             }
         }
@@ -207,7 +207,7 @@ mod tests {
         assert!(schema(&[], most).check().is_ok());
         let error = schema(&[], most + 1).check().unwrap_err().to_string();
         assert!(
-            error.starts_with("32768 columns for time slices"),
+            error.starts_with("columns of time slices") && error.ends_with("found 32768"),
             "{error}"
         );
     }

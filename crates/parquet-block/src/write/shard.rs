@@ -80,7 +80,7 @@ impl<L: Write, C: Write> ShardWriter<L, C> {
             && key(before) >= key(&first)
         {
             return Err(Error::layout(format!(
-                "row group begins with {first}, which is not after {before}"
+                "row group: expected rows after {before}, found {first} first"
             )));
         }
         self.labels.append(&group.labels, group.sorted_by)?;

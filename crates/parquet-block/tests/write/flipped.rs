@@ -254,8 +254,8 @@ fn no_flipped_bit_of_a_bloom_filter_rules_a_value_out() {
         let mut flipped = filter.to_vec();
         flipped[bit / 8] ^= 1 << (bit % 8);
         let error = asked(Some(flipped.into())).1.unwrap_err().to_string();
-        assert!(error.starts_with("labels: at byte "), "{error}");
-        assert!(error.contains("bloom filter: checksum "), "{error}");
+        assert!(error.starts_with("labels at byte "), "{error}");
+        assert!(error.contains("bloom filter: expected CRC-32 "), "{error}");
     });
 }
 
@@ -302,7 +302,7 @@ fn a_footer_that_is_not_the_one_that_is_listed_is_named_before_it_is_decoded() {
     flipping.flip(0, bit);
     let text = error(&flipping);
     let expected = format!(
-        "{path}: at byte {start}: footer of {} bytes: XXH64 {} expected as in meta.json, found ",
+        "{path} at byte {start}: footer of {} bytes: expected XXH64 {} by meta.json, found ",
         listed.bytes, listed.xxh64
     );
     assert!(text.starts_with(&expected), "{text}");
@@ -314,7 +314,7 @@ fn a_footer_that_is_not_the_one_that_is_listed_is_named_before_it_is_decoded() {
 
     flipping.listed.labels_bytes += 1;
     let expected = format!(
-        "{path}: at byte {start}: a file of {} bytes expected as in meta.json, found one of {}",
+        "{path} at byte {start}: file size: expected {} bytes by meta.json, found {}",
         files.labels.len() + 1,
         files.labels.len()
     );

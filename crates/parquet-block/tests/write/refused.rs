@@ -51,7 +51,10 @@ fn rows_that_are_not_in_order_are_refused() {
             let error = message(other.push(&table.ids(&pair[second]), &[b""]));
             assert_eq!(
                 error,
-                format!("row 1: {} is not after the row before", pair[second])
+                format!(
+                    "row 1: expected a row after the one before, found {}",
+                    pair[second]
+                )
             );
         }
     }
@@ -70,7 +73,10 @@ fn row_groups_that_are_not_in_order_are_refused() {
     writer.append(group(&rows[1])).unwrap();
     for row in &rows {
         let error = message(writer.append(group(row)));
-        assert!(error.contains("is not after {__name__=\"n\"}"), "{error}");
+        assert!(
+            error.contains("expected rows after {__name__=\"n\"}"),
+            "{error}"
+        );
     }
     assert_eq!(writer.finish().unwrap().rows, 1);
 }
@@ -82,9 +88,12 @@ fn a_row_needs_a_value_for_each_slice_and_labels_in_order() {
     let mut builder = builder(&schema, &table);
     let ids = table.ids(&row);
     let error = message(builder.push(&ids, &[b"", b""]));
-    assert_eq!(error, "row 0: values of 1 columns expected, found 2");
+    assert_eq!(error, "row 0: expected values of 1 columns, found 2");
     let error = message(builder.push(&[ids[1], ids[0]], &[b""]));
-    assert_eq!(error, "row 0: label \"a\" comes after \"b\"");
+    assert_eq!(
+        error,
+        "row 0: labels: expected in ascending order, found \"a\" after \"b\""
+    );
     assert_eq!(builder.rows(), 0);
     builder.push(&ids, &[b"xyz"]).unwrap();
     assert!(builder.bytes() >= 3 + 16);
@@ -98,7 +107,7 @@ fn a_label_without_a_column_is_refused() {
     builder.push(&table.ids(&row), &[b""]).unwrap();
     assert_eq!(
         message(builder.encode()),
-        "row 0: no column for label \"b\""
+        "row 0: expected a column of the schema, found label \"b\""
     );
 }
 
@@ -111,7 +120,7 @@ fn symbols_that_are_not_in_order_are_refused() {
     builder.push(&[(0, 2)], &[b""]).unwrap();
     let error = message(builder.encode());
     assert!(
-        error.starts_with("symbols are not in order: \"x\""),
+        error.starts_with("symbols: expected in ascending order, found \"x\""),
         "{error}"
     );
 }
@@ -163,7 +172,7 @@ fn a_schema_of_too_many_columns_is_refused() {
     let error = message(ShardWriter::create(Vec::new(), Vec::new(), &schema));
     assert_eq!(
         error,
-        "40000 columns for time slices, at most 32767 expected"
+        "columns of time slices: expected at most 32767, found 40000"
     );
 }
 

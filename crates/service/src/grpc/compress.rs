@@ -1,7 +1,8 @@
-//! A layer around all services: decodes the messages of requests, and encodes those of answers as the request's were.
+//! A layer around all services that decodes the messages of requests and encodes those of answers in the request's
+//! encoding.
 //!
-//! The services see and send messages as they are, whatever their clients speak. It also bounds a request's message:
-//! how large it may be, and how long it may take to come.
+//! The services see plain messages. The layer also limits the size of a request's message and the time until it has
+//! arrived.
 
 use std::{
     pin::Pin,
@@ -22,19 +23,19 @@ use crate::CpuPool;
 
 const ENCODING: &str = "grpc-encoding";
 const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
-/// What is taken, and may be sent.
+/// The encodings that are read and written.
 const ACCEPTED: HeaderValue = HeaderValue::from_static("identity,gzip,snappy");
 /// The largest message that is decoded or encoded at once; a larger one goes to the pool. Gzip takes about 300 µs.
 const INLINE: usize = 16 << 10;
 
-/// What the layer holds requests to.
+/// The settings of the layer.
 #[derive(Clone, Debug)]
 pub(super) struct Compress {
-    /// For large messages.
+    /// The pool for large messages.
     pub(super) pool: CpuPool,
-    /// The most bytes of a request's message, encoded or decoded.
+    /// The largest message of a request, both encoded and decoded.
     pub(super) request_bytes: usize,
-    /// How long the first message of a request, and the rest of one that has begun, may take to come.
+    /// The longest time until the first message of a request, or the rest of one, has arrived.
     pub(super) request_wait: Option<Duration>,
 }
 
@@ -45,25 +46,25 @@ pub(super) struct Compressed<S> {
     with: Compress,
 }
 
-/// A body whose messages become others.
+/// A body whose messages are recoded.
 struct Recoded {
     inner: Body,
     with: Compress,
     work: Work,
-    /// What came and is no whole message yet, or not yet recoded.
+    /// The bytes that are not recoded yet; the last message may be incomplete.
     buffer: BytesMut,
     /// Messages at the pool.
     job: Option<BoxFuture<'static, Result<Bytes, Status>>>,
-    /// What came after the last message.
+    /// The trailers after the last message.
     trailers: Option<HeaderMap>,
     ended: bool,
 }
 
-/// What becomes of the messages.
+/// What is done to the messages.
 enum Work {
     Decode {
         encoding: Option<GrpcEncoding>,
-        /// Set while a message has to come.
+        /// The deadline of a message, while one is expected.
         deadline: Option<Pin<Box<Sleep>>>,
     },
     Encode(GrpcEncoding),
@@ -96,7 +97,7 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let headers = request.headers_mut();
-        // The service has nothing to do with it any more.
+        // The service does not handle it.
         let named = headers.remove(ENCODING);
         let accepts = headers.remove(ACCEPT_ENCODING);
         let encoding = match named.as_ref().map(HeaderValue::to_str) {
@@ -120,7 +121,7 @@ where
             let mut response = answer.await?;
             let headers = response.headers_mut();
             headers.insert(ACCEPT_ENCODING, ACCEPTED);
-            // An answer that has its status in the head has no messages.
+            // An answer with its status in the head has no messages.
             let Some(encoding) = answered_in.filter(|_| !headers.contains_key(Status::GRPC_STATUS))
             else {
                 return Ok(response);
@@ -132,13 +133,13 @@ where
     }
 }
 
-/// Whether a client says that it takes an encoding.
+/// Whether a client accepts an encoding.
 fn takes(accepts: Option<&HeaderValue>, encoding: GrpcEncoding) -> bool {
     let names = accepts.and_then(|names| names.to_str().ok());
     names.is_some_and(|names| names.split(',').any(|name| name.trim() == encoding.name()))
 }
 
-/// The answer to a request in an encoding that is none of ours.
+/// The answer to a request in an unsupported encoding.
 fn unknown(name: Option<&HeaderValue>) -> Response<Body> {
     let name = name.map(HeaderValue::as_bytes).unwrap_or_default();
     let text = format!(
@@ -184,7 +185,7 @@ impl http_body::Body for Recoded {
                 Err(status) => return Poll::Ready(Some(Err(me.end(status)))),
             }
             if me.ended {
-                // Half a message; whoever reads it sees that.
+                // The reader detects the incomplete message.
                 if !me.buffer.is_empty() {
                     return Poll::Ready(Some(Ok(Frame::data(me.buffer.split().freeze()))));
                 }
@@ -223,7 +224,7 @@ impl http_body::Body for Recoded {
 }
 
 impl Recoded {
-    /// Recodes what is there, at once or as a job.
+    /// Recodes the bytes at hand, at once or as a job.
     fn step(&mut self) -> Result<Option<Bytes>, Status> {
         match &mut self.work {
             Work::Decode { encoding, deadline } => {
@@ -237,7 +238,7 @@ impl Recoded {
                 };
                 *deadline = None;
                 let encoding = *encoding;
-                // A small one may hold much; that is seen here, and left to the pool.
+                // A small message may become large; that is detected here, and left to the pool.
                 if message.len() <= INLINE || !encoding::is_encoded(&message) {
                     match encoding::plain(encoding, message.clone(), INLINE.min(limit)) {
                         Err(GrpcMessageError::TooLarge { .. }) => {}
@@ -285,7 +286,7 @@ impl Recoded {
         }
     }
 
-    /// After an error there is nothing more.
+    /// Nothing follows an error.
     fn end(&mut self, status: Status) -> Status {
         self.inner = Body::empty();
         self.buffer.clear();

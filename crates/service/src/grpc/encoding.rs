@@ -14,14 +14,14 @@ use std::io::{self, Read, Write as _};
 use bytes::{Buf as _, Bytes, BytesMut};
 use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
 
-/// Bytes before a message.
+/// The length of a message's header.
 pub(super) const HEAD: usize = 5;
-/// The flag of a message that is as it is.
+/// The flag of a plain message.
 const PLAIN: u8 = 0;
-/// The flag of a message that is encoded.
+/// The flag of an encoded message.
 const ENCODED: u8 = 1;
 
-/// How messages of a call are encoded.
+/// The encoding of a call's messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GrpcEncoding {
     /// `gzip`, of one member or several.
@@ -36,29 +36,29 @@ pub enum GrpcMessageError {
     /// It does not decode.
     #[error("grpc message of {length} bytes does not decode as {}: {source}", encoding.name())]
     Encoding {
-        /// What it should be.
+        /// Its encoding.
         encoding: GrpcEncoding,
-        /// Its length as it came.
+        /// Its encoded length.
         length: usize,
         /// What is wrong.
         source: io::Error,
     },
     /// Its flag is unknown.
-    #[error("grpc message: unknown flag {0}, expected 0 or 1")]
+    #[error("grpc message: expected flag 0 or 1, found {0}")]
     Flag(u8),
-    /// It is encoded, and nobody said how.
-    #[error("grpc message: flag 1 for encoded, but no grpc-encoding")]
+    /// It is encoded, but the call has no encoding.
+    #[error("grpc message: expected a grpc-encoding of a compressed message, found none")]
     NoEncoding,
-    /// It is larger than is taken.
+    /// It exceeds the limit.
     #[error("grpc message is larger than the limit of {limit} bytes")]
     TooLarge {
-        /// The most that is taken, encoded or decoded.
+        /// The limit in bytes, for both the encoded and the decoded message.
         limit: usize,
     },
 }
 
 impl GrpcEncoding {
-    /// The one called `name` in `grpc-encoding`.
+    /// The encoding of this name in `grpc-encoding`.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         [Self::Gzip, Self::Snappy]
@@ -75,10 +75,10 @@ impl GrpcEncoding {
         }
     }
 
-    /// Decodes one message, and stops as soon as there is more of it than `limit` bytes.
+    /// Decodes one message, and stops when it exceeds `limit` bytes.
     ///
     /// # Errors
-    /// When it does not decode, or is larger.
+    /// When it does not decode, or is too large.
     pub fn decode(self, message: &[u8], limit: usize) -> Result<Vec<u8>, GrpcMessageError> {
         let within = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
         let mut plain = Vec::new();
@@ -121,10 +121,10 @@ impl GrpcEncoding {
     }
 }
 
-/// Takes the next message, with what is before it, off `buffer` if all of it is there.
+/// Takes the next message with its header off `buffer`, if all of it is there.
 ///
 /// # Errors
-/// When it is larger than `limit` bytes; that is known before it is there.
+/// When it is larger than `limit` bytes, which is known from its header.
 pub(super) fn take_message(
     buffer: &mut BytesMut,
     limit: usize,
@@ -139,12 +139,12 @@ pub(super) fn take_message(
     Ok((buffer.len() >= whole).then(|| buffer.split_to(whole).freeze()))
 }
 
-/// Whether a message has the flag of one that is encoded.
+/// Whether a message is encoded.
 pub(super) fn is_encoded(message: &[u8]) -> bool {
     message.first() == Some(&ENCODED)
 }
 
-/// Decodes a message with what is before it; what comes out is such a message again, one that is not encoded.
+/// Decodes a message with its header; the result is a plain message with a header.
 ///
 /// # Errors
 /// When it does not decode, or is larger than `limit` bytes.
@@ -164,7 +164,7 @@ pub(super) fn plain(
     }
 }
 
-/// Encodes the messages that are whole in `messages`, each where that makes it smaller.
+/// Encodes the complete messages in `messages`, each if that makes it smaller.
 ///
 /// # Errors
 /// When an encoder fails.
@@ -185,7 +185,7 @@ pub(super) fn encoded(encoding: GrpcEncoding, mut messages: Bytes) -> io::Result
     Ok(out.freeze())
 }
 
-/// How many of the bytes are messages that are whole.
+/// The number of bytes of complete messages.
 pub(super) fn whole(bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some((_, length)) = bytes.get(at..).and_then(head) {
@@ -197,7 +197,7 @@ pub(super) fn whole(bytes: &[u8]) -> usize {
     at
 }
 
-/// The flag and the length of the message that begins here.
+/// The flag and length of the message at the start.
 fn head(mut bytes: &[u8]) -> Option<(u8, usize)> {
     if bytes.len() < HEAD {
         return None;
@@ -206,7 +206,7 @@ fn head(mut bytes: &[u8]) -> Option<(u8, usize)> {
     Some((flag, usize::try_from(bytes.get_u32()).unwrap_or(usize::MAX)))
 }
 
-/// A message with what is before it. Its length is that of one that was taken, or less than a limit of the same type.
+/// A message with its header. Its length was read from a header, or is below a limit of the same type.
 fn framed(flag: u8, message: &[u8]) -> Bytes {
     let mut out = Vec::with_capacity(HEAD + message.len());
     out.push(flag);
@@ -295,7 +295,7 @@ pub(super) mod tests {
             let good = message(Some(encoding), &[7; 1000]);
             for cut in HEAD + 1..good.len() {
                 let cut = framed(ENCODED, &good[HEAD..cut]);
-                // Snappy's format has no end: what is cut between its chunks is a shorter message.
+                // Snappy's format has no end mark: a message that is cut between chunks is a shorter message.
                 if let Ok(short) = plain(Some(encoding), cut, 1000) {
                     assert_eq!((encoding, short.len()), (GrpcEncoding::Snappy, HEAD));
                 }

@@ -1,4 +1,4 @@
-//! The methods that a server has, and the metrics of each, under the names of go-grpc-middleware.
+//! The methods of a server and their metrics, under the names of go-grpc-middleware.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -37,7 +37,8 @@ const SECONDS: [f64; 14] = [
 type MethodLabels = [(&'static str, String); 3];
 type CodeLabels = [(&'static str, String); 4];
 
-/// The methods of a server by their paths. A call of any other leaves no trace: names that clients choose are no labels.
+/// The methods of a server by path. Calls of other paths are not counted: names chosen by clients must not become
+/// labels.
 #[derive(Clone, Debug)]
 pub(super) struct Methods {
     by_path: Arc<HashMap<String, MethodMetrics>>,
@@ -45,7 +46,7 @@ pub(super) struct Methods {
     pub(super) panics: Counter,
 }
 
-/// What is counted of one method.
+/// The metrics of one method.
 #[derive(Clone, Debug)]
 pub(super) struct MethodMetrics {
     started: Counter,
@@ -111,19 +112,19 @@ impl Methods {
         })
     }
 
-    /// The metrics of the method at `path`, if there is one.
+    /// The metrics of the method at `path`, if it exists.
     pub(super) fn get(&self, path: &str) -> Option<&MethodMetrics> {
         self.by_path.get(path)
     }
 }
 
 impl MethodMetrics {
-    /// A call begins.
+    /// Counts the start of a call.
     pub(super) fn started(&self) {
         self.started.inc();
     }
 
-    /// A call ended with this code after so many seconds.
+    /// Counts the end of a call with this code after so many seconds.
     pub(super) fn handled(&self, code: tonic::Code, seconds: f64) {
         let counter = usize::try_from(i32::from(code)).ok();
         if let Some(counter) = counter.and_then(|at| self.handled.get(at)) {
@@ -133,7 +134,7 @@ impl MethodMetrics {
     }
 }
 
-/// The word for how many messages go either way.
+/// The kind of a method by its streams.
 fn kind(method: &MethodDescriptorProto) -> &'static str {
     match (method.client_streaming(), method.server_streaming()) {
         (false, false) => "unary",

@@ -1,4 +1,4 @@
-//! A layer around all services: counts and times each call, and turns panics into errors.
+//! A layer around all services that counts and times each call, and turns panics into errors.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -35,7 +35,7 @@ pub(super) struct ObservedBody {
     panics: Counter,
 }
 
-/// A call under way. One that is dropped was given up by its client.
+/// A running call. If it is dropped, its client gave it up.
 #[derive(Debug)]
 struct Call {
     method: Option<MethodMetrics>,
@@ -109,7 +109,7 @@ impl http_body::Body for ObservedBody {
         let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(inner).poll_frame(cx)));
         let polled = polled.unwrap_or_else(|_| {
             let status = recovered(&self.panics);
-            // What panicked is not asked again; trailers end the call as its status wants it.
+            // A body that panicked is not polled again; trailers end the call with its status.
             self.inner = Body::empty();
             let mut trailers = HeaderMap::new();
             let told = status.add_header(&mut trailers);
@@ -137,7 +137,7 @@ impl http_body::Body for ObservedBody {
 }
 
 impl ObservedBody {
-    /// Counts the end of the call, which is given up.
+    /// Counts the end of a call that is given up.
     pub(super) fn end(&mut self, code: Code) {
         self.call.end(code);
     }
@@ -154,7 +154,7 @@ impl Call {
         }
     }
 
-    /// Counts the end; the first one holds.
+    /// Counts the end of the call; only the first one counts.
     fn end(&mut self, code: Code) {
         if let Some(method) = self.method.take() {
             method.handled(code, self.since.elapsed().as_secs_f64());
@@ -174,7 +174,7 @@ fn code(headers: &HeaderMap) -> Option<Code> {
     Some(Code::from_bytes(status.as_bytes()))
 }
 
-/// Counts a panic, which the panic hook has already printed with its place.
+/// Counts a panic. The panic hook has printed its place.
 fn recovered(panics: &Counter) -> Status {
     panics.inc();
     tracing::error!("recovered from a panic in a gRPC call");

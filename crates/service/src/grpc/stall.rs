@@ -1,8 +1,8 @@
-//! A layer around all services: gives up a call whose client takes no data.
+//! A layer around all services that gives up a call whose client takes no data.
 //!
-//! The server asks a body for its next part as soon as the client has given window for the one before. A body that
-//! is not asked for long is one whose client gives no window. It is dropped then, with all that the call holds; should
-//! the client give window after all, it gets the status. HTTP/2 has no way to send the status before.
+//! The server polls a body for its next part when the client has opened window for the part before. So a body that is
+//! not polled for long has a client that opens no window. It is dropped with all that the call holds. If the client
+//! opens window later, it gets the status; HTTP/2 cannot send the status before.
 
 use std::{
     pin::Pin,
@@ -23,12 +23,12 @@ use tower::{Layer, Service};
 use super::observe::ObservedBody;
 use crate::connection::{Peer, PeerCall};
 
-/// The most that is sent at once: a client that took so much makes progress.
+/// The most bytes that are sent at once: a client that takes so much makes progress.
 const PIECE: usize = 16 << 10;
-/// How often it is looked at calls during the time that they have.
+/// How often calls are checked within their time.
 const LOOKS: u32 = 8;
 
-/// The layer, and all calls under way.
+/// The layer, and all running calls.
 #[derive(Clone, Debug)]
 pub(super) struct Stalls {
     limit: Option<Duration>,
@@ -42,16 +42,16 @@ pub(super) struct Watched<S> {
     stalls: Stalls,
 }
 
-/// The body of an answer that is watched.
+/// The body of a watched answer.
 #[derive(Debug)]
 pub(super) struct WatchedBody(Arc<Mutex<Answer>>);
 
 #[derive(Debug)]
 struct Answer {
     state: State,
-    /// Since when the client has had something to take; `None` while there is nothing yet.
+    /// Since when the client could take data; `None` while there are none.
     since: Option<Instant>,
-    /// How long that may last.
+    /// The limit of that time.
     limit: Duration,
     call: Option<PeerCall>,
     path: String,
@@ -61,16 +61,16 @@ struct Answer {
 enum State {
     Open {
         body: ObservedBody,
-        /// What is left of a part that is sent in pieces.
+        /// The rest of a part that is sent in pieces.
         rest: Bytes,
     },
-    /// Given up; the client has not seen it.
+    /// It was given up; the client has not seen it.
     Stalled,
     Ended,
 }
 
 impl Stalls {
-    /// Gives up calls whose clients take nothing for as long as `limit`, if there is one.
+    /// Gives up calls whose clients take no data for `limit`, if there is a limit.
     pub(super) fn new(limit: Option<Duration>) -> Self {
         Self {
             limit,
@@ -78,7 +78,7 @@ impl Stalls {
         }
     }
 
-    /// Looks at the calls from time to time, for ever.
+    /// Checks the calls from time to time, for ever.
     pub(super) async fn watch<T>(&self) -> T {
         let Some(limit) = self.limit else {
             return std::future::pending().await;
@@ -98,9 +98,9 @@ impl Stalls {
             is_open
         });
         for call in open {
-            // One that is locked is being asked.
+            // A locked body is being polled.
             let stalled = call.try_lock().and_then(|mut answer| answer.look());
-            // Not dropped under a lock.
+            // It is not dropped under a lock.
             drop(stalled);
         }
     }
@@ -162,8 +162,8 @@ where
 }
 
 impl Answer {
-    /// Gives the call up if its client has taken nothing for as long as `limit`, and the connection if it has only
-    /// such calls and still takes nothing.
+    /// Gives the call up if its client has taken no data for `limit`; and closes the connection if it has only such
+    /// calls and still takes no data.
     fn look(&mut self) -> Option<State> {
         let limit = self.limit;
         if self.since.is_none_or(|since| since.elapsed() < limit) {
@@ -173,7 +173,7 @@ impl Answer {
             State::Open { body, .. } => {
                 body.end(Code::DeadlineExceeded);
                 let (peer, path) = (self.call.as_ref().map(|c| c.peer().address()), &self.path);
-                tracing::warn!(peer = ?peer, %path, "the client took no data for {limit:?}; its call is ended");
+                tracing::warn!(peer = ?peer, %path, "ending a call: the client took no data for {limit:?}");
                 self.since = Some(Instant::now());
                 if let Some(call) = &mut self.call {
                     call.stalled();
@@ -202,7 +202,7 @@ impl Answer {
                         other => return other,
                     }
                 }
-                // A copy, so that what waits at the connection does not keep the whole.
+                // A copy, so that data waiting at the connection do not keep the whole part.
                 let piece = Bytes::copy_from_slice(&rest.split_to(rest.len().min(PIECE)));
                 Poll::Ready(Some(Ok(Frame::data(piece))))
             }

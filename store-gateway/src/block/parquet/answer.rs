@@ -1,4 +1,4 @@
-//! Driving lookups: they decode on the CPU pool, and what they ask for is fetched in between.
+//! Drives lookups: they decode on the CPU pool, and the pages that they ask for are fetched in between.
 
 use std::sync::Arc;
 
@@ -7,9 +7,9 @@ use parquet_block::{Lookup, ShardFile, Step};
 use super::{BlockError, ParquetBlock, RequestBudget, ShardReader};
 use crate::fetch::{ListedObject, Wanted, size};
 
-/// Bytes of a labels file that are fetched in vain to save a request.
+/// Unwanted bytes of a labels file that are fetched to save a request.
 const LABELS_GAP: u64 = 128 << 10;
-/// Bytes of a chunks file that are fetched in vain to save a request.
+/// Unwanted bytes of a chunks file that are fetched to save a request.
 pub(super) const CHUNKS_GAP: u64 = 128 << 10;
 
 impl ParquetBlock {
@@ -35,7 +35,7 @@ impl ParquetBlock {
         }
     }
 
-    /// Lets a lookup go on as far as it can without waiting: with the pages that are in memory.
+    /// Runs a lookup as far as possible without fetching: with the pages in memory.
     pub(super) async fn step<L>(
         &self,
         shard: &ShardReader,
@@ -73,7 +73,7 @@ impl ParquetBlock {
         Ok((lookup, step))
     }
 
-    /// Answers a lookup that has gone as far as it could.
+    /// Completes a lookup that has run as far as possible.
     pub(super) async fn finish<L>(
         &self,
         shard: &ShardReader,

@@ -1,5 +1,5 @@
-//! Rows whose chunks are being fetched. The fetch is a task of its own, so that it goes on while other batches are
-//! decoded and wait for the client.
+//! Rows whose chunks are being fetched. A task fetches them, so that it goes on while other batches are decoded and
+//! wait for the client.
 
 use std::{ops::Range, sync::Arc};
 
@@ -14,16 +14,16 @@ use super::{
 };
 use crate::fetch::{Wanted, size};
 
-/// The chunks of rows, as far as they can be found without fetching.
+/// A lookup of chunks, run as far as possible without fetching.
 pub(super) type PlannedRead = (ReadChunks, Step<Vec<Vec<Chunk>>>);
 
 /// Rows whose chunks are being fetched.
 pub(super) struct Batch {
     pub(super) pending: PendingRows,
     planned: PlannedRead,
-    /// The pages that are not those of the batch before.
+    /// The pages that the batch before does not have.
     fetched: Fetched,
-    /// How many bytes these are.
+    /// The bytes of these.
     pub(super) cost: u64,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Fetching<'a> {
 /// Pages of a file.
 #[derive(Debug, Default)]
 pub(super) struct Pages {
-    /// The shard's place in the block.
+    /// The index of the shard in the block.
     shard: usize,
     /// In ascending order.
     pages: Vec<Page>,
@@ -52,7 +52,7 @@ enum Fetched {
 type Page = (Range<u64>, Bytes);
 
 impl Batch {
-    /// Starts to fetch what the chunks of the rows need, apart from the pages that the batch `before` has.
+    /// Starts to fetch the pages that the rows need and that the batch `before` does not have.
     pub(super) fn start(
         block: &ParquetBlock,
         shard: &ShardReader,
@@ -88,7 +88,7 @@ impl Batch {
                     true => fetcher.fetch_through(&kept, wanted).await?,
                     false => fetcher.fetch(wanted).await?,
                 };
-                // Whoever has dropped the batch does not want them.
+                // The receiver may have dropped the batch.
                 let _ = out.send(missing.into_iter().zip(bytes).collect()).await;
                 Ok(())
             }))
@@ -101,7 +101,7 @@ impl Batch {
         }
     }
 
-    /// Waits until everything is fetched. May be dropped and called again.
+    /// Waits until everything is fetched. The future may be dropped and the call repeated.
     pub(super) async fn arrived(&mut self) -> Result<(), BlockError> {
         if let Fetched::Arriving(arriving) = &mut self.fetched {
             let pages = arriving.next().await.transpose()?;
@@ -110,7 +110,7 @@ impl Batch {
         Ok(())
     }
 
-    /// The rows and their chunks. `pages` are those of the batch before, and then those of this one.
+    /// The rows and their chunks. `pages` are those of the batch before; afterwards they are those of this one.
     pub(super) async fn read(
         mut self,
         block: &ParquetBlock,

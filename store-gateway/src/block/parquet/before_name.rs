@@ -1,9 +1,8 @@
 //! The order of rows by labels that sort before `__name__`, by which rows are not stored.
 //!
-//! Such labels (upper-case ones) decide before the name does. Rows that have the same ones are stored in the order
-//! wanted, and all of them come before or after those that have others: where the first difference is, one has a
-//! greater value, or has `__name__` where the other has a label before it. So the order is that of the combinations of
-//! these labels, each of which is ranked once, and a row needs its rank alone.
+//! Such labels (upper-case ones) decide before the name does. Rows with the same values of them are stored in the
+//! requested order, and all come before or after the rows with other values. So the order is that of the combinations
+//! of these labels. Each combination is ranked once, and a row needs only its rank.
 
 use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 
@@ -18,23 +17,23 @@ use super::{
 };
 use crate::block::order::scaled;
 
-/// Bytes of different combinations that are compared.
+/// Bytes of distinct combinations that are compared.
 const COMBINATIONS_BYTES: usize = scaled(2 << 20);
 
-/// Batches of rows whose labels are read at once. Few of them are before `__name__`, so they are small.
+/// Batches of rows whose labels are read at once. They are small, as few labels sort before `__name__`.
 const BATCHES_AT_ONCE: usize = 4;
 
-/// The rows that match, as far as their order could be told.
+/// The matching rows, in order if possible.
 pub(super) enum RowsInOrder {
-    /// All have the same labels before `__name__`: the rows of shards, in the order wanted.
+    /// All have the same labels before `__name__`: the rows of shards, in order.
     Same(Vec<(usize, Selection)>),
-    /// In the order wanted.
+    /// The rows in order.
     Rows(Vec<Row>),
-    /// There are too many combinations to hold them.
+    /// Too many combinations to hold.
     TooMany,
 }
 
-/// Different labels before `__name__`.
+/// Distinct sets of labels before `__name__`.
 #[derive(Debug, Default)]
 struct Combinations {
     ids: HashMap<Labels, u32>,
@@ -42,7 +41,7 @@ struct Combinations {
 }
 
 impl ParquetBlock {
-    /// The rows that match, by the labels `names`, all of which sort before `__name__`.
+    /// The matching rows in the order of the labels `names`, all of which sort before `__name__`.
     pub(super) async fn rows_in_order(
         &self,
         names: &[Vec<u8>],
@@ -125,7 +124,7 @@ impl Combinations {
         next
     }
 
-    /// The rank of each, by its id.
+    /// The rank of each combination, by its id.
     fn ranks(self) -> Vec<u32> {
         let mut sorted: Vec<(Labels, u32)> = self.ids.into_iter().collect();
         sorted.sort_unstable_by(|(a, _), (b, _)| before_name(a, b));
@@ -139,7 +138,7 @@ impl Combinations {
     }
 }
 
-/// The order of series that have these labels, then `__name__`.
+/// The order of series with these labels, followed by `__name__`.
 fn before_name(a: &Labels, b: &Labels) -> Ordering {
     let name = (METRIC_NAME.as_bytes(), &b""[..]);
     let (a, b) = (a.iter().chain([name]), b.iter().chain([name]));

@@ -1,6 +1,6 @@
-//! Reading the chunks of rows in batches of bounded size, of which the next ones are fetched while one is decoded
-//! and waits for the client. How many bytes rows take is not known before their pages are; a batch that would fetch
-//! too many is cut, and the next one begins with what fitted.
+//! Reads the chunks of rows in batches of bounded size. The next batches are fetched while one is decoded and waits
+//! for the client. The size of rows is unknown before their pages are known; a batch that would fetch too much is cut,
+//! and the next one begins with the rest.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -15,29 +15,29 @@ use super::{
 };
 use crate::fetch::size;
 
-/// How many batches are fetched beyond the one that is wanted, whatever they take.
+/// Batches that are fetched ahead, whatever their size.
 pub(super) const AHEAD: usize = 1;
-/// More are, as long as all that are under way together take fewer bytes.
+/// More are fetched while all of them together take fewer bytes.
 const AHEAD_BYTES: u64 = 2 * AIM;
-/// Batches that are under way, at most.
+/// The most batches at once.
 const AT_ONCE: usize = 32;
 
 /// Rows of the first batch.
 const FIRST_ROWS: usize = 32;
 /// Rows of a batch.
 const MOST_ROWS: usize = 4096;
-/// Bytes that a batch should take, fetched or decoded, whichever is more.
+/// The bytes that a batch should take, fetched or decoded, whichever is more.
 const AIM: u64 = 2 << 20;
-/// Bytes that a batch of several rows fetches at most: a page of each time slice may have to be read for one row.
+/// The most bytes that a batch of several rows fetches. One row may need a page of each time slice.
 const MAX_FETCH: u64 = 3 * AIM;
 
-/// What is read.
+/// What to read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading {
     pub(super) range: TimeRange,
-    /// Which aggregates, of a downsampled block.
+    /// The aggregates, of a downsampled block.
     pub(super) aggregates: AggregateSet,
-    /// How many batches are fetched beyond the one that is wanted; if any are, small ones may be more.
+    /// Batches that are fetched ahead; if any are, small ones may be more.
     pub(super) ahead: usize,
 }
 
@@ -54,9 +54,9 @@ pub(super) struct ChunkReader<'a, S> {
     rest: Option<PendingRows>,
     /// How the stream of rows has ended, if it has.
     end: Option<Result<(), BlockError>>,
-    /// Those being fetched, in their order.
+    /// Batches being fetched, in order.
     batches: VecDeque<Batch>,
-    /// Those of the batch that was read last.
+    /// The pages of the batch that was read last.
     pages: Pages,
     size: BatchSize,
 }
@@ -65,7 +65,7 @@ pub(super) struct ChunkReader<'a, S> {
 #[derive(Debug)]
 struct BatchSize {
     rows: usize,
-    /// How many bytes the chunks of rows took that were decoded last, and how many rows that were.
+    /// The bytes of the chunks decoded last, and the number of their rows.
     decoded: (u64, usize),
 }
 
@@ -96,7 +96,7 @@ where
         }
     }
 
-    /// The next rows with their chunks in the range, row by row; at the end nothing.
+    /// The next rows with their chunks in the range, row by row; `None` at the end.
     pub(super) async fn next(
         &mut self,
     ) -> Result<Option<(PendingRows, Vec<Vec<Chunk>>)>, BlockError> {
@@ -125,13 +125,13 @@ where
         }
     }
 
-    /// Whether one more batch may be fetched now.
+    /// Whether another batch may be fetched now.
     fn may_start(&self) -> bool {
         let costs = self.batches.iter().map(|batch| batch.cost);
         may_start(self.batches.len(), costs.sum(), self.reading.ahead)
     }
 
-    /// Starts batches of the rows at hand, as many as may be.
+    /// Starts batches of the rows at hand.
     async fn plan(&mut self) -> Result<(), BlockError> {
         while self.may_start()
             && let Some(mut rest) = self.rest.take()
@@ -156,7 +156,7 @@ where
         Ok(())
     }
 
-    /// Finds out which pages the first of the rows need; also tells how many those are.
+    /// Finds the pages that the first rows need, and the number of these rows.
     async fn plan_read(
         &mut self,
         shard: &ShardReader,
@@ -190,12 +190,12 @@ where
     }
 }
 
-/// Whether one more batch may be fetched while `count` of `bytes` are.
+/// Whether another batch may be fetched while `count` batches of `bytes` are.
 const fn may_start(count: usize, bytes: u64, ahead: usize) -> bool {
     count <= ahead || (ahead > 0 && count < AT_ONCE && bytes < AHEAD_BYTES)
 }
 
-/// The next rows; at the end none, and how it ended.
+/// The next rows; `None` at the end, with the outcome in `end`.
 async fn received(
     pending: &mut (impl Stream<Item = Result<PendingRows, BlockError>> + Unpin),
     end: &mut Option<Result<(), BlockError>>,
@@ -209,8 +209,7 @@ async fn received(
 }
 
 impl BatchSize {
-    /// Takes it that `count` rows fetch so many bytes. What they are when decoded is not known yet, but for the
-    /// rows before.
+    /// Adapts to `count` rows that fetch so many bytes. Their decoded size is estimated by the rows before.
     fn fetched(&mut self, count: usize, fetched: u64) {
         let (decoded, rows) = self.decoded;
         let decoded = decoded.saturating_mul(count as u64) / (rows as u64).max(1);
@@ -218,15 +217,15 @@ impl BatchSize {
     }
 }
 
-/// How many rows to try after `count` would fetch too much: fewer, at least one.
+/// How many rows to try after `count` would fetch too much: fewer, and at least one.
 fn shrunk(count: usize, fetched: u64) -> usize {
     let fitting = (count as u64).saturating_mul(AIM) / fetched.max(1);
     let fitting = usize::try_from(fitting).unwrap_or(usize::MAX);
     fitting.clamp(1, (count / 2).max(1))
 }
 
-/// How many rows to read after `count` have taken `taken` bytes: as many as should take [`AIM`], but no more than
-/// four times as many as now.
+/// How many rows to read after `count` have taken `taken` bytes: as many as should take [`AIM`], and at most four
+/// times as many as now.
 fn next_rows(now: usize, count: usize, taken: u64) -> usize {
     let fitting = (count as u64).saturating_mul(AIM) / taken.max(1);
     let fitting = usize::try_from(fitting).unwrap_or(usize::MAX);

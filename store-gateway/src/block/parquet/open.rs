@@ -1,4 +1,4 @@
-//! Opening a Parquet block: the footers of its files.
+//! Opens a Parquet block: the footers of its files.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use parquet_block::{Contents, Footer, FooterRead, Shard};
 use super::{BlockError, BlockSource, CatalogBlock, ParquetBlock, ShardReader};
 use crate::fetch::{ListedObject, Wanted};
 
-/// How much of the end of a file is read at first where `meta.json` does not tell how long the footer is: of most files
-/// the metadata and the page indexes are no more.
+/// Bytes at the end of a file that are read first if `meta.json` does not have the size of the footer. The metadata
+/// and page indexes of most files fit.
 const TAIL: u64 = 128 << 10;
 
 impl ParquetBlock {
@@ -76,7 +76,7 @@ impl ShardReader {
             if let Some(values) = matcher.set_matches() {
                 return values.iter().any(|value| within(value));
             }
-            // What begins with the prefix lies from it on.
+            // Values with the prefix sort after it.
             matcher
                 .prefix()
                 .is_none_or(|prefix| prefix <= max && (min <= prefix || min.starts_with(prefix)))
@@ -86,7 +86,7 @@ impl ShardReader {
     }
 }
 
-/// The object, and its decoded end.
+/// The object and its decoded footer.
 async fn footer(
     block: &CatalogBlock,
     source: &BlockSource,

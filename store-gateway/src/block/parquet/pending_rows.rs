@@ -1,4 +1,4 @@
-//! Finding the series that match, with their labels, whether they have chunks in the range or not.
+//! Finds the matching series with their labels, whether they have chunks in the range or not.
 
 use std::{collections::VecDeque, pin::pin, sync::Arc};
 
@@ -13,54 +13,54 @@ use super::{
     rows,
 };
 
-/// Rows of the first batch of labels: few, so that the first answer is soon there.
+/// Rows of the first batch of labels: few, so that the first answer is early.
 const FIRST_ROWS: usize = 128;
-/// Rows of a batch of labels. Each batch decodes the dictionaries it needs anew.
+/// Rows of a batch of labels. Each batch decodes its dictionaries anew.
 pub(super) const MOST_ROWS: usize = 4096;
-/// Rows whose labels are read, or were and are not yet taken, at most.
+/// The most rows whose labels are being read or wait to be taken.
 const ROWS_AHEAD: usize = 2 * MOST_ROWS;
-/// In how many batches they may be: a row group that has few of them is a batch.
+/// The most batches of them: a row group with few matching rows is a batch.
 const AHEAD: usize = 64;
 
 /// Rows of a row group.
 #[derive(Debug)]
 pub(super) struct PendingRows {
-    /// The shard's place in the block.
+    /// The index of the shard in the block.
     pub(super) shard: usize,
     pub(super) group: usize,
     pub(super) rows: RowRanges,
-    /// Of each row; none, if nobody asks for them here.
+    /// The labels of each row; empty if they are not requested.
     pub(super) labels: Vec<Labels>,
 }
 
-/// Rows that match, and of which chunks may be read. Their labels are being read meanwhile.
+/// Matching rows whose chunks may be read. Their labels are being read.
 #[derive(Debug)]
 pub(super) struct Found {
     pending: PendingRows,
     labels: ArrivingLabels,
 }
 
-/// The labels of some rows.
+/// Labels of rows that are being read.
 #[derive(Debug)]
 struct ArrivingLabels {
-    /// One item.
+    /// A stream of one item.
     labels: Prefetch<Vec<Labels>>,
-    /// Of the rows.
+    /// Permits for the rows.
     _room: OwnedSemaphorePermit,
 }
 
-/// Sends on what is found, and starts to read its labels.
+/// Sends rows and starts to read their labels.
 struct Finding<'a> {
     block: &'a Arc<ParquetBlock>,
     budget: &'a Arc<RequestBudget>,
     out: &'a Sender<Found>,
     /// Rows of the next batch.
     most: usize,
-    /// For rows whose labels are read and not taken.
+    /// Permits for rows whose labels are not taken yet.
     room: Arc<Semaphore>,
 }
 
-/// The labels of rows whose chunks are read by another, in the order of the rows.
+/// The labels of rows whose chunks are read elsewhere, in the order of the rows.
 #[derive(Debug, Default)]
 pub(super) struct LabelQueue {
     arriving: Arc<Mutex<VecDeque<ArrivingLabels>>>,
@@ -68,7 +68,7 @@ pub(super) struct LabelQueue {
 }
 
 impl ParquetBlock {
-    /// The series that match, whether they have chunks in the range or not.
+    /// The matching series with their labels, whether they have chunks in the range or not.
     pub(super) fn pending_rows(
         self: &Arc<Self>,
         query: BlockQuery,
@@ -90,7 +90,7 @@ impl ParquetBlock {
         })
     }
 
-    /// The same, whose labels may come later.
+    /// As [`Self::pending_rows`], with labels that may come later.
     pub(super) fn found(
         self: &Arc<Self>,
         query: BlockQuery,
@@ -112,7 +112,7 @@ impl ParquetBlock {
         })
     }
 
-    /// The series of these rows of shards.
+    /// These rows of shards, with labels that may come later.
     pub(super) fn found_of(
         self: &Arc<Self>,
         selected: Vec<(usize, Selection)>,
@@ -128,7 +128,7 @@ impl ParquetBlock {
         })
     }
 
-    /// The rows of shards that match, whether they have chunks in the range or not.
+    /// The matching rows of shards, whether they have chunks in the range or not.
     pub(super) async fn selected(
         &self,
         query: &BlockQuery,
@@ -147,7 +147,7 @@ impl ParquetBlock {
         Ok(selected)
     }
 
-    /// The rows of each shard that match; some shards are searched at once, unless few rows are enough.
+    /// The matching rows of each shard. Several shards are searched at once, unless the limit makes few rows enough.
     fn searched<'a>(
         &'a self,
         query: &'a BlockQuery,
@@ -164,7 +164,7 @@ impl ParquetBlock {
         stream::iter(searches).buffered(at_once)
     }
 
-    /// How many rows need be read: where all have chunks in the range, those past the limit need not.
+    /// How many rows must be read. If all have chunks in the range, no more than the limit.
     fn limit(&self, query: &BlockQuery) -> usize {
         match query.limit > 0 && self.within(query.range) {
             true => query.limit,
@@ -185,7 +185,7 @@ impl ParquetBlock {
             if let Some(shard) = block.shards.get(number) {
                 let lookup = shard.shard.labels(group, rows, Projection::All);
                 let labels = block.answer(shard, lookup, &budget).await?;
-                // Whoever has dropped the rows does not want them.
+                // The receiver may have dropped the rows.
                 let _ = out.send(labels).await;
             }
             Ok(())
@@ -212,7 +212,7 @@ impl<'a> Finding<'a> {
         }
     }
 
-    /// Sends rows of a shard on as long as anybody takes them.
+    /// Sends rows of a shard until the receiver is gone.
     async fn send(&mut self, shard: usize, selection: Selection) -> Result<(), BlockError> {
         for (group, mut rest) in selection {
             while !rest.is_empty() && !self.out.is_closed() {
@@ -227,7 +227,7 @@ impl<'a> Finding<'a> {
                     labels: Vec::new(),
                 };
                 let labels = self.block.labels(&pending, room, self.budget);
-                // Whoever is gone wants no more.
+                // The receiver may be gone.
                 let _ = self.out.send(Found { pending, labels }).await;
             }
         }
@@ -239,7 +239,7 @@ impl<'a> Finding<'a> {
 async fn room_for(room: &Arc<Semaphore>, rows: usize) -> Result<OwnedSemaphorePermit, BlockError> {
     let rows = u32::try_from(rows).unwrap_or(u32::MAX);
     let room = Arc::clone(room).acquire_many_owned(rows).await;
-    // It is never closed.
+    // The semaphore is never closed.
     room.map_err(|_| BlockError::Stopped)
 }
 
@@ -266,7 +266,7 @@ impl PendingRows {
 }
 
 impl LabelQueue {
-    /// The rows of what was found; their labels are to be taken from here.
+    /// The rows that were found. Their labels are to be taken from this queue.
     pub(super) fn rows(
         &self,
         found: Prefetch<Found>,
@@ -278,7 +278,7 @@ impl LabelQueue {
         })
     }
 
-    /// The labels of the next `count` rows, which have been given out.
+    /// The labels of the next `count` rows that were given.
     pub(super) async fn take(&mut self, count: usize) -> Result<Vec<Labels>, BlockError> {
         while self.here.len() < count {
             let next = self.arriving.lock().pop_front();
@@ -289,7 +289,7 @@ impl LabelQueue {
     }
 }
 
-/// Sends on what was found as series without chunks.
+/// Sends the rows that were found as series without chunks.
 pub(super) async fn send_labels(
     mut found: Prefetch<Found>,
     out: &Sender<Vec<BlockSeries>>,

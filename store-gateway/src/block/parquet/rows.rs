@@ -2,17 +2,17 @@
 
 use parquet_block::{RowRanges, Selection};
 
-/// A row, and where it comes in the order wanted. Those of one rank come as they are stored.
+/// A row and its rank in the requested order. Rows of one rank come in the stored order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Row {
     pub(super) rank: u32,
-    /// The shard's place in the block.
+    /// The index of the shard in the block.
     pub(super) shard: u32,
     pub(super) group: u32,
     pub(super) row: u32,
 }
 
-/// There are fewer shards, and fewer row groups in one, than this can count.
+/// An index of a shard or row group in 32 bits, which no block exceeds.
 pub(super) fn number(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
 }
@@ -22,7 +22,7 @@ pub(super) fn count(selection: &Selection) -> u64 {
     selection.iter().map(|(_, rows)| rows.len() as u64).sum()
 }
 
-/// Keeps the first `left` rows, and returns how many more there might have been.
+/// Keeps the first `left` rows, and returns how many more are allowed.
 pub(super) fn truncate(selection: &mut Selection, mut left: usize) -> usize {
     selection.retain_mut(|(_, rows)| {
         *rows = rows.split_at(left).0;
@@ -32,7 +32,7 @@ pub(super) fn truncate(selection: &mut Selection, mut left: usize) -> usize {
     left
 }
 
-/// The rows found in row groups, which ascend; those of one group may come in parts.
+/// The rows of ascending row groups; the rows of one group may come in parts.
 pub(super) fn joined(found: Vec<(usize, Vec<u32>)>) -> Selection {
     let groups = found.chunk_by(|a, b| a.0 == b.0);
     let joined = groups.filter_map(|parts| {

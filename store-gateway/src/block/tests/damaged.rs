@@ -145,10 +145,7 @@ async fn a_flipped_bit_in_a_parquet_file_is_found() {
         let key = block.key(file);
         change(&fixture, &key, |bytes| bytes[at] ^= 1).await;
         let text = failure(&fixture, block).await;
-        assert!(
-            text.starts_with(&format!("{key}: at byte ")),
-            "{at}: {text}"
-        );
+        assert!(text.starts_with(&format!("{key} at byte ")), "{at}: {text}");
     }
 }
 
@@ -162,8 +159,5 @@ async fn a_truncated_parquet_file_is_named() {
         .files
         .insert("0.chunks.parquet".to_owned(), size.into());
     let text = failure(&fixture, block).await;
-    assert!(
-        text.starts_with(&format!("{key}: at byte 199996")),
-        "{text}"
-    );
+    assert!(text.starts_with(&format!("{key} at byte 199996")), "{text}");
 }

@@ -1,4 +1,4 @@
-//! Reading the chunks of a batch.
+//! Reads the chunks of a batch.
 
 use std::ops::Range;
 
@@ -14,16 +14,16 @@ use crate::fetch::{ListedObject, Wanted, size};
 
 /// The longest chunk: some hundred native histograms of thousands of buckets.
 const MAX_CHUNK: u64 = 64 << 20;
-/// By how much more is asked for than a record has, while not even its length is known.
+/// By how much a request may exceed a record whose length is unknown.
 const MAX_OVERSHOOT: u64 = 16;
 
-/// A chunk to be read, and how much of its segment for it.
+/// A chunk to read, and its range in the segment.
 struct ChunkRead {
-    /// Where the result belongs.
+    /// The position of the result.
     place: usize,
     chunk: ChunkMeta,
     range: Range<u64>,
-    /// How many bytes were not enough.
+    /// The number of bytes that was too small.
     had: u64,
 }
 
@@ -51,7 +51,7 @@ impl TsdbBlock {
         let mut found: Vec<Option<Chunk>> = vec![None; reads.len()];
         while !reads.is_empty() {
             self.clip(&mut reads)?;
-            // Blocks have them in this order already.
+            // Blocks usually have them in this order.
             reads.sort_by_key(|read| read.chunk.reference);
             let bytes = self.bytes(&reads, budget).await?;
             let decode = move || decode(reads, &bytes, found);
@@ -66,7 +66,7 @@ impl TsdbBlock {
         Ok(hand_out(pending, found))
     }
 
-    /// The bytes of each, in their order; segments side by side.
+    /// The bytes of each read, in their order. Segments are fetched side by side.
     async fn bytes(
         &self,
         reads: &[ChunkRead],
@@ -97,7 +97,7 @@ impl TsdbBlock {
         Ok(bytes.into_iter().flatten().collect())
     }
 
-    /// Refuses to ask for more than there is, or than a chunk can be.
+    /// Fails reads beyond the end of a segment, and chunks that are too large.
     fn clip(&self, reads: &mut [ChunkRead]) -> Result<(), BlockError> {
         for read in reads {
             let number = read.chunk.reference.segment();
@@ -115,7 +115,7 @@ impl TsdbBlock {
                 return Err(BlockError::TooLarge {
                     key: segment.key.to_string(),
                     offset,
-                    what: "a chunk",
+                    what: "chunk",
                     size: needed,
                     limit: MAX_CHUNK,
                 });
@@ -126,7 +126,7 @@ impl TsdbBlock {
     }
 }
 
-/// Decodes chunks into their places, and tells which need more bytes.
+/// Decodes chunks into their positions, and gives the reads that need more bytes.
 fn decode(
     reads: Vec<ChunkRead>,
     bytes: &[Bytes],

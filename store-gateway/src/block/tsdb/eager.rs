@@ -1,8 +1,8 @@
-//! Series entries that are fetched before it is known which of them are wanted. Whoever asks a block whose header had
-//! to be made has waited for that already; reading postings and entries at once spares the wait that it cost.
+//! Speculative reads of series entries, before it is known which are wanted. A query that had to build the header of a
+//! block has waited for that already; reading postings and entries together saves a wait.
 //!
-//! Series are in the order of their labels, and `__name__` sorts before most: those of a metric lie together. How many
-//! have a smaller name is known from the lengths of the postings, so about where the metric is.
+//! Series are in the order of their labels, and `__name__` sorts before most, so the series of a metric are
+//! neighbours. The lengths of the postings tell how many series have a smaller name, and so about where the metric is.
 
 use std::{ops::Range, sync::atomic::Ordering};
 
@@ -12,14 +12,14 @@ use tsdb::IndexHeader;
 use super::{BlockError, TsdbBlock};
 use crate::fetch::{Piece, Wanted, size};
 
-/// At most so many bytes are fetched.
+/// The most bytes that are fetched.
 const MAX_EAGER: u64 = 8 << 20;
-/// By how much the place of a metric may be wrong: such a part of the section, and so many bytes.
+/// The error of the estimate: a part of the section, and a number of bytes.
 const WRONG: (u64, u64) = (8, 64 << 10);
 
 impl TsdbBlock {
-    /// Where the entries are that matchers may select, if it is worth while to fetch all these at once: the first time,
-    /// of a block whose header has just been made.
+    /// The range of the entries that the matchers may select, if a speculative read of them pays: for the first query
+    /// of a block whose header was just built.
     pub(super) async fn eager_range(
         &self,
         matchers: &[Matcher],
@@ -38,8 +38,8 @@ impl TsdbBlock {
         Ok((size(&range) <= MAX_EAGER).then_some(range))
     }
 
-    /// Fetches such entries, unless others fetch so much that there is no room. What goes wrong is left to who reads
-    /// what is really wanted.
+    /// Fetches the entries, unless too many speculative bytes are in flight. Errors are left to the reads of wanted
+    /// entries.
     pub(super) async fn eager(&self, range: Option<Range<u64>>) -> Option<Piece> {
         let range = range?;
         let _room = self.source.fetcher.eager(size(&range))?;
@@ -48,7 +48,7 @@ impl TsdbBlock {
             object: &self.index,
             ranges: &[range],
             gap: 0,
-            // Of no request: what is not wanted must not use up what it may cost.
+            // Without a budget: unwanted bytes must not use up a request's limit.
             budget: None,
         };
         let bytes = self.source.fetcher.fetch(wanted).await.ok()?.pop()?;
@@ -56,7 +56,7 @@ impl TsdbBlock {
     }
 }
 
-/// About where the series of the metrics are whose names all of `names` match; without any, all.
+/// About the range of the series whose metric names match all of `names`; of all series if there are none.
 fn place(header: &IndexHeader, names: &[Matcher]) -> tsdb::Result<Range<u64>> {
     let section = header.toc().series_range();
     if names.is_empty() {
@@ -67,7 +67,7 @@ fn place(header: &IndexHeader, names: &[Matcher]) -> tsdb::Result<Range<u64>> {
     let (mut total, mut wanted) = (0u64, None::<Range<u64>>);
     for (value, list) in values.iter().zip(&lists) {
         let before = total;
-        // A list takes its length in bytes, but for a few.
+        // The length of a list is proportional to its number of series, nearly.
         total = total.saturating_add(size(list));
         if names.iter().all(|matcher| matcher.matches(value)) {
             let start = wanted.map_or(before, |wanted| wanted.start);
@@ -78,7 +78,7 @@ fn place(header: &IndexHeader, names: &[Matcher]) -> tsdb::Result<Range<u64>> {
     Ok(widened(&section, &wanted, total))
 }
 
-/// The part of `section` that `wanted` is of `total`, and what may be wrong with that.
+/// The part of `section` that corresponds to `wanted` of `total`, widened by the error of the estimate.
 fn widened(section: &Range<u64>, wanted: &Range<u64>, total: u64) -> Range<u64> {
     let all = size(section);
     let share = |at: u64| {

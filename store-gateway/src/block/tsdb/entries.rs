@@ -1,4 +1,4 @@
-//! Reading series entries of the index, in groups of bounded size.
+//! Reads series entries of the index, in groups of bounded size.
 
 use std::{ops::Range, pin::pin, sync::Arc};
 
@@ -11,7 +11,7 @@ use tsdb::{Fetched, IndexHeader, SeriesEntry, SeriesRef, SymbolReader};
 use super::{BlockError, BlockQuery, INDEX_GAP, PendingSeries, Prefetch, RequestBudget, TsdbBlock};
 use crate::fetch::{Piece, Wanted, leading, size};
 
-/// Series that are decoded first: few, so that the first answer is soon there.
+/// Series that are decoded first: few, so that the first answer is early.
 const FIRST: usize = 128;
 /// Series of a group.
 const MOST: usize = 4096;
@@ -22,17 +22,17 @@ const MAX_BYTES: u64 = 1 << 20;
 /// The longest entry: one of a few million chunks.
 const MAX_ENTRY: u64 = 64 << 20;
 
-/// An entry to be read, and how much of the index for it.
+/// An entry to read, and its range in the index.
 struct EntryRead {
-    /// Where the result belongs.
+    /// The position of the result.
     place: usize,
     series: SeriesRef,
     range: Range<u64>,
 }
 
-/// What has become of entries.
+/// The outcome of decoding entries.
 struct Decoded {
-    /// Those with chunks in the range, and where they belong.
+    /// Those with chunks in the range, and their positions.
     pending: Vec<(usize, PendingSeries)>,
     /// Those that need more bytes.
     short: Vec<EntryRead>,
@@ -63,7 +63,7 @@ impl TsdbBlock {
         }
         budget.add_series(refs.len() as u64)?;
         let (refs, piece) = (refs.as_slice(), piece.as_ref());
-        // What lies beyond a limit must not be fetched.
+        // Entries beyond a limit must not be fetched.
         let (most, at_once) = if limited { (FIRST, 1) } else { (MOST, AT_ONCE) };
         let mut next = 0;
         let groups = std::iter::from_fn(|| {
@@ -107,12 +107,12 @@ impl TsdbBlock {
         Ok(())
     }
 
-    /// What of the index to read for each of the first of `refs`; of as many as are read together.
+    /// The ranges of the first of `refs`, of as many as are read together.
     fn group(&self, refs: &[SeriesRef], most: usize) -> Vec<Range<u64>> {
         let header = self.header();
         let range = |i: usize, series: SeriesRef| {
             let mut range = header.series_range(series, self.guesses.entry);
-            // No entry goes on into the next one.
+            // No entry reaches into the next one.
             if let Some(next) = refs.get(i + 1) {
                 let next = header.series_offset(*next);
                 range.end = range.end.min(next.max(range.start));
@@ -125,7 +125,7 @@ impl TsdbBlock {
         ranges
     }
 
-    /// What of the index was said to be read; it may be in `piece` already.
+    /// The bytes of the ranges, from `piece` if they are there.
     async fn fetch_entries(
         &self,
         ranges: &[Range<u64>],
@@ -144,7 +144,7 @@ impl TsdbBlock {
         self.source.fetcher.fetch_kept(wanted).await
     }
 
-    /// Decodes entries, and reads on where one is longer than was thought; series without a chunk in the range are left
+    /// Decodes entries, and reads more where one is longer than expected. Series without a chunk in the range are left
     /// out.
     async fn entries(
         &self,
@@ -184,7 +184,7 @@ impl TsdbBlock {
             Some(long) => Err(BlockError::TooLarge {
                 key: self.index.key.to_string(),
                 offset: long.range.start,
-                what: "a series",
+                what: "series entry",
                 size: size(&long.range),
                 limit: MAX_ENTRY,
             }),

@@ -1,4 +1,4 @@
-//! The header of a block's index: opened where there is one on the disk, else made of what the bucket has.
+//! The header of a block's index: opened from the disk, or built from the bucket.
 
 use std::{
     io::Write,
@@ -15,38 +15,38 @@ use tsdb::{HeaderIdentity, HeaderRoot, HeaderWriter, IndexHeader, Toc};
 use super::{BlockError, BlockSource, CatalogBlock, INDEX_GAP, TsdbBlock, damaged};
 use crate::fetch::{ListedObject, Piece, Wanted};
 
-/// How much of an index is read at first of either end, where it is too large to be read whole: such a part of it, in
-/// which the symbols and the postings offset table mostly are.
+/// The part of an index that is read first at either end, if it is too large to be read whole. It usually has the
+/// symbols and the postings offset table.
 const ENDS_SHARE: u64 = 32;
-/// The least and the most of it, in bytes.
+/// The least and the most of that, in bytes.
 const FIRST: RangeInclusive<u64> = 64 << 10..=1 << 20;
-/// What is fetched of a section at once.
+/// Bytes of a section that are fetched at once.
 const PIECE: u64 = 4 << 20;
 /// Pieces that are fetched at once.
 const AT_ONCE: usize = 4;
 
-/// An index in the bucket of which a header is made.
+/// An index in the bucket from which a header is built.
 struct Source<'a> {
     block: &'a CatalogBlock,
     source: &'a BlockSource,
     index: &'a ListedObject,
     toc: Toc,
-    /// What has been read, in order.
+    /// The parts that have been read, in order.
     known: Vec<Piece>,
 }
 
-/// A header, and where it is from.
+/// A header and its origin.
 pub(super) struct OpenedHeader {
     pub(super) header: IndexHeader,
     pub(super) origin: Origin,
 }
 
-/// Where a header is from.
+/// The origin of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// It was there.
+    /// It was on the disk.
     Disk,
-    /// It has just been made of what the bucket has.
+    /// It was just built from the bucket.
     Bucket,
 }
 
@@ -100,7 +100,7 @@ async fn kept(
     Ok(header)
 }
 
-/// Makes the header anew: on the disk if that is possible, else in memory.
+/// Builds the header: on the disk if possible, else in memory.
 async fn make(
     block: &CatalogBlock,
     source: &BlockSource,
@@ -149,13 +149,13 @@ fn identity(block: &CatalogBlock, index: &ListedObject) -> Result<HeaderIdentity
 }
 
 impl TsdbBlock {
-    /// The header as it is now.
+    /// The current header.
     pub(super) fn header(&self) -> Arc<IndexHeader> {
         Arc::clone(&self.header.read())
     }
 
-    /// Does `work` with the header, on the CPU pool. If the header turns out to be damaged, it is made anew and the
-    /// work done again.
+    /// Does `work` with the header, on the CPU pool. If the header turns out to be damaged, it is rebuilt and the work
+    /// repeated.
     pub(super) async fn with_header<T: Send + 'static>(
         &self,
         work: impl Fn(&IndexHeader) -> tsdb::Result<T> + Send + Sync + 'static,
@@ -177,13 +177,13 @@ impl TsdbBlock {
         }
     }
 
-    /// The header in place of one that is damaged.
+    /// The header that replaces a damaged one.
     async fn made_anew(
         &self,
         old: &Arc<IndexHeader>,
         error: &tsdb::Error,
     ) -> Result<Arc<IndexHeader>, BlockError> {
-        // Whoever else finds it damaged waits for the same one.
+        // Others that find it damaged wait for the same one.
         let _making = self.making.lock().await;
         let current = self.header();
         if !Arc::ptr_eq(&current, old) {
@@ -207,7 +207,7 @@ impl<'a> Source<'a> {
             Some(bytes) => vec![Piece { start: 0, bytes }],
             None => {
                 let first = (size / ENDS_SHARE).clamp(*FIRST.start(), *FIRST.end());
-                // Where both are all of it, they are read as one.
+                // If the two ends are all of it, they are read as one.
                 let between = size.saturating_sub(2 * first);
                 let start = if between > 0 { first } else { size };
                 let mut ends = vec![0..start, start + between..size];
@@ -232,7 +232,7 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// Writes a header to `out`, which is `path`.
+    /// Writes a header to `out`; `path` is for errors.
     async fn write<W: Write + Send + 'static>(
         &self,
         out: W,
@@ -263,7 +263,7 @@ impl<'a> Source<'a> {
         done.map_err(|source| damaged(self.block, source))
     }
 
-    /// A section in pieces, each of which either has been read or is not too large to be.
+    /// A section in pieces. Each has been read or is small enough to be read at once.
     fn pieces(&self, section: Range<u64>) -> Vec<Range<u64>> {
         let mut parts = Vec::new();
         let mut at = section.start;

@@ -1,4 +1,4 @@
-//! Opening a TSDB block: the header of its index, and what is known of its files.
+//! Opens a TSDB block: the header of its index, and its files.
 
 use std::{
     ops::Range,
@@ -16,7 +16,7 @@ use super::{
 use crate::fetch::ListedObject;
 
 impl TsdbBlock {
-    /// Opens the header of the index, which may have to be made.
+    /// Opens the header of the index, or builds it.
     pub(in crate::block) async fn open(
         block: Arc<CatalogBlock>,
         source: BlockSource,
@@ -38,7 +38,7 @@ impl TsdbBlock {
     }
 }
 
-/// The segments in the order of their names, which is how chunk references count them.
+/// The segments in the order of their names, which is that of chunk references.
 fn segments(block: &CatalogBlock) -> Vec<ListedObject> {
     let is_segment = |name: &str| {
         let number = name.strip_prefix("chunks/");
@@ -49,7 +49,7 @@ fn segments(block: &CatalogBlock) -> Vec<ListedObject> {
 }
 
 impl Guesses {
-    /// As the block states them, else some times the average.
+    /// The sizes that the block states, or some times the average.
     fn new(block: &CatalogBlock, header: &IndexHeader, segments: &[ListedObject]) -> Self {
         let stats = block.meta.stats;
         let stated = block.meta.thanos.as_ref().map(|t| t.index_stats);
@@ -73,7 +73,7 @@ impl Guesses {
     }
 }
 
-/// A size that most records do not exceed, though the longest, `stated` if it is not 0, may.
+/// A size that most records do not exceed. `stated` is the largest, 0 if unknown.
 fn guess(stated: u64, total: u64, count: u64, bounds: Range<u64>) -> u64 {
     let average = total.checked_div(count).unwrap_or(bounds.end);
     let guess = average.saturating_mul(4).clamp(bounds.start, bounds.end);

@@ -8,29 +8,29 @@ use tokio::sync::mpsc::Sender;
 use super::{BlockError, BlockSeries, Guesses, PendingSeries, Prefetch, RequestBudget, TsdbBlock};
 use crate::fetch::{ListedObject, size};
 
-/// Bytes of chunks in the first batch: few, so that the first answer is soon there.
+/// Bytes of chunks in the first batch: few, so that the first answer is early.
 const FIRST_BATCH: u64 = 128 << 10;
-/// Bytes of chunks in a batch, what is fetched in vain included.
+/// Bytes of chunks in a batch, with the unwanted ones.
 pub(super) const MAX_BATCH: u64 = 2 << 20;
-/// Bytes of a segment that are fetched in vain to save a request.
+/// Unwanted bytes of a segment that are fetched to save a request.
 pub(super) const CHUNK_GAP: u64 = 128 << 10;
 
-/// Batches are read beyond the one that is wanted as long as all that are under way together take fewer bytes.
+/// Batches are read ahead while all of them together take fewer bytes.
 const AHEAD_BYTES: u64 = 4 << 20;
-/// Batches that are read at once, at most: their labels take memory too.
+/// The most batches that are read at once: their labels take memory too.
 const AT_ONCE: usize = 4;
 
 /// Series that are read together.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) pending: Vec<PendingSeries>,
-    /// What of its segment to read for each chunk, series after series.
+    /// The range of each chunk in its segment, series after series.
     pub(super) ranges: Vec<Range<u64>>,
-    /// Bytes that are fetched, about.
+    /// About how many bytes are fetched.
     pub(super) cost: u64,
 }
 
-/// Sends series on without chunks.
+/// Sends series without chunks.
 pub(super) async fn send_labels(
     mut pending: Prefetch<Vec<PendingSeries>>,
     out: &Sender<Vec<BlockSeries>>,
@@ -48,7 +48,7 @@ pub(super) async fn send_labels(
 }
 
 impl TsdbBlock {
-    /// Reads the chunks of series, and sends them on: the next batches are read meanwhile.
+    /// Reads the chunks of series, and sends them. The next batches are read meanwhile.
     pub(super) async fn send_series(
         self: &Arc<Self>,
         mut pending: Prefetch<Vec<PendingSeries>>,
@@ -89,7 +89,7 @@ impl TsdbBlock {
         }
     }
 
-    /// Starts to read a batch, which goes on while others wait for the client.
+    /// Starts to read a batch. It goes on while others wait for the client.
     fn start(
         self: &Arc<Self>,
         batch: Batch,
@@ -98,13 +98,13 @@ impl TsdbBlock {
         let (block, budget) = (Arc::clone(self), Arc::clone(budget));
         Prefetch::start(async move |out| {
             let series = block.read(batch, &budget).await?;
-            // Whoever has dropped the batch does not want it.
+            // The receiver may have dropped the batch.
             let _ = out.send(series).await;
             Ok(())
         })
     }
 
-    /// Cuts series into batches, of which the first takes `first` bytes.
+    /// Cuts series into batches; the first takes `first` bytes.
     pub(super) async fn batches(&self, pending: Vec<PendingSeries>, first: u64) -> Vec<Batch> {
         let ends: Vec<u64> = self.segments.iter().map(|segment| segment.size).collect();
         let guesses = self.guesses;
@@ -121,7 +121,7 @@ impl TsdbBlock {
     }
 }
 
-/// The series of the first batch, if there is one.
+/// The series of the first batch, if any.
 async fn first(
     reading: &mut VecDeque<(u64, Prefetch<Vec<BlockSeries>>)>,
 ) -> Option<Result<Vec<BlockSeries>, BlockError>> {
@@ -130,8 +130,8 @@ async fn first(
     Some(batch.next().await.unwrap_or(Err(BlockError::Stopped)))
 }
 
-/// Cuts series into batches, of which the first takes `first` bytes and the others up to [`MAX_BATCH`], unless a
-/// series alone is more. `ends` are the sizes of the segments.
+/// Cuts series into batches. The first takes `first` bytes and the others up to [`MAX_BATCH`], unless a series alone
+/// is larger. `ends` are the sizes of the segments.
 fn cut(pending: Vec<PendingSeries>, ends: &[u64], guesses: Guesses, first: u64) -> Vec<Batch> {
     let mut ranges = ranges(&pending, ends, guesses).into_iter().peekable();
     let mut batches: Vec<Batch> = Vec::new();
@@ -167,7 +167,7 @@ fn cut(pending: Vec<PendingSeries>, ends: &[u64], guesses: Guesses, first: u64) 
     batches
 }
 
-/// What of its segment to read for each chunk. Where the next one is known, a chunk does not go on into it.
+/// The range of each chunk in its segment. A chunk ends before the next one if that is known.
 fn ranges(pending: &[PendingSeries], ends: &[u64], guesses: Guesses) -> Vec<Range<u64>> {
     let mut chunks = pending.iter().flat_map(|one| &one.chunks).peekable();
     let mut ranges = Vec::new();
@@ -188,7 +188,7 @@ fn ranges(pending: &[PendingSeries], ends: &[u64], guesses: Guesses) -> Vec<Rang
     ranges
 }
 
-/// What fetching `range` adds, if `last` was fetched before it.
+/// The bytes that fetching `range` adds after `last`.
 fn cost(last: &mut Option<(u32, u64)>, segment: u32, range: &Range<u64>) -> u64 {
     let before = last.replace((segment, range.end));
     match before {

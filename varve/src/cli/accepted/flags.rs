@@ -1,4 +1,4 @@
-//! The flags of Thanos that are none of ours, with what becomes of each.
+//! The flags of Thanos that Varve does not have, and how each is handled.
 
 use super::{Accepted, Takes};
 

@@ -1,4 +1,4 @@
-//! How far an export is: a bar on a terminal, a line in the log now and then elsewhere.
+//! The progress of an export: a bar on a terminal, elsewhere a line in the log now and then.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -14,7 +14,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 const TEMPLATE: &str =
     "{prefix} {wide_bar} {human_pos} of {human_len} series, {msg} samples, {eta} left";
 
-/// How far the export of one folder of files is.
+/// The progress of one folder of files.
 pub(super) struct Progress {
     folder: String,
     series: u64,
@@ -28,7 +28,7 @@ enum Shown {
 }
 
 impl Progress {
-    /// Nothing is done yet. For a bar the series are counted, by their labels alone.
+    /// The start. For a bar, the series are counted by their labels alone.
     pub(super) async fn start(
         reader: &Reader,
         request: &ReadRequest,
@@ -46,7 +46,7 @@ impl Progress {
         })
     }
 
-    /// So many more series are done; so many samples are, overall.
+    /// Adds finished series; `samples` is the total so far.
     pub(super) fn add(&mut self, series: u64, samples: u64) {
         self.series += series;
         match &mut self.shown {

@@ -13,12 +13,12 @@ use crate::{cli::ExportArgs, commands::daemon};
 /// The blocks of a bucket or of a folder.
 pub(super) struct Source {
     pub(super) reader: Reader,
-    /// Which blocks are read.
+    /// Where the blocks are.
     pub(super) block_matchers: Vec<Matcher>,
 }
 
 impl Source {
-    /// Opens what the arguments name.
+    /// Opens the source of the arguments.
     pub(super) async fn open(
         args: &ExportArgs,
         data_dir: &Path,
@@ -46,7 +46,7 @@ impl Source {
     }
 }
 
-/// A folder of blocks, or the folder that one block is in.
+/// A folder of blocks, or the folder that contains one block.
 fn of_folder(path: &Path) -> anyhow::Result<(Bucket, Vec<Matcher>)> {
     let path = path
         .canonicalize()

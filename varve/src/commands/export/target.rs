@@ -1,4 +1,4 @@
-//! Where an export goes: a folder, or a bucket by way of one.
+//! The target of an export: a folder, or a bucket by way of a folder.
 
 use std::{
     fs, io,
@@ -15,12 +15,12 @@ use crate::{
     commands::daemon,
 };
 
-/// Below the data folder: files on their way to a bucket.
+/// Below the data folder: files for a bucket.
 const STAGE: &str = "export";
 
-/// Where the files go.
+/// The place of the files.
 pub(super) struct Target {
-    /// The files are written below it.
+    /// They are written below it.
     root: PathBuf,
     /// They are moved to the bucket, below the prefix.
     bucket: Option<(Bucket, String)>,
@@ -29,7 +29,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// The target that the arguments name. It must hold nothing yet.
+    /// The target of the arguments. It must be empty.
     pub(super) async fn open(
         args: &ExportArgs,
         data_dir: &Path,
@@ -82,7 +82,7 @@ impl Target {
         })
     }
 
-    /// Where the files of a part are written.
+    /// The folder of a part's files.
     pub(super) fn folder(&self, part: &str) -> PathBuf {
         if part.is_empty() {
             self.root.clone()
@@ -91,7 +91,7 @@ impl Target {
         }
     }
 
-    /// Takes files that are whole.
+    /// Takes complete files.
     pub(super) async fn take(&mut self, files: Vec<Finished>) -> anyhow::Result<()> {
         for file in files {
             self.files += 1;
@@ -110,12 +110,12 @@ impl Target {
         Ok(())
     }
 
-    /// How many files were taken, and their bytes.
+    /// The number of taken files, and their bytes.
     pub(super) const fn taken(&self) -> (u64, u64) {
         (self.files, self.bytes)
     }
 
-    /// What people call it.
+    /// Its name for people.
     pub(super) fn name(&self) -> String {
         match &self.bucket {
             Some((bucket, prefix)) => format!("{}/{prefix}", bucket.name()),
@@ -124,7 +124,7 @@ impl Target {
     }
 }
 
-/// Whether a folder has no files, or is not there.
+/// Whether a folder has no files, or does not exist.
 fn is_empty(folder: &Path) -> io::Result<bool> {
     let entries = files::entries(folder)?;
     Ok(entries.is_none_or(|mut entries| entries.next().is_none()))

@@ -4,12 +4,12 @@ use model::{Histogram, HistogramCounts, Labels, STALE_NAN, TimeRange};
 use proto::thanos::{self, SeriesResponse, chunk, series_response::Result as Frame};
 use tsdb::{ChunkError, Encoding, Floats, decode_histograms, decode_xor};
 
-/// What is to be told.
+/// A part of the output.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// A series, whole.
+    /// A complete series.
     Series(Series),
-    /// Something that is missing.
+    /// A warning.
     Warning(String),
 }
 
@@ -17,7 +17,7 @@ pub(super) enum Event {
 #[derive(Debug)]
 pub(super) struct Series {
     pub(super) labels: Labels,
-    /// In order of time, each time once; marks of the end of a series are left out.
+    /// In order of time, each time once, without marks of the end of a series.
     pub(super) samples: Vec<(i64, Value)>,
 }
 
@@ -47,10 +47,10 @@ pub(super) enum AnswerError {
     },
 }
 
-/// An answer as far as it has come. A series with many chunks may come in several frames, one after another.
+/// An answer in progress. A series with many chunks may come in several frames.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// Which samples are of interest, both ends included; a server sends chunks as they are.
+    /// Which samples are wanted, both ends inclusive; a server sends whole chunks.
     range: TimeRange,
     pending: Option<Series>,
     told_of_aggregates: bool,
@@ -66,7 +66,7 @@ impl Answer {
         }
     }
 
-    /// Takes a frame; gives what is complete now.
+    /// Takes a frame; returns what is complete now.
     pub(super) fn take(&mut self, frame: SeriesResponse) -> Result<Vec<Event>, AnswerError> {
         let mut events = Vec::new();
         match frame.result {
@@ -82,7 +82,7 @@ impl Answer {
         Ok(events)
     }
 
-    /// What is left at the end.
+    /// The rest, at the end.
     pub(super) fn finish(&mut self) -> Vec<Event> {
         let range = self.range;
         let last = self.pending.take().and_then(|series| series.finish(range));
@@ -156,8 +156,8 @@ impl Series {
         Ok(())
     }
 
-    /// Puts the samples in order; blocks that overlap may both have brought one. A series all of whose samples are
-    /// out of the range is none of the answer.
+    /// Sorts the samples; overlapping blocks may both have sent one. A series without a sample in the range is left
+    /// out.
     fn finish(mut self, range: TimeRange) -> Option<Self> {
         let had_samples = !self.samples.is_empty();
         self.samples

@@ -15,11 +15,11 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-/// How long it may take to connect.
+/// The longest time to connect.
 const CONNECT: Duration = Duration::from_secs(10);
-/// Pause between two questions whether the server is ready.
+/// Pause between two health checks.
 const RETRY: Duration = Duration::from_millis(200);
-/// How long one such question may take: a server that starts may hold it.
+/// The longest time of a health check: a starting server may not answer.
 const CHECK: Duration = Duration::from_secs(5);
 
 /// A client of one server.
@@ -30,7 +30,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Connects, and waits up to `wait` for the server to be there and say that it is ready.
+    /// Connects, and waits up to `wait` for the server to be ready.
     pub(super) async fn connect(address: &str, wait: Duration) -> anyhow::Result<Self> {
         let endpoint = endpoint(address)?;
         let channel = match wait.is_zero() {
@@ -62,7 +62,7 @@ impl Client {
     }
 }
 
-/// The address as flags have it, or as a URL.
+/// The address from a flag, as a URL.
 fn endpoint(address: &str) -> anyhow::Result<Endpoint> {
     if address.starts_with("https://") {
         anyhow::bail!("{address}: TLS is not supported, expected HOST:PORT");
@@ -74,7 +74,7 @@ fn endpoint(address: &str) -> anyhow::Result<Endpoint> {
     Ok(endpoint.connect_timeout(CONNECT))
 }
 
-/// Asks for the server's health again and again.
+/// Checks the server's health again and again.
 async fn await_ready(endpoint: &Endpoint, wait: Duration) -> anyhow::Result<Channel> {
     let deadline = Instant::now() + wait;
     loop {
@@ -91,7 +91,7 @@ async fn await_ready(endpoint: &Endpoint, wait: Duration) -> anyhow::Result<Chan
     }
 }
 
-/// A connection to a server that says it is ready. One that knows no health checks counts as such.
+/// A connection to a ready server. One without health checks counts as ready.
 async fn ready(endpoint: &Endpoint) -> anyhow::Result<Channel> {
     let channel = endpoint.connect().await?;
     let request = HealthCheckRequest::default();
@@ -105,7 +105,7 @@ async fn ready(endpoint: &Endpoint) -> anyhow::Result<Channel> {
     }
 }
 
-/// What a server, or the connection to it, says; without the metadata that a status prints.
+/// The message of a server or of the connection, without the metadata of a status.
 fn told(status: Status) -> anyhow::Error {
     anyhow::anyhow!("{:?}: {}", status.code(), status.message())
 }

@@ -9,7 +9,7 @@ use crate::sparkline::sparkline;
 /// Columns of the curve.
 const CURVE: usize = 48;
 
-/// The labels, and below them the samples in short; on a terminal with their curve.
+/// The labels, and below them a summary of the samples; on a terminal with their curve.
 pub(super) fn text(series: &Series, terminal: bool) -> String {
     let mut out = name(&series.labels);
     let (Some(first), Some(last)) = (series.samples.first(), series.samples.last()) else {
@@ -57,7 +57,7 @@ pub(super) fn json(series: &Series) -> String {
     format!("{object}\n")
 }
 
-/// As PromQL has it, the metric's name before the other labels.
+/// As in PromQL, the metric's name before the other labels.
 fn name(labels: &Labels) -> String {
     let metric = labels
         .get(METRIC_NAME)
@@ -91,7 +91,7 @@ fn sample((millis, value): (i64, Value)) -> String {
     format!("{value} at {}", time(millis))
 }
 
-/// What the curve shows: a value, or a histogram's count.
+/// The value of the curve: a float, or a histogram's count.
 const fn height(value: Value) -> f64 {
     match value {
         Value::Float(value) => value,
@@ -99,7 +99,7 @@ const fn height(value: Value) -> f64 {
     }
 }
 
-/// RFC 3339 in UTC, milliseconds where there are any; the bare number where no calendar reaches.
+/// RFC 3339 in UTC, milliseconds if there are any; the bare number outside of the calendar.
 fn time(millis: i64) -> String {
     let time = Rfc3339(Timestamp(millis));
     let text = match millis % 1000 {

@@ -1,11 +1,11 @@
-//! What uploads that were cut off left in a folder: files under the names that they have before they are objects.
+//! What interrupted uploads left in a folder: files under the names that they have before they become objects.
 
 use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path};
 
 use model::Timestamp;
 
-/// Removes such files below `folder` that were written before that time, and the folders that are empty then; tells
-/// how many files.
+/// Removes such files below `folder` that were written before that time, and the folders that become empty; returns
+/// their number.
 pub(super) fn remove(folder: &Path, before: Timestamp) -> io::Result<usize> {
     let Some(entries) = files::entries(folder)? else {
         return Ok(0);
@@ -19,18 +19,18 @@ pub(super) fn remove(folder: &Path, before: Timestamp) -> io::Result<usize> {
                 fs::remove_file(&path)?;
                 1
             }
-            // It is gone, or none of these.
+            // It does not exist, or is not such a folder.
             _ => 0,
         };
     }
     if removed > 0 {
-        // It stays if there is anything in it.
+        // A folder that is not empty stays.
         let _ = fs::remove_dir(folder);
     }
     Ok(removed)
 }
 
-/// Whether it has a name that the store does not show: `<object>#<number>`.
+/// Whether it is a name that the store does not show: `<object>#<number>`.
 pub(super) fn is_staged(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     let number = name.and_then(|name| name.rsplit_once('#'));

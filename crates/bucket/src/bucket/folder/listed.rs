@@ -1,7 +1,7 @@
-//! A folder as a store, in which a listing passes over what is no object.
+//! A folder as a store whose listings skip everything that is not an object.
 //!
-//! The library's own listing fails as a whole at one name that is not UTF-8, one link that leads nowhere or in a circle,
-//! one folder that may not be read.
+//! The library's own listing fails completely at one name that is not UTF-8, one link that leads nowhere or in a
+//! circle, or one folder that may not be read.
 
 use std::{
     fmt, fs, io,
@@ -22,7 +22,7 @@ use object_store::{
 use super::{failed, left::is_staged};
 use crate::{PARQUET_ROOT, bucket::blocking};
 
-/// The folder; what is not listed here is done by the library.
+/// The folder. The library does everything except listings.
 #[derive(Clone, Debug)]
 pub(crate) struct Listed(pub(crate) Arc<LocalFileSystem>);
 
@@ -31,11 +31,11 @@ pub(crate) struct Listed(pub(crate) Arc<LocalFileSystem>);
 struct Found {
     objects: Vec<ObjectMeta>,
     folders: Vec<StorePath>,
-    /// How many names were passed over, and one of them.
+    /// The number of skipped names, and one of them.
     passed_over: Option<(usize, PathBuf)>,
 }
 
-/// How deep a listing goes.
+/// The greatest depth of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Depth {
     All,
@@ -61,7 +61,7 @@ impl Listed {
 }
 
 impl Found {
-    /// Adds what is in the folder `dir`, which is `at` in the store. `above` are the folders that it is in.
+    /// Adds the contents of the folder `dir`, which is `at` in the store. `above` are the folders that contain it.
     fn walk(
         &mut self,
         dir: &Path,
@@ -70,7 +70,7 @@ impl Found {
         above: &mut Vec<(u64, u64)>,
     ) -> io::Result<()> {
         let entries = match fs::read_dir(dir) {
-            // It is gone by now; a file has nothing in it.
+            // It was removed, or is a file.
             Err(error) if is_none(&error) => return Ok(()),
             entries => entries?,
         };
@@ -78,7 +78,7 @@ impl Found {
             let path = entry?.path();
             let name = path.file_name().and_then(|name| name.to_str());
             let key = name.and_then(|name| StorePath::parse(format!("{at}/{name}")).ok());
-            // Links are followed; one that leads nowhere, or in a circle, is an error.
+            // Links are followed. One that leads nowhere or in a circle is an error.
             let (Some(key), Ok(meta)) = (key, fs::metadata(&path)) else {
                 self.pass_over(path);
                 continue;
@@ -100,8 +100,8 @@ impl Found {
         Ok(())
     }
 
-    /// What follows from a folder that cannot be read. In that of all Parquet blocks nothing could be seen. A block is
-    /// listed, so that whoever reads it learns what is wrong. Any other is none of ours.
+    /// The consequence of a folder that cannot be read. The folder of all Parquet blocks fails the listing. A block is
+    /// listed, so that its reader learns what is wrong. Any other folder is skipped.
     fn unreadable(
         &mut self,
         path: PathBuf,
@@ -130,7 +130,7 @@ impl Found {
     }
 }
 
-/// Where a folder is; that of the whole store the library does not tell.
+/// The path of a folder; the library does not give that of the whole store.
 fn dir_of(folder: &LocalFileSystem, at: &StorePath) -> io::Result<PathBuf> {
     if !at.is_root() {
         return folder.path_to_filesystem(at).map_err(io::Error::other);
@@ -149,7 +149,7 @@ fn is_none(error: &io::Error) -> bool {
     )
 }
 
-/// As the library tells of an object it is asked for, so that the two compare.
+/// As the library describes an object, so that both can be compared.
 fn object(location: StorePath, meta: &fs::Metadata) -> ObjectMeta {
     let modified = meta.modified().unwrap_or(std::time::UNIX_EPOCH);
     let since = modified.duration_since(std::time::UNIX_EPOCH);

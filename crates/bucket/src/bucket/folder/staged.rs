@@ -1,4 +1,4 @@
-//! A file that is to become an object of a folder.
+//! A file that will become an object of a folder.
 
 use std::{
     fs::{self, File},
@@ -14,24 +14,24 @@ use super::{Means, is_same};
 /// Bytes that are copied at once.
 const BUFFER: usize = 1 << 20;
 
-/// A file beside an object. Unless it becomes the object, it is removed.
+/// A file beside an object. It is removed unless it becomes the object.
 #[derive(Debug)]
 pub(crate) struct Staged {
     file: File,
     path: PathBuf,
     object: PathBuf,
-    /// Its bytes.
+    /// Its size in bytes.
     pub(crate) len: u64,
-    /// The XXH64 of the bytes, if they went through this process: where they could not be linked.
+    /// The XXH64 of its bytes, if they were copied by this process.
     pub(crate) hash: Option<u64>,
 }
 
 impl Staged {
-    /// Puts what is left of `from`, which is at `path`, beside where the object will be; makes the folder for it.
+    /// Puts the rest of `from`, which is at `path`, beside the place of the object; creates its folder.
     pub(super) fn new(from: File, path: &Path, means: Means, object: &Path) -> io::Result<Self> {
         match means {
             Means::Copy => Self::copy(from, object),
-            // Whatever is in the way, such as another file system: a copy is made, or else says what is wrong.
+            // The cause does not matter, such as another file system: a copy follows, or reports what is wrong.
             Means::Link => Self::link(from.try_clone()?, path, object)
                 .or_else(|_| Self::copy_hashed(from, object)),
         }
@@ -91,7 +91,7 @@ impl Staged {
         })
     }
 
-    /// Makes it the object, in place of one that is there. Afterwards it is on the disk.
+    /// Makes it the object and replaces one that exists. Afterwards it is durable.
     pub(crate) fn publish(self) -> io::Result<()> {
         self.file.sync_all()?;
         fs::rename(&self.path, &self.object)?;
@@ -99,10 +99,11 @@ impl Staged {
         files::sync_folder(folder_of(&self.object))
     }
 
-    /// Removes its name, if it still has it: after renaming too, which does nothing where both names are of one file.
+    /// Removes the staged name, if it still exists: also after renaming, which does nothing if both names are of one
+    /// file.
     fn remove(&self) -> io::Result<()> {
         match fs::symlink_metadata(&self.path) {
-            // Another's, who took the name when it was free again, is left.
+            // Another upload may have taken the name meanwhile; then it stays.
             Ok(found) if is_same(&self.file, &found)? => fs::remove_file(&self.path),
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -117,7 +118,7 @@ impl Drop for Staged {
     }
 }
 
-/// Makes something of a name that no other upload of the object uses.
+/// Makes a name that no other upload of the object uses.
 fn beside<T>(object: &Path, make: impl Fn(PathBuf) -> io::Result<T>) -> io::Result<(T, PathBuf)> {
     let mut number = 1_u64;
     let mut folders = 0;
@@ -128,7 +129,7 @@ fn beside<T>(object: &Path, make: impl Fn(PathBuf) -> io::Result<T>) -> io::Resu
         match make(path.clone()) {
             Ok(made) => return Ok((made, path)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
-            // Where it has become empty meanwhile, somebody may have removed it again.
+            // An empty folder may have been removed meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound && folders < 3 => {
                 folders += 1;
                 make_folder(folder_of(object))?;
@@ -138,7 +139,7 @@ fn beside<T>(object: &Path, make: impl Fn(PathBuf) -> io::Result<T>) -> io::Resu
     }
 }
 
-/// Makes a folder and those above it; they are on the disk then.
+/// Creates a folder and those above it, durably.
 fn make_folder(folder: &Path) -> io::Result<()> {
     let mut missing = Vec::new();
     for folder in folder.ancestors() {

@@ -63,7 +63,7 @@ fn every_cut_and_every_flipped_bit_behind_the_header_is_noticed() {
     let more = [whole.as_slice(), b"x"].concat();
     assert_eq!(
         read(&more).unwrap_err(),
-        "parquet/catalog: expected the end behind the frame, found more"
+        "parquet/catalog: expected the end after the frame, found more"
     );
 }
 

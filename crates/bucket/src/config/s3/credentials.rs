@@ -1,5 +1,5 @@
-//! Whose requests they are: the keys of the configuration; else those of the environment, of the shared file, or those
-//! that a service of AWS gives for a web identity, a container or an instance, in Thanos's order.
+//! The credentials of requests: the keys of the configuration; else those of the environment, of the shared file, or
+//! of a service of AWS for a web identity, a container or an instance, in Thanos's order.
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
@@ -14,12 +14,12 @@ use tokio::time::Instant;
 use super::{Secret, profile};
 use crate::BucketError;
 
-/// For how long what the shared file holds is taken as it was.
+/// How long the contents of the shared file are used before it is read again.
 const FILE_AGE: Duration = Duration::from_secs(30);
-/// A service of the machine that does not answer is not waited for long.
+/// A local service that does not answer is not awaited for long.
 const ATTEMPTS: usize = 3;
 
-/// The environment variables that name a service that gives credentials, and what the library calls them.
+/// The environment variables that name a credentials service, and the library's names of them.
 const SERVICES: [(&str, &str); 7] = [
     ("AWS_WEB_IDENTITY_TOKEN_FILE", "aws_web_identity_token_file"),
     ("AWS_ROLE_ARN", "aws_role_arn"),
@@ -39,12 +39,12 @@ const SERVICES: [(&str, &str); 7] = [
     ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "aws_metadata_endpoint"),
 ];
 
-/// Where credentials come from.
+/// The source of credentials.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
     /// These keys.
     Keys(Keys),
-    /// The shared file if it holds some, else the services.
+    /// The shared file if it has some, else the services.
     File(SharedFile, Services),
     /// A service.
     Services(Services),
@@ -55,22 +55,22 @@ pub(super) struct Keys {
     pub(super) access_key: Secret,
     pub(super) secret_key: Secret,
     pub(super) session_token: Secret,
-    /// Where they were found.
+    /// Where the credentials were found.
     pub(super) place: &'static str,
 }
 
-/// The file that the tools of AWS keep, and whose keys of it.
+/// The credentials file of AWS's tools, and the profile in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SharedFile {
     path: PathBuf,
     profile: String,
 }
 
-/// Variables that name services, as the library calls them.
+/// Variables that name services, under the library's names.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Services(Vec<(&'static str, String)>);
 
-/// What opens a connection to a service.
+/// Opens connections to a service.
 pub(super) struct Reach<'a> {
     pub(super) options: ClientOptions,
     pub(super) retry: RetryConfig,
@@ -79,8 +79,7 @@ pub(super) struct Reach<'a> {
 }
 
 impl Source {
-    /// Where the credentials of a configuration without keys come from. An empty
-    /// variable counts as one that is not set.
+    /// The source of credentials of a configuration without keys. An empty variable counts as unset.
     ///
     /// # Errors
     /// [`BucketError::Config`] when variables belong together and one of them is missing.
@@ -118,7 +117,7 @@ impl Source {
         })
     }
 
-    /// What gives the credentials. No request is made yet.
+    /// The provider of the credentials. No request is made yet.
     pub(super) fn provider(&self, reach: &Reach<'_>) -> Result<AwsCredentialProvider, BucketError> {
         match self {
             Self::Keys(keys) => Ok(Arc::new(StaticCredentialProvider::new(AwsCredential {
@@ -137,7 +136,7 @@ impl Source {
 }
 
 impl fmt::Display for Source {
-    /// As errors name it.
+    /// The description in errors.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Keys(keys) => f.write_str(keys.place),
@@ -154,7 +153,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// In which order the environment's ways to credentials are tried.
+/// The order in which the environment's sources are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     /// Thanos's: keys, the shared file, a web identity, a container, the instance.
@@ -164,7 +163,7 @@ pub(super) enum Order {
 }
 
 impl Keys {
-    /// Refuses what no header can carry, such as the line's end that a file of a secret often has.
+    /// Refuses characters that no header can have, such as the line end in a secret's file.
     pub(super) fn check(&self) -> Result<(), BucketError> {
         let fits = |secret: &Secret| secret.0.bytes().all(|b| b.is_ascii_graphic());
         if fits(&self.access_key) && fits(&self.session_token) {
@@ -212,7 +211,7 @@ impl Services {
         self.0.iter().any(|(of, _)| *of == key)
     }
 
-    /// What asks the service. The library chooses: a web identity, a container, else the instance.
+    /// The client of the service. The library chooses: a web identity, a container, else the instance.
     fn provider(&self, reach: &Reach<'_>) -> Result<AwsCredentialProvider, BucketError> {
         let mut builder = AmazonS3Builder::new()
             // Only the credentials of this store are used.
@@ -246,7 +245,7 @@ struct FileOr {
     services: AwsCredentialProvider,
 }
 
-/// What was read of the file.
+/// The contents read last.
 #[derive(Clone, Debug)]
 struct Read {
     at: Instant,
@@ -270,7 +269,8 @@ impl FileOr {
             found: found.clone(),
         });
         match (before.map(|read| read.found), found) {
-            // It is being written, or gone for a moment: what it held is likelier than an instance's role.
+            // The file is being written, or is gone for a moment: its former contents are likelier right than an
+            // instance's role.
             (Some(Ok(before)), Err(error)) => {
                 tracing::warn!(%error, "credentials stay as they were read before");
                 *self.read.lock() = Some(Read {

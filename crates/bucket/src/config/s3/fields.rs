@@ -1,4 +1,4 @@
-//! The fields of `type: S3`, and which of their values cannot be honoured.
+//! The fields of `type: S3`, and their supported values.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,9 @@ use super::{
 };
 use crate::BucketError;
 
-/// The least part that S3 takes.
+/// The smallest part that S3 accepts.
 const MIN_PART: u64 = 5 << 20;
-/// The biggest part that S3 takes.
+/// The largest part that S3 accepts.
 const MAX_PART: u64 = 5 << 30;
 
 /// The section, as Thanos has it.
@@ -54,8 +54,8 @@ pub(in super::super) struct S3Config {
     pub(super) sts_endpoint: String,
     #[serde(deserialize_with = "or_default")]
     pub(super) max_retries: usize,
-    // What follows has no effect: names are resolved for both families, every body is signed with its SHA-256, and
-    // requests are traced by the log level.
+    // The rest has no effect: names are resolved for both families, every body is signed with its SHA-256, and the log
+    // level traces requests.
     #[serde(rename = "disable_dualstack", deserialize_with = "or_default")]
     _disable_dualstack: bool,
     #[serde(rename = "send_content_md5", deserialize_with = "or_default")]
@@ -64,11 +64,11 @@ pub(in super::super) struct S3Config {
     _trace: Option<Trace>,
 }
 
-/// Whether the bucket is named in the host or in the path.
+/// Whether the host or the path names the bucket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum LookupType {
-    /// In the host on AWS, else in the path.
+    /// The host on AWS, else the path.
     #[default]
     Auto,
     VirtualHosted,
@@ -124,7 +124,7 @@ impl Default for S3Config {
 }
 
 impl S3Config {
-    /// Refuses what is missing, contradicts itself or cannot be honoured.
+    /// Refuses what is missing, contradictory or not supported.
     pub(super) fn check(&self) -> Result<(), BucketError> {
         let refuse =
             |field: &str, reason: &str| Err(BucketError::config(format!("config.{field}"), reason));

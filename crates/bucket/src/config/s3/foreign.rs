@@ -1,9 +1,9 @@
-//! Listings of S3 without the keys that are no objects to us.
+//! Removes the keys from S3's listings that are no objects to us.
 //!
-//! The library reads each key of a page as a path, and one that is none makes the whole listing fail: with an empty, `.`
-//! or `..` segment, with a control character. Any program may write such keys, and none of ours does. So they are taken
-//! out of a page before the library reads it; what it does best stays with it: signing, retries, following the pages.
-//! Folder objects, whose keys end with a slash, hold nothing and are taken out too.
+//! The library parses each key of a page as a path, and the whole listing fails at a key that is none: with an empty,
+//! `.` or `..` segment, or with a control character. Any program may write such keys; ours do not. So they are removed
+//! from a page before the library reads it. Signing, retries and paging stay with the library. Folder objects, whose
+//! keys end with a slash, are empty and are removed too.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -36,10 +36,10 @@ impl HttpService for Sifted {
     }
 }
 
-/// The page without the entries whose keys are passed over.
+/// The page without the entries of skipped keys.
 fn sift(page: Bytes) -> Bytes {
     let Ok(text) = std::str::from_utf8(&page) else {
-        // A key that is not UTF-8 is as foreign; its bytes are replaced, which leaves the rest as it is.
+        // A key that is not UTF-8 is skipped too; its bytes are replaced, which leaves the rest unchanged.
         return sift(String::from_utf8_lossy(&page).into_owned().into());
     };
     let (mut kept, mut passed_over) = (String::with_capacity(text.len()), Vec::new());
@@ -66,7 +66,7 @@ fn sift(page: Bytes) -> Bytes {
     kept.into()
 }
 
-/// Where the next entry of an object or a folder starts and ends, and its key.
+/// The start and end of the next entry of an object or a folder, and its key.
 fn next_entry(xml: &str) -> Option<(usize, usize, String)> {
     let entries = [
         ("<Contents>", "</Contents>", "<Key>", "</Key>"),
@@ -86,7 +86,7 @@ fn next_entry(xml: &str) -> Option<(usize, usize, String)> {
     let (_, key) = xml.get(start..end)?.split_once(key)?;
     let (key, _) = key.split_once(end_of_key)?;
     let mut key = unescape(key);
-    // A folder in a listing by folders, which is no object, ends so too.
+    // A folder in a listing by folders ends so too, and is no object.
     if *close == "</CommonPrefixes>" && key.ends_with('/') {
         key.pop();
     }
@@ -98,7 +98,7 @@ fn is_ours(key: &str) -> bool {
     !key.is_empty() && StorePath::parse(key).is_ok_and(|path| path.as_ref() == key)
 }
 
-/// Text of XML without its entities. One that is not known stays, and is then no path of ours.
+/// XML text with its entities decoded. An unknown entity stays, and then the key is skipped.
 fn unescape(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;

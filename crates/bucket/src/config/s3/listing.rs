@@ -1,14 +1,14 @@
-//! Version 1 of listing, for servers that know no other: what the library asks and reads is of version 2.
+//! Version 1 of listings, for servers that know only that. The library uses version 2.
 
 use bytes::Bytes;
 use http::{Uri, uri::InvalidUri};
 
-/// Whether a request lists as version 2 does.
+/// Whether a request is a listing of version 2.
 pub(super) fn is_v2(uri: &Uri) -> bool {
     pairs(uri).any(|pair| pair == "list-type=2")
 }
 
-/// The same question in version 1: it goes on behind a key, which is that of the last answer or of who asks.
+/// The same request in version 1: it continues after a key, either that of the last answer or that of the caller.
 pub(super) fn as_v1(uri: &Uri) -> Result<Uri, InvalidUri> {
     let goes_on = pairs(uri).any(|pair| pair.starts_with("continuation-token="));
     let renamed = pairs(uri).filter_map(|pair| match pair.split_once('=') {
@@ -20,14 +20,14 @@ pub(super) fn as_v1(uri: &Uri) -> Result<Uri, InvalidUri> {
         _ => Some(pair.to_owned()),
     });
     let mut query: Vec<String> = renamed.collect();
-    // A signature has them in order.
+    // A signature needs them sorted.
     query.sort_unstable();
     let text = uri.to_string();
     let before = text.split('?').next().unwrap_or_default();
     format!("{before}?{}", query.join("&")).parse()
 }
 
-/// An answer of version 1 as one of version 2: the key behind which the next one starts is the token.
+/// An answer of version 1 as one of version 2. The token is the key after which the next answer starts.
 pub(super) fn as_v2(body: Bytes) -> Bytes {
     let Ok(text) = std::str::from_utf8(&body) else {
         return body;
@@ -52,7 +52,7 @@ fn pairs(uri: &Uri) -> impl Iterator<Item = &str> {
     uri.query().unwrap_or_default().split('&')
 }
 
-/// The text of an element without others in it, as it is escaped.
+/// The text of an element without children, still escaped.
 pub(super) fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(&format!("<{name}>"))?;
     Some(rest.split_once(&format!("</{name}>"))?.0)

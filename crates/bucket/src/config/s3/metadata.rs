@@ -1,4 +1,4 @@
-//! `put_user_metadata`: what each object is written with.
+//! `put_user_metadata`: headers and metadata of created objects.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use object_store::{Attribute, Attributes};
 
 use crate::BucketError;
 
-/// Headers of S3, besides those of grants and of object locks, that objects may be created with.
+/// Headers of S3 for created objects, besides those of grants and object locks.
 const HEADERS: [&str; 4] = [
     "x-amz-acl",
     "x-amz-tagging",
     "x-amz-website-redirect-location",
     "expires",
 ];
-/// Beginnings of others.
+/// Prefixes of others.
 const HEADER_PREFIXES: [&str; 2] = ["x-amz-grant-", "x-amz-object-lock-"];
 
 /// What the library sends: headers that it knows, and metadata.
@@ -63,7 +63,7 @@ pub(super) fn headers(metadata: &BTreeMap<String, String>) -> Result<HeaderMap, 
             && lower != "x-amz-storage-class"
             && !lower.starts_with("x-amz-meta-")
         {
-            // To store it as metadata would not do what was meant.
+            // Storing it as metadata would not have the intended effect.
             return refuse("not supported");
         }
     }
@@ -71,7 +71,7 @@ pub(super) fn headers(metadata: &BTreeMap<String, String>) -> Result<HeaderMap, 
 }
 
 fn header_value(text: &str) -> Option<HeaderValue> {
-    // Spaces at the ends are not sent, but would be signed.
+    // Spaces at the ends would be signed but not sent.
     text.trim().parse().ok().filter(|_| text.is_ascii())
 }
 

@@ -12,7 +12,7 @@ use object_store::aws::AwsCredential;
 /// The credentials of a profile.
 ///
 /// # Errors
-/// What the file lacks, as text that shows no secret.
+/// What is missing in the file, as text without secrets.
 pub(super) fn credentials(file: &str, profile: &str) -> Result<AwsCredential, String> {
     let mut found = None;
     let mut within = false;
@@ -57,7 +57,7 @@ struct Profile {
     key_id: String,
     secret_key: String,
     token: String,
-    /// Another way to credentials.
+    /// Another source of credentials.
     other: Option<&'static str>,
 }
 

@@ -1,21 +1,21 @@
-//! Which region a bucket is in: by the name of its server, or by what the server answers to a request that was signed
-//! for another one.
+//! The region of a bucket: from the name of its server, or from the server's answer to a request that was signed for
+//! another region.
 
 use std::fmt;
 
 use super::listing::element;
 
-/// The region that is signed for until another one is known.
+/// The region to sign for until another one is known.
 pub(super) const DEFAULT: &str = "us-east-1";
 /// The header in which AWS names a bucket's region, in answers of all kinds.
 pub(super) const HEADER: &str = "x-amz-bucket-region";
-/// More than any region's name has.
+/// The longest name of a region.
 const MAX_NAME: usize = 64;
 
-/// What to sign for.
+/// The region to sign for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Region {
-    /// It is configured, or a part of the server's name.
+    /// It is configured, or part of the server's name.
     Fixed(String),
     /// It is tried first; the server may name another.
     Assumed(String),
@@ -34,13 +34,13 @@ impl fmt::Display for Region {
     }
 }
 
-/// Whether `name` can be a region's.
+/// Whether `name` can be a region.
 pub(super) fn is_name(name: &str) -> bool {
     let of_name = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(of_name)
 }
 
-/// Whether `host` is one of AWS.
+/// Whether `host` is of AWS.
 pub(super) fn is_aws(host: &str) -> bool {
     host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn")
 }

@@ -1,5 +1,5 @@
-//! What lies between the library and the server: requests are signed for the bucket's region once it is known, and
-//! have headers and a form of listing that the library does not know.
+//! A layer between the library and the server: it signs requests for the bucket's region once that is known, and adds
+//! headers and a form of listing that the library lacks.
 
 use std::sync::Arc;
 
@@ -23,38 +23,38 @@ use super::{
     region::{self, Region},
 };
 
-/// What the header of a request that is signed tells of its body.
+/// The value of the header that says how the body of a signed request is hashed.
 const BODY_HASH: &str = "x-amz-content-sha256";
 
-/// What is done to requests. Clones share what has been learnt.
+/// What is done to requests. Clones share what was learnt.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
     pub(super) credentials: AwsCredentialProvider,
-    /// What the library signs for.
+    /// The service in the library's signatures.
     pub(super) region: Region,
     /// The bucket's URL.
     pub(super) bucket: String,
-    /// For errors: the bucket, and where its credentials come from.
+    /// For errors: the bucket, and the source of its credentials.
     pub(super) who: String,
-    /// Whether the region is a part of the server's name that follows it.
+    /// Whether the server's name contains the region and changes with it.
     pub(super) region_in_host: bool,
-    /// What objects are created with, besides what the library sends.
+    /// Headers of created objects that the library does not send.
     pub(super) headers: HeaderMap,
     /// Whether to list as version 1 of the API does.
     pub(super) lists_v1: bool,
     pub(super) learnt: Arc<RwLock<Learnt>>,
 }
 
-/// What is known of the bucket's region.
+/// What is known about the bucket's region.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Learnt {
-    /// Another region than the assumed one.
+    /// The region, if it is not the assumed one.
     region: Option<String>,
-    /// Whether an answer has shown that the region is right.
+    /// Whether an answer has confirmed the region.
     is_settled: bool,
 }
 
-/// Makes clients that obey the rules.
+/// Makes clients that follow the rules.
 #[derive(Debug)]
 pub(super) struct Connector(pub(super) Rules);
 
@@ -99,7 +99,8 @@ impl HttpService for Service {
 }
 
 impl Service {
-    /// An answer, unless the server refused the credentials: not each kind of request shows that in the library's error.
+    /// The answer, unless the server refused the credentials: the library's error does not show that for every kind of
+    /// request.
     async fn admitted(&self, response: HttpResponse) -> Result<HttpResponse, HttpError> {
         let status = response.status();
         if ![StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) {
@@ -113,7 +114,7 @@ impl Service {
         }))
     }
 
-    /// Sends a request, signed anew if it must be; and once more if the server names another region.
+    /// Sends a request, signed anew if needed, and once more if the server names another region.
     async fn send(
         &self,
         mut request: HttpRequest,
@@ -144,8 +145,8 @@ impl Service {
         self.inner.execute(request).await
     }
 
-    /// The region that an answer names, or else GetBucketLocation where the answer may come of a wrong one. An answer
-    /// that shows the region to be right settles it.
+    /// The region that an answer names, or that GetBucketLocation names if the answer may result from a wrong region.
+    /// An answer that confirms the region settles it.
     async fn region_named(
         &self,
         response: HttpResponse,
@@ -175,7 +176,7 @@ impl Service {
         Ok((named, HttpResponse::from_parts(parts, body.into())))
     }
 
-    /// Where the bucket is, if the server tells.
+    /// The bucket's region, if the server names it.
     async fn location(&self) -> Result<Option<String>, HttpError> {
         let uri = format!("{}?location", self.rules.bucket);
         let uri: Uri = uri.parse().map_err(unusable)?;
@@ -194,7 +195,7 @@ impl Service {
         })
     }
 
-    /// Signs a request for a region, or the assumed one, and sends it to the server of that region.
+    /// Signs a request for a region, or for the assumed one, and sends it to that region's server.
     async fn sign(&self, request: &mut HttpRequest, region: Option<&str>) -> Result<(), HttpError> {
         let rules = &self.rules;
         let assumed = rules.region.name();
@@ -213,7 +214,7 @@ impl Service {
     }
 }
 
-/// Whether a request creates an object, or starts to.
+/// Whether a request creates an object, or begins to.
 fn creates_object(request: &HttpRequest) -> bool {
     let query = request.uri().query().unwrap_or_default();
     let has = |name: &str| {

@@ -28,7 +28,7 @@ pub(crate) fn decompress(codec: Codec, compressed: &Bytes, size: usize) -> Resul
         Codec::Other(id) => {
             return Err(Fault::new(
                 0,
-                format!("codec {id:?} is not one that blocks are written with"),
+                format!("codec: expected one of UNCOMPRESSED, SNAPPY and ZSTD, found {id:?}"),
             ));
         }
     };
@@ -37,7 +37,10 @@ pub(crate) fn decompress(codec: Codec, compressed: &Bytes, size: usize) -> Resul
     } else {
         Err(Fault::new(
             0,
-            format!("{size} bytes expected, found {}", out.len()),
+            format!(
+                "decompressed page: expected {size} bytes, found {}",
+                out.len()
+            ),
         ))
     }
 }
@@ -47,7 +50,7 @@ fn snappy(compressed: &[u8], size: usize) -> Result<Vec<u8>, Fault> {
     if stored != size || size > compressed.len().saturating_mul(SNAPPY_MAX_RATIO) {
         return Err(Fault::new(
             0,
-            format!("{size} bytes expected, snappy tells {stored}"),
+            format!("decompressed page: expected {size} bytes, found {stored} by snappy"),
         ));
     }
     snap::raw::Decoder::new()

@@ -20,7 +20,7 @@ pub(crate) fn lengths(bytes: &[u8], count: usize) -> Result<(Vec<u32>, usize), F
     let stored = reader.varint()?;
     let first = reader.zigzag()?;
     if stored != count as u64 {
-        return Err(reader.fault(format!("{count} lengths expected, found {stored}")));
+        return Err(reader.fault(format!("expected {count} lengths, found {stored}")));
     }
     let per_miniblock = match block.checked_div(miniblocks) {
         // Each width is a byte, so there can be no more miniblocks than bytes.
@@ -35,7 +35,7 @@ pub(crate) fn lengths(bytes: &[u8], count: usize) -> Result<(Vec<u32>, usize), F
         }
         _ => {
             return Err(reader.fault(format!(
-                "blocks of {block} values in {miniblocks} miniblocks"
+                "deltas: expected miniblocks of a multiple of 32 values, found blocks of {block} values in {miniblocks} miniblocks"
             )));
         }
     };
@@ -56,7 +56,9 @@ pub(crate) fn lengths(bytes: &[u8], count: usize) -> Result<(Vec<u32>, usize), F
                 break;
             }
             if width > 32 {
-                return Err(reader.fault(format!("deltas of {width} bits")));
+                return Err(
+                    reader.fault(format!("deltas: expected at most 32 bits, found {width}"))
+                );
             }
             let packed = reader.take(per_miniblock / 8 * usize::from(width))?;
             unpack(packed, u32::from(width), 0, n, |delta| {
@@ -66,7 +68,10 @@ pub(crate) fn lengths(bytes: &[u8], count: usize) -> Result<(Vec<u32>, usize), F
         }
     }
     if let Some(bad) = out.iter().find(|len| **len > i32::MAX.unsigned_abs()) {
-        return Err(reader.fault(format!("length {} is negative", bad.cast_signed())));
+        return Err(reader.fault(format!(
+            "length: expected 0 or more, found {}",
+            bad.cast_signed()
+        )));
     }
     Ok((out, reader.at))
 }
@@ -155,7 +160,7 @@ mod tests {
             lengths(&bytes, 2)
                 .unwrap_err()
                 .reason
-                .contains("2 lengths expected, found 1")
+                .contains("expected 2 lengths, found 1")
         );
     }
 

@@ -130,7 +130,7 @@ impl<W: Write> FileWriter<W> {
         if columns.len() != self.columns.len() {
             let (expected, found) = (self.columns.len(), columns.len());
             return Err(Error::layout(format!(
-                "{}: row group of {expected} columns expected, found {found}",
+                "{}: expected a row group of {expected} columns, found {found}",
                 self.file
             )));
         }
@@ -203,7 +203,10 @@ impl<W: Write> FileWriter<W> {
         self.write_checksums()?;
         let metadata = self.metadata(&mut column_indexes, &mut offset_indexes);
         let len = u32::try_from(metadata.len()).map_err(|_| {
-            io::Error::other(format!("metadata of {} bytes do not fit", metadata.len()))
+            io::Error::other(format!(
+                "metadata: expected at most 4 GiB, found {} bytes",
+                metadata.len()
+            ))
         })?;
         self.out.write(&metadata)?;
         self.out.write(&len.to_le_bytes())?;

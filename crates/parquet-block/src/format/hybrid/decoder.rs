@@ -35,7 +35,10 @@ impl<'a> Hybrid<'a> {
     /// Values of `width` bits, at most 32.
     pub(crate) fn new(bytes: &'a [u8], width: u8) -> Result<Self, Fault> {
         if width > 32 {
-            return Err(Fault::new(0, format!("values of {width} bits")));
+            return Err(Fault::new(
+                0,
+                format!("values: expected at most 32 bits, found {width}"),
+            ));
         }
         Ok(Self {
             bytes,
@@ -142,7 +145,7 @@ impl<'a> Hybrid<'a> {
         let header = self.header()?;
         let count = usize::try_from(header >> 1).unwrap_or(usize::MAX);
         if count == 0 {
-            return Err(Fault::new(start, "empty run"));
+            return Err(Fault::new(start, "run: expected values, found none"));
         }
         if header & 1 == 0 {
             let mut value = 0u32;
@@ -168,7 +171,10 @@ impl<'a> Hybrid<'a> {
             )
         };
         if left == 0 {
-            return Err(Fault::new(start, "bit-packed run without bytes"));
+            return Err(Fault::new(
+                start,
+                "bit-packed run: expected bytes, found none",
+            ));
         }
         Ok(Run::Packed {
             bytes: self.take(len)?,
@@ -186,7 +192,10 @@ impl<'a> Hybrid<'a> {
                 return Ok(value);
             }
         }
-        Err(Fault::new(self.at, "run header is longer than 5 bytes"))
+        Err(Fault::new(
+            self.at,
+            "run header: expected at most 5 bytes, found more",
+        ))
     }
 
     fn take(&mut self, n: usize) -> Result<&'a [u8], Fault> {

@@ -83,7 +83,7 @@ impl Page {
             }),
             other => {
                 let (kind, encoding) = (other.page_type(), other.encoding());
-                let reason = format!("dictionary page expected, found {kind} of {encoding}");
+                let reason = format!("expected a dictionary page, found {kind} of {encoding}");
                 Err(Fault::new(0, reason))
             }
         }
@@ -105,21 +105,36 @@ impl Page {
             }
             StoredEncoding::DELTA_LENGTH_BYTE_ARRAY => Encoding::DeltaLength,
             StoredEncoding::DELTA_BYTE_ARRAY => Encoding::DeltaByteArray,
-            other => return Err(Fault::new(0, format!("values of encoding {other}"))),
+            other => {
+                return Err(Fault::new(
+                    0,
+                    format!(
+                        "encoding of values: expected a known one for byte strings, found {other}"
+                    ),
+                ));
+            }
         };
         let values = page.num_values() as usize;
         if values != rows {
-            let reason = format!("page of {values} rows, the offset index says {rows}");
+            let reason = format!("page: expected {rows} rows by the offset index, found {values}");
             return Err(Fault::new(0, reason));
         }
         let optional = match repetition {
             Repetition::Required => false,
             Repetition::Optional => true,
-            Repetition::Repeated => return Err(Fault::new(0, "column repeats")),
+            Repetition::Repeated => {
+                return Err(Fault::new(
+                    0,
+                    "column: expected one value a row, found a repeated column",
+                ));
+            }
         };
         let (levels, data) = match page {
             StoredPage::DictionaryPage { .. } => {
-                return Err(Fault::new(0, "data page expected, found a dictionary page"));
+                return Err(Fault::new(
+                    0,
+                    "expected a data page, found a dictionary page",
+                ));
             }
             StoredPage::DataPage {
                 buf,
@@ -141,7 +156,10 @@ impl Page {
                 ..
             } => {
                 if rep_levels_byte_len != 0 {
-                    return Err(Fault::new(0, "page has repetition levels"));
+                    return Err(Fault::new(
+                        0,
+                        "page: expected no repetition levels, found some",
+                    ));
                 }
                 let codec = match is_compressed {
                     true => chunk.codec,
@@ -171,8 +189,8 @@ fn stored(
     check_crc("page header", head, header_crc)?;
     if header.size as u64 > chunk.uncompressed_size {
         let reason = format!(
-            "page of {} bytes in a column chunk of {}",
-            header.size, chunk.uncompressed_size
+            "page: expected at most the {} bytes of the column chunk, found {}",
+            chunk.uncompressed_size, header.size
         );
         return Err(Fault::new(0, reason));
     }
@@ -185,7 +203,7 @@ fn stored(
         Some(page) => Ok((header, page)),
         None => Err(Fault::new(
             0,
-            "page expected, found another part of a column",
+            "expected a page, found another part of a column",
         )),
     }
 }
@@ -215,20 +233,20 @@ pub(crate) fn check_crc(what: &str, bytes: &[u8], expected: Option<u32>) -> Resu
     if found == expected {
         return Ok(());
     }
-    let reason = format!("{what}: checksum {expected:08x} expected, found {found:08x}");
+    let reason = format!("{what}: expected CRC-32 {expected:08x}, found {found:08x}");
     Err(Fault::new(0, reason))
 }
 
 fn split_v1(mut data: Bytes, encoding: StoredEncoding) -> Result<(Option<Bytes>, Bytes), Fault> {
     if encoding != StoredEncoding::RLE {
-        let reason = format!("definition levels of encoding {encoding}");
+        let reason = format!("encoding of definition levels: expected RLE, found {encoding}");
         return Err(Fault::new(0, reason));
     }
     let len = data
         .first_chunk::<4>()
         .and_then(|len| usize::try_from(u32::from_le_bytes(*len)).ok())
         .filter(|len| len.saturating_add(4) <= data.len())
-        .ok_or_else(|| Fault::new(0, "definition levels are cut short"))?;
+        .ok_or_else(|| Fault::new(0, "definition levels end early"))?;
     let mut levels = data.split_to(4 + len);
     Ok((Some(levels.split_off(4)), data))
 }
@@ -250,7 +268,7 @@ impl Header {
         if levels > size {
             return Err(Fault::new(
                 0,
-                format!("{levels} bytes of levels in a page of {size}"),
+                format!("levels: expected at most the {size} bytes of the page, found {levels}"),
             ));
         }
         Ok(Self {
@@ -272,7 +290,10 @@ impl Header {
     ) -> Result<(Bytes, Bytes), Fault> {
         let size = self.size.checked_sub(levels);
         let (Some(size), true) = (size, levels <= stored.len()) else {
-            let reason = format!("{levels} bytes of definition levels in {}", stored.len());
+            let reason = format!(
+                "definition levels: expected at most the {} bytes of the page, found {levels}",
+                stored.len()
+            );
             return Err(Fault::new(0, reason));
         };
         let data = self.decompress(codec, &stored.slice(levels..), size)?;

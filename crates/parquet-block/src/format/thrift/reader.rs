@@ -57,7 +57,12 @@ impl Kind {
             11 => Self::Map,
             12 => Self::Struct,
             13 => Self::Uuid,
-            other => return Err(Fault::new(at, format!("unknown thrift type {other}"))),
+            other => {
+                return Err(Fault::new(
+                    at,
+                    format!("thrift: expected a known type, found {other}"),
+                ));
+            }
         })
     }
 }
@@ -82,7 +87,7 @@ impl<'a> ThriftReader<'a> {
 
     fn byte(&mut self) -> Result<u8, Fault> {
         let Some(&byte) = self.bytes.get(self.at) else {
-            return Err(self.fault("thrift value is cut short"));
+            return Err(self.fault("thrift value ends early"));
         };
         self.at += 1;
         Ok(byte)
@@ -98,7 +103,7 @@ impl<'a> ThriftReader<'a> {
                 self.at += n;
                 Ok(slice)
             }
-            None => Err(self.fault(format!("{n} bytes expected, {} are left", self.remaining()))),
+            None => Err(self.fault(format!("expected {n} bytes, found {}", self.remaining()))),
         }
     }
 
@@ -121,20 +126,23 @@ impl<'a> ThriftReader<'a> {
 
     pub(crate) fn i32(&mut self) -> Result<i32, Fault> {
         let value = self.i64()?;
-        i32::try_from(value).map_err(|_| self.fault(format!("{value} is no 32-bit integer")))
+        i32::try_from(value)
+            .map_err(|_| self.fault(format!("expected a 32-bit integer, found {value}")))
     }
 
     /// A 32-bit count or size that is not negative.
     pub(crate) fn size(&mut self) -> Result<usize, Fault> {
         let value = self.i32()?;
-        usize::try_from(value).map_err(|_| self.fault(format!("{value} is negative")))
+        usize::try_from(value).map_err(|_| self.fault(format!("expected 0 or more, found {value}")))
     }
 
     pub(crate) fn binary(&mut self) -> Result<&'a [u8], Fault> {
         let len = self.varint()?;
         match usize::try_from(len) {
             Ok(len) => self.take(len),
-            Err(_) => Err(self.fault(format!("length {len} is out of range"))),
+            Err(_) => Err(self.fault(format!(
+                "length: expected one that fits memory, found {len}"
+            ))),
         }
     }
 
@@ -151,7 +159,10 @@ impl<'a> ThriftReader<'a> {
             Ok(len) if len <= self.remaining() => Ok((kind, len)),
             _ => Err(Fault::new(
                 at,
-                format!("list of {len} elements in {} bytes", self.remaining()),
+                format!(
+                    "list: expected as many elements as fit {} bytes, found {len}",
+                    self.remaining()
+                ),
             )),
         }
     }
@@ -164,7 +175,7 @@ impl<'a> ThriftReader<'a> {
             (Kind::Struct, len) | (_, len @ 0) => Ok(len),
             (found, _) => Err(Fault::new(
                 at,
-                format!("list of structs expected, found one of {found:?}"),
+                format!("expected a list of structs, found one of {found:?}"),
             )),
         }
     }
@@ -195,7 +206,7 @@ impl<'a> ThriftReader<'a> {
         };
         let kind = Kind::from_nibble(head & 0x0f, at)?;
         id.map(|id| Some((id, kind)))
-            .ok_or_else(|| Fault::new(at, "field id is out of range"))
+            .ok_or_else(|| Fault::new(at, "field id: expected one of 16 bits, found a larger one"))
     }
 
     /// Skips the value of a field or element of `kind`.
@@ -205,7 +216,9 @@ impl<'a> ThriftReader<'a> {
 
     fn skip_nested(&mut self, kind: Kind, depth: u8) -> Result<(), Fault> {
         let Some(depth) = depth.checked_sub(1) else {
-            return Err(self.fault("thrift values nest too deep"));
+            return Err(self.fault(format!(
+                "thrift: expected at most {MAX_DEPTH} nested values, found more"
+            )));
         };
         match kind {
             Kind::True | Kind::False => Ok(()),
@@ -240,7 +253,7 @@ impl<'a> ThriftReader<'a> {
         }
         if len > self.remaining() as u64 {
             return Err(self.fault(format!(
-                "map of {len} entries in {} bytes",
+                "map: expected as many entries as fit {} bytes, found {len}",
                 self.remaining()
             )));
         }
@@ -302,6 +315,6 @@ mod tests {
     #[test]
     fn a_cut_value_is_told_with_its_place() {
         let fault = ThriftReader::new(&[0x05, b'a']).binary().unwrap_err();
-        assert_eq!(fault, Fault::new(1, "5 bytes expected, 1 are left"));
+        assert_eq!(fault, Fault::new(1, "expected 5 bytes, found 1"));
     }
 }

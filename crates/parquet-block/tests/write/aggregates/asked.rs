@@ -105,6 +105,6 @@ fn without_the_length_of_the_longest_chunk_all_slices_before_are_asked_for() {
     replace(&mut files.chunks, &value, &[&key[..], b"-30"].concat());
     files.put(dir.path());
     let error = message(files.reopen(dir.path()));
-    let expected = "key-value \"varve_max_chunk_ms\" is no length: \"-30\"";
+    let expected = "key-value \"varve_max_chunk_ms\": expected milliseconds, found \"-30\"";
     assert!(error.ends_with(expected), "{error}");
 }

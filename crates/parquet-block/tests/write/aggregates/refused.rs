@@ -21,12 +21,12 @@ fn chunks_and_aggregates_are_not_taken_for_one_another() {
         (
             aggregates,
             Contents::Chunks,
-            "chunks expected, found aggregates",
+            "expected chunks, found aggregates",
         ),
         (
             chunks,
             Contents::Aggregates,
-            "aggregates expected, found chunks",
+            "expected aggregates, found chunks",
         ),
     ] {
         let dir = tempfile::tempdir().unwrap();
@@ -67,8 +67,8 @@ fn an_aggregate_that_is_there_twice_is_an_error_that_names_it() {
         message(local.answer(lookup)),
         message(merged_chunks(&local)),
     ] {
-        assert!(error.contains("0.aggregates.parquet: at byte"), "{error}");
-        let twice = "sum of the chunk from 1 to 7 is there twice";
+        assert!(error.contains("0.aggregates.parquet at byte"), "{error}");
+        let twice = "sum of the chunk from 1 to 7: found twice";
         assert!(error.ends_with(twice), "{error}");
     }
 }
@@ -91,15 +91,18 @@ fn what_no_reader_could_put_together_is_not_written() {
     };
     let good = chunk(Encoding::Xor, b"ab");
     for (bad, expected) in [
-        (vec![1, 2, 3], "record of a chunk is cut short"),
+        (vec![1, 2, 3], "record of a chunk ends early"),
         (
             value(&[good.clone(), good]),
-            "record from 1 to 7 is not after the one before",
+            "record: expected one after the one before, found one from 1 to 7",
         ),
-        (value(&[chunk(Encoding::Xor, b"")]), "Xor record of 0 bytes"),
+        (
+            value(&[chunk(Encoding::Xor, b"")]),
+            "record: expected samples, found 0 bytes of Xor",
+        ),
         (
             value(&[chunk(Encoding::Aggr, b"abc")]),
-            "Aggr record of 3 bytes",
+            "record: expected samples, found 3 bytes of Aggr",
         ),
     ] {
         let symbols: Arc<Table> = Arc::clone(&table);
@@ -109,7 +112,7 @@ fn what_no_reader_could_put_together_is_not_written() {
         let error = message(builder.push(&table.ids(&row), &values));
         assert_eq!(error, format!("row 0: {expected}"));
         let error = message(builder.push(&table.ids(&row), &values[..3]));
-        assert_eq!(error, "row 0: values of 15 columns expected, found 3");
+        assert_eq!(error, "row 0: expected values of 15 columns, found 3");
     }
 }
 
