@@ -67,7 +67,7 @@ pub(crate) enum AnswerError {
         /// The block.
         id: BlockId,
         /// Why.
-        source: SeriesError,
+        source: Box<SeriesError>,
     },
 }
 
@@ -94,18 +94,18 @@ pub(crate) enum SeriesError {
 
 impl AnswerError {
     /// The name of the exceeded limit, if that is the error.
-    pub(crate) const fn limit(&self) -> Option<&'static str> {
+    pub(crate) fn limit(&self) -> Option<&'static str> {
         match self {
-            Self::Block {
-                source: SeriesError::Read(BlockError::Limit { name, .. }),
-                ..
-            } => Some(name),
+            Self::Block { source, .. } => match **source {
+                SeriesError::Read(BlockError::Limit { name, .. }) => Some(name),
+                _ => None,
+            },
             _ => None,
         }
     }
 
     /// Whether the other blocks can still answer.
-    pub(crate) const fn concerns_one_block(&self) -> bool {
+    pub(crate) fn concerns_one_block(&self) -> bool {
         match self {
             Self::Block { .. } => self.limit().is_none(),
             Self::Missing { .. } => true,

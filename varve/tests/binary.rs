@@ -45,10 +45,16 @@ impl Daemon {
         }
     }
 
+    fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status()?;
+        ensure!(sent.success(), "kill {signal}: {sent}");
+        Ok(())
+    }
+
     /// Ends it as an init system does; gives all it said.
     fn end(mut self) -> anyhow::Result<String> {
-        let pid = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status()?;
+        self.signal("-TERM")?;
         self.log.read_to_string(&mut self.said)?;
         let status = self.child.wait()?;
         ensure!(status.success(), "{status}:\n{}", self.said);
@@ -233,8 +239,14 @@ fn the_three_daemons_share_a_bucket_one_after_another() -> anyhow::Result<()> {
     let series = ask(&address, r#"{__name__=~"node_load.*",a="b"}"#)?;
     let counts: Vec<_> = series.iter().map(|s| s["samples"].as_u64()).collect();
     assert_eq!(counts, [Some(720); 3]);
+    // As scripts that reload Prometheus do to all that they find.
+    store.signal("-HUP")?;
+    assert_eq!(ask(&address, r#"{__name__="node_load1",a="b"}"#)?.len(), 1);
     let said = store.end()?;
-    assert!(said.contains("signal=SIGTERM"), "{said}");
+    assert!(
+        said.contains("signal=SIGHUP") && said.contains("signal=SIGTERM"),
+        "{said}"
+    );
     Ok(())
 }
 

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     ConnectionLimits, Exposition, Metrics, Probe, ServiceError, connection::accept, drain::drain,
+    process,
 };
 
 /// Settings of an HTTP server.
@@ -40,7 +41,7 @@ struct Told {
     probe: Probe,
 }
 
-/// Serves `/metrics`, `/-/healthy` and `/-/ready` until `shutdown`, then ends the running requests.
+/// Serves `/metrics`, with those of the process, `/-/healthy` and `/-/ready` until `shutdown`, then ends the running requests.
 ///
 /// # Errors
 /// When requests still run when the grace period is over.
@@ -51,6 +52,7 @@ pub async fn serve_http(
     probe: &Probe,
     shutdown: CancellationToken,
 ) -> Result<(), ServiceError> {
+    process::register(metrics);
     let told = Told {
         metrics: metrics.clone(),
         probe: probe.clone(),

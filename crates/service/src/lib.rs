@@ -13,6 +13,7 @@ mod http;
 mod logging;
 mod metrics;
 mod probe;
+mod process;
 mod shutdown;
 
 pub use crate::{

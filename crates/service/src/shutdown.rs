@@ -1,4 +1,4 @@
-//! The end of a daemon: a token that SIGINT or SIGTERM cancels.
+//! The signals of a daemon: SIGINT and SIGTERM cancel a token, SIGHUP ends nothing.
 
 use std::process;
 
@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ServiceError;
 
-/// A token that SIGINT or SIGTERM cancels. A second signal ends the process at once with status 1.
+/// A token that SIGINT or SIGTERM cancels. A second signal ends the process at once with status 1. SIGHUP is logged and
+/// changes nothing: what a daemon reads again, it reads again by itself.
 ///
 /// Must be called within a runtime; the listening task lives as long as that.
 ///
@@ -16,6 +17,7 @@ use crate::ServiceError;
 pub fn shutdown_signal() -> Result<CancellationToken, ServiceError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServiceError::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(ServiceError::Signals)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(ServiceError::Signals)?;
     let token = CancellationToken::new();
     let cancelled = token.clone();
     tokio::spawn(async move {
@@ -23,6 +25,10 @@ pub fn shutdown_signal() -> Result<CancellationToken, ServiceError> {
             let name = tokio::select! {
                 _ = interrupt.recv() => "SIGINT",
                 _ = terminate.recv() => "SIGTERM",
+                _ = hangup.recv() => {
+                    tracing::info!(signal = "SIGHUP", "caught signal, nothing to reload");
+                    continue;
+                }
             };
             if cancelled.is_cancelled() {
                 tracing::warn!(signal = name, "second signal, ending at once");

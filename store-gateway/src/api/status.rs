@@ -14,7 +14,7 @@ fn code(error: &AnswerError) -> Code {
         AnswerError::NotReady | AnswerError::Missing { .. } => Code::Unavailable,
         AnswerError::Busy { .. } => Code::ResourceExhausted,
         AnswerError::Invalid(_) => Code::InvalidArgument,
-        AnswerError::Block { source, .. } => match source {
+        AnswerError::Block { source, .. } => match &**source {
             SeriesError::Read(BlockError::Limit { .. }) => Code::ResourceExhausted,
             SeriesError::Read(BlockError::Stopped) => Code::Unavailable,
             // The block was deleted after the last synchronization; trying again does not help.

@@ -85,7 +85,7 @@ impl BlockStream {
             self.state = State::Ended;
             AnswerError::Block {
                 id: self.chosen.block.id,
-                source,
+                source: source.into(),
             }
         })
     }

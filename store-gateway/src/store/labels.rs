@@ -87,7 +87,10 @@ impl Store {
             match said {
                 Ok(some) => texts.extend(some),
                 Err(source) => {
-                    let error = AnswerError::Block { id, source };
+                    let error = AnswerError::Block {
+                        id,
+                        source: Box::new(source),
+                    };
                     warnings.push(context.warning(error, selector.on_failure)?);
                 }
             }

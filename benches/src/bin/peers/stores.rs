@@ -266,7 +266,10 @@ async fn s3(settings: &Settings, own: &Path) -> anyhow::Result<(Server, String)>
         .args(["--secret", KEYS.1, "--port", &address, "posix"])
         .arg(own);
     let mut server = Server::start(&mut command, &own.join("s3.log"))?;
-    let listens = async || Ok(drop(std::net::TcpStream::connect(&address)?));
+    let listens = async || {
+        std::net::TcpStream::connect(&address)?;
+        Ok(())
+    };
     server.wait(listens).await?;
     Ok((server, address))
 }
@@ -311,15 +314,17 @@ impl Store {
             .args(more.split_whitespace());
         let mut server = Server::start(&mut command, &own.join("store.log"))?;
         let ready = format!("http://{http}/-/ready");
-        let is_ready = async || Ok(drop(get(&ready).await?));
+        let is_ready = async || {
+            get(&ready).await?;
+            Ok(())
+        };
         server.wait(is_ready).await.context("store")?;
         let channel = Channel::from_shared(format!("http://{grpc}"))?.connect_lazy();
         let info = async || {
-            Ok(drop(
-                InfoClient::new(channel.clone())
-                    .info(InfoRequest {})
-                    .await?,
-            ))
+            InfoClient::new(channel.clone())
+                .info(InfoRequest {})
+                .await?;
+            Ok(())
         };
         server.wait(info).await.context("store")?;
         Ok(Self {
