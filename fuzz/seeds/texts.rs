@@ -32,6 +32,11 @@ const BUCKETS: [&str; 5] = [
     "type: S3\nconfig: {bucket: b, endpoint: e, list_objects_version: v2, bucket_lookup_type: path, aws_sdk_auth: false}\n",
 ];
 
+const CONFIGURATIONS: [&str; 2] = [
+    "global:\n  external_labels: {replica: $(A), zone: \"$(B)$(A)\"}\n",
+    "\u{1f}\u{8b} $A ${A} $() $(A b) $(A",
+];
+
 const SELECTORS: [&str; 8] = [
     "up",
     r#"up{job="node",instance=~"a.*"}"#,
@@ -65,10 +70,11 @@ a1",
 
 /// Adds them all.
 pub fn write(corpus: &Corpus) {
-    let texts: [(&str, &[&str]); 5] = [
+    let texts: [(&str, &[&str]); 6] = [
         ("meta", &MARKS),
         ("meta", &[META]),
         ("bucket_config", &BUCKETS),
+        ("prometheus_config", &CONFIGURATIONS),
         ("selector", &SELECTORS),
         ("matcher", &PATTERNS),
     ];

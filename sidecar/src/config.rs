@@ -1,11 +1,11 @@
 //! What the sidecar is told, and what it is given.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use model::{Labels, TimeBound, Timestamp};
 use service::{Clock, CpuPool, GrpcOptions, Metrics, Probe};
 
-use crate::{HttpClientConfig, UnequalBlocks};
+use crate::{HttpClientConfig, ReloaderConfig, UnequalBlocks};
 
 /// What the sidecar is told. Each field is a flag of Thanos's.
 #[derive(Clone, Debug)]
@@ -18,6 +18,12 @@ pub struct Config {
     pub levels: Levels,
     /// `--shipper.meta-file-name`: the file in the folder that says what was uploaded.
     pub meta_file_name: String,
+    /// `--shipper.allow-out-of-order-uploads`: whether compacted blocks that overlap the bucket's are uploaded.
+    pub overlaps: Overlaps,
+    /// `--shipper.upload-concurrency`: files of a block that are uploaded at once, `meta.json` apart, which is last.
+    pub upload_concurrency: NonZeroUsize,
+    /// `--hash-func`: the hash of each file that `meta.json` gets.
+    pub hash_func: HashFunc,
     /// Time between two looks at the folder.
     pub upload_interval: Duration,
     /// `--min-time`: the first time that is served.
@@ -78,6 +84,8 @@ pub struct PrometheusConfig {
     pub http_client: HttpClientConfig,
     /// `--shipper.ignore-unequal-block-size`.
     pub unequal_blocks: UnequalBlocks,
+    /// `--reloader.*`: which files it loads, and how it hears of changes.
+    pub reloader: ReloaderConfig,
 }
 
 /// Which levels of blocks are uploaded.
@@ -88,6 +96,26 @@ pub enum Levels {
     First,
     /// Those that Prometheus has compacted too.
     All,
+}
+
+/// What becomes of a compacted block that overlaps blocks of the bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overlaps {
+    /// It is not uploaded: its samples are in the bucket already.
+    #[default]
+    Refuse,
+    /// It is uploaded without a look at the others.
+    Upload,
+}
+
+/// The hash of each file that `meta.json` gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HashFunc {
+    /// None.
+    #[default]
+    Nothing,
+    /// SHA-256.
+    Sha256,
 }
 
 /// What the sidecar is given.
@@ -112,6 +140,7 @@ impl Default for PrometheusConfig {
             get_config_timeout: Duration::from_secs(30),
             http_client: HttpClientConfig::default(),
             unequal_blocks: UnequalBlocks::default(),
+            reloader: ReloaderConfig::default(),
         }
     }
 }
@@ -125,6 +154,9 @@ impl Config {
             tsdb_path: tsdb_path.into(),
             levels: Levels::default(),
             meta_file_name: "thanos.shipper.json".to_owned(),
+            overlaps: Overlaps::default(),
+            upload_concurrency: NonZeroUsize::MIN,
+            hash_func: HashFunc::default(),
             upload_interval: Duration::from_secs(30),
             min_time: TimeBound::At(Timestamp::MIN),
             limits: Limits::default(),

@@ -7,7 +7,7 @@ use model::MetaError;
 use series::OrderError;
 use service::ServiceError;
 
-use crate::prometheus::FrameError;
+use crate::{prometheus::FrameError, reloader::RenderError};
 
 /// Why the sidecar cannot go on, or a part of it not now.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +105,28 @@ pub enum SidecarError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// A file is no configuration for Prometheus.
+    #[error("{}: {source}", path.display())]
+    Render {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: RenderError,
+    },
+    /// A process cannot be signalled.
+    #[error("process {name:?}: {reason}")]
+    Process {
+        /// The name of its executable.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Prometheus took the request to reload and did not reload.
+    #[error("prometheus reload: {reason}")]
+    Reload {
+        /// What came of it.
+        reason: String,
     },
     /// A local block's `meta.json` cannot be used.
     #[error("{}: {source}", path.display())]

@@ -1,4 +1,5 @@
-//! The sidecar: serves what the Prometheus beside it has, and uploads its blocks, as Thanos's sidecar does.
+//! The sidecar: serves what the Prometheus beside it has, uploads its blocks, and has it reload its configuration, as
+//! Thanos's sidecar does.
 
 mod api;
 mod checks;
@@ -8,17 +9,20 @@ mod http_client;
 mod metrics;
 mod prometheus;
 mod recent;
+mod reloader;
 mod run;
+mod sha256;
 mod shipper;
 mod view;
 
 pub use crate::{
     api::StoreApi,
     checks::UnequalBlocks,
-    config::{Config, Deps, LabelSource, Levels, Limits, PrometheusConfig},
+    config::{Config, Deps, HashFunc, LabelSource, Levels, Limits, Overlaps, PrometheusConfig},
     error::SidecarError,
     http_client::HttpClientConfig,
     prometheus::{FrameDecoder, FrameError, FrameFault},
+    reloader::{ReloadMethod, ReloaderConfig, RenderError, Rendered, UnsetVariables, render},
     run::{Sidecar, run, run_once},
     shipper::Pass,
 };

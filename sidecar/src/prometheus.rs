@@ -100,6 +100,37 @@ impl Prometheus {
         Ok(body.data()?.0)
     }
 
+    /// Has it reload its configuration and its rules, for as long as it takes.
+    ///
+    /// # Errors
+    /// When it is not reached, or refuses: it does unless it runs with `--web.enable-lifecycle`.
+    pub(crate) async fn reload(&self) -> Result<(), SidecarError> {
+        let url = self.url("-/reload", &[]);
+        let response = self.client.send(Method::POST, &url, None, |r| r).await?;
+        let body = read_body(response, &url).await?;
+        match body.status {
+            StatusCode::OK => Ok(()),
+            _ => Err(body.unexpected()),
+        }
+    }
+
+    /// What came of the last time that it loaded its configuration.
+    pub(crate) async fn config_status(&self) -> Result<ConfigStatus, SidecarError> {
+        let body = self.quick("api/v1/status/runtimeinfo", &[]).await?;
+        let info: answers::RuntimeInfo = body.data()?.0;
+        let last = Timestamp::parse_rfc3339(&info.last_config_time);
+        let last = last.ok_or_else(|| {
+            let found = &info.last_config_time;
+            body.unusable(format!(
+                "lastConfigTime: expected RFC 3339, found {found:?}"
+            ))
+        })?;
+        Ok(ConfigStatus {
+            successful: info.reload_config_success,
+            last,
+        })
+    }
+
     /// Asks its API, for as long as it takes.
     ///
     /// # Errors
@@ -164,6 +195,15 @@ impl Prometheus {
             false => Err(body.unexpected()),
         }
     }
+}
+
+/// What came of the last time that Prometheus loaded its configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ConfigStatus {
+    /// Whether it took it up.
+    pub(crate) successful: bool,
+    /// The last time that it did, in whole seconds.
+    pub(crate) last: Timestamp,
 }
 
 /// A whole answer.

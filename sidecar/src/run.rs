@@ -18,6 +18,7 @@ use crate::{
     metrics::SidecarMetrics,
     prometheus::Prometheus,
     recent::Recent,
+    reloader,
     shipper::{Pass, Shipper},
     view::View,
 };
@@ -44,7 +45,8 @@ pub struct Sidecar {
 ///
 /// # Errors
 /// When Prometheus has no external labels, or blocks are to be uploaded and it compacts them or does not become ready;
-/// when the gRPC server breaks, or calls are under way past its grace period.
+/// when the gRPC server breaks, or calls are under way past its grace period; when the reloader cannot read what it is
+/// to watch at first.
 pub async fn run(
     config: Config,
     bucket: Option<Bucket>,
@@ -113,6 +115,14 @@ impl Sidecar {
             view,
             outdated,
         } = self;
+        let reload = async {
+            let (LabelSource::Prometheus(peer), Some(prometheus)) = (&config.labels, &prometheus)
+            else {
+                return Ok(());
+            };
+            let (prometheus, reloaded) = (prometheus.clone(), Arc::clone(&outdated));
+            reloader::run(&peer.reloader, prometheus, &deps, reloaded).await
+        };
         let work = async {
             // Whichever ends first ends the other.
             let _end = shutdown.clone().drop_guard();
@@ -123,9 +133,11 @@ impl Sidecar {
                 metrics: &metrics,
                 prometheus: prometheus.as_ref(),
                 views,
-                outdated,
+                outdated: Arc::clone(&outdated),
             };
-            let ended = shutdown.run_until_cancelled(daemon.run(view)).await;
+            // Prometheus may need its configuration before it is ready.
+            let both = async { tokio::try_join!(daemon.run(view), reload).map(drop) };
+            let ended = shutdown.run_until_cancelled(both).await;
             deps.probe.not_ready("shutting down");
             ended.unwrap_or(Ok(()))
         };

@@ -16,7 +16,7 @@ use model::{BlockId, BlockMeta, IndexStats, Labels, Timestamp};
 use service::blocking;
 
 use self::{discover::Found, stage::Staged, state::State};
-use crate::{Config, Deps, Levels, SidecarError, metrics::SidecarMetrics};
+use crate::{Config, Deps, HashFunc, Levels, Overlaps, SidecarError, metrics::SidecarMetrics};
 
 /// Uploads the blocks of one folder to one bucket.
 #[derive(Debug)]
@@ -60,7 +60,11 @@ impl Shipper<'_> {
     async fn try_pass(&self, external: &Labels) -> Result<Pass, SidecarError> {
         let dir = self.config.tsdb_path.clone();
         let file = self.config.shipper_file();
+        let uploads = self.uploads();
         let (found, mut state) = blocking(move || {
+            if let Err(error) = stage::clear(&uploads) {
+                tracing::warn!(%error, "upload folders of an earlier pass not removed");
+            }
             let found = discover::blocks(&dir)?;
             Ok::<(Found, State), SidecarError>((found, State::load(file)))
         })
@@ -110,11 +114,14 @@ impl Shipper<'_> {
                 return Ok(state);
             }
         }
-        blocking(move || {
-            state.add(id)?;
-            Ok(state)
-        })
-        .await
+        let state = blocking(move || {
+            if let Err(error) = state.add(id) {
+                // The bucket knows too, and the other blocks must not wait for a disk that is full.
+                tracing::warn!(block = %id, %error, "upload not noted yet");
+            }
+            state
+        });
+        Ok(state.await)
     }
 
     fn is_wanted(&self, meta: &BlockMeta) -> bool {
@@ -132,8 +139,12 @@ impl Shipper<'_> {
         let stage = self.stage_dir(id);
         let clock = std::sync::Arc::clone(&self.deps.clock);
         let external = external.clone();
+        let hash_func = self.config.hash_func;
         let prepare = move || {
-            let staged = Staged::new(&dir, stage)?;
+            let mut staged = Staged::new(&dir, stage)?;
+            if hash_func == HashFunc::Sha256 {
+                staged.hash()?;
+            }
             staged.write_meta(&meta)?;
             let (stats, damage) = match index_stats::gather(&staged.dir) {
                 Ok(stats) => (stats, None),
@@ -151,6 +162,7 @@ impl Shipper<'_> {
             self.metrics.corrupted_blocks.inc();
         }
         if meta.compaction.level > 1
+            && self.config.overlaps == Overlaps::Refuse
             && let Some(other) = overlap::find(self.bucket, &meta).await?
         {
             return Err(SidecarError::Overlap { other });
@@ -160,14 +172,18 @@ impl Shipper<'_> {
             .iter()
             .map(|f| f.rel_path.clone())
             .collect::<Vec<_>>();
-        bucket::upload_block(self.bucket, &staged.dir, &id.to_string(), &files).await?;
+        let at_once = self.config.upload_concurrency;
+        bucket::upload_block(self.bucket, &staged.dir, &id.to_string(), &files, at_once).await?;
         blocking(move || drop(staged)).await;
         Ok(Shipped::Now)
     }
 
     fn stage_dir(&self, id: BlockId) -> PathBuf {
-        let upload = self.config.tsdb_path.join("thanos").join("upload");
-        upload.join(id.to_string())
+        self.uploads().join(id.to_string())
+    }
+
+    fn uploads(&self) -> PathBuf {
+        self.config.tsdb_path.join("thanos").join("upload")
     }
 }
 

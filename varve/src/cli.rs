@@ -5,6 +5,7 @@
 mod accepted;
 mod compact;
 mod export;
+mod reloader;
 mod shared;
 mod sidecar;
 mod store;
@@ -20,6 +21,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, error::Erro
 pub(crate) use self::{
     compact::{Aim, BlockFormat, CompactArgs, CompactCommand},
     export::{ExportArgs, ExportFormat, Partition, SourceResolution},
+    reloader::{Method, ReloaderArgs},
     shared::{GrpcArgs, HttpArgs, HttpClientArgs, LogArgs, ObjstoreArgs, TimeArgs},
     sidecar::SidecarArgs,
     store::StoreArgs,
@@ -149,7 +151,7 @@ impl Cli {
     }
 }
 
-/// The value of an environment variable, for `$(VAR)` in a bucket's YAML.
+/// The value of an environment variable, for `$(VAR)` in YAML.
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

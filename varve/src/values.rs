@@ -3,6 +3,7 @@
 use std::{fmt, io, str::FromStr, time::Duration};
 
 use model::{METRIC_NAME, TimeBound, Timestamp};
+use sidecar::HashFunc;
 use tokio::net::TcpListener;
 
 /// Milliseconds in each unit of a Prometheus duration, the longest first.
@@ -42,6 +43,9 @@ pub(crate) enum ValueError {
     /// A label that only series have.
     #[error("expected a label other than __name__, found {0:?}")]
     MetricName(String),
+    /// Not a hash.
+    #[error("expected SHA256 or nothing, found {0:?}")]
+    HashFunc(String),
     /// Not an interval.
     #[error("expected a duration above 0 such as 30s or 5m, found {0:?}")]
     NoInterval(String),
@@ -80,6 +84,15 @@ pub(crate) fn interval(text: &str) -> Result<Duration, ValueError> {
     let interval = duration(text)?;
     let some = (!interval.is_zero()).then_some(interval);
     some.ok_or_else(|| ValueError::NoInterval(text.to_owned()))
+}
+
+/// The name of a hash, or of none.
+pub(crate) fn hash_func(text: &str) -> Result<HashFunc, ValueError> {
+    match text {
+        "" => Ok(HashFunc::Nothing),
+        "SHA256" => Ok(HashFunc::Sha256),
+        _ => Err(ValueError::HashFunc(text.to_owned())),
+    }
 }
 
 /// A size in bytes; units are powers of 1024, as in Thanos: `64KB`, `250MB`, `2GiB`, `100`.

@@ -21,6 +21,7 @@ fn answer(path: &str) -> Option<&'static str> {
         "/api/v1/status/config" => {
             r#"{"status":"success","data":{"yaml":"global:\n  external_labels:\n    prometheus: monitoring/k8s\n"}}"#
         }
+        "/-/reload" => "",
         "/metrics" => "prometheus_tsdb_lowest_timestamp_seconds 1.7e+09\n",
         _ => return None,
     })
@@ -50,6 +51,7 @@ fn serve(mut stream: TcpStream) -> anyhow::Result<()> {
         head.push_str(&line);
     }
     let path = head.split(' ').nth(1).context("a path")?;
+    let path = path.strip_prefix("/prefix").unwrap_or(path);
     let (status, body) = match answer(path) {
         Some(body) => ("200 OK", body),
         None => ("404 Not Found", ""),
@@ -62,8 +64,8 @@ fn serve(mut stream: TcpStream) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts the sidecar with `args` and waits until it is ready, then ends it.
-fn starts(args: &[String]) -> anyhow::Result<()> {
+/// Starts the sidecar with `args` and waits until it is ready, then ends it; gives its log.
+fn starts(args: &[String]) -> anyhow::Result<String> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_varve"))
         .args(args)
         .stdin(Stdio::null())
@@ -86,7 +88,7 @@ fn starts(args: &[String]) -> anyhow::Result<()> {
     log.read_to_string(&mut said)?;
     let status = child.wait()?;
     ensure!(ready && status.success(), "{args:?}: {status}:\n{said}");
-    Ok(())
+    Ok(said)
 }
 
 /// The arguments `lines`, with the ports and folders of this test in place of a pod's.
@@ -95,6 +97,8 @@ fn filled(lines: &[&str], port: u16, dir: &Path) -> Vec<String> {
     let fill = |line: &&str| {
         line.replace("localhost:9090", &format!("localhost:{port}"))
             .replace("127.0.0.1:9090", &format!("127.0.0.1:{port}"))
+            .replace("127.0.0.1:10901", ":10901")
+            .replace("127.0.0.1:10902", ":10902")
             .replace(":10901", "127.0.0.1:0")
             .replace(":10902", "127.0.0.1:0")
             .replace("/etc/thanos", &dir)
@@ -104,15 +108,14 @@ fn filled(lines: &[&str], port: u16, dir: &Path) -> Vec<String> {
     words
 }
 
-/// With a bucket, blocks in `/prometheus`, and compaction that waits for uploads.
+/// Prometheus Operator 0.80 to 0.93 with all that its resource can say but TLS: a bucket, traces, logs, times.
 const OPERATOR_WITH_BUCKET: &[&str] = &[
-    "--prometheus.url=http://localhost:9090",
+    "--prometheus.url=http://localhost:9090/",
     "--grpc-address=:10901",
     "--http-address=:10902",
     "--objstore.config=type: FILESYSTEM\nconfig:\n  directory: /etc/thanos/bucket\n",
     "--tsdb.path=/prometheus",
-    "--shipper.meta-file-name=thanos.shipper.json",
-    "--shipper.ignore-unequal-block-size",
+    "--tracing.config=type: OTLP\nconfig:\n  endpoint: otel:4317\n",
     "--log.level=info",
     "--log.format=logfmt",
     "--min-time=-2h",
@@ -122,11 +125,34 @@ const OPERATOR_WITH_BUCKET: &[&str] = &[
     "--prometheus.http-client-file=/etc/thanos/config/prometheus.http-client-file.yaml",
 ];
 
-/// Without a bucket: it only serves.
+/// Prometheus Operator 0.93 where compaction waits for uploads, and configurations come from files.
+const OPERATOR_DELAYED: &[&str] = &[
+    "--prometheus.url=http://localhost:9090/",
+    "--grpc-address=:10901",
+    "--http-address=:10902",
+    "--objstore.config-file=/etc/thanos/bucket.yaml",
+    "--tsdb.path=/prometheus",
+    "--shipper.meta-file-name=thanos.shipper.json",
+    "--shipper.ignore-unequal-block-size",
+    "--tracing.config-file=/etc/thanos/tracing.yaml",
+    "--log.level=debug",
+    "--log.format=json",
+    "--prometheus.http-client-file=/etc/thanos/config/prometheus.http-client-file.yaml",
+];
+
+/// Prometheus Operator without a bucket: it only serves.
 const OPERATOR: &[&str] = &[
     "--prometheus.url=http://localhost:9090/",
     "--grpc-address=:10901",
     "--http-address=:10902",
+    "--prometheus.http-client-file=/etc/thanos/config/prometheus.http-client-file.yaml",
+];
+
+/// The same with `listenLocal` and a `routePrefix`.
+const OPERATOR_LOCAL: &[&str] = &[
+    "--prometheus.url=http://localhost:9090/prefix",
+    "--grpc-address=127.0.0.1:10901",
+    "--http-address=127.0.0.1:10902",
     "--prometheus.http-client-file=/etc/thanos/config/prometheus.http-client-file.yaml",
 ];
 
@@ -140,17 +166,17 @@ const OPERATOR_INLINE: &[&str] = &[
     "--log.format=json",
 ];
 
-/// The manifests of kube-prometheus leave the container to the operator, and set the log and the bucket by file.
+/// The manifests of kube-prometheus leave the container to the operator, with a bucket of a secret.
 const KUBE_PROMETHEUS: &[&str] = &[
     "--prometheus.url=http://localhost:9090/",
     "--grpc-address=:10901",
     "--http-address=:10902",
-    "--objstore.config-file=/etc/thanos/bucket.yaml",
+    "--objstore.config=type: FILESYSTEM\nconfig:\n  directory: /etc/thanos/bucket\n",
     "--tsdb.path=/prometheus",
     "--prometheus.http-client-file=/etc/thanos/config/prometheus.http-client-file.yaml",
 ];
 
-/// A sidecar written by hand beside the services of kube-thanos.
+/// A sidecar written by hand beside the services of kube-thanos, which has no container for it.
 const KUBE_THANOS: &[&str] = &[
     "--log.level=info",
     "--log.format=logfmt",
@@ -160,6 +186,23 @@ const KUBE_THANOS: &[&str] = &[
     "--http-address=:10902",
     "--objstore.config-file=/etc/thanos/bucket.yaml",
     "--shipper.upload-compacted",
+    "--shipper.upload-concurrency=4",
+    "--hash-func=SHA256",
+];
+
+/// A sidecar written by hand that makes the configuration of its Prometheus, too.
+const RELOADER: &[&str] = &[
+    "--prometheus.url=http://localhost:9090",
+    "--grpc-address=:10901",
+    "--http-address=:10902",
+    "--reloader.config-file=/etc/thanos/config/prometheus.yml.tmpl",
+    "--reloader.config-envsubst-file=/etc/thanos/prometheus.yml",
+    "--reloader.rule-dir=/etc/thanos/config",
+    "--reloader.rule-dir=/etc/thanos/rules-*",
+    "--reloader.watch-interval=3m",
+    "--reloader.retry-interval=5s",
+    "--reloader.method=http",
+    "--reloader.process-name=prometheus",
 ];
 
 #[test]
@@ -172,6 +215,11 @@ fn the_sidecar_starts_with_the_arguments_of_operators_and_manifests() -> anyhow:
         dir.path().join("config/prometheus.http-client-file.yaml"),
         client,
     )?;
+    // PATH is set wherever programs run.
+    fs::write(
+        dir.path().join("config/prometheus.yml.tmpl"),
+        "path: $(PATH)",
+    )?;
     let bucket = dir.path().join("bucket");
     let yaml = format!(
         "type: FILESYSTEM\nconfig:\n  directory: {}\n",
@@ -180,12 +228,50 @@ fn the_sidecar_starts_with_the_arguments_of_operators_and_manifests() -> anyhow:
     fs::write(dir.path().join("bucket.yaml"), yaml)?;
     for lines in [
         OPERATOR_WITH_BUCKET,
+        OPERATOR_DELAYED,
         OPERATOR,
+        OPERATOR_LOCAL,
         OPERATOR_INLINE,
         KUBE_PROMETHEUS,
         KUBE_THANOS,
+        RELOADER,
     ] {
-        starts(&filled(lines, port, dir.path()))?;
+        let said = starts(&filled(lines, port, dir.path()))?;
+        let serves_only =
+            said.contains("no supported bucket was configured, uploads will be disabled");
+        let has_bucket = lines.iter().any(|line| line.starts_with("--objstore."));
+        ensure!(serves_only != has_bucket, "{lines:?}: {said}");
+    }
+    Ok(())
+}
+
+/// What the program says of arguments with which it does not start.
+fn refused(lines: &[&str]) -> anyhow::Result<String> {
+    let out = Command::new(env!("CARGO_BIN_EXE_varve"))
+        .arg("sidecar")
+        .args(lines)
+        .output()?;
+    ensure!(!out.status.success(), "{lines:?}: {out:?}");
+    Ok(String::from_utf8(out.stderr)?)
+}
+
+#[test]
+fn a_reloader_that_has_nobody_to_reload_or_nothing_to_read_is_refused() -> anyhow::Result<()> {
+    let rules = "--reloader.rule-dir=/nowhere/rules";
+    let http = "--http-address=127.0.0.1:0";
+    for (lines, expected) in [
+        (
+            &[http, rules, "--label=a=\"b\""][..],
+            "with --label no prometheus is asked",
+        ),
+        (&[http, rules, "--once"], "--once ends at once"),
+        (
+            &[http, "--grpc-address=127.0.0.1:0", rules],
+            "/nowhere/rules: No such file or directory",
+        ),
+    ] {
+        let said = refused(lines)?;
+        ensure!(said.contains(expected), "{lines:?}: {said}");
     }
     Ok(())
 }

@@ -1,6 +1,10 @@
 //! Operations on whole blocks, in an order that never shows a reader half a block.
 
-use std::path::Path;
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use model::{
@@ -23,26 +27,43 @@ pub enum Mark<'a> {
     NoDownsample(&'a str),
 }
 
-/// Uploads the `files` of the block in `dir` below `root`, in their order, `meta.json` last.
+/// Uploads the `files` of the block in `dir` below `root`, in their order and `at_once` of them at once, but `meta.json`
+/// last and alone.
 ///
 /// Files of an earlier attempt are replaced.
 ///
 /// # Errors
-/// At the first file that cannot be read or uploaded; then no `meta.json` of this attempt exists.
+/// When a file cannot be read or uploaded. Then no other file is begun, uploads under way are finished, and no
+/// `meta.json` of this attempt exists.
 pub async fn upload_block(
     bucket: &Bucket,
     dir: &Path,
     root: &str,
     files: &[String],
+    at_once: NonZeroUsize,
 ) -> Result<(), BucketError> {
-    let rest = files.iter().map(String::as_str);
-    let rest = rest.filter(|file| *file != BlockMeta::FILE);
-    for file in rest.chain([BlockMeta::FILE]) {
-        bucket
-            .upload(&format!("{root}/{file}"), &dir.join(file))
-            .await?;
+    let place = |file: &str| (format!("{root}/{file}"), dir.join(file));
+    let rest = files.iter().filter(|file| *file != BlockMeta::FILE);
+    let places: Vec<(String, PathBuf)> = rest.map(|file| place(file)).collect();
+    let has_failed = AtomicBool::new(false);
+    let has_failed = &has_failed;
+    let mut uploads = stream::iter(places)
+        .map(|(key, path)| async move {
+            if has_failed.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            let done = bucket.upload(&key, &path).await;
+            has_failed.fetch_or(done.is_err(), Ordering::Relaxed);
+            done
+        })
+        .buffer_unordered(at_once.get());
+    let mut outcome = Ok(());
+    while let Some(done) = uploads.next().await {
+        outcome = outcome.and(done);
     }
-    Ok(())
+    outcome?;
+    let (key, path) = place(BlockMeta::FILE);
+    bucket.upload(&key, &path).await
 }
 
 /// Deletes a block: `meta.json` first, so that it is no block any more, and its deletion mark last, so that an

@@ -12,6 +12,6 @@ pub use crate::catalog::{decode as decode_catalog, encode as encode_catalog};
 pub use self::{
     conformance::conformance,
     failing::{FailingBucket, ReadFault, WriteFault},
-    hold::HeldReads,
+    hold::Held,
     waves::{Wave, WaveBucket},
 };

@@ -19,6 +19,16 @@ pub(crate) struct BuildInfo {
     pub(crate) version: String,
 }
 
+/// `data` of `/api/v1/status/runtimeinfo`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RuntimeInfo {
+    /// Whether the configuration was taken up the last time that it was loaded.
+    pub(crate) reload_config_success: bool,
+    /// The last time that it was, RFC 3339.
+    pub(crate) last_config_time: String,
+}
+
 #[derive(Deserialize)]
 struct Envelope<T> {
     status: String,

@@ -231,6 +231,8 @@ async fn a_compacted_block_that_overlaps_the_bucket_is_named_and_the_others_go_o
     assert_eq!(*block, ids(&BLOCKS)[0]);
     let expected = format!("compacted block overlaps block {} in the bucket", BLOCKS[1]);
     assert_eq!(error.to_string(), expected);
+    world.config.overlaps = crate::Overlaps::Upload;
+    assert_eq!(world.once().await.uploaded, ids(&BLOCKS[..1]));
 }
 
 #[tokio::test]
@@ -293,6 +295,7 @@ async fn prometheus(
         get_config_timeout: Duration::from_secs(30),
         http_client: crate::HttpClientConfig::default(),
         unequal_blocks: UnequalBlocks::Refuse,
+        reloader: crate::ReloaderConfig::default(),
     };
     (peer, up)
 }
@@ -366,3 +369,5 @@ async fn a_prometheus_that_does_not_come_up_ends_the_wait() {
     let error = error.unwrap_err().to_string();
     assert!(error.contains("status 503: Service Unavailable"), "{error}");
 }
+
+mod uploads;

@@ -12,9 +12,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use model::{BlockMeta, FileMeta};
+use model::{BlockId, BlockMeta, FileMeta};
+use serde_json::json;
 
-use crate::SidecarError;
+use crate::{SidecarError, sha256};
 
 /// A block that is ready to be uploaded. The folder is removed with it.
 #[derive(Debug)]
@@ -28,6 +29,10 @@ pub(crate) struct Staged {
 impl Staged {
     /// Links or copies the files of `block`, a block's folder, into the new folder `dir`.
     pub(crate) fn new(block: &Path, dir: PathBuf) -> Result<Self, SidecarError> {
+        Self::with(|from, to| fs::hard_link(from, to), block, dir)
+    }
+
+    fn with(link: Link, block: &Path, dir: PathBuf) -> Result<Self, SidecarError> {
         remove(&dir)?;
         let chunks = dir.join("chunks");
         fs::create_dir_all(&chunks).map_err(SidecarError::io(&chunks))?;
@@ -51,7 +56,7 @@ impl Staged {
         names.push("index".to_owned());
         for rel_path in names {
             let to = staged.dir.join(&rel_path);
-            link_or_copy(&block.join(&rel_path), &to)?;
+            link_or_copy(link, &block.join(&rel_path), &to)?;
             let size_bytes = fs::metadata(&to).map_err(SidecarError::io(&to))?.len();
             staged.files.push(FileMeta {
                 rel_path,
@@ -67,6 +72,17 @@ impl Staged {
         let path = self.dir.join(BlockMeta::FILE);
         fs::write(&path, meta.encode()).map_err(SidecarError::io(&path))
     }
+
+    /// Notes the SHA-256 of each file, as Thanos does.
+    pub(crate) fn hash(&mut self) -> Result<(), SidecarError> {
+        for file in &mut self.files {
+            let path = self.dir.join(&file.rel_path);
+            let value = sha256::of_file(&path).map_err(SidecarError::io(&path))?;
+            let hash = json!({"hashFunc": "SHA256", "value": sha256::hex(&value)});
+            file.extra.insert("hash".to_owned(), hash);
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Staged {
@@ -77,14 +93,36 @@ impl Drop for Staged {
     }
 }
 
+/// Removes what a sidecar that was killed has left in `uploads`, the folder of all upload folders: links there keep
+/// the bytes of blocks that Prometheus has deleted.
+pub(crate) fn clear(uploads: &Path) -> Result<(), SidecarError> {
+    let failed = || SidecarError::io(uploads);
+    for entry in files::entries(uploads)
+        .map_err(failed())?
+        .into_iter()
+        .flatten()
+    {
+        let entry = entry.map_err(failed())?;
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|n| n.parse::<BlockId>().is_ok()) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 fn remove(dir: &Path) -> Result<(), SidecarError> {
     files::remove_folder(dir).map_err(SidecarError::io(dir))
 }
 
-fn link_or_copy(from: &Path, to: &Path) -> Result<(), SidecarError> {
-    match fs::hard_link(from, to) {
+/// Gives a file a second name.
+type Link = fn(&Path, &Path) -> io::Result<()>;
+
+fn link_or_copy(link: Link, from: &Path, to: &Path) -> Result<(), SidecarError> {
+    match link(from, to) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(SidecarError::io(from)(error)),
+        // No links on this file system, or not to this file.
         Err(_) => fs::copy(from, to).map(drop).map_err(SidecarError::io(from)),
     }
 }
@@ -127,6 +165,67 @@ mod tests {
         assert!(!to.join("chunks/old").try_exists().unwrap());
         drop(staged);
         assert!(!to.try_exists().unwrap());
+    }
+
+    #[test]
+    fn what_a_killed_pass_left_is_cleared_away_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let uploads = dir.path().join("thanos/upload");
+        clear(&uploads).unwrap();
+        let block = uploads.join("01HF8J5JG0RAVB4GMS32W7ZJ2B");
+        fs::create_dir_all(block.join("chunks")).unwrap();
+        fs::write(block.join("chunks/000001"), "").unwrap();
+        fs::create_dir(uploads.join("other")).unwrap();
+        clear(&uploads).unwrap();
+        assert!(!block.try_exists().unwrap());
+        assert!(uploads.join("other").try_exists().unwrap());
+    }
+
+    #[test]
+    fn a_disk_without_hard_links_gets_copies() {
+        let refusals: [Link; 3] = [
+            |_, _| Err(rustix::io::Errno::PERM.into()),
+            |_, _| Err(rustix::io::Errno::XDEV.into()),
+            |_, _| Err(rustix::io::Errno::OPNOTSUPP.into()),
+        ];
+        for link in refusals {
+            let dir = tempfile::tempdir().unwrap();
+            let block = dir.path().join("block");
+            fs::create_dir_all(block.join("chunks")).unwrap();
+            fs::write(block.join("chunks/000001"), "chunks").unwrap();
+            fs::write(block.join("index"), "index").unwrap();
+            let staged = Staged::with(link, &block, dir.path().join("upload")).unwrap();
+            // What becomes of the block is nothing to a copy.
+            fs::write(block.join("index"), "other").unwrap();
+            let copy = |name| fs::read_to_string(staged.dir.join(name)).unwrap();
+            assert_eq!(copy("chunks/000001"), "chunks");
+            assert_eq!(copy("index"), "index");
+            let sizes: Vec<u64> = staged.files.iter().map(|f| f.size_bytes).collect();
+            assert_eq!(sizes, [6, 5]);
+        }
+    }
+
+    #[test]
+    fn each_file_gets_its_hash_as_thanos_notes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let block = dir.path().join("block");
+        fs::create_dir_all(block.join("chunks")).unwrap();
+        fs::write(block.join("chunks/000001"), "").unwrap();
+        fs::write(block.join("index"), "abc").unwrap();
+        let mut staged = Staged::new(&block, dir.path().join("upload")).unwrap();
+        staged.hash().unwrap();
+        let hashes: Vec<String> = staged
+            .files
+            .iter()
+            .map(|f| serde_json::to_string(f).unwrap())
+            .collect();
+        assert_eq!(
+            hashes,
+            [
+                r#"{"rel_path":"chunks/000001","hash":{"hashFunc":"SHA256","value":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}}"#,
+                r#"{"rel_path":"index","size_bytes":3,"hash":{"hashFunc":"SHA256","value":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}}"#,
+            ]
+        );
     }
 
     #[test]

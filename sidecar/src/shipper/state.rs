@@ -23,6 +23,8 @@ use crate::SidecarError;
 pub(crate) struct State {
     path: PathBuf,
     uploaded: BTreeSet<BlockId>,
+    /// Whether the file says so.
+    is_stored: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -36,14 +38,18 @@ struct OnDisk {
 impl State {
     /// Reads the file. One that is missing or cannot be used counts as empty: the bucket knows better, and is asked.
     pub(crate) fn load(path: PathBuf) -> Self {
-        let uploaded = match read(&path) {
-            Ok(uploaded) => uploaded,
+        let (uploaded, is_stored) = match read(&path) {
+            Ok(uploaded) => (uploaded, true),
             Err(reason) => {
                 tracing::warn!(file = %path.display(), reason, "starting a new shipper file");
-                BTreeSet::new()
+                (BTreeSet::new(), false)
             }
         };
-        Self { path, uploaded }
+        Self {
+            path,
+            uploaded,
+            is_stored,
+        }
     }
 
     /// Whether a block was uploaded.
@@ -51,33 +57,37 @@ impl State {
         self.uploaded.contains(&block)
     }
 
-    /// Notes that a block was uploaded, and writes the file.
+    /// Notes that a block was uploaded, and writes the file. Where it cannot be written, the note is kept.
     pub(crate) fn add(&mut self, block: BlockId) -> Result<(), SidecarError> {
         self.uploaded.insert(block);
+        self.is_stored = false;
         self.store()
     }
 
-    /// Forgets all blocks but those that are still here, and writes the file if that changes it or there is none.
+    /// Forgets all blocks but those that are still here, and writes the file if it says something else or is not there.
     pub(crate) fn retain(&mut self, here: &BTreeSet<BlockId>) -> Result<(), SidecarError> {
         let before = self.uploaded.len();
         self.uploaded.retain(|block| here.contains(block));
+        self.is_stored &= self.uploaded.len() == before;
         let on_disk = self
             .path
             .try_exists()
             .map_err(SidecarError::io(&self.path))?;
-        if on_disk && self.uploaded.len() == before {
+        if on_disk && self.is_stored {
             return Ok(());
         }
         self.store()
     }
 
-    fn store(&self) -> Result<(), SidecarError> {
+    fn store(&mut self) -> Result<(), SidecarError> {
         let on_disk = OnDisk {
             version: 1,
             uploaded: Some(self.uploaded.iter().copied().collect()),
         };
         files::replace(&self.path, &to_json(&on_disk), files::Durability::Durable)
-            .map_err(SidecarError::io(&self.path))
+            .map_err(SidecarError::io(&self.path))?;
+        self.is_stored = true;
+        Ok(())
     }
 }
 
@@ -150,6 +160,21 @@ mod tests {
             state.add(BLOCK.parse().unwrap()).unwrap();
             assert!(State::load(path.clone()).has(BLOCK.parse().unwrap()));
         }
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_written_at_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("thanos.shipper.json");
+        let mut state = State::load(path.clone());
+        fs::create_dir(&path).unwrap();
+        state.add(BLOCK.parse().unwrap()).unwrap_err();
+        state.retain(&here(&[BLOCK])).unwrap_err();
+        fs::remove_dir(&path).unwrap();
+        // A file that says less.
+        fs::write(&path, r#"{"version": 1, "uploaded": []}"#).unwrap();
+        state.retain(&here(&[BLOCK])).unwrap();
+        assert!(State::load(path).has(BLOCK.parse().unwrap()));
     }
 
     #[test]

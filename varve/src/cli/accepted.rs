@@ -34,6 +34,8 @@ const SWITCHES: &[(&str, &str)] = &[
     ("once", ""),
     ("shipper.upload-compacted", ""),
     ("shipper.ignore-unequal-block-size", ""),
+    ("shipper.allow-out-of-order-uploads", ""),
+    ("reloader.tolerate-env-var-expansion-errors", ""),
 ];
 
 /// A command line without Thanos's other flags.

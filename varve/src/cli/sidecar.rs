@@ -4,8 +4,9 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use model::TimeBound;
+use sidecar::HashFunc;
 
-use super::{GrpcArgs, HttpArgs, HttpClientArgs, ObjstoreArgs};
+use super::{GrpcArgs, HttpArgs, HttpClientArgs, ObjstoreArgs, ReloaderArgs};
 use crate::values::{self, LabelFlag};
 
 /// `varve sidecar`.
@@ -44,6 +45,25 @@ pub(crate) struct SidecarArgs {
     /// File in the data folder that lists the uploaded blocks.
     #[arg(long = "shipper.meta-file-name", default_value = "thanos.shipper.json")]
     pub(crate) meta_file_name: String,
+    /// Upload compacted blocks that overlap blocks of the bucket, too.
+    #[arg(long = "shipper.allow-out-of-order-uploads", hide = true)]
+    pub(crate) allow_overlaps: bool,
+    /// Files of a block to upload at once; 0 for one after the other.
+    #[arg(
+        long = "shipper.upload-concurrency",
+        default_value_t = 0,
+        value_name = "COUNT"
+    )]
+    pub(crate) upload_concurrency: usize,
+    /// Hash of each file to note in meta.json: SHA256, or none.
+    #[arg(
+        long = "hash-func",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "NAME",
+        value_parser = values::hash_func
+    )]
+    pub(crate) hash_func: HashFunc,
     /// Start of the served time range, RFC 3339 or relative to now as in -2h.
     #[arg(
         long = "min-time",
@@ -80,6 +100,8 @@ pub(crate) struct SidecarArgs {
     /// Upload the blocks that exist, then end.
     #[arg(long = "once")]
     pub(crate) once: bool,
+    #[command(flatten)]
+    pub(crate) reloader: ReloaderArgs,
     #[command(flatten)]
     pub(crate) objstore: ObjstoreArgs,
     #[command(flatten)]

@@ -122,7 +122,7 @@ fn what_cannot_be_honoured_says_so() {
         ("store", "--selector.relabel-config=[]"),
         ("store", "--objstore-parquet.config-file=bucket.yaml"),
         ("store", "--grpc-server-tls-cert=cert.pem"),
-        ("sidecar", "--reloader.config-file=prometheus.yaml"),
+        ("sidecar", "--grpc-server-tls-cert=cert.pem"),
     ] {
         let line = accepted::accept(["varve", component, flag].map(OsString::from));
         let [refused] = line.refused.as_slice() else {
@@ -183,6 +183,11 @@ fn what_is_wrong_is_told_in_one_line() {
             &["sidecar", "--label=cluster=eu"],
             "error: invalid value 'cluster=eu' for '--label <NAME=\"VALUE\">': \
              expected a label such as cluster=\"eu-1\", found \"cluster=eu\"",
+        ),
+        (
+            &["sidecar", "--hash-func=MD5"],
+            "error: invalid value 'MD5' for '--hash-func <NAME>': \
+             expected SHA256 or nothing, found \"MD5\"",
         ),
         (
             &["store", "--objstore.config=x", "--objstore.config-file=y"],

@@ -1,18 +1,18 @@
 //! `varve sidecar`.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{num::NonZeroUsize, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use bucket::Bucket;
 use service::{CpuPool, Metrics, Probe, ServiceError, SystemClock, shutdown_signal};
 use sidecar::{
-    Config, Deps, HttpClientConfig, LabelSource, Levels, Limits, Pass, PrometheusConfig,
-    SidecarError, UnequalBlocks,
+    Config, Deps, HttpClientConfig, LabelSource, Levels, Limits, Overlaps, Pass, PrometheusConfig,
+    ReloadMethod, ReloaderConfig, SidecarError, UnequalBlocks, UnsetVariables,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{daemon, store};
-use crate::cli::SidecarArgs;
+use crate::cli::{Method, ReloaderArgs, SidecarArgs, variable};
 
 /// Serves recent data and uploads blocks until a signal, or uploads once.
 pub(super) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
@@ -42,6 +42,12 @@ pub(super) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
 
 /// The configuration that the flags make.
 fn config(args: &SidecarArgs) -> anyhow::Result<Config> {
+    let reloader = reloader(&args.reloader);
+    let reloads = reloader.is_used();
+    anyhow::ensure!(
+        !(reloads && args.once),
+        "--once ends at once, so it excludes --reloader.config-file and --reloader.rule-dir"
+    );
     let labels = if args.labels.is_empty() {
         LabelSource::Prometheus(Box::new(PrometheusConfig {
             url: args.prometheus_url.clone(),
@@ -53,13 +59,24 @@ fn config(args: &SidecarArgs) -> anyhow::Result<Config> {
                 true => UnequalBlocks::Ignore,
                 false => UnequalBlocks::Refuse,
             },
+            reloader,
         }))
     } else {
+        anyhow::ensure!(
+            !reloads,
+            "with --label no prometheus is asked, so it excludes --reloader.config-file and --reloader.rule-dir"
+        );
         LabelSource::Fixed(daemon::labels(&args.labels)?)
     };
     Ok(Config {
         levels: levels(args.upload_compacted),
         meta_file_name: args.meta_file_name.clone(),
+        overlaps: match args.allow_overlaps {
+            true => Overlaps::Upload,
+            false => Overlaps::Refuse,
+        },
+        upload_concurrency: NonZeroUsize::new(args.upload_concurrency).unwrap_or(NonZeroUsize::MIN),
+        hash_func: args.hash_func,
         min_time: args.min_time,
         limits: Limits {
             request_series: args.request_series,
@@ -70,6 +87,33 @@ fn config(args: &SidecarArgs) -> anyhow::Result<Config> {
         grpc: store::grpc_options(&args.grpc),
         ..Config::new(labels, &args.tsdb_path)
     })
+}
+
+/// What the reloader's flags mean.
+fn reloader(args: &ReloaderArgs) -> ReloaderConfig {
+    let config_file = args.config_file();
+    if config_file.is_none() && args.output_file().is_some() {
+        tracing::warn!(
+            "--reloader.config-envsubst-file has no effect without --reloader.config-file"
+        );
+    }
+    ReloaderConfig {
+        output_file: config_file.as_ref().and_then(|_| args.output_file()),
+        config_file,
+        rule_dirs: args.rule_dirs(),
+        watch_interval: args.watch_interval,
+        retry_interval: args.retry_interval,
+        delay_interval: args.delay_interval,
+        method: match args.method {
+            Method::Http => ReloadMethod::Http,
+            Method::Signal => ReloadMethod::Signal(args.process_name.clone()),
+        },
+        unset: match args.tolerate_unset {
+            true => UnsetVariables::Keep,
+            false => UnsetVariables::Refuse,
+        },
+        variable,
+    }
 }
 
 /// What `--shipper.upload-compacted` means.

@@ -41,7 +41,7 @@ async fn seen(bucket: &Bucket) -> Snapshot {
 async fn uploaded() -> FailingBucket {
     let failing = FailingBucket::new(&Bucket::in_memory());
     let (dir, files) = block();
-    upload_block(&failing.bucket(), dir.path(), ID, &files)
+    upload_block(&failing.bucket(), dir.path(), ID, &files, NonZeroUsize::MIN)
         .await
         .unwrap();
     failing
@@ -52,11 +52,66 @@ async fn meta_json_is_uploaded_last_wherever_it_is_listed() {
     let failing = FailingBucket::new(&Bucket::in_memory());
     let (dir, mut files) = block();
     files.reverse();
-    upload_block(&failing.bucket(), dir.path(), ID, &files)
+    upload_block(&failing.bucket(), dir.path(), ID, &files, NonZeroUsize::MIN)
         .await
         .unwrap();
     let puts = ["index", "chunks/000001", "meta.json"].map(|file| format!("put {ID}/{file}"));
     assert_eq!(failing.log(), puts);
+}
+
+/// A block of ten segments.
+fn large_block() -> (tempfile::TempDir, Vec<String>) {
+    let (dir, mut files) = block();
+    for number in 2..=10 {
+        let name = format!("chunks/{number:06}");
+        fs::write(dir.path().join(&name), "cc").unwrap();
+        files.insert(0, name);
+    }
+    (dir, files)
+}
+
+#[tokio::test]
+async fn as_many_files_as_allowed_are_uploaded_at_once_and_meta_json_alone() {
+    let failing = FailingBucket::new(&Bucket::in_memory());
+    let held = failing.hold_puts();
+    let (dir, files) = large_block();
+    let bucket = failing.bucket();
+    let upload = tokio::spawn(async move {
+        let at_once = NonZeroUsize::new(4).unwrap();
+        upload_block(&bucket, dir.path(), ID, &files, at_once).await
+    });
+    held.begun(4).await;
+    for released in 1..=11 {
+        held.release(1);
+        held.begun((released + 4).min(11)).await;
+    }
+    // The last of eleven is through, so meta.json may begin.
+    held.begun(12).await;
+    assert_eq!(failing.log().len(), 11);
+    held.release(1);
+    upload.await.unwrap().unwrap();
+    assert_eq!(held.most_held(), 4);
+    assert_eq!(failing.log()[11], format!("put {ID}/meta.json"));
+}
+
+#[tokio::test]
+async fn a_file_that_fails_lets_those_under_way_end_and_no_other_begin() {
+    let failing = FailingBucket::new(&Bucket::in_memory());
+    let (dir, files) = large_block();
+    failing.fail_write(2, WriteFault::Refused);
+    let held = failing.hold_puts();
+    let bucket = failing.bucket();
+    let upload = tokio::spawn(async move {
+        let at_once = NonZeroUsize::new(3).unwrap();
+        upload_block(&bucket, dir.path(), ID, &files, at_once).await
+    });
+    held.begun(3).await;
+    held.release(3);
+    held.release(100);
+    upload.await.unwrap().unwrap_err();
+    let log = failing.log();
+    assert!(log.len() < 11, "{log:?}");
+    assert!(log.iter().all(|put| !put.ends_with("meta.json")), "{log:?}");
 }
 
 #[tokio::test]
@@ -67,7 +122,7 @@ async fn an_upload_killed_at_any_write_shows_no_partial_block_and_is_completed_b
             let failing = FailingBucket::new(&bucket);
             let (dir, files) = block();
             failing.die_at_write(number, fault);
-            upload_block(&failing.bucket(), dir.path(), ID, &files)
+            upload_block(&failing.bucket(), dir.path(), ID, &files, NonZeroUsize::MIN)
                 .await
                 .unwrap_err();
             let snapshot = seen(&bucket).await;
@@ -78,7 +133,7 @@ async fn an_upload_killed_at_any_write_shows_no_partial_block_and_is_completed_b
                 "write {number}, {fault:?}"
             );
             failing.heal();
-            upload_block(&failing.bucket(), dir.path(), ID, &files)
+            upload_block(&failing.bucket(), dir.path(), ID, &files, NonZeroUsize::MIN)
                 .await
                 .unwrap();
             let snapshot = seen(&bucket).await;

@@ -10,7 +10,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{folder::FailingFolder, hold::HeldReads, store::FailingStore};
+use super::{folder::FailingFolder, hold::Held, store::FailingStore};
 use crate::Bucket;
 
 /// A bucket whose operations fail where a test says so, and are noted.
@@ -74,7 +74,8 @@ struct State {
     /// Likewise, for the next reads, which come first.
     next_read_faults: BTreeMap<String, VecDeque<ReadFault>>,
     rate: Option<Rate>,
-    held: BTreeMap<String, HeldReads>,
+    held: BTreeMap<String, Held>,
+    held_puts: Option<Held>,
     log: Vec<String>,
     /// The parts of objects that were read.
     ranges: Vec<(String, Range<u64>)>,
@@ -160,10 +161,18 @@ impl FailingBucket {
 
     /// From now on holds reads of an object until they are let through.
     #[must_use]
-    pub fn hold_reads(&self, key: &str) -> HeldReads {
-        let held = HeldReads::new();
+    pub fn hold_reads(&self, key: &str) -> Held {
+        let held = Held::new();
         let mut state = self.faults.0.lock();
         state.held.insert(key.to_owned(), held.clone());
+        held
+    }
+
+    /// From now on puts wait until they are let through.
+    #[must_use]
+    pub fn hold_puts(&self) -> Held {
+        let held = Held::new();
+        self.faults.0.lock().held_puts = Some(held.clone());
         held
     }
 
@@ -220,12 +229,17 @@ impl Faults {
     }
 
     /// Records a read of a part of an object, and returns what it must wait for, if anything.
-    pub(super) fn part(&self, key: &str, range: Option<Range<u64>>) -> Option<HeldReads> {
+    pub(super) fn part(&self, key: &str, range: Option<Range<u64>>) -> Option<Held> {
         let mut state = self.0.lock();
         state
             .ranges
             .extend(range.map(|range| (key.to_owned(), range)));
         state.held.get(key).cloned()
+    }
+
+    /// What a put waits for.
+    pub(super) fn put(&self) -> Option<Held> {
+        self.0.lock().held_puts.clone()
     }
 
     /// Records a read, and returns its fault.

@@ -1,12 +1,12 @@
-//! Reads that wait until a test lets them go on.
+//! Reads and puts that wait until a test lets them go on.
 
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch};
 
-/// The held reads of one object. Clones are the same reads.
+/// The held reads of one object, or all held puts. Clones are the same ones.
 #[derive(Clone, Debug)]
-pub struct HeldReads(Arc<Hold>);
+pub struct Held(Arc<Hold>);
 
 #[derive(Debug)]
 struct Hold {
@@ -21,10 +21,10 @@ struct Counts {
     most_held: usize,
 }
 
-/// A read that waits.
+/// One that waits.
 struct Waiting<'a>(&'a Hold);
 
-impl HeldReads {
+impl Held {
     pub(super) fn new() -> Self {
         Self(Arc::new(Hold {
             passes: Semaphore::new(0),
@@ -32,7 +32,7 @@ impl HeldReads {
         }))
     }
 
-    /// Waits until so many reads have begun, with those that went on.
+    /// Waits until so many have begun, with those that went on.
     pub async fn begun(&self, count: usize) {
         let mut counts = self.0.counts.subscribe();
         // The sender is as long there as this is.
@@ -50,7 +50,7 @@ impl HeldReads {
         self.0.counts.borrow().most_held
     }
 
-    /// Holds a read.
+    /// Holds one.
     pub(super) async fn hold(&self) {
         self.0.counts.send_modify(|counts| {
             counts.begun += 1;

@@ -52,6 +52,9 @@ impl ObjectStore for FailingStore {
         payload: PutPayload,
         options: PutOptions,
     ) -> Result<PutResult> {
+        if let Some(held) = self.faults.put() {
+            held.hold().await;
+        }
         match self.faults.write("put", path.as_ref()) {
             None => self.inner.put_opts(path, payload, options).await,
             Some(WriteFault::Refused) => Err(injected()),

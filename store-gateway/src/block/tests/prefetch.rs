@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bucket::{
     Bucket,
-    testing::{FailingBucket, HeldReads, ReadFault},
+    testing::{FailingBucket, Held, ReadFault},
 };
 use futures::{StreamExt as _, TryStreamExt as _};
 use model::{Aggregate, BlockId, TimeRange, Timestamp};
@@ -21,7 +21,7 @@ const PODS: usize = 1500;
 
 /// A block whose pages of aggregates have so few rows that each batch needs some of its own, and that end within
 /// batches; reads of the aggregates are held.
-async fn held() -> (FailingBucket, BlockReader, HeldReads, String) {
+async fn held() -> (FailingBucket, BlockReader, Held, String) {
     let memory = Bucket::in_memory();
     let id = BlockId::new(Timestamp(0), 1);
     let block = put_parquet(&memory, id, &[], &rows(0..PODS), 12).await;

@@ -35,11 +35,6 @@ pub(super) const EVERYWHERE: &[Accepted] = &[
         why: "requests are not logged yet",
     },
     Accepted {
-        names: &["hash-func"],
-        takes: Takes::Value,
-        why: "meta.json holds no hashes; what is uploaded is compared by size or by content",
-    },
-    Accepted {
         names: &["http.config"],
         takes: Takes::Only(&[""]),
         why: "HTTP is served without TLS and passwords",
@@ -94,36 +89,9 @@ const WEB_DETAILS: Accepted = Accepted {
 /// Of `thanos sidecar`.
 pub(super) const SIDECAR: &[Accepted] = &[
     Accepted {
-        names: &[
-            "shipper.allow-out-of-order-uploads",
-            "shipper.skip-corrupted-blocks",
-        ],
+        names: &["shipper.skip-corrupted-blocks"],
         takes: Takes::Nothing,
-        why: "a block that cannot be uploaded never keeps the others from it",
-    },
-    Accepted {
-        names: &["shipper.upload-concurrency"],
-        takes: Takes::Value,
-        why: "large files are always sent in several parts at once",
-    },
-    Accepted {
-        names: &[
-            "reloader.config-file",
-            "reloader.config-envsubst-file",
-            "reloader.rule-dir",
-        ],
-        takes: Takes::Only(&[""]),
-        why: "the configuration of Prometheus is not reloaded; a config reloader beside it can do that",
-    },
-    Accepted {
-        names: &[
-            "reloader.watch-interval",
-            "reloader.retry-interval",
-            "reloader.method",
-            "reloader.process-name",
-        ],
-        takes: Takes::Value,
-        why: "nothing is reloaded",
+        why: "a block that cannot be read never keeps the others from being uploaded",
     },
     TLS,
     TLS_DETAILS,
@@ -131,6 +99,11 @@ pub(super) const SIDECAR: &[Accepted] = &[
 
 /// Of `thanos compact`.
 pub(super) const COMPACT: &[Accepted] = &[
+    Accepted {
+        names: &["hash-func"],
+        takes: Takes::Value,
+        why: "meta.json holds no hashes; what is uploaded is compared by size or by content",
+    },
     Accepted {
         names: &["compact.concurrency", "downsample.concurrency"],
         takes: Takes::Value,
