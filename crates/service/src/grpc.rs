@@ -1,6 +1,7 @@
 //! The gRPC server of a daemon: its services, and beside them health, reflection and metrics of every call.
 
 mod compress;
+mod deadline;
 mod encoding;
 mod methods;
 mod observe;
@@ -22,6 +23,7 @@ use crate::{
     ConnectionLimits, CpuPool, Metrics, Probe, ServiceError, connection::accept, drain::drain,
 };
 use compress::Compress;
+use deadline::Deadlines;
 pub use encoding::{GrpcEncoding, GrpcMessageError};
 use methods::Methods;
 use observe::Observe;
@@ -51,7 +53,8 @@ pub struct GrpcOptions {
 /// Serves `routes`, health and reflection until `shutdown`, then ends the calls under way.
 ///
 /// All of them take messages in `gzip` and `snappy`, and answer in the encoding of the request if the client says that
-/// it takes that. A call whose client takes no data is given up.
+/// it takes that. A call whose client takes no data is given up, and one that takes longer than its client waits ends
+/// with `DEADLINE_EXCEEDED`.
 ///
 /// The health of the whole server, the service without a name, is what `probe` says of being ready.
 ///
@@ -90,6 +93,7 @@ pub async fn serve_grpc(
         .layer(stalls.clone())
         .layer(Observe::new(methods))
         .layer(compress)
+        .layer(Deadlines)
         .add_routes(routes)
         .add_service(health_service)
         .add_service(reflection(&sets).build_v1()?)
