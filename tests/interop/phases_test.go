@@ -140,7 +140,7 @@ func (s *stack) removeMarked(t *testing.T) {
 	}
 }
 
-// asked are the questions with Prometheus's own answers.
+// asked are the questions with the answers that are wanted.
 type asked struct {
 	hand, random []Question
 	answers      map[Question]Answer
@@ -148,6 +148,12 @@ type asked struct {
 }
 
 func (s *stack) askPrometheus(t *testing.T) *asked {
+	t.Helper()
+	return s.askOf(t, s.prometheus, "")
+}
+
+// askOf puts the questions to any API, with more parameters of this API.
+func (s *stack) askOf(t *testing.T, base, more string) *asked {
 	t.Helper()
 	a := &asked{answers: map[Question]Answer{}}
 	for _, expr := range handPicked {
@@ -170,7 +176,7 @@ func (s *stack) askPrometheus(t *testing.T) *asked {
 	told := map[string]bool{}
 	var lock sync.Mutex
 	parallel(t, append(slices.Clone(a.hand), a.random...), func(q Question) error {
-		answer, err := Ask(t.Context(), s.prometheus, q, "")
+		answer, err := Ask(t.Context(), base, q, more)
 		if err != nil {
 			return err
 		}
@@ -187,9 +193,9 @@ func (s *stack) askPrometheus(t *testing.T) *asked {
 	})
 	// Questions that nothing answers would compare nothing with nothing.
 	if empty := len(handPicked) + exprs - len(told); empty > exprs/4 {
-		t.Fatalf("Prometheus answers nothing to %d expressions", empty)
+		t.Fatalf("%s answers nothing to %d expressions", base, empty)
 	}
-	a.apis = s.askLabels(t, s.prometheus, "")
+	a.apis = s.askLabels(t, base, more)
 	return a
 }
 

@@ -4,7 +4,8 @@
 //!
 //! | | |
 //! |---|---|
-//! | `CASES` | which cases, by name, or `all`; `two-days scraped` unless told |
+//! | `CASES` | which cases, by name, or `all`; `two-days scraped` unless told; `sidecar` compares the two sidecars |
+//! | `HEAD_SERIES` | series of the head of the Prometheus beside the sidecars |
 //! | `SERIES` | series of a block; more than one number runs the cases with each |
 //! | `THANOS`, `VARVE` | the programs |
 //! | `THANOS_FLAGS`, `VARVE_FLAGS` | more flags for one of them |
@@ -19,6 +20,7 @@ mod cases;
 mod child;
 mod folder;
 mod report;
+mod sidecar;
 
 use std::{
     env, fs,
@@ -35,9 +37,14 @@ use self::{
     report::Row,
 };
 
+/// The case of the two sidecars.
+const SIDECAR: &str = "sidecar";
+
 /// What is fixed for all cases.
 struct Settings {
     cases: Vec<&'static Case>,
+    /// Whether sidecars are compared too.
+    sidecar: bool,
     series: Vec<usize>,
     thanos: PathBuf,
     varve: PathBuf,
@@ -47,7 +54,12 @@ struct Settings {
 
 fn main() -> anyhow::Result<()> {
     let settings = Settings::read()?;
-    print!("{}", report::HEAD);
+    if settings.sidecar {
+        sidecar::compare(&settings.thanos, &settings.varve, settings.work.path())?;
+    }
+    if !settings.cases.is_empty() {
+        print!("{}", report::HEAD);
+    }
     for case in &settings.cases {
         // What was scraped is as large as it is.
         let sizes = match case.data {
@@ -154,13 +166,16 @@ fn compact(settings: &Settings, run: &Run, own: &Path, flags: &[&str]) -> anyhow
 impl Settings {
     fn read() -> anyhow::Result<Self> {
         let named = env::var("CASES").unwrap_or_default();
-        let named: Vec<&str> = match named.trim() {
+        let all = || CASES.iter().map(|case| case.name).chain([SIDECAR]);
+        let mut named: Vec<&str> = match named.trim() {
             "" => vec!["two-days", "scraped"],
-            "all" => CASES.iter().map(|case| case.name).collect(),
+            "all" => all().collect(),
             names => names.split_whitespace().collect(),
         };
+        let sidecar = named.contains(&SIDECAR);
+        named.retain(|name| *name != SIDECAR);
         let case = |name: &&str| {
-            let names = || CASES.iter().map(|c| c.name).collect::<Vec<_>>().join(", ");
+            let names = || all().collect::<Vec<_>>().join(", ");
             let found = CASES.iter().find(|case| case.name == *name);
             found.with_context(|| format!("CASES: expected some of {}, found {name}", names()))
         };
@@ -177,6 +192,7 @@ impl Settings {
         let thanos = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/interop/bin/thanos");
         let settings = Self {
             cases: named.iter().map(case).collect::<anyhow::Result<_>>()?,
+            sidecar,
             series,
             thanos: program("THANOS", Path::new(thanos))?,
             varve: program("VARVE", &beside.join("varve"))?,
