@@ -23,7 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("tsdb", &["model", "files"]),
     ("proto", &["model", "series"]),
     ("bucket", &["model", "files"]),
-    ("parquet-block", &["model", "tsdb"]),
+    ("parquet-block", &["model", "tsdb", "files"]),
     ("export", &["model", "tsdb"]),
     ("series", &["model"]),
     (

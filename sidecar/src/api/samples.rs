@@ -85,7 +85,7 @@ fn of(chunk: Chunk) -> Result<AggrChunk, String> {
 fn histogram(wire: &prompb::Histogram) -> Result<Histogram, String> {
     let positive_spans = spans(&wire.positive_spans);
     let negative_spans = spans(&wire.negative_spans);
-    let (positive, negative) = (length(&positive_spans), length(&negative_spans));
+    let (positive, negative) = (bucket_count(&positive_spans), bucket_count(&negative_spans));
     let counts = match (&wire.count, &wire.zero_count) {
         (Some(Count::CountInt(count)), zero) => HistogramCounts::Integer(Counts {
             count: *count,
@@ -139,7 +139,7 @@ fn spans(wire: &[BucketSpan]) -> Arc<[Span]> {
 }
 
 /// How many buckets there are.
-fn length(spans: &[Span]) -> u64 {
+fn bucket_count(spans: &[Span]) -> u64 {
     spans.iter().map(|span| u64::from(span.length)).sum()
 }
 

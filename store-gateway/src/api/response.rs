@@ -14,15 +14,15 @@ use proto::{
 
 use crate::{
     series::{Coding, Encoded, Samples, Series, SeriesChunk},
-    store::{LabelsAnswer, Part},
+    store::{AnswerPart, LabelsAnswer},
 };
 
 /// What makes frames of an answer's parts: batches of `batch_size` series, or where that is below 2, one series
 /// each.
-pub(super) fn frames(batch_size: i64) -> impl Fn(Part) -> Vec<SeriesResponse> + Send + Sync {
+pub(super) fn frames(batch_size: i64) -> impl Fn(AnswerPart) -> Vec<SeriesResponse> + Send + Sync {
     move |part| match part {
-        Part::Warning(text) => vec![proto::warning(text)],
-        Part::Series(series) => {
+        AnswerPart::Warning(text) => vec![proto::warning(text)],
+        AnswerPart::Series(series) => {
             let series = series.into_iter().map(wire_series);
             proto::series_messages(series, batch_size)
         }

@@ -1,4 +1,4 @@
-//! Pages, and the column chunks that they make; `format::page` draws a page.
+//! Encodes pages, and the column chunks that they make; `decoder` draws a page.
 //!
 //! Data pages are of version 2, and all pages carry a checksum of what is stored. It does not cover their headers:
 //! the offset index has checksums of those.
@@ -7,23 +7,15 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::bounds::Bounds;
+use super::Encoding;
 use crate::{
     error::Error,
     format::{
+        bounds::Bounds,
         compression::{Kind, compress},
         thrift::ThriftWriter,
     },
 };
-
-pub(super) const PLAIN: i32 = 0;
-pub(super) const RLE: i32 = 3;
-pub(super) const DELTA_LENGTH_BYTE_ARRAY: i32 = 6;
-pub(super) const DELTA_BYTE_ARRAY: i32 = 7;
-pub(super) const RLE_DICTIONARY: i32 = 8;
-
-pub(super) const DICTIONARY_PAGE: i32 = 2;
-pub(super) const DATA_PAGE_V2: i32 = 3;
 
 /// How much of a page is compressed to see whether it pays, from how many places of it: series of one kind lie
 /// together, and some shrink where others do not.
@@ -33,9 +25,17 @@ const PLACES: usize = 4;
 const SAMPLE_LEVEL: i32 = 1;
 const WORTH_MORE: usize = 30;
 
+/// What a page is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PageKind {
+    Dictionary,
+    /// Of version 2.
+    Data,
+}
+
 /// How the values of a page are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Compression {
+pub(crate) enum Compression {
     /// Compressed by zstd, if that makes them smaller.
     Zstd {
         level: i32,
@@ -48,50 +48,50 @@ pub(super) enum Compression {
 
 /// A column of a row group.
 #[derive(Debug)]
-pub(super) struct EncodedColumn {
+pub(crate) struct EncodedColumn {
     /// Of labels only.
-    pub(super) dictionary: Option<Page>,
-    pub(super) pages: Vec<Page>,
+    pub(crate) dictionary: Option<EncodedPage>,
+    pub(crate) pages: Vec<EncodedPage>,
     /// Of labels, if there are any values.
-    pub(super) bounds: Option<Bounds>,
-    pub(super) bloom_filter: Option<Vec<u8>>,
+    pub(crate) bounds: Option<Bounds>,
+    pub(crate) bloom_filter: Option<Vec<u8>>,
 }
 
 /// A page as the file has it.
 #[derive(Debug, Default)]
-pub(super) struct Page {
+pub(crate) struct EncodedPage {
     /// The header, and what else comes before the values.
-    pub(super) head: Vec<u8>,
+    pub(crate) head: Vec<u8>,
     /// The values, in pieces. Those that are not compressed are shared with the row group that they are of.
-    pub(super) body: Vec<Bytes>,
+    pub(crate) body: Vec<Bytes>,
     /// CRC-32 of the header.
-    pub(super) header_crc: u32,
+    pub(crate) header_crc: u32,
     /// How long it would be without compression.
-    pub(super) uncompressed: usize,
-    pub(super) rows: usize,
-    pub(super) nulls: usize,
+    pub(crate) uncompressed: usize,
+    pub(crate) rows: usize,
+    pub(crate) nulls: usize,
     /// Of labels, if there are any values.
-    pub(super) bounds: Option<Bounds>,
+    pub(crate) bounds: Option<Bounds>,
 }
 
 /// The contents of a data page.
-pub(super) struct DataPage<'a> {
-    pub(super) rows: usize,
-    pub(super) nulls: usize,
+pub(crate) struct DataPage<'a> {
+    pub(crate) rows: usize,
+    pub(crate) nulls: usize,
     /// How `values` are encoded.
-    pub(super) encoding: i32,
+    pub(crate) encoding: Encoding,
     /// Definition levels, of optional columns.
-    pub(super) levels: &'a [u8],
+    pub(crate) levels: &'a [u8],
     /// The part of the values that was made for the page: the lengths of byte strings, or all of it.
-    pub(super) made: &'a [u8],
+    pub(crate) made: &'a [u8],
     /// The rest of the values, in the pieces in which the row group has them.
-    pub(super) values: Vec<Bytes>,
-    pub(super) bounds: Option<Bounds>,
+    pub(crate) values: Vec<Bytes>,
+    pub(crate) bounds: Option<Bounds>,
 }
 
 impl DataPage<'_> {
     /// The page as the file has it.
-    pub(super) fn encode(self, compression: Compression) -> Result<Page, Error> {
+    pub(crate) fn encode(self, compression: Compression) -> Result<EncodedPage, Error> {
         match compression {
             Compression::None => Ok(self.stored(None)),
             Compression::Zstd {
@@ -127,19 +127,19 @@ impl DataPage<'_> {
         }
     }
 
-    fn stored(&self, compressed: Option<&[u8]>) -> Page {
+    fn stored(&self, compressed: Option<&[u8]>) -> EncodedPage {
         let (made, values) = match compressed {
             Some(compressed) => (&[][..], vec![Bytes::copy_from_slice(compressed)]),
             None => (self.made, self.values.clone()),
         };
         let size = self.levels.len() + self.made.len() + len(&self.values);
         let stored = [self.levels].into_iter().chain(parts(made, &values));
-        let mut head = header(DATA_PAGE_V2, size, stored, |t| {
+        let mut head = header(PageKind::Data, size, stored, |t| {
             t.structure(8, |t| {
                 t.size(1, self.rows);
                 t.size(2, self.nulls);
                 t.size(3, self.rows);
-                t.i32(4, self.encoding);
+                t.i32(4, self.encoding.id());
                 t.size(5, self.levels.len());
                 t.size(6, 0);
                 t.bool(7, compressed.is_some());
@@ -149,7 +149,7 @@ impl DataPage<'_> {
         let header_crc = crc32fast::hash(&head);
         head.extend_from_slice(self.levels);
         head.extend_from_slice(made);
-        Page {
+        EncodedPage {
             head,
             body: values,
             header_crc,
@@ -157,6 +157,16 @@ impl DataPage<'_> {
             rows: self.rows,
             nulls: self.nulls,
             bounds: self.bounds.clone(),
+        }
+    }
+}
+
+impl PageKind {
+    /// The number that stands for it in a file.
+    pub(crate) const fn id(self) -> i32 {
+        match self {
+            Self::Dictionary => 2,
+            Self::Data => 3,
         }
     }
 }
@@ -196,15 +206,20 @@ fn sample(values: &[Bytes]) -> Option<Vec<u8>> {
 }
 
 /// A dictionary of `count` values.
-pub(super) fn dictionary(values: &[u8], count: usize, level: i32) -> Result<Page, Error> {
+pub(crate) fn dictionary(values: &[u8], count: usize, level: i32) -> Result<EncodedPage, Error> {
     compress(values, Kind::Texts, level, |stored| {
-        let header = header(DICTIONARY_PAGE, values.len(), [stored].into_iter(), |t| {
-            t.structure(7, |t| {
-                t.size(1, count);
-                t.i32(2, PLAIN);
-            });
-        });
-        Page {
+        let header = header(
+            PageKind::Dictionary,
+            values.len(),
+            [stored].into_iter(),
+            |t| {
+                t.structure(7, |t| {
+                    t.size(1, count);
+                    t.i32(2, Encoding::Plain.id());
+                });
+            },
+        );
+        EncodedPage {
             uncompressed: header.len() + values.len(),
             header_crc: crc32fast::hash(&header),
             head: header,
@@ -217,7 +232,7 @@ pub(super) fn dictionary(values: &[u8], count: usize, level: i32) -> Result<Page
 }
 
 fn header<'a>(
-    kind: i32,
+    kind: PageKind,
     size: usize,
     stored: impl Iterator<Item = &'a [u8]>,
     rest: impl FnOnce(&mut ThriftWriter),
@@ -229,7 +244,7 @@ fn header<'a>(
         len += part.len();
     }
     ThriftWriter::of(|t| {
-        t.i32(1, kind);
+        t.i32(1, kind.id());
         t.size(2, size);
         t.size(3, len);
         t.i32(4, crc.finalize().cast_signed());
@@ -237,31 +252,31 @@ fn header<'a>(
     })
 }
 
-impl Page {
+impl EncodedPage {
     /// Its bytes in the file, part by part.
-    pub(super) fn parts(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &[u8]> {
         parts(&self.head, &self.body)
     }
 
     /// How many bytes it takes in the file.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.head.len() + len(&self.body)
     }
 }
 
 impl EncodedColumn {
     /// How many rows there are.
-    pub(super) fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.pages.iter().map(|page| page.rows).sum()
     }
 
     /// How many rows have no value.
-    pub(super) fn nulls(&self) -> usize {
+    pub(crate) fn nulls(&self) -> usize {
         self.pages.iter().map(|page| page.nulls).sum()
     }
 
     /// All pages in the order of the file.
-    pub(super) fn all_pages(&self) -> impl Iterator<Item = &Page> {
+    pub(crate) fn all_pages(&self) -> impl Iterator<Item = &EncodedPage> {
         self.dictionary.iter().chain(&self.pages)
     }
 }
@@ -290,7 +305,7 @@ mod tests {
         let page = DataPage {
             rows: 1,
             nulls: 0,
-            encoding: PLAIN,
+            encoding: Encoding::Plain,
             levels: &[],
             made: &[],
             values: vec![Bytes::copy_from_slice(values)],

@@ -5,17 +5,17 @@ const MAX_BOUND: usize = 16;
 
 /// The least and the greatest value, or shorter ones that all values lie between.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Bounds {
-    pub(super) min: Vec<u8>,
-    pub(super) max: Vec<u8>,
+pub(crate) struct Bounds {
+    pub(crate) min: Vec<u8>,
+    pub(crate) max: Vec<u8>,
     /// Whether `min` is a value.
-    pub(super) min_exact: bool,
+    pub(crate) min_exact: bool,
     /// Whether `max` is a value.
-    pub(super) max_exact: bool,
+    pub(crate) max_exact: bool,
 }
 
 impl Bounds {
-    pub(super) fn of(min: &[u8], max: &[u8]) -> Self {
+    pub(crate) fn of(min: &[u8], max: &[u8]) -> Self {
         let short = prefix(min);
         let above = (max.len() > MAX_BOUND)
             .then(|| after_all_with(prefix(max)))

@@ -1,14 +1,13 @@
 //! What the end of a file says of a column and of its chunks.
 
-use super::Place;
-use crate::{
-    format::thrift::ThriftWriter,
-    layout::schema::stored_name,
-    write::{
-        bounds::Bounds,
-        page::{self, EncodedColumn, Page},
-        schema::{Column, ColumnKind, Encoding},
-    },
+use super::{
+    column::{Column, ColumnKind},
+    writer::Place,
+};
+use crate::format::{
+    bounds::Bounds,
+    page::{EncodedColumn, EncodedPage, Encoding, PageKind},
+    thrift::ThriftWriter,
 };
 
 const BYTE_ARRAY: i32 = 6;
@@ -16,20 +15,22 @@ const ZSTD: i32 = 6;
 const UTF8: i32 = 0;
 const REQUIRED: i32 = 0;
 const OPTIONAL: i32 = 1;
+/// The encoding of definition levels.
+const RLE: i32 = 3;
 
 /// `SchemaElement` of a column.
 pub(super) fn schema_element(t: &mut ThriftWriter, column: &Column) {
     t.i32(1, BYTE_ARRAY);
     match column.kind {
-        ColumnKind::Label => {
+        ColumnKind::Strings => {
             t.i32(3, OPTIONAL);
-            t.binary(4, stored_name(&column.name).as_bytes());
+            t.binary(4, column.name.as_bytes());
             t.i32(6, UTF8);
             t.structure(10, |t| t.structure(1, |_| ()));
         }
         ColumnKind::Bytes(_) => {
             t.i32(3, REQUIRED);
-            t.binary(4, stored_name(&column.name).as_bytes());
+            t.binary(4, column.name.as_bytes());
         }
     }
 }
@@ -37,23 +38,15 @@ pub(super) fn schema_element(t: &mut ThriftWriter, column: &Column) {
 /// `ColumnMetaData`.
 pub(super) fn column_metadata(column: &Column, encoded: &EncodedColumn, place: &Place) -> Vec<u8> {
     let dictionary = encoded.dictionary.as_ref();
-    let (encodings, of_values): (&[i32], i32) = match column.kind {
-        ColumnKind::Label => (
-            &[page::PLAIN, page::RLE, page::RLE_DICTIONARY],
-            page::RLE_DICTIONARY,
-        ),
-        ColumnKind::Bytes(Encoding::DeltaLength) => (
-            &[page::DELTA_LENGTH_BYTE_ARRAY],
-            page::DELTA_LENGTH_BYTE_ARRAY,
-        ),
-        ColumnKind::Bytes(Encoding::DeltaByteArray) => {
-            (&[page::DELTA_BYTE_ARRAY], page::DELTA_BYTE_ARRAY)
-        }
+    let of_values = column.kind.encoding().id();
+    let encodings = match column.kind {
+        ColumnKind::Strings => vec![Encoding::Plain.id(), RLE, of_values],
+        ColumnKind::Bytes(_) => vec![of_values],
     };
     ThriftWriter::of(|t| {
         t.i32(1, BYTE_ARRAY);
-        t.i32s(2, encodings);
-        t.binaries(3, [stored_name(&column.name).as_bytes()].into_iter());
+        t.i32s(2, &encodings);
+        t.binaries(3, [column.name.as_bytes()].into_iter());
         t.i32(4, ZSTD);
         t.long(5, encoded.rows() as u64);
         t.long(6, place.uncompressed);
@@ -64,11 +57,11 @@ pub(super) fn column_metadata(column: &Column, encoded: &EncodedColumn, place: &
             t.long(11, place.start);
         }
         t.structure(12, |t| statistics(t, encoded));
-        let data = (page::DATA_PAGE_V2, of_values, encoded.pages.len());
-        let dictionary = dictionary.map(|_| (page::DICTIONARY_PAGE, page::PLAIN, 1));
+        let data = (PageKind::Data, of_values, encoded.pages.len());
+        let dictionary = dictionary.map(|_| (PageKind::Dictionary, Encoding::Plain.id(), 1));
         let pages: Vec<_> = dictionary.into_iter().chain([data]).collect();
         t.structures(13, pages.into_iter(), |t, (kind, encoding, count)| {
-            t.i32(1, kind);
+            t.i32(1, kind.id());
             t.i32(2, encoding);
             t.size(3, count);
         });
@@ -91,7 +84,7 @@ fn statistics(t: &mut ThriftWriter, encoded: &EncodedColumn) {
 
 /// `ColumnIndex`. Pages of byte strings have empty bounds, as parquet-common writes them: readers demand an
 /// index of every column, and these bounds would tell them nothing.
-pub(super) fn column_index(pages: &[Page]) -> Vec<u8> {
+pub(super) fn column_index(pages: &[EncodedPage]) -> Vec<u8> {
     let bound_of = |of: fn(&Bounds) -> &Vec<u8>| {
         pages.iter().map(move |page| {
             let bound = page.bounds.as_ref().map(of);
@@ -108,7 +101,7 @@ pub(super) fn column_index(pages: &[Page]) -> Vec<u8> {
 }
 
 /// 1 if the bounds of pages with values ascend, 2 if they descend, 0 otherwise.
-fn boundary_order(pages: &[Page]) -> i32 {
+fn boundary_order(pages: &[EncodedPage]) -> i32 {
     let bounds = || pages.iter().filter_map(|page| page.bounds.as_ref());
     let mins = || bounds().map(|bounds| &bounds.min);
     let maxes = || bounds().map(|bounds| &bounds.max);
@@ -126,7 +119,7 @@ fn boundary_order(pages: &[Page]) -> i32 {
     }
 }
 
-/// What no checksum of a page covers, as `format::page_index` draws it.
+/// What no checksum of a page covers, as `page_index` draws it.
 pub(super) fn checksums(encoded: &EncodedColumn) -> Vec<u32> {
     let headers = encoded.all_pages().map(|page| page.header_crc);
     let filter = encoded.bloom_filter.as_deref().map(crc32fast::hash);
@@ -154,19 +147,19 @@ mod tests {
     use super::*;
 
     /// A page with these bounds; one of nulls if there are none.
-    fn page(bounds: Option<(&str, &str)>) -> Page {
-        Page {
+    fn page(bounds: Option<(&str, &str)>) -> EncodedPage {
+        EncodedPage {
             rows: 1,
             nulls: usize::from(bounds.is_none()),
             bounds: bounds.map(|(min, max)| Bounds::of(min.as_bytes(), max.as_bytes())),
-            ..Page::default()
+            ..EncodedPage::default()
         }
     }
 
     #[test]
     fn pages_of_nulls_do_not_count_in_the_order_of_bounds() {
         let order = |bounds: &[Option<(&str, &str)>]| {
-            let pages: Vec<Page> = bounds.iter().copied().map(page).collect();
+            let pages: Vec<EncodedPage> = bounds.iter().copied().map(page).collect();
             boundary_order(&pages)
         };
         assert_eq!(order(&[Some(("a", "b")), None, Some(("b", "c"))]), 1);

@@ -1,16 +1,14 @@
-//! One Parquet file: row groups one after the other, then page indexes and metadata.
+//! Writes one file: row groups one after the other, then page indexes and metadata.
 //!
 //! ```text
 //! "PAR1"
 //! row group*   column chunks in order of the schema: [dictionary page] data page*; then bloom filters
 //! column indexes, offset indexes    of all column chunks
-//! checksums    of page headers and bloom filters; `format::page_index` draws them
+//! checksums    of page headers and bloom filters; `page_index` draws them
 //! FileMetaData | u32 little-endian length | "PAR1"
 //! ```
 //! What is needed at the end is kept as the bytes that will be written. From the column indexes on no checksum of the
 //! file covers it: its hash is for `meta.json`.
-
-mod metadata;
 
 use std::{
     fmt,
@@ -21,16 +19,21 @@ use std::{
 use model::{FileSum, FooterSum, Xxh64};
 use xxhash_rust::xxh64;
 
-use self::metadata::{checksums, column_index, column_metadata, offset_index, schema_element};
-use super::{page::EncodedColumn, schema::Column};
-use crate::{error::Error, format::thrift::ThriftWriter};
+use super::{
+    column::Column,
+    metadata::{checksums, column_index, column_metadata, offset_index, schema_element},
+};
+use crate::{
+    error::Error,
+    format::{page::EncodedColumn, thrift::ThriftWriter},
+};
 
 const MAGIC: &[u8] = b"PAR1";
 const CREATED_BY: &str = concat!("varve version ", env!("CARGO_PKG_VERSION"));
 
 /// Writes one file.
 #[derive(Debug)]
-pub(super) struct FileWriter<W> {
+pub(crate) struct FileWriter<W> {
     out: Counted<W>,
     /// Which file it is, for errors.
     file: &'static str,
@@ -67,12 +70,12 @@ struct ColumnChunk {
 
 /// Where a column chunk is.
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    start: u64,
-    compressed: u64,
-    uncompressed: u64,
+pub(super) struct Place {
+    pub(super) start: u64,
+    pub(super) compressed: u64,
+    pub(super) uncompressed: u64,
     /// Where its bloom filter is, and its size.
-    bloom_filter: Option<(u64, usize)>,
+    pub(super) bloom_filter: Option<(u64, usize)>,
 }
 
 impl<W: fmt::Debug> fmt::Debug for Counted<W> {
@@ -97,7 +100,7 @@ impl<W: Write> Counted<W> {
 
 impl<W: Write> FileWriter<W> {
     /// Begins a file with these columns.
-    pub(super) fn create(
+    pub(crate) fn create(
         out: W,
         file: &'static str,
         columns: Vec<Column>,
@@ -119,7 +122,7 @@ impl<W: Write> FileWriter<W> {
     }
 
     /// Appends a row group; its columns are those of the file.
-    pub(super) fn append(
+    pub(crate) fn append(
         &mut self,
         columns: &[EncodedColumn],
         sorted_by: Option<usize>,
@@ -182,12 +185,12 @@ impl<W: Write> FileWriter<W> {
     }
 
     /// Adds a key-value, which comes after those that there are.
-    pub(super) fn add_key_value(&mut self, key: &'static str, value: String) {
+    pub(crate) fn add_key_value(&mut self, key: &'static str, value: String) {
         self.key_values.push((key, value));
     }
 
     /// Writes the end of the file; tells what is to be known of it.
-    pub(super) fn finish(mut self) -> Result<FileSum, Error> {
+    pub(crate) fn finish(mut self) -> Result<FileSum, Error> {
         let file = self.file;
         self.write_end().map_err(|source| Error::io(file, source))
     }
