@@ -140,7 +140,7 @@ func (s *stack) removeMarked(t *testing.T) {
 	}
 }
 
-// asked are the questions with the answers that are wanted.
+// asked are the questions with Prometheus's own answers.
 type asked struct {
 	hand, random []Question
 	answers      map[Question]Answer
@@ -148,12 +148,6 @@ type asked struct {
 }
 
 func (s *stack) askPrometheus(t *testing.T) *asked {
-	t.Helper()
-	return s.askOf(t, s.prometheus, "")
-}
-
-// askOf puts the questions to any API, with more parameters of this API.
-func (s *stack) askOf(t *testing.T, base, more string) *asked {
 	t.Helper()
 	a := &asked{answers: map[Question]Answer{}}
 	for _, expr := range handPicked {
@@ -176,7 +170,7 @@ func (s *stack) askOf(t *testing.T, base, more string) *asked {
 	told := map[string]bool{}
 	var lock sync.Mutex
 	parallel(t, append(slices.Clone(a.hand), a.random...), func(q Question) error {
-		answer, err := Ask(t.Context(), base, q, more)
+		answer, err := Ask(t.Context(), s.prometheus, q, "")
 		if err != nil {
 			return err
 		}
@@ -193,9 +187,9 @@ func (s *stack) askOf(t *testing.T, base, more string) *asked {
 	})
 	// Questions that nothing answers would compare nothing with nothing.
 	if empty := len(handPicked) + exprs - len(told); empty > exprs/4 {
-		t.Fatalf("%s answers nothing to %d expressions", base, empty)
+		t.Fatalf("Prometheus answers nothing to %d expressions", empty)
 	}
-	a.apis = s.askLabels(t, base, more)
+	a.apis = s.askLabels(t, s.prometheus, "")
 	return a
 }
 

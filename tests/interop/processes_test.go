@@ -155,11 +155,16 @@ func FreeAddress(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// peer gives the path of a peer's program, and fails where there is none:
-// without its peers this suite proves nothing.
+// peer gives the path of a peer's program, which a variable such as THANOS_BIN
+// may name, and fails where there is none: without its peers this suite proves
+// nothing.
 func peer(t *testing.T, name string) string {
 	t.Helper()
-	path, err := filepath.Abs(filepath.Join("bin", name))
+	path := os.Getenv(strings.ToUpper(name) + "_BIN")
+	if path == "" {
+		path = filepath.Join("bin", name)
+	}
+	path, err := filepath.Abs(path)
 	if err != nil {
 		t.Fatal(err)
 	}
