@@ -6,6 +6,7 @@ DATA ?= data/standalone
 SECONDS ?= 60
 CASES ?= two-days scraped
 SERIES ?= 100000
+HEAD_SERIES ?= 200000
 
 .PHONY: help run test interop bench bench-peers fuzz lint clean
 
@@ -14,7 +15,7 @@ help:
 	@echo "make test         every Rust test, end-to-end ones included"
 	@echo "make interop      the tests that need peers: Prometheus, Thanos, an S3 server (needs Go 1.26)"
 	@echo "make bench        the benchmarks"
-	@echo "make bench-peers  varve compact and thanos compact on the same buckets (CASES=all SERIES=\"25000 100000\": more; needs Go 1.26)"
+	@echo "make bench-peers  varve compact and thanos compact on the same buckets (CASES=all SERIES=\"25000 100000\": more; CASES=sidecar: the two sidecars; needs Go 1.26)"
 	@echo "make fuzz         each fuzz target for a minute (SECONDS=10: shorter; TARGET=xor: only that one)"
 	@echo "make lint         formatting, clippy, documentation, dependency licences"
 
@@ -35,7 +36,7 @@ bench:
 bench-peers:
 	test -x tests/interop/bin/thanos || $(MAKE) -C tests/interop peers
 	$(CARGO) build --release --locked --package varve
-	CASES="$(CASES)" SERIES="$(SERIES)" $(CARGO) run --release --locked --package benches --bin peers
+	CASES="$(CASES)" SERIES="$(SERIES)" HEAD_SERIES="$(HEAD_SERIES)" $(CARGO) run --release --locked --package benches --bin peers
 
 fuzz:
 	CARGO=$(CARGO) sh fuzz/run.sh $(SECONDS) $(TARGET)

@@ -20,6 +20,7 @@ use tsdb::{
     AggregateChunk, Aggregates, Block, Chunk, Encoding, SeriesEntry, SeriesRef, Tombstones,
     encode_aggregates,
 };
+use varve_fuzz::put_uvarint;
 
 /// Chunks of each encoding that become seeds.
 const CHUNKS: usize = 24;
@@ -64,6 +65,14 @@ fn main() {
         seed.extend(encoding.encode(&text).expect("memory takes all"));
         corpus.add("grpc_message", encoding.name(), &seed);
     }
+    // In pieces of three bytes, frames of one and of five.
+    let mut seed = vec![3];
+    for data in ["a", "bcdef"] {
+        put_uvarint(&mut seed, data.len() as u64);
+        seed.extend(crc32c::crc32c(data.as_bytes()).to_be_bytes());
+        seed.extend(data.as_bytes());
+    }
+    corpus.add("remote_read", "frames", &seed);
 }
 
 impl Corpus {

@@ -68,6 +68,28 @@ func (p *Process) Stop(t *testing.T) {
 	}
 }
 
+// Signal sends the program a signal.
+func (p *Process) Signal(t *testing.T, signal syscall.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(signal); err != nil {
+		t.Fatalf("%s: %s: %v", p.name, signal, err)
+	}
+}
+
+// AwaitEnd waits until the program has ended by itself, and fails the test
+// unless its status is 0.
+func (p *Process) AwaitEnd(t *testing.T) {
+	t.Helper()
+	select {
+	case <-p.done:
+		if !p.cmd.ProcessState.Success() {
+			t.Fatalf("%s ended (%s):\n%s", p.name, p.cmd.ProcessState, p.tail())
+		}
+	case <-time.After(patience):
+		t.Fatalf("%s did not end within %s", p.name, patience)
+	}
+}
+
 // Await asks again and again until answered gives no error, and fails the test
 // when the program ends before that, or patience does.
 func (p *Process) Await(t *testing.T, what string, answered func(context.Context) error) {
@@ -133,11 +155,16 @@ func FreeAddress(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// peer gives the path of a peer's program, and fails where there is none:
-// without its peers this suite proves nothing.
+// peer gives the path of a peer's program, which a variable such as THANOS_BIN
+// may name, and fails where there is none: without its peers this suite proves
+// nothing.
 func peer(t *testing.T, name string) string {
 	t.Helper()
-	path, err := filepath.Abs(filepath.Join("bin", name))
+	path := os.Getenv(strings.ToUpper(name) + "_BIN")
+	if path == "" {
+		path = filepath.Join("bin", name)
+	}
+	path, err := filepath.Abs(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -104,26 +104,29 @@ scrape_configs:
 }
 
 // startSidecar starts a sidecar that only serves, and gives its gRPC address.
-func (s *stack) startSidecar(t *testing.T, binary string) string {
+func (s *stack) startSidecar(t *testing.T, binary string, more ...string) string {
+	t.Helper()
+	_, grpc := s.startSidecarWatched(t, binary, more...)
+	return grpc
+}
+
+// startSidecarWatched gives its HTTP URL too.
+func (s *stack) startSidecarWatched(t *testing.T, binary string, more ...string) (string, string) {
 	t.Helper()
 	http, grpc := FreeAddress(t), FreeAddress(t)
-	Start(t, s.dir, filepath.Base(binary)+"-sidecar", binary, "sidecar", "--prometheus.url="+s.prometheus,
-		"--tsdb.path="+s.data, "--http-address="+http, "--grpc-address="+grpc,
-		"--prometheus.get_config_interval=1s",
+	Start(t, s.dir, filepath.Base(binary)+"-sidecar", binary, append([]string{"sidecar",
+		"--prometheus.url=" + s.prometheus,
+		"--tsdb.path=" + s.data, "--http-address=" + http, "--grpc-address=" + grpc,
+		"--prometheus.get_config_interval=1s"}, more...)...,
 	).AwaitReady(t, "http://"+http+"/-/ready")
-	return grpc
+	return "http://" + http, grpc
 }
 
 // sameInfo compares what two endpoints say of themselves.
 func sameInfo(t *testing.T, ours, theirs string) {
 	t.Helper()
 	info := func(address string) *infopb.InfoResponse {
-		connection, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer connection.Close()
-		info, err := infopb.NewInfoClient(connection).Info(t.Context(), &infopb.InfoRequest{})
+		info, err := infoOf(t, address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,6 +135,17 @@ func sameInfo(t *testing.T, ours, theirs string) {
 	if got, want := info(ours), info(theirs); !reflect.DeepEqual(got, want) {
 		t.Errorf("Info is %v\nnot %v", got, want)
 	}
+}
+
+// infoOf asks an endpoint what it is.
+func infoOf(t *testing.T, address string) (*infopb.InfoResponse, error) {
+	t.Helper()
+	connection, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	return infopb.NewInfoClient(connection).Info(t.Context(), &infopb.InfoRequest{})
 }
 
 // sameAnswer asks both until they answer alike, for what they tell changes with

@@ -61,24 +61,36 @@ func newStack(t *testing.T) *stack {
 	return s
 }
 
-func (s *stack) startPrometheus(t *testing.T) {
+func (s *stack) startPrometheus(t *testing.T) *Process {
 	t.Helper()
-	address := FreeAddress(t)
-	config := filepath.Join(s.dir, "prometheus.yml")
-	s.write(t, config, fmt.Sprintf(`
+	return s.startPrometheusAt(t, peer(t, "prometheus"), FreeAddress(t))
+}
+
+// startPrometheusAt starts one of any version, which scrapes itself.
+func (s *stack) startPrometheusAt(t *testing.T, binary, address string, more ...string) *Process {
+	t.Helper()
+	s.prometheus = "http://" + address
+	s.configure(t, external.Get("replica"))
+	prometheus := Start(t, s.dir, "prometheus", binary, append([]string{
+		"--config.file=" + filepath.Join(s.dir, "prometheus.yml"),
+		"--storage.tsdb.path=" + s.data, "--web.listen-address=" + address,
+		"--storage.tsdb.retention.time=10y",
+		"--storage.tsdb.min-block-duration=2h", "--storage.tsdb.max-block-duration=2h"}, more...)...)
+	prometheus.AwaitReady(t, s.prometheus+"/-/ready")
+	return prometheus
+}
+
+// configure writes Prometheus's configuration, with a replica as its label.
+func (s *stack) configure(t *testing.T, replica string) {
+	t.Helper()
+	s.write(t, filepath.Join(s.dir, "prometheus.yml"), fmt.Sprintf(`
 global:
   scrape_interval: 1s
   external_labels: {cluster: %s, replica: %s}
 scrape_configs:
   - job_name: prometheus
     static_configs: [{targets: [%q]}]
-`, external.Get("cluster"), external.Get("replica"), address))
-	s.prometheus = "http://" + address
-	Start(t, s.dir, "prometheus", peer(t, "prometheus"),
-		"--config.file="+config, "--storage.tsdb.path="+s.data, "--web.listen-address="+address,
-		"--storage.tsdb.retention.time=10y",
-		"--storage.tsdb.min-block-duration=2h", "--storage.tsdb.max-block-duration=2h",
-	).AwaitReady(t, s.prometheus+"/-/ready")
+`, external.Get("cluster"), replica, strings.TrimPrefix(s.prometheus, "http://")))
 }
 
 // bucketName is what the bucket on the S3 server is called, accessKey and
@@ -128,11 +140,21 @@ config:
 // it knows the store. More flags may follow.
 func (s *stack) startQuery(t *testing.T, store string, more ...string) string {
 	t.Helper()
+	return s.startQueryOver(t, []string{store}, more...)
+}
+
+// startQueryOver starts one over several stores, and gives its URL as soon as
+// it knows all of them and the labels of one.
+func (s *stack) startQueryOver(t *testing.T, stores []string, more ...string) string {
+	t.Helper()
 	address := FreeAddress(t)
-	query := Start(t, s.dir, "thanos-query", peer(t, "thanos"), append([]string{"query",
-		"--http-address=" + address, "--grpc-address=" + FreeAddress(t), "--endpoint=" + store,
-		"--query.replica-label=cluster", "--query.replica-label=replica"}, more...)...)
-	query.Await(t, "seeing the store", func(ctx context.Context) error {
+	args := []string{"query", "--http-address=" + address, "--grpc-address=" + FreeAddress(t),
+		"--query.replica-label=cluster", "--query.replica-label=replica"}
+	for _, store := range stores {
+		args = append(args, "--endpoint="+store)
+	}
+	query := Start(t, s.dir, "thanos-query", peer(t, "thanos"), append(args, more...)...)
+	query.Await(t, "seeing the stores", func(ctx context.Context) error {
 		text, err := get(ctx, "http://"+address+"/api/v1/stores")
 		if err != nil {
 			return err
@@ -146,13 +168,18 @@ func (s *stack) startQuery(t *testing.T, store string, more ...string) string {
 		if err := json.Unmarshal(text, &answer); err != nil {
 			return err
 		}
+		known, labelled := 0, false
 		// By the kind of component.
-		for _, stores := range answer.Data {
-			for _, store := range stores {
-				if store.LastError == nil && len(store.LabelSets) > 0 {
-					return nil
+		for _, some := range answer.Data {
+			for _, store := range some {
+				if store.LastError == nil {
+					known++
+					labelled = labelled || len(store.LabelSets) > 0
 				}
 			}
+		}
+		if known == len(stores) && labelled {
+			return nil
 		}
 		return fmt.Errorf("its stores are %s", text)
 	})

@@ -24,16 +24,16 @@ func (s *stack) compact(t *testing.T, more ...string) {
 
 // startStore starts a store gateway on a folder of its own and gives its gRPC
 // address.
-func (s *stack) startStore(t *testing.T) string {
+func (s *stack) startStore(t *testing.T, more ...string) string {
 	t.Helper()
 	data, err := os.MkdirTemp(s.dir, "store-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	http, grpc := FreeAddress(t), FreeAddress(t)
-	Start(t, s.dir, "store", varve(t), "store", "--data-dir="+data,
-		"--objstore.config-file="+s.objstore, "--sync-block-duration=1m",
-		"--http-address="+http, "--grpc-address="+grpc,
+	Start(t, s.dir, "store", varve(t), append([]string{"store", "--data-dir=" + data,
+		"--objstore.config-file=" + s.objstore,
+		"--http-address=" + http, "--grpc-address=" + grpc}, more...)...,
 	).AwaitReady(t, "http://"+http+"/-/ready")
 	return grpc
 }

@@ -1,6 +1,7 @@
 //! The gRPC server of a daemon: its services, health, reflection, and metrics of every call.
 
 mod compress;
+mod deadline;
 mod encoding;
 mod methods;
 mod observe;
@@ -22,6 +23,7 @@ use crate::{
     ConnectionLimits, CpuPool, Metrics, Probe, ServiceError, connection::accept, drain::drain,
 };
 use compress::Compress;
+use deadline::Deadlines;
 pub use encoding::{GrpcEncoding, GrpcMessageError};
 use methods::Methods;
 use observe::Observe;
@@ -51,7 +53,8 @@ pub struct GrpcOptions {
 /// Serves `routes`, health and reflection until `shutdown`, then ends the running calls.
 ///
 /// All services read messages in `gzip` and `snappy`, and answer in the encoding of the request if the client accepts
-/// it. A call whose client takes no data is given up.
+/// it. A call whose client takes no data is given up. A call past its client's deadline ends with
+/// `DEADLINE_EXCEEDED`.
 ///
 /// The health of the whole server, the service without a name, is the readiness of `probe`.
 ///
@@ -90,6 +93,7 @@ pub async fn serve_grpc(
         .layer(stalls.clone())
         .layer(Observe::new(methods))
         .layer(compress)
+        .layer(Deadlines)
         .add_routes(routes)
         .add_service(health_service)
         .add_service(reflection(&sets).build_v1()?)

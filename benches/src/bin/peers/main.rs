@@ -1,11 +1,12 @@
-//! Thanos and Varve at the same work, one after the other: `compact` on copies of the same bucket, and `store` over
-//! what each has made of it.
+//! Thanos and Varve at the same work, one after the other: `compact` on copies of the same bucket, `store` over what
+//! each has made of it, and `sidecar` beside one Prometheus.
 //!
 //! Each case is made, run by each program in a folder of its own, and removed. Settings, all of the environment:
 //!
 //! | | |
 //! |---|---|
 //! | `CASES` | which cases, by name, or `all`; `two-days scraped` unless told |
+//! | `HEAD_SERIES` | series of that Prometheus; 200000 unless told |
 //! | `SERIES` | series of a block; more than one number runs the cases with each |
 //! | `THANOS`, `VARVE` | the programs; two of Varve compare one with another |
 //! | `VERSITYGW` | the S3 server |
@@ -27,6 +28,7 @@ mod folder;
 mod questions;
 mod report;
 mod server;
+mod sidecar;
 mod stores;
 
 use std::{
@@ -51,20 +53,35 @@ struct Settings {
     work: tempfile::TempDir,
 }
 
+/// What is asked for.
+struct Chosen {
+    compaction: Vec<&'static Case>,
+    stores: Vec<&'static stores::Case>,
+    /// Whether the sidecars are compared.
+    sidecar: bool,
+}
+
 fn main() -> anyhow::Result<()> {
     let settings = Settings::read()?;
-    let (compaction, stores) = chosen()?;
+    let Chosen {
+        compaction,
+        stores,
+        sidecar,
+    } = chosen()?;
     if !compaction.is_empty() {
         compaction::run(&settings, &compaction)?;
     }
     if !stores.is_empty() {
         stores::run(&settings, &stores)?;
     }
+    if sidecar {
+        sidecar::run(&settings)?;
+    }
     Ok(())
 }
 
 /// The cases that are named.
-fn chosen() -> anyhow::Result<(Vec<&'static Case>, Vec<&'static stores::Case>)> {
+fn chosen() -> anyhow::Result<Chosen> {
     let named = env::var("CASES").unwrap_or_default();
     let named: Vec<&str> = match named.trim() {
         "" => vec!["two-days", "scraped"],
@@ -76,16 +93,18 @@ fn chosen() -> anyhow::Result<(Vec<&'static Case>, Vec<&'static stores::Case>)> 
         anyhow::bail!("CASES: expected some of {all}, found {unknown}");
     }
     let is_named = |name: &str| named.contains(&name);
-    Ok((
-        CASES.iter().filter(|case| is_named(case.name)).collect(),
-        STORES.iter().filter(|case| is_named(case.name)).collect(),
-    ))
+    Ok(Chosen {
+        compaction: CASES.iter().filter(|case| is_named(case.name)).collect(),
+        stores: STORES.iter().filter(|case| is_named(case.name)).collect(),
+        sidecar: is_named(sidecar::NAME),
+    })
 }
 
 /// The names of all cases.
 fn names() -> impl Iterator<Item = &'static str> {
     let compaction = CASES.iter().map(|case| case.name);
-    compaction.chain(STORES.iter().map(|case| case.name))
+    let stores = STORES.iter().map(|case| case.name);
+    compaction.chain(stores).chain([sidecar::NAME])
 }
 
 impl Settings {

@@ -73,6 +73,12 @@ impl Server {
         let kib = value.and_then(|v| v.split_whitespace().next()?.parse::<u64>().ok());
         Ok(kib.with_context(|| format!("no {key}"))? << 10)
     }
+
+    /// Lets the peak of its memory, `VmHWM:`, begin anew.
+    pub(crate) fn forget_peak(&self) -> anyhow::Result<()> {
+        let path = format!("/proc/{}/clear_refs", self.child.id());
+        fs::write(&path, "5").context(path)
+    }
 }
 
 impl Drop for Server {

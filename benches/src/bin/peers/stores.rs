@@ -375,7 +375,7 @@ impl Store {
 }
 
 /// The body at an address, which has to answer with success.
-async fn get(url: &str) -> anyhow::Result<String> {
+pub(crate) async fn get(url: &str) -> anyhow::Result<String> {
     Ok(reqwest::get(url).await?.error_for_status()?.text().await?)
 }
 
