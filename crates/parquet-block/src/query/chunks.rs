@@ -19,12 +19,12 @@ use crate::{
     format::{page_index::PageLocation, row_ranges::RowRanges, values::ByteArrays},
 };
 
-/// Rows whose chunks are put together as one piece of work, at least.
+/// The least rows whose chunks are put together as one piece of work.
 const ROWS_PER_TASK: usize = 256;
 
-/// Chunks being read; the answer has those of each row, in the order of the rows. The raw chunks of a row are
-/// in the order of the time slices, and within one in the order they are stored in; downsampled ones, which are
-/// of [`tsdb::Encoding::Aggr`], are in the order of their times.
+/// A lookup of chunks; the answer has those of each row, in the order of the rows. The raw chunks of a row are in the
+/// order of the time slices, and within one in the stored order; downsampled ones, which are of
+/// [`tsdb::Encoding::Aggr`], are in order of time.
 #[derive(Debug)]
 pub struct ReadChunks {
     shard: Shard,
