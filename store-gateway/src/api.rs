@@ -1,27 +1,30 @@
 //! The StoreAPI and the info API over gRPC. Only this module knows their messages.
 
+mod frames;
 mod info;
 mod request;
 mod response;
+mod service;
 mod status;
 #[cfg(test)]
 mod tests;
 
 use std::pin::Pin;
 
+use ::service::{GrpcOptions, MAX_MESSAGE_BYTES};
+use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use proto::{
     info::{InfoResponse, info_server::InfoServer},
     thanos::{
         LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse,
-        SeriesRequest, SeriesResponse,
-        store_server::{self, StoreServer},
+        SeriesRequest, SeriesResponse, store_server,
     },
 };
-use service::{GrpcOptions, MAX_MESSAGE_BYTES};
 use tonic::{Request, Response, Status, service::Routes};
 
-use crate::store::Store;
+use self::service::StoreService;
+use crate::store::{AnswerPart, Store};
 
 /// The options of their server.
 pub(crate) fn grpc_options(told: GrpcOptions) -> GrpcOptions {
@@ -46,10 +49,32 @@ impl StoreApi {
         let info = InfoServer::new(info::InfoApi(self.clone()))
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        let store = StoreServer::new(self)
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        Routes::new(store).add_service(info)
+        Routes::new(StoreService::new(self)).add_service(info)
+    }
+
+    /// The messages that answer a request for series.
+    async fn messages<T, E>(
+        &self,
+        wire: SeriesRequest,
+        encode: E,
+    ) -> Result<impl Stream<Item = Result<T, Status>> + Send + use<T, E>, Status>
+    where
+        T: Send + 'static,
+        E: Fn(AnswerPart) -> Vec<T> + Send + Sync + 'static,
+    {
+        let asked = request::series(&wire).map_err(|error| status::of(&error))?;
+        let answer = self.0.series(&asked, encode).await;
+        let answer = answer.map_err(|error| status::of(&error))?;
+        Ok(answer.map(|message| message.map_err(|error| status::of(&error))))
+    }
+
+    /// The same, encoded.
+    async fn encoded_series(
+        &self,
+        wire: SeriesRequest,
+    ) -> Result<impl Stream<Item = Result<Bytes, Status>> + Send + use<>, Status> {
+        let encode = frames::encoded(wire.response_batch_size);
+        self.messages(wire, encode).await
     }
 
     /// What the store gateway says of itself.
@@ -68,12 +93,8 @@ impl store_server::Store for StoreApi {
         wire: Request<SeriesRequest>,
     ) -> Result<Response<Self::SeriesStream>, Status> {
         let wire = wire.into_inner();
-        let asked = request::series(&wire).map_err(|error| status::of(&error))?;
         let encode = response::frames(wire.response_batch_size);
-        let answer = self.0.series(&asked, encode).await;
-        let answer = answer.map_err(|error| status::of(&error))?;
-        let frames = answer.map(|frame| frame.map_err(|error| status::of(&error)));
-        Ok(Response::new(Box::pin(frames)))
+        Ok(Response::new(Box::pin(self.messages(wire, encode).await?)))
     }
 
     async fn label_names(

@@ -10,6 +10,8 @@
 //! | `THANOS`, `VARVE` | the programs; two of Varve compare one with another |
 //! | `VERSITYGW` | the S3 server |
 //! | `THANOS_FLAGS`, `VARVE_FLAGS` | more flags for one of them |
+//! | `QUESTIONS` | of a store: only those whose names begin with one of these, separated by `;` |
+//! | `KEEP` | a folder for what stores are asked about, which is kept for the next time |
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(

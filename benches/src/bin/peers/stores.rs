@@ -52,6 +52,8 @@ const CLIENTS: usize = 16;
 const TIMES: usize = 3;
 
 const BUCKET: &str = "bucket";
+/// A file in the bucket that says that its blocks are compacted.
+const PREPARED: &str = "prepared";
 const KEYS: (&str, &str) = ("peers", "peers-secret");
 
 const HEAD: &str = "\
@@ -84,16 +86,30 @@ pub(crate) fn run(settings: &Settings, cases: &[&Case]) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     for series in &settings.series {
-        let dir = settings.work.path().join("stores");
+        let kept = std::env::var_os("KEEP").map(PathBuf::from);
+        let work = kept.as_deref().unwrap_or(settings.work.path());
+        let dir = work.join(format!("stores-{series}"));
         let pod = prepare(settings, &dir, *series)?;
         for case in cases {
             runtime
                 .block_on(ask(settings, case, &dir, *series, &pod))
                 .with_context(|| format!("{} of {series} series", case.name))?;
         }
-        fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
+        if kept.is_none() {
+            fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
+        }
     }
     Ok(())
+}
+
+/// The questions that are asked.
+fn chosen(pod: &str) -> anyhow::Result<Vec<Question>> {
+    let mut chosen = questions(pod)?;
+    if let Ok(named) = std::env::var("QUESTIONS") {
+        let names: Vec<&str> = named.split(';').map(str::trim).collect();
+        chosen.retain(|one| names.iter().any(|name| one.name.starts_with(name)));
+    }
+    Ok(chosen)
 }
 
 /// The folder of a program's own, with its bucket.
@@ -112,6 +128,9 @@ fn prepare(settings: &Settings, dir: &Path, series: usize) -> anyhow::Result<Str
     for program in [Program::Thanos, Program::Varve] {
         let own = own(dir, program);
         let bucket = own.join(BUCKET);
+        if bucket.join(PREPARED).try_exists()? {
+            continue;
+        }
         folder::copy(&blocks, &bucket)?;
         let run = Run {
             name: "",
@@ -123,6 +142,7 @@ fn prepare(settings: &Settings, dir: &Path, series: usize) -> anyhow::Result<Str
             anyhow::bail!("compact: {refused}");
         }
         folder::remove_marked(&bucket)?;
+        fs::write(bucket.join(PREPARED), "")?;
     }
     some_pod(dirs.first().context("a block")?)
 }
@@ -163,7 +183,7 @@ async fn ask(
     let what = format!("| {} | {series} |", case.name);
     let started = (theirs.resident()?, ours.resident()?);
     print!("{HEAD}");
-    let questions = questions(pod)?;
+    let questions = chosen(pod)?;
     let mut costs = (0.0, 0.0);
     for question in &questions {
         eprintln!("{}: {}", case.name, question.name);
