@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_none_says_what_was_found() {
+    fn an_invalid_answer_is_an_error_that_says_what_was_found() {
         for body in [&b"\xff\xff\xff\xff\xff"[..], b"", b"\x05text"] {
             assert!(series(body, &Labels::default()).is_err());
         }

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_expected_is_read_at_once_and_what_comes_after_it_in_small_stretches() {
+    fn announced_bytes_are_read_at_once_and_later_ones_in_small_windows() {
         let source = source();
         let mut window = Window::new(64 << 10);
         window.expect(100 << 10);
