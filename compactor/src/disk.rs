@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_fit_is_refused_with_both_figures() {
+    fn a_task_that_does_not_fit_is_refused_with_both_figures() {
         let dir = tempfile::tempdir().unwrap();
         assert!(available(dir.path()).unwrap() > 0);
         check(dir.path(), 1).unwrap();

@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_is_to_stop_ends_its_commit_drops_the_rest_and_lets_others_have_their_turn() {
+    async fn a_stopping_compactor_ends_its_commit_drops_the_rest_and_releases_the_lease() {
         let ((one, other), (_, clock)) = (leases("one"), clock());
         let turns = turns(&one, &clock);
         let held = ours(&turns).await;

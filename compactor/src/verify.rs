@@ -237,7 +237,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_object_is_what_was_uploaded_or_the_place_is_named() {
+    async fn an_object_that_differs_from_its_file_is_named_with_the_offset() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         std::fs::write(&path, "0123456789").unwrap();

@@ -1,5 +1,5 @@
-//! What the sidecar serves over gRPC: the StoreAPI, and what Prometheus's own API tells. The one place that knows the
-//! messages.
+//! The gRPC services of the sidecar: the StoreAPI, and the answers of Prometheus's own API. Only this module knows
+//! their messages.
 
 mod info;
 mod labels;
@@ -29,7 +29,7 @@ use tonic::{Request, Response, Status, service::Routes};
 
 use crate::recent::Recent;
 
-/// The messages of an answer, as they are made.
+/// The messages of an answer.
 type Answer<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// The services, to be added to a server.
@@ -52,7 +52,7 @@ pub(crate) fn grpc_options(told: GrpcOptions) -> GrpcOptions {
     }
 }
 
-/// Answers the StoreAPI with what Prometheus has. Clones share everything.
+/// Answers the StoreAPI from Prometheus. Clones share everything.
 #[derive(Clone, Debug)]
 pub struct StoreApi(Recent);
 
@@ -61,7 +61,7 @@ impl StoreApi {
         Self(recent)
     }
 
-    /// What the sidecar says of itself.
+    /// The answer of the info API.
     ///
     /// # Errors
     /// While Prometheus does not answer.
@@ -70,14 +70,14 @@ impl StoreApi {
         Ok(info::response(&self.0, &view))
     }
 
-    /// What it said when Prometheus last answered; none before it has.
+    /// The last answer of the info API; `None` before Prometheus has answered.
     #[must_use]
     pub fn last_info(&self) -> Option<InfoResponse> {
         let view = self.0.view().ok()?;
         Some(info::response(&self.0, &view))
     }
 
-    /// Adds what the sidecar offers besides the StoreAPI and Info: rules, targets, metadata, exemplars and status.
+    /// Adds the sidecar's services besides the StoreAPI and Info: rules, targets, metadata, exemplars and status.
     #[must_use]
     pub fn add_other_services(&self, routes: Routes) -> Routes {
         told::routes(routes, &self.0)

@@ -33,13 +33,13 @@ pub(crate) struct HttpClient(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     config: HttpClientConfig,
-    /// The host of the server, where its certificate is to carry another name.
+    /// The name in the server's certificate, if it differs from the host.
     host: Option<String>,
-    /// As it was last built, and from which files.
+    /// The client built last, and the files that it was built from.
     built: Mutex<Option<(Files, Client)>>,
 }
 
-/// What the files of `tls_config` hold.
+/// The contents of the files of `tls_config`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Files {
     ca: Option<Vec<u8>>,
@@ -47,7 +47,7 @@ struct Files {
     identity: Option<Vec<u8>>,
 }
 
-/// Who asks.
+/// The credentials of requests.
 enum Credentials {
     Nobody,
     Basic { username: String, password: String },
@@ -55,10 +55,10 @@ enum Credentials {
 }
 
 impl HttpClient {
-    /// A client for the server at `base`; the files of the configuration must be there.
+    /// A client for the server at `base`; the files of the configuration must exist.
     ///
     /// # Errors
-    /// When a file cannot be read, or what is in it cannot be used.
+    /// When a file cannot be read, or its contents cannot be used.
     pub(crate) fn new(config: HttpClientConfig, base: &Url) -> Result<Self, SidecarError> {
         let host = match config.server_name() {
             "" => None,
@@ -81,7 +81,8 @@ impl HttpClient {
         Ok(client)
     }
 
-    /// Sends one request that `fill` completes, and waits for the head of its answer. `timeout` is for the whole answer.
+    /// Sends one request that `fill` completes, and waits for the head of its answer. `timeout` is for the whole
+    /// answer.
     ///
     /// # Errors
     /// When a file of the configuration cannot be read, or the server is not reached.
@@ -130,7 +131,7 @@ impl HttpClient {
 }
 
 impl Inner {
-    /// The client for what the files hold now.
+    /// The client for the current contents of the files.
     fn client(&self) -> Result<Client, SidecarError> {
         let files = self.config.files()?;
         let mut built = self.built.lock();
@@ -161,7 +162,7 @@ impl Inner {
             if certificates.is_empty() {
                 return Err(config::unusable(place, "expected certificates, found none"));
             }
-            // They take the place of the system's, as in Go.
+            // They replace the system's certificates, as in Go.
             builder = builder.tls_certs_only(certificates);
         }
         if let Some(pem) = &files.identity {
@@ -183,20 +184,20 @@ impl Inner {
     fn proxy(&self, builder: ClientBuilder) -> Result<ClientBuilder, SidecarError> {
         let proxy = self.config.proxy_url();
         if proxy.is_empty() {
-            // As Thanos's client, this one heeds no proxy of the environment.
+            // As Thanos's client, this one ignores the proxy of the environment.
             return Ok(builder.no_proxy());
         }
         let proxy = Proxy::all(proxy).map_err(|e| config::unusable("proxy_url", e))?;
         Ok(builder.proxy(proxy))
     }
 
-    /// Where the request goes, and the host that its head names if that is another.
+    /// The URL of the request, and the host for its head if that is another.
     fn target(&self, url: &Url) -> (Url, Option<String>) {
         let mut target = url.clone();
         let Some(host) = &self.host else {
             return (target, None);
         };
-        // TLS names and checks the host of the URL; the resolver leads back to the server.
+        // TLS checks the host of the URL against the certificate; the resolver leads back to the server.
         if target.set_host(Some(self.config.server_name())).is_err() {
             return (url.clone(), None);
         }

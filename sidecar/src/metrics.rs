@@ -64,7 +64,7 @@ impl SidecarMetrics {
     }
 }
 
-/// The metrics of what is served.
+/// The metrics of answers.
 #[derive(Clone, Debug)]
 pub(crate) struct ServeMetrics {
     pub(crate) received_frames: Histogram,
@@ -92,7 +92,7 @@ impl ServeMetrics {
         }
     }
 
-    /// A request was given up as it went past a limit.
+    /// Counts a request that exceeded a limit.
     pub(crate) fn dropped(&self, reason: &'static str) {
         self.dropped
             .get_or_create_owned(&[("reason", reason)])

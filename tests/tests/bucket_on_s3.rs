@@ -167,7 +167,7 @@ async fn a_server_that_is_busy_is_asked_again() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_stays_away_is_an_error_that_names_it() -> anyhow::Result<()> {
+async fn an_object_that_stays_unreadable_is_an_error_that_names_it() -> anyhow::Result<()> {
     let (world, bucket) = world().await?;
     world.s3.put("a/b", "text");
     for failure in [Failure::Unavailable, Failure::Refused, Failure::CutOff(0)] {

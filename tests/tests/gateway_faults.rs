@@ -290,7 +290,8 @@ async fn a_bit_that_changes_on_the_way_is_not_taken_for_what_the_bucket_holds() 
 }
 
 #[tokio::test]
-async fn what_always_changes_on_the_way_is_missing_and_no_block_is_blamed() -> anyhow::Result<()> {
+async fn an_object_that_always_changes_in_transit_is_missing_and_no_block_is_blamed()
+-> anyhow::Result<()> {
     let (world, truth) = (world().await?, truth()?);
     let when = When::NextGets("meta.json".to_owned(), usize::MAX);
     let failure = Failure::Flipped(0);

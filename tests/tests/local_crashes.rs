@@ -198,7 +198,7 @@ async fn it_may_be_killed_at_any_write_to_its_own_disk() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_another_release_or_another_program_left_is_cleared_away() -> anyhow::Result<()> {
+async fn files_of_another_release_or_program_are_removed() -> anyhow::Result<()> {
     let (expected, _) = resumed(&[]).await?;
     let left: [(&str, &[u8]); 4] = [
         ("compact/a file", b"garbage"),

@@ -41,8 +41,8 @@ fn mark(world: &World, block: BlockId) -> anyhow::Result<DeletionMark> {
 }
 
 #[tokio::test]
-async fn what_is_over_is_marked_before_anything_is_merged_and_deleted_later() -> anyhow::Result<()>
-{
+async fn blocks_past_retention_are_marked_before_anything_is_merged_and_deleted_later()
+-> anyhow::Result<()> {
     let world = world().await?;
     let over = ids(&SAMPLE[..2])?;
     let off = || config(Downsampling::Off);

@@ -258,7 +258,7 @@ fn plan(compact: &[&str]) -> anyhow::Result<serde_json::Value> {
 }
 
 #[test]
-fn what_is_wrong_is_one_error_and_a_status() -> anyhow::Result<()> {
+fn an_error_is_one_line_and_a_status() -> anyhow::Result<()> {
     let http = "--http-address=127.0.0.1:0";
     let nowhere = "--objstore.config={type: FILESYSTEM, config: {directory: /nowhere/bucket}}";
     for (args, status, expected) in [

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_deleted_does_not_count() {
+    fn deleted_samples_do_not_count() {
         assert_eq!(kept(&[&[1, 5], &[3, 5, 7]], Some((2, 5))), 2);
         assert_eq!(kept(&[&[1, 2, 3], &[4, 5]], Some((4, 9))), 3);
         assert_eq!(kept(&[&[1, 2, 3], &[4, 5]], Some((0, 9))), 0);

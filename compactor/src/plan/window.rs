@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn times_at_the_ends_of_what_can_be_counted_have_a_window() {
+    fn the_earliest_and_latest_times_have_a_window() {
         for at in [i64::MIN, i64::MAX] {
             let window = Window::around(Timestamp(at), super::super::WINDOWS[2]);
             assert!(window.start <= window.end);

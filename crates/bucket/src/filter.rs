@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_followed_is_named() {
+    fn an_invalid_rule_is_named() {
         for (yaml, expected) in [
             (
                 "[{source_labels: [a]}]",

@@ -210,7 +210,7 @@ fn files_are_cut_by_their_size_and_whole_when_they_have_their_names() {
 }
 
 #[test]
-fn csv_has_a_header_and_leaves_out_what_there_is_not() {
+fn csv_has_a_header_and_leaves_missing_values_empty() {
     let dir = tempfile::tempdir().unwrap();
     let series = [
         (

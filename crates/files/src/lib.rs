@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_removed_already() {
+    fn removing_a_missing_file_or_folder_succeeds() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         assert!(read(&path).unwrap().is_none());

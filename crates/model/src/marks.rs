@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_mark_is_an_error_that_says_why() {
+    fn an_invalid_mark_is_an_error_that_says_why() {
         for (json, expected) in [
             ("", "EOF while parsing a value at line 1 column 0"),
             ("{}", "version: expected 1, found 0"),

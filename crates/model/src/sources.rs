@@ -152,7 +152,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_covered_is_in_a_block_that_is_not(
+        fn a_covered_block_has_its_sources_in_an_uncovered_one(
             drawn in prop::collection::vec((prop::collection::btree_set(0_u128..6, 1..4), any::<bool>()), 0..12),
         ) {
             let sources: Vec<Sources> =

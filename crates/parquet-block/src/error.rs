@@ -2,7 +2,7 @@
 
 use std::{io, ops::Range};
 
-/// A block that cannot be read, or not be written.
+/// A block cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file cannot be read or written.
@@ -13,35 +13,35 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// A file is damaged, or not laid out as a block's files are.
+    /// A file is damaged, or does not have a block's layout.
     #[error("{file} at byte {offset}: {reason}")]
     Corrupt {
         /// The file.
         file: String,
-        /// Where in the file.
+        /// The offset in the file.
         offset: u64,
         /// What was expected, and what was found.
         reason: String,
     },
-    /// A lookup was not given the bytes it had asked for.
+    /// A lookup was not given the bytes that it asked for.
     #[error(
         "lookup: expected bytes {} to {}, found {}", range.start, range.end,
         found.map_or("nothing".to_owned(), |len| format!("{len} bytes"))
     )]
     Supply {
-        /// What was asked for.
+        /// The requested range.
         range: Range<u64>,
         /// How many bytes were supplied.
         found: Option<usize>,
     },
-    /// What is to be written does not fit the layout.
+    /// The data to write do not fit the layout.
     #[error("{reason}")]
     Layout {
         /// What was expected, and what was found.
         reason: String,
     },
-    /// There are no rows to write. Other readers of the layout cannot open files without any, so a block
-    /// without series has no files.
+    /// There are no rows to write. Other readers of the layout cannot open files without rows, so a block without
+    /// series has no files.
     #[error("no rows to write")]
     Empty,
 }

@@ -1,4 +1,4 @@
-//! What the columns of a block mean: their names, their time slices and the bytes of their values.
+//! The meaning of a block's columns: their names, their time slices and the bytes of their values.
 
 pub(crate) mod col_indexes;
 pub(crate) mod contents;

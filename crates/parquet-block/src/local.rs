@@ -1,4 +1,4 @@
-//! A block in local files: lookups are answered at once, with positioned reads, and rows are read for a merge.
+//! A block in local files: lookups are answered at once, by positioned reads, and rows are read for a merge.
 
 pub(crate) mod block;
 mod data_cursor;

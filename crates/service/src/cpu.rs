@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_nobody_waits_for_any_more_is_not_begun() {
+    async fn dropped_work_is_not_started() {
         let pool = CpuPool::new("test", 1).unwrap();
         let (release, held) = mpsc::channel::<()>();
         let begun = Arc::new(AtomicUsize::new(0));

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_word_is_told_beside_the_right_ones() {
+    fn an_unknown_word_is_named_beside_the_known_ones() {
         assert_eq!(
             "journald".parse::<LogFormat>().unwrap_err().to_string(),
             r#"log format: expected logfmt or json, found "journald""#

@@ -36,9 +36,9 @@ use crate::{
     tombstones::Tombstones,
 };
 
-/// A block in a directory. A clone shares the open files and what is in memory.
+/// A block in a directory. Clones share the open files and the memory.
 ///
-/// In memory are the symbols and where postings are; all else is read when asked for.
+/// The symbols and the offsets of postings are in memory; everything else is read when needed.
 #[derive(Clone, Debug)]
 pub struct Block(Arc<Inner>);
 
@@ -102,7 +102,7 @@ impl Block {
         self.0.label_names.iter().map(Vec::as_slice)
     }
 
-    /// What has been deleted from the block without rewriting it.
+    /// The deleted ranges of series, which the chunks still have.
     #[must_use]
     pub fn tombstones(&self) -> &Tombstones {
         &self.0.tombstones
@@ -124,8 +124,8 @@ impl Block {
             .map_err(|error| error.in_dir(&self.0.dir))
     }
 
-    /// The series that have a label with an empty value, which is the same as not to have it, ascending. Neither
-    /// Prometheus nor this writes any; others do.
+    /// The series that have a label with an empty value, ascending. It means the same as no label. Neither Prometheus
+    /// nor Varve writes any; others do.
     ///
     /// # Errors
     /// When the postings cannot be read or are damaged.
@@ -147,13 +147,13 @@ impl Block {
             .map_err(|error| error.in_dir(&self.0.dir))
     }
 
-    /// A cursor over the series. It shares the block and may outlive this handle.
+    /// A cursor over the series. It shares the open block and may outlive this value.
     #[must_use]
     pub fn series_cursor(&self) -> SeriesCursor {
         SeriesCursor::new(Arc::clone(&self.0))
     }
 
-    /// A cursor over the chunks. It shares the block and may outlive this handle.
+    /// A cursor over the chunks. It shares the open block and may outlive this value.
     #[must_use]
     pub fn chunk_cursor(&self) -> ChunkCursor {
         ChunkCursor::new(Arc::clone(&self.0))
@@ -245,13 +245,13 @@ fn read_range(file: &File, path: &Path, range: Range<u64>) -> Result<Bytes> {
     Ok(buf.into())
 }
 
-/// Opens the segments in the order of their names, which is how chunk references count them.
+/// Opens the segments in the order of their names, which is that of chunk references.
 fn open_segments(dir: &Path) -> Result<Vec<Segment>> {
     let chunks = dir.join(segment::DIR);
     let mut names = Vec::new();
     for entry in fs::read_dir(&chunks).map_err(Error::io(&chunks))? {
         let name = entry.map_err(Error::io(&chunks))?.file_name();
-        // Others may be left by a writer that was cut off.
+        // A writer that was interrupted may leave other files.
         if let Some(name) = name.to_str()
             && name.parse::<u64>().is_ok()
         {

@@ -25,13 +25,13 @@ pub use self::{
     xor::{Floats, decode_xor, decode_xor_at, encode_xor, encode_xor_onto},
 };
 
-/// Samples after which a chunk is followed by another, as in Prometheus.
+/// Samples of a chunk, as in Prometheus.
 const SAMPLES_PER_CHUNK: usize = 120;
 
 /// Samples of one series over some time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
-    /// How `data` is encoded.
+    /// The encoding of `data`.
     pub encoding: Encoding,
     /// Time of the first sample.
     pub min: Timestamp,
@@ -41,7 +41,7 @@ pub struct Chunk {
     pub data: Bytes,
 }
 
-/// How the samples of a chunk are encoded.
+/// The encoding of a chunk's samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Encoding {
@@ -56,11 +56,11 @@ pub enum Encoding {
 }
 
 impl Chunk {
-    /// How many samples there are: what the data's first bytes say, which nothing has checked
-    /// against the rest. Of downsampled data, the samples of the count.
+    /// The number of samples by the data's first bytes, which is not checked against the rest. Of downsampled data,
+    /// that of the count.
     ///
     /// # Errors
-    /// When the data is too short to say.
+    /// When the data is too short.
     pub fn num_samples(&self) -> Result<u16, ChunkError> {
         if self.encoding != Encoding::Aggr {
             return sample_count(&self.data);
@@ -74,7 +74,7 @@ impl Encoding {
     /// The encoding with this number.
     ///
     /// # Errors
-    /// When there is none, or it is one that only later versions of Prometheus know.
+    /// When there is none, or only later versions of Prometheus know it.
     pub fn from_byte(byte: u8) -> Result<Self, UnknownEncoding> {
         match byte {
             1 => Ok(Self::Xor),
@@ -86,7 +86,7 @@ impl Encoding {
     }
 }
 
-/// The count that data of all encodings but [`Encoding::Aggr`] starts with.
+/// The count at the start of the data of all encodings except [`Encoding::Aggr`].
 fn sample_count(data: &[u8]) -> Result<u16, ChunkError> {
     match data.first_chunk() {
         Some(count) => Ok(u16::from_be_bytes(*count)),

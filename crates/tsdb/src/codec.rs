@@ -13,7 +13,7 @@ use crate::error::Error;
 /// Length of a checksum.
 pub(crate) const CRC_LEN: usize = 4;
 
-/// Bytes being read, with their place in the file for errors.
+/// Bytes being read, with their offset in the file for errors.
 #[derive(Clone, Debug)]
 pub(crate) struct Input<'a> {
     rest: &'a [u8],
@@ -21,10 +21,10 @@ pub(crate) struct Input<'a> {
     offset: u64,
 }
 
-/// Why [`Input`] cannot go on. The input then stands where the fault is.
+/// Why [`Input`] cannot be read further. It then stands at the fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// So many more bytes are wanted than there are.
+    /// So many bytes are missing.
     End { missing: u64 },
     /// An uvarint that does not fit its type.
     Overlong,
@@ -32,7 +32,7 @@ pub(crate) enum Fault {
     Bad { expected: &'static str, found: u64 },
 }
 
-/// Why a decoder that needs more than its input cannot go on.
+/// Why a decoder that reads more than its input failed.
 #[derive(Debug)]
 pub(crate) enum Stop {
     /// The input is at fault.
@@ -55,7 +55,7 @@ impl<'a> Input<'a> {
         self.offset
     }
 
-    /// How many bytes are left.
+    /// The number of bytes left.
     pub(crate) fn len(&self) -> usize {
         self.rest.len()
     }
@@ -65,7 +65,7 @@ impl<'a> Input<'a> {
         self.rest.is_empty()
     }
 
-    /// The bytes that are left.
+    /// The bytes left.
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -164,7 +164,7 @@ impl<'a> Input<'a> {
         self.take(len).inspect_err(|_| *self = before)
     }
 
-    /// The error for a fault at this place of `file`, where `what` was being read.
+    /// The error for a fault at this position of `file`, in reading `what`.
     #[cold]
     pub(crate) fn error(&self, file: &str, what: &str, fault: Fault) -> Error {
         let (expected, found) = match fault {
@@ -178,7 +178,7 @@ impl<'a> Input<'a> {
         Error::corrupt(file, self.offset, expected, found)
     }
 
-    /// The error for what stopped a decoder at this place of `file`.
+    /// The error of a decoder that stopped at this position of `file`.
     #[cold]
     pub(crate) fn stopped(&self, file: &str, what: &str, stop: Stop) -> Error {
         match stop {

@@ -12,28 +12,28 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What is wrong with a block.
 ///
-/// `file` is the path below the block (`index`, `chunks/000001`, `tombstones`) where only bytes
-/// were given, and the path on disk where a file was read.
+/// `file` is the path below the block (`index`, `chunks/000001`, `tombstones`) if only bytes were given, and the path
+/// on the disk if a file was read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The bytes are not what the format says.
+    /// The bytes break the format.
     #[error("{file} at byte {offset}: expected {expected}, found {found}")]
     Corrupt {
         /// The file.
         file: String,
-        /// Where in the file, in bytes.
+        /// The offset in the file, in bytes.
         offset: u64,
-        /// What the format wants there.
+        /// What was expected.
         expected: String,
-        /// What is there.
+        /// What was found.
         found: String,
     },
-    /// A version of the format that this program does not know.
+    /// An unknown version of the format.
     #[error("{file}: expected version {expected}, found {found}")]
     Version {
         /// The file.
         file: String,
-        /// The versions that are known.
+        /// The known versions.
         expected: &'static str,
         /// The version in the file.
         found: u8,
@@ -43,7 +43,7 @@ pub enum Error {
     Chunk {
         /// The segment.
         file: String,
-        /// Where the chunk's record starts in the segment, in bytes.
+        /// The offset of the chunk's record in the segment, in bytes.
         offset: u64,
         /// What is wrong.
         source: crate::ChunkError,
@@ -56,10 +56,10 @@ pub enum Error {
         /// What is wrong.
         source: MetaError,
     },
-    /// A header made of the index cannot be used. It is to be made anew; the index itself may be fine.
+    /// A header built from the index cannot be used. It must be rebuilt; the index may be intact.
     #[error("{0}")]
     Header(Box<Self>),
-    /// The operating system refused.
+    /// The operating system reported an error.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file or directory.
@@ -67,28 +67,28 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// What is to be written is not in the order of the format.
+    /// The data to write are not in order.
     #[error("{what}: expected one after {previous}, found {found}")]
     OutOfOrder {
-        /// What kind of thing: a symbol, a series, a chunk.
+        /// The kind: a symbol, a series, a chunk.
         what: &'static str,
-        /// The one written before.
+        /// The one before.
         previous: String,
-        /// The one that was to follow.
+        /// The one that should follow.
         found: String,
     },
-    /// A series to be written has a label whose text is not among the symbols.
+    /// A label of a series to write is not among the symbols.
     #[error("label text {symbol} is not among the symbols")]
     UnknownSymbol {
         /// The text, as shown.
         symbol: String,
     },
-    /// What is to be written does not fit the format.
+    /// The data to write do not fit the format.
     #[error("{file}: {what}: expected at most {limit} bytes, found {size}")]
     TooLarge {
         /// The file.
         file: String,
-        /// What part of it.
+        /// The part of the file.
         what: &'static str,
         /// Its size in bytes.
         size: u64,
@@ -98,7 +98,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// An error for bytes that are not what the format says.
+    /// An error for bytes that break the format.
     pub(crate) fn corrupt(
         file: &str,
         offset: u64,
@@ -113,8 +113,8 @@ impl Error {
         }
     }
 
-    /// An error for a record that needs more bytes than its file has: what a caller makes of
-    /// [`crate::Fetched::Short`] when `needed` bytes from `offset` on do not exist.
+    /// An error for a record that needs more bytes than its file has: for [`crate::Fetched::Short`] when `needed`
+    /// bytes from `offset` on do not exist.
     #[must_use]
     pub fn truncated(file: &str, offset: u64, needed: u64, size: u64) -> Self {
         Self::corrupt(
@@ -131,7 +131,7 @@ impl Error {
         move |source| Self::Io { path, source }
     }
 
-    /// The same error, as one of a header.
+    /// The same error, of a header.
     pub(crate) fn of_header(self) -> Self {
         Self::Header(Box::new(self))
     }

@@ -131,7 +131,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
-    fn a_selection_is_what_a_look_at_every_series_finds(
+    fn a_selection_equals_a_scan_of_all_series(
         series in series(),
         questions in prop::collection::vec(prop::collection::vec(question(), 0..5), 1..8),
     ) {

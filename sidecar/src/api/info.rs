@@ -1,4 +1,4 @@
-//! What the sidecar says of itself.
+//! The info API.
 
 use proto::{
     info::{
@@ -17,7 +17,7 @@ pub(super) struct InfoApi(pub(super) StoreApi);
 
 #[tonic::async_trait]
 impl info_server::Info for InfoApi {
-    /// Fails while Prometheus does not answer, so that a querier says that the endpoint is down.
+    /// Fails while Prometheus does not answer, so that a querier shows the endpoint as down.
     async fn info(&self, _: Request<InfoRequest>) -> Result<Response<InfoResponse>, Status> {
         Ok(Response::new(self.0.info()?))
     }
@@ -25,7 +25,7 @@ impl info_server::Info for InfoApi {
 
 pub(super) fn response(recent: &Recent, view: &View) -> InfoResponse {
     let labels = ZLabelSet::from(&view.labels);
-    // What is scraped from now on belongs to it too.
+    // Later samples belong to it too.
     let (min_time, max_time) = (recent.min_time(view).0, i64::MAX);
     InfoResponse {
         label_sets: vec![labels.clone()],
@@ -42,7 +42,7 @@ pub(super) fn response(recent: &Recent, view: &View) -> InfoResponse {
                 max_time,
             }],
         }),
-        // That they are there says that the service is offered.
+        // Their presence says that the service is offered.
         rules: Some(RulesInfo {}),
         metric_metadata: Some(MetricMetadataInfo {}),
         targets: Some(TargetsInfo {}),

@@ -74,7 +74,7 @@ pub(super) async fn values(
     }
     let (values, warnings) = match view.labels.get(&wire.label) {
         None => recent.values(&view, &wire.label, &selection).await?,
-        // The external one is the value of every series; where series are chosen, there must be one.
+        // The external one is the value of every series; if series are selected, one must exist.
         Some(value) => {
             let value = BTreeSet::from([value.to_owned()]);
             if selection.matchers.is_empty() {
@@ -110,7 +110,7 @@ fn selection(matchers: Vec<Matcher>, start: i64, end: i64, limit: i64) -> Select
             min: Timestamp(start),
             max: Timestamp(end),
         },
-        // A limit below 1 is none.
+        // A limit below 1 is no limit.
         limit: usize::try_from(limit).unwrap_or(0),
     }
 }

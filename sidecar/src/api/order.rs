@@ -1,9 +1,8 @@
 //! The order of the series of one answer.
 //!
-//! Prometheus sends series in the order of its own labels, and merges its external labels into each afterwards. A label
-//! that is called and valued as an external one is therefore taken for that and left out of the order in which series
-//! come. Where Prometheus's own series have labels called so that cannot be told apart, so a whole metric is sorted at a
-//! time.
+//! Prometheus sends series in the order of its own labels, and merges its external labels into each afterwards. So a
+//! label with the name and value of an external one counts as that, and is ignored in the order of the series. If
+//! Prometheus's own series have such labels, the two cannot be told apart, and a whole metric is sorted at a time.
 
 use std::{collections::BTreeSet, mem};
 
@@ -16,18 +15,18 @@ use crate::view::View;
 /// The chunks of a series, or of a part of one.
 pub(super) type Chunks = Vec<AggrChunk>;
 
-/// The limit of what waits to be sorted.
+/// The limit of series that wait to be sorted.
 pub(super) const SORT_BYTES: &str = "store.limits.request-sort-bytes";
 /// Bytes that a chunk takes besides its data.
 const CHUNK_OVERHEAD: usize = 320;
 
 /// Sorts series.
 pub(super) enum Order {
-    /// They come in the order of their own labels.
+    /// Series come in the order of their own labels.
     Known(FinalOrder<Chunks>),
-    /// Only their labels up to `__name__` are known to ascend.
+    /// Series are known to ascend only by their labels up to `__name__`.
     ByMetric {
-        /// The metric at hand.
+        /// The current metric.
         series: FinalOrder<Chunks>,
         /// The labels of its last series.
         last: Option<Labels>,
@@ -37,8 +36,8 @@ pub(super) enum Order {
 }
 
 impl Order {
-    /// Sorts the series of the Prometheus `view` by their labels without those called as in `without`. At most `bytes`
-    /// of them wait.
+    /// Sorts the series of the Prometheus `view` by their labels without those of `without`. At most `bytes` of them
+    /// wait.
     pub(super) fn new(view: &View, without: &BTreeSet<Vec<u8>>, bytes: usize) -> Self {
         let labels = FinalLabels::new(&view.labels, without);
         let budget = Budget {
@@ -71,7 +70,8 @@ impl Order {
         Self::Known(FinalOrder::unsorted(labels, None, size))
     }
 
-    /// Takes the next series, with their own labels, and gives those that no other can come before, with the final ones.
+    /// Takes the next series with their own labels, and gives those that no later one can precede, with the final
+    /// labels.
     pub(super) fn push(
         &mut self,
         batch: Vec<(Labels, Chunks)>,
@@ -101,7 +101,7 @@ impl Order {
         }
     }
 
-    /// What is left.
+    /// The rest.
     pub(super) fn finish(self) -> Result<Vec<(Labels, Chunks)>, OrderError> {
         match self {
             Self::Known(series) | Self::ByMetric { series, .. } => series.finish(),

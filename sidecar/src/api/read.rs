@@ -1,4 +1,4 @@
-//! Remote read: what Prometheus is asked, and the series that it answers with.
+//! Remote read: the request to Prometheus, and the series of its answer.
 
 use model::{Labels, Matcher, TimeRange};
 use prost::Message as _;
@@ -28,13 +28,13 @@ pub(super) fn request(matchers: &[Matcher], range: TimeRange) -> Vec<u8> {
         ],
     };
     let mut encoder = snap::raw::Encoder::new();
-    // It fails for 4 GiB and more, which no message is that came in.
+    // Encoding fails for 4 GiB and more, which no received message has.
     encoder
         .compress_vec(&request.encode_to_vec())
         .unwrap_or_default()
 }
 
-/// The series of one frame, without those of their labels that are `external`. An error says what was found.
+/// The series of one frame, without their labels that are `external`. An error says what was found.
 pub(super) fn series(
     frame: bytes::Bytes,
     external: &Labels,
@@ -58,12 +58,12 @@ fn of_one(series: ChunkedSeries, external: &Labels) -> Result<(Labels, Chunks), 
     }
 }
 
-/// The labels without those that are called and valued as external ones.
+/// The labels without those with the name and value of an external one.
 pub(super) fn own_labels(wire: &[prompb::Label], external: &Labels) -> Labels {
     let pairs = wire.iter().map(|label| (&*label.name, &*label.value));
     let own = pairs.filter(|(name, value)| external.get(name) != Some(*value));
     let mut own: Vec<(&[u8], &[u8])> = own.collect();
-    // Prometheus sends them sorted; whoever does not is put right here.
+    // Prometheus sends them sorted; other servers may not.
     if !own.is_sorted() {
         own.sort_unstable();
     }
@@ -97,14 +97,14 @@ pub(super) fn raw(min_time: i64, max_time: i64, encoding: To, data: bytes::Bytes
         raw: Some(thanos::Chunk {
             r#type: encoding.into(),
             data,
-            // Whoever needs one makes it.
+            // Receivers compute it if they need it.
             hash: 0,
         }),
         ..AggrChunk::default()
     }
 }
 
-/// Where in a streamed answer its last frame was.
+/// The position of the last frame in a streamed answer.
 pub(super) fn place(decoder: &FrameDecoder) -> String {
     format!("frame {}", decoder.frames().saturating_sub(1))
 }

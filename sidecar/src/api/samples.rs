@@ -1,4 +1,4 @@
-//! Remote read of samples rather than chunks: whole answers, of what does not know to stream.
+//! Remote read of samples instead of chunks: whole answers, from servers that cannot stream.
 
 use std::sync::Arc;
 
@@ -21,12 +21,12 @@ use super::{
 /// Samples of a chunk, as in Prometheus.
 const SAMPLES_PER_CHUNK: usize = 120;
 
-/// How many bytes a whole answer has, decompressed. An error says what was found.
+/// The decompressed size of a whole answer in bytes. An error says what was found.
 pub(super) fn decompressed_length(body: &[u8]) -> Result<usize, String> {
     snap::raw::decompress_len(body).map_err(|error| error.to_string())
 }
 
-/// The series of a whole answer, without those of their labels that are `external`. An error says what was found.
+/// The series of a whole answer, without their labels that are `external`. An error says what was found.
 ///
 /// Series without samples are left out.
 pub(super) fn series(body: &[u8], external: &Labels) -> Result<Vec<(Labels, Chunks)>, String> {
@@ -138,7 +138,7 @@ fn spans(wire: &[BucketSpan]) -> Arc<[Span]> {
     wire.iter().map(span).collect()
 }
 
-/// How many buckets there are.
+/// The number of buckets.
 fn bucket_count(spans: &[Span]) -> u64 {
     spans.iter().map(|span| u64::from(span.length)).sum()
 }
@@ -153,7 +153,7 @@ fn counted<T>(counts: &[T], expected: u64) -> Result<&[T], String> {
     }
 }
 
-/// Counts that are given as the difference to the one before.
+/// Counts that are given as differences to the one before.
 fn absolute(deltas: &[i64], expected: u64) -> Result<Vec<u64>, String> {
     let mut count = 0_i64;
     let counts = counted(deltas, expected)?.iter().map(|delta| {
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_none_says_what_was_found() {
+    fn an_invalid_answer_is_an_error_that_says_what_was_found() {
         for body in [&b"\xff\xff\xff\xff\xff"[..], b"", b"\x05text"] {
             assert!(series(body, &Labels::default()).is_err());
         }

@@ -13,16 +13,16 @@ const SAMPLES_PER_CHUNK: u64 = 120;
 /// Makes messages of series in order, within the limits.
 pub(super) struct Sender {
     batch_size: i64,
-    /// Labels are enough.
+    /// Whether labels are enough.
     skip_chunks: bool,
     shard: Option<Shard>,
     limits: Limits,
     pub(super) metrics: ServeMetrics,
-    /// The most series wanted.
+    /// The most series of the answer.
     most: u64,
     series: u64,
     chunks: u64,
-    /// The labels of the series that was sent last.
+    /// The labels of the last sent series.
     last: Option<Labels>,
 }
 
@@ -44,7 +44,7 @@ impl Sender {
         }
     }
 
-    /// Whether as many series were sent as are wanted. Parts of the last one may still come, and are not sent.
+    /// Whether enough series were sent. More parts of the last one may follow, and are not sent.
     pub(super) const fn is_full(&self) -> bool {
         self.series > self.most
     }

@@ -1,7 +1,7 @@
-//! Series: read from Prometheus, and sent as they come.
+//! Series: read from Prometheus, and sent as they arrive.
 //!
-//! A part of the answer is taken as soon as there is one, made into messages on the pool, and sent; the next is read
-//! when the client has taken that. What is held at any time is one part, and the series that wait to be sorted. An answer
+//! A part of the answer is taken as soon as it is there, made into messages on the pool, and sent; the next part is
+//! read when the client has taken that. At any time one part is held, and the series that wait to be sorted. An answer
 //! in samples waits as a whole.
 
 use std::{collections::BTreeSet, mem};
@@ -30,7 +30,7 @@ use crate::{
     view::View,
 };
 
-/// What is taken of an answer at once, in bytes, if there is as much.
+/// The most bytes of an answer that are taken at once.
 const PART: usize = 1 << 20;
 const STREAMED: &str = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse";
 const SAMPLED: &str = "application/x-protobuf";
@@ -55,7 +55,7 @@ pub(super) async fn series(
             min: Timestamp(wire.min_time).max(recent.min_time(&view)),
             max: Timestamp(wire.max_time),
         },
-        // A limit below 1 is none.
+        // A limit below 1 is no limit.
         limit: usize::try_from(wire.limit).unwrap_or(0),
     };
     if selection.is_empty() {
@@ -66,10 +66,10 @@ pub(super) async fn series(
     let without = without.map(|name| name.clone().into_bytes());
     let without: BTreeSet<Vec<u8>> = without.collect();
     let sender = Sender::new(&wire, recent);
-    // Prometheus's API refuses to look for series by what they have not; a remote read does not.
+    // Prometheus's API refuses to select series only by labels that they lack; a remote read does not.
     let is_for_api = !selection.matchers.iter().all(Matcher::matches_empty);
     if wire.skip_chunks && is_for_api {
-        // Where some are left out or become one here, it takes more of Prometheus's to be as many.
+        // If some are left out or merged here, more of Prometheus's are needed for as many.
         let all_are_sent = wire.shard_info.is_none() && !without.iter().any(|n| view.may_have(n));
         let selection = Selection {
             limit: if all_are_sent { selection.limit } else { 0 },
@@ -108,7 +108,7 @@ pub(super) async fn series(
     }))
 }
 
-/// The labels of series alone.
+/// Series with labels only.
 async fn label_sets(
     recent: &Recent,
     view: &View,
@@ -130,7 +130,7 @@ async fn label_sets(
     Ok(stream::iter(all).boxed())
 }
 
-/// A whole answer of samples. Whoever sends samples may sort them in any way, so all of them wait to be sorted.
+/// A whole answer of samples. Its server may sort them in any way, so all of them wait to be sorted.
 async fn sampled(
     recent: &Recent,
     view: View,
@@ -191,16 +191,16 @@ fn cut(url: &str, source: reqwest::Error) -> ReadError {
     })
 }
 
-/// A streamed answer that is being read.
+/// A streamed answer being read.
 struct Reading {
     recent: Recent,
     response: Response,
-    /// None once the answer has ended.
+    /// `None` once the answer has ended.
     work: Option<Work>,
     _place: Option<OwnedSemaphorePermit>,
 }
 
-/// What is done on the pool.
+/// The work on the pool.
 struct Work {
     url: String,
     decoder: FrameDecoder,
@@ -224,7 +224,7 @@ impl Reading {
                         ..
                     }) = &error
                     {
-                        // Its labels are others by now.
+                        // Its labels have changed.
                         reading.recent.outdated();
                     }
                     Err(status::of(&error))
@@ -245,7 +245,7 @@ impl Reading {
                 .await?;
             self.work = work;
             if self.work.is_none() {
-                // Nothing more is read, be there more or not.
+                // Nothing more is read.
                 return Ok((!messages.is_empty()).then_some(messages));
             }
             if !messages.is_empty() {
@@ -255,7 +255,7 @@ impl Reading {
         Ok(None)
     }
 
-    /// What there is of the answer, at least something, and whether that is all.
+    /// The bytes of the answer at hand, at least one, and whether these are all.
     async fn part(&mut self, url: &str) -> Result<(Vec<Bytes>, bool), ReadError> {
         let mut parts = Vec::new();
         let mut size = 0;
@@ -276,7 +276,7 @@ impl Reading {
 }
 
 impl Work {
-    /// Makes messages of the next part of the answer; without itself if it wants no more.
+    /// Makes messages of the next part of the answer; returns itself unless it wants no more.
     fn take(
         mut self,
         parts: Vec<Bytes>,

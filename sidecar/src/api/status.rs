@@ -1,4 +1,4 @@
-//! The gRPC status of what goes wrong; made here only. The codes are those of Thanos's sidecar.
+//! The gRPC status of each error. No other module makes one. The codes are those of Thanos's sidecar.
 
 use tonic::{Code, Status};
 
@@ -25,7 +25,7 @@ fn code(error: &AnswerError) -> Code {
                 ..
             },
         ) => Code::ResourceExhausted,
-        // A client cannot tell these apart; the text does.
+        // A client cannot tell these apart by the code, but by the text.
         AnswerError::Read(_) => Code::Unknown,
     }
 }

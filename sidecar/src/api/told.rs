@@ -1,4 +1,4 @@
-//! Rules, targets, metadata, exemplars and statistics: asked of Prometheus's API, with external labels added.
+//! Rules, targets, metadata, exemplars and statistics from Prometheus's API, with external labels added.
 
 mod exemplars;
 mod metadata;
@@ -58,7 +58,7 @@ pub(super) fn routes(routes: Routes, recent: &Recent) -> Routes {
         )
 }
 
-/// The messages of an answer: its warnings, then what it tells.
+/// The messages of an answer: its warnings, then its contents.
 fn answer<T: Send + 'static>(
     made: Result<Vec<T>, AnswerError>,
 ) -> Result<tonic::Response<Answer<T>>, Status> {
@@ -67,7 +67,7 @@ fn answer<T: Send + 'static>(
     Ok(tonic::Response::new(messages.boxed()))
 }
 
-/// Labels, with the external ones in place of those called the same.
+/// Labels, with the external ones in place of those of the same name.
 fn labels(texts: Texts, external: &Labels) -> Option<ZLabelSet> {
     let own = Labels::from_pairs(texts);
     let none = std::collections::BTreeSet::new();
@@ -75,7 +75,7 @@ fn labels(texts: Texts, external: &Labels) -> Option<ZLabelSet> {
     Some(ZLabelSet::from(&all))
 }
 
-/// Labels or annotations as they are.
+/// Labels or annotations, unchanged.
 fn plain(texts: Texts) -> Option<ZLabelSet> {
     Some(ZLabelSet::from(&Labels::from_pairs(texts)))
 }

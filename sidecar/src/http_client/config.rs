@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, de};
 use super::{Credentials, Files, read};
 use crate::SidecarError;
 
-/// How Prometheus is reached (`--prometheus.http-client`).
+/// The HTTP client for Prometheus (`--prometheus.http-client`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpClientConfig {
@@ -50,7 +50,7 @@ struct TransportConfig {
     tls_handshake_timeout: Duration,
     #[serde(deserialize_with = "duration")]
     dialer_timeout: Duration,
-    // What follows has no effect: there is no such limit here, and no body is held back or compressed.
+    // The rest has no effect: there is no such limit here, and no body is delayed or compressed.
     #[serde(rename = "expect_continue_timeout", deserialize_with = "duration")]
     _expect_continue_timeout: Duration,
     #[serde(rename = "max_idle_conns")]
@@ -87,9 +87,9 @@ impl HttpClientConfig {
     /// Reads the YAML. An empty text means the defaults.
     ///
     /// # Errors
-    /// [`SidecarError::HttpClient`] for a field that is not known, and for fields that exclude each other.
+    /// [`SidecarError::HttpClient`] for an unknown field, and for fields that exclude each other.
     pub fn from_yaml(yaml: &str) -> Result<Self, SidecarError> {
-        // The lines around an error may hold secrets, so only its place is told.
+        // The lines around an error may hold secrets, so only its position is given.
         let options = serde_saphyr::options! { with_snippet: false };
         let config: Option<Self> = serde_saphyr::from_str_with_options(yaml, options)
             .map_err(|error| unusable("yaml", error))?;
@@ -98,7 +98,7 @@ impl HttpClientConfig {
         Ok(config)
     }
 
-    /// Refuses what cannot be meant, as Prometheus's own client does.
+    /// Refuses contradictions, as Prometheus's own client does.
     fn check(&self) -> Result<(), SidecarError> {
         let bearers = [&self.bearer_token.0, &self.bearer_token_file];
         let bearers = bearers.iter().filter(|b| !b.is_empty()).count();
@@ -143,7 +143,7 @@ impl HttpClientConfig {
         self.basic_auth.as_ref().filter(given)
     }
 
-    /// The same with a user that the URL names, if there is nobody yet.
+    /// The same with a user that the URL names, if no credentials are given.
     pub(crate) fn with_user(mut self, username: &str, password: &str) -> Self {
         let somebody = !self.bearer_token.0.is_empty() || !self.bearer_token_file.is_empty();
         if !somebody && self.basic().is_none() && !(username.is_empty() && password.is_empty()) {
@@ -169,14 +169,14 @@ impl HttpClientConfig {
         &self.proxy_url
     }
 
-    /// How long the head of an answer is waited for.
+    /// The longest time until the head of an answer.
     pub(super) fn response_header_timeout(&self) -> Option<Duration> {
         let transport = self.transport_config.as_ref()?;
         let most = transport.response_header_timeout;
         (!most.is_zero()).then_some(most)
     }
 
-    /// Sets what `transport_config` says. As in Go, 0 is no limit.
+    /// Applies `transport_config`. As in Go, 0 is no limit.
     pub(super) fn transport(&self, mut builder: ClientBuilder) -> ClientBuilder {
         let transport = self.transport_config.clone().unwrap_or_default();
         let (dial, handshake) = (transport.dialer_timeout, transport.tls_handshake_timeout);
@@ -189,7 +189,7 @@ impl HttpClientConfig {
             .pool_max_idle_per_host(transport.max_idle_conns_per_host)
     }
 
-    /// What the files of `tls_config` hold now.
+    /// The current contents of the files of `tls_config`.
     pub(super) fn files(&self) -> Result<Files, SidecarError> {
         let Some(tls) = &self.tls_config else {
             return Ok(Files::default());
@@ -210,7 +210,7 @@ impl HttpClientConfig {
         Ok(Files { ca, identity })
     }
 
-    /// Who asks, by what the files hold now.
+    /// The credentials, by the current contents of the files.
     pub(super) fn credentials(&self) -> Result<Credentials, SidecarError> {
         let from = |place: &str, path: &str| {
             let bytes = read(place, path)?;
@@ -244,7 +244,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What cannot be used, and why.
+/// The faulty field, and why it cannot be used.
 pub(super) fn unusable(place: impl Into<String>, reason: impl fmt::Display) -> SidecarError {
     SidecarError::HttpClient {
         place: place.into(),
@@ -252,7 +252,7 @@ pub(super) fn unusable(place: impl Into<String>, reason: impl fmt::Display) -> S
     }
 }
 
-/// Nanoseconds as Thanos has them, or a text as in `1m30s`.
+/// Nanoseconds as in Thanos, or a text as in `1m30s`.
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     struct Visitor;
     impl de::Visitor<'_> for Visitor {
@@ -267,7 +267,7 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::E
         }
 
         fn visit_i64<E: de::Error>(self, nanoseconds: i64) -> Result<Duration, E> {
-            // As in Go, less than nothing is no limit.
+            // As in Go, a negative value is no limit.
             Ok(Duration::from_nanos(
                 u64::try_from(nanoseconds).unwrap_or(0),
             ))

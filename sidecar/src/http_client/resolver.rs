@@ -1,8 +1,8 @@
-//! Finds the server under the name that its certificate carries.
+//! Resolves the name in the server's certificate to the server.
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// Looks up `host` where it is asked for `name`.
+/// Looks up `host` in place of `name`.
 #[derive(Debug)]
 pub(super) struct Renamed {
     pub(super) name: String,

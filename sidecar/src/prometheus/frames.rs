@@ -10,29 +10,29 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// The longest data of a frame that is taken, in bytes: what Prometheus's own client takes.
+/// The longest data of a frame in bytes: the limit of Prometheus's own client.
 const MAX_FRAME: usize = 50_000_000;
 /// The longest length.
 const MAX_UVARINT: usize = 10;
 const CHECKSUM: usize = 4;
 
-/// Takes bytes as they come and gives the data of frames.
+/// Takes bytes as they arrive and gives the data of frames.
 #[derive(Debug, Default)]
 pub struct FrameDecoder {
     buffer: BytesMut,
-    /// Where `buffer` begins in the answer.
+    /// The offset of `buffer` in the answer.
     at: u64,
-    /// Frames given.
+    /// The number of given frames.
     frames: u64,
 }
 
-/// A frame that cannot be used.
+/// A damaged frame.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("frame {frame} at byte {at}: {fault}")]
 pub struct FrameError {
     /// Its number, from 0.
     pub frame: u64,
-    /// Where it begins.
+    /// Its offset.
     pub at: u64,
     /// What is wrong with it.
     pub fault: FrameFault,
@@ -41,27 +41,27 @@ pub struct FrameError {
 /// What is wrong with a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameFault {
-    /// The length does not end.
+    /// The length is too long.
     #[error("expected a length of at most {MAX_UVARINT} bytes, found a longer one")]
     Length,
-    /// It is longer than any that Prometheus sends.
+    /// The data are longer than any that Prometheus sends.
     #[error("expected at most {MAX_FRAME} bytes of data, found a length of {found}")]
     TooLong {
-        /// What it says.
+        /// The stated length.
         found: u64,
     },
-    /// The answer ends inside it.
+    /// The answer ends within the frame.
     #[error("expected {expected} more bytes, found the end of the answer")]
     Cut {
-        /// Bytes that are missing, as far as is known.
+        /// The number of missing bytes, as far as is known.
         expected: usize,
     },
-    /// The data is not what was sent.
+    /// The checksum differs.
     #[error("expected data of checksum {expected:08x}, found {found:08x}")]
     Checksum {
-        /// What the frame says.
+        /// The stated checksum.
         expected: u32,
-        /// Of the data that came.
+        /// The checksum of the data.
         found: u32,
     },
 }
@@ -72,16 +72,16 @@ impl FrameDecoder {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The data of the next frame, if all of it has come.
+    /// The data of the next frame, if all of it has arrived.
     ///
     /// # Errors
-    /// When the frame is too long or not what its checksum says; nothing can be read from then on.
+    /// When the frame is too long or its checksum differs; nothing can be read from then on.
     pub fn next_frame(&mut self) -> Result<Option<Bytes>, FrameError> {
         let Some((length, head)) = self.head()? else {
             return Ok(None);
         };
         let total = head + CHECKSUM + length;
-        // Room is made as bytes come: the length alone is a claim.
+        // Memory grows with the bytes that arrive: the length alone is only a claim.
         if self.buffer.len() < total {
             return Ok(None);
         }
@@ -97,10 +97,10 @@ impl FrameDecoder {
         Ok(Some(frame))
     }
 
-    /// Says that the answer has ended.
+    /// Marks the end of the answer.
     ///
     /// # Errors
-    /// When it has inside a frame.
+    /// When it is within a frame.
     pub fn finish(&self) -> Result<(), FrameError> {
         if self.buffer.is_empty() {
             return Ok(());
@@ -112,13 +112,13 @@ impl FrameDecoder {
         Err(self.fault(FrameFault::Cut { expected }))
     }
 
-    /// Frames given so far.
+    /// The number of frames given so far.
     #[must_use]
     pub const fn frames(&self) -> u64 {
         self.frames
     }
 
-    /// The length of the data, and of what says it.
+    /// The length of the data, and the bytes that state it.
     fn head(&self) -> Result<Option<(usize, usize)>, FrameError> {
         let mut length = 0_u64;
         let shifts = (0_u32..).step_by(7);

@@ -134,7 +134,7 @@ async fn null_in_a_meta_json_is_absent() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_logged_of_a_mark_has_its_reason_or_none_and_never_an_empty_one()
+async fn a_mark_is_logged_with_its_reason_or_without_and_never_with_an_empty_one()
 -> anyhow::Result<()> {
     let world = world().await?;
     let key = format!("{ID}/chunks/000001");

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_change_the_result_is_refused_but_for_the_default() {
+    fn a_flag_that_would_change_the_result_is_refused_unless_it_has_its_default() {
         let line = of(&["varve", "compact", "--http.config="]);
         assert_eq!((line.said.len(), line.refused.len()), (0, 0));
         let line = of(&["varve", "compact", "--http.config", "web.yaml", "--wait"]);

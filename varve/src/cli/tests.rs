@@ -116,7 +116,7 @@ fn every_flag_of_thanos_is_understood() {
 }
 
 #[test]
-fn what_cannot_be_honoured_says_so() {
+fn an_unsupported_flag_says_so() {
     for (component, flag) in [
         ("compact", "--http.config=web.yaml"),
         ("store", "--selector.relabel-config=[]"),
@@ -162,7 +162,7 @@ fn an_age_of_zero_keeps_connections_for_ever() {
 }
 
 #[test]
-fn what_is_wrong_is_told_in_one_line() {
+fn an_invalid_command_line_gives_one_line() {
     for (line, expected) in [
         (
             &["store", "--what"][..],

@@ -44,7 +44,7 @@ fn a_raw_block_is_long_enough_from_40_hours_on() {
 }
 
 #[test]
-fn what_is_there_is_not_made_again() {
+fn an_existing_block_is_not_made_again() {
     for (name, drawing, sources, outcome) in [
         (
             "all of 5 m: it is merged there, and becomes 1 h there",
@@ -81,7 +81,7 @@ fn what_is_there_is_not_made_again() {
 }
 
 #[test]
-fn what_is_to_be_deleted_is_not_there() {
+fn a_block_to_be_deleted_does_not_count() {
     let drawing = Drawing::days(" |aa\n5|xx").sources('x', "a");
     assert_eq!(
         drawing.deletion_marked('x').outcome(),
@@ -117,7 +117,7 @@ fn marks_forbid_what_they_name() {
 }
 
 #[test]
-fn what_will_be_merged_soon_is_downsampled_with_its_neighbours() {
+fn a_block_to_be_merged_soon_is_downsampled_with_its_neighbours() {
     let lately = Timestamp(NOW.0 - HOUR / 4);
     let drawing = Drawing::days("|AABBCCDDEEFFGGHHII").uploaded('C', lately);
     assert_eq!(
@@ -142,7 +142,7 @@ fn nothing_is_made_of_nothing_and_nothing_when_it_is_off() {
 }
 
 #[test]
-fn what_is_to_be_done_is_counted_to_its_end() {
+fn all_remaining_work_is_counted() {
     let todo_of = |drawing: &str, options: &PlanOptions| {
         let drawing = Drawing::days(drawing);
         todo(&drawing.blocks(), options)

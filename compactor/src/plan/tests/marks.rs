@@ -21,7 +21,7 @@ fn marks_and_failures_part_a_window() {
 }
 
 #[test]
-fn a_block_that_is_deletion_marked_is_not_there() {
+fn a_block_with_a_deletion_mark_does_not_count() {
     let outcome = Drawing::new("|ABCDEF").deletion_marked('F').outcome();
     assert_eq!(outcome, "merge ABCD; marked-for-deletion F; newest E");
     let parquet = Drawing::new("|ABCDEF\n|aaaa").sources('a', "ABCD");

@@ -49,7 +49,7 @@ fn replicas_become_one() {
 }
 
 #[test]
-fn what_is_merged_covers_the_blocks_of_all_replicas() {
+fn a_merged_block_covers_the_blocks_of_all_replicas() {
     let lines = "|AAAAEF\n|aaaaef\n|ZZZZ";
     let merged = drawing(lines).sources('Z', "Aa").edit('Z', |m| {
         m.thanos.as_mut().unwrap().labels.remove("replica");
@@ -98,7 +98,7 @@ fn blocks_of_replicas_without_any_other_label_are_one_group_too() {
 }
 
 #[test]
-fn what_was_downsampled_of_each_replica_is_made_once_more_of_both() {
+fn blocks_downsampled_from_each_replica_are_made_once_more_from_both() {
     let two_days = |name: &str| name.repeat(24);
     let lines = |parts: [&str; 2]| {
         format!(

@@ -149,14 +149,14 @@ fn a_downsampled_block_that_is_to_be_deleted_holds_nothing() {
 }
 
 #[test]
-fn what_was_uploaded_lately_is_not_marked_yet() {
+fn a_block_uploaded_lately_is_not_marked_yet() {
     let lately = Timestamp(8 * LETTER - HOUR / 4);
     let drawing = drawing("|AABBCCDD", &[]).uploaded('A', lately);
     assert_eq!(retained(&drawing, raw(letters(4)), Downsampling::Off), "B|");
 }
 
 #[test]
-fn what_is_marked_is_not_merged_and_says_why() {
+fn a_marked_block_is_not_merged_and_the_plan_says_why() {
     let blocks: Vec<Candidate> = drawing("|ABCDEFGH", &[]).blocks();
     let got = plan(
         &blocks,
@@ -184,7 +184,7 @@ fn what_is_marked_is_not_merged_and_says_why() {
 }
 
 #[test]
-fn what_is_held_is_downsampled_and_says_so() {
+fn a_kept_block_is_downsampled_and_the_plan_says_so() {
     let options = PlanOptions {
         retention: raw(letters(5)),
         ..PlanOptions::new(Timestamp(8 * LETTER + 1))

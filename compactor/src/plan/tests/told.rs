@@ -84,7 +84,7 @@ fn a_plan_is_told_in_words_and_in_json() {
 }
 
 #[test]
-fn what_is_downsampled_is_told_with_all_that_is_made() {
+fn a_plan_lists_all_outputs_of_a_downsampling() {
     let days = Drawing::days("|AABBCCDDEEFFGGHHII").plan();
     let text = days.to_string();
     let merge = "merge 7 blocks of {cluster=\"eu-1\"} in raw to raw and 5m and 1h of 1970-01-01T00:00:00Z to 1970-01-15T00:00:00Z in Parquet: 700 B to read, 2.2 KiB of disk, 256.0 MiB of memory";

@@ -150,7 +150,7 @@ async fn an_upload_in_parts_that_fails_leaves_what_was_there() {
 }
 
 #[tokio::test]
-async fn in_a_folder_a_file_is_the_object_and_neither_is_changed_by_what_becomes_of_the_other() {
+async fn in_a_folder_the_file_is_the_object_and_replacing_one_keeps_the_other() {
     let dir = tempfile::tempdir().unwrap();
     let (from, to) = (dir.path().join("from"), dir.path().join("to"));
     let folder = dir.path().join("bucket");
@@ -205,7 +205,7 @@ async fn an_object_that_is_a_symbolic_link_is_copied() {
 }
 
 #[tokio::test]
-async fn what_is_done_with_files_of_a_folder_fails_as_told() {
+async fn operations_on_files_of_a_folder_fail_on_demand() {
     let dir = tempfile::tempdir().unwrap();
     let (from, to) = (dir.path().join("from"), dir.path().join("to"));
     std::fs::write(&from, "0123456789").unwrap();

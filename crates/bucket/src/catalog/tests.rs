@@ -122,7 +122,7 @@ async fn it_is_written_when_there_is_something_new_and_deleted_blocks_leave_it()
 }
 
 #[tokio::test]
-async fn a_stale_foreign_or_damaged_catalog_changes_nothing_of_what_is_found() {
+async fn a_stale_foreign_or_damaged_catalog_does_not_change_the_snapshot() {
     let bucket = filled(Bucket::in_memory(), 30).await;
     let put = async |catalog: Vec<u8>| {
         bucket.bucket().put(CATALOG, catalog.into()).await.unwrap();
@@ -171,7 +171,7 @@ async fn a_stale_foreign_or_damaged_catalog_changes_nothing_of_what_is_found() {
 }
 
 #[tokio::test]
-async fn an_entry_that_says_nonsense_of_a_version_that_is_there_is_read_from_the_bucket() {
+async fn an_unusable_entry_of_the_current_version_is_read_from_the_bucket() {
     let bucket = filled(Bucket::in_memory(), 20).await;
     let (truth, _) = cold_start(&bucket).await;
     let objects: Vec<Object> = bucket.bucket().list("", None).await.unwrap();
@@ -183,7 +183,7 @@ async fn an_entry_that_says_nonsense_of_a_version_that_is_there_is_read_from_the
 }
 
 #[tokio::test]
-async fn what_could_not_be_read_anew_does_not_enter_as_the_new_version() {
+async fn an_unread_new_version_does_not_enter_the_catalog() {
     let bucket = filled(Bucket::in_memory(), 20).await;
     let mut fetcher = fetcher(&bucket);
     fetcher.fetch().await.unwrap();
@@ -238,7 +238,7 @@ async fn a_catalog_that_cannot_be_written_is_an_error_and_no_harm() {
 }
 
 #[tokio::test]
-async fn neither_it_nor_the_leases_are_taken_for_blocks() {
+async fn the_catalog_and_the_leases_are_not_taken_for_blocks() {
     let dir = tempfile::tempdir().unwrap();
     let bucket = BucketConfig::filesystem(dir.path()).open().unwrap();
     let lease = format!("parquet/leases/{}/00000000000000000001", id(1));

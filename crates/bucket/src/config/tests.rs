@@ -13,7 +13,7 @@ fn error(yaml: &str) -> String {
 }
 
 #[test]
-fn what_cannot_be_meant_is_an_error_that_names_the_field() {
+fn an_invalid_value_is_an_error_that_names_the_field() {
     for (yaml, expected) in [
         (
             "type: GCS\nconfig: {bucket: b}",

@@ -354,7 +354,7 @@ async fn an_object_that_the_bucket_does_not_give_is_unread_and_no_fault_of_its_b
 }
 
 #[tokio::test]
-async fn only_what_is_unread_is_tried_again_and_nothing_is_listed_for_it() {
+async fn a_retry_reads_only_what_is_unread_and_lists_nothing() {
     let mut world = World::new(None);
     for block in [A, B, C] {
         world.put_block(block).await;

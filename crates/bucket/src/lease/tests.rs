@@ -160,7 +160,7 @@ async fn a_step_that_failed_is_done_again_at_every_write_and_read() {
 }
 
 #[tokio::test]
-async fn who_slept_between_looking_and_creating_does_not_get_it() {
+async fn a_holder_that_slept_between_reading_and_creating_does_not_get_it() {
     let bucket = Bucket::in_memory();
     let (a, b) = (leases(&bucket, "a"), leases(&bucket, "b"));
     // As if it had looked before there was anything: it goes for number 1.
@@ -198,7 +198,7 @@ async fn foreign_objects_among_the_leases_do_not_disturb() {
 }
 
 #[tokio::test]
-async fn who_is_refused_though_nobody_was_faster_looks_again() {
+async fn a_refusal_without_a_winner_is_tried_again() {
     let refusing =
         |puts| Bucket::in_memory().wrapped(|inner| store::Scripted::refusing(inner, puts));
     for puts in 1..LOOKS {
@@ -212,7 +212,7 @@ async fn who_is_refused_though_nobody_was_faster_looks_again() {
 }
 
 #[tokio::test]
-async fn the_self_test_removes_what_one_that_was_killed_left_an_hour_before() {
+async fn the_self_test_removes_the_objects_of_one_killed_an_hour_before() {
     let dir = tempfile::tempdir().unwrap();
     let bucket = crate::BucketConfig::filesystem(dir.path()).open().unwrap();
     let left = |test| format!("parquet/leases/self-test/{test}/one");
@@ -252,7 +252,7 @@ async fn the_self_test_tries_again_where_a_put_is_refused_though_nothing_is_ther
 }
 
 #[tokio::test]
-async fn the_self_test_says_that_the_bucket_ignores_what_it_is_asked() {
+async fn the_self_test_says_that_the_bucket_ignores_conditions() {
     let lax = Bucket::in_memory().wrapped(|inner| store::Scripted::ignoring(inner));
     let error = leases(&lax, "a").self_test().await.unwrap_err();
     assert_eq!(

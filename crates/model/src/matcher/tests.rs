@@ -282,7 +282,7 @@ fn errors_name_the_matcher_the_place_and_what_is_wrong() {
 }
 
 #[test]
-fn refuses_what_nests_too_deeply_or_grows_too_large() {
+fn refuses_patterns_that_nest_too_deeply_or_grow_too_large() {
     let nested = |depth| format!("{}e{}", "(b|cd".repeat(depth), ")".repeat(depth));
     assert!(matcher(MatchOp::Regex, &nested(330)).matches("cdcdb"));
     assert!(error(&nested(1000)).contains("nests too deeply"));

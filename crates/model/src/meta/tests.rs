@@ -53,7 +53,7 @@ const FROM_THANOS: &str = r#"{
 "#;
 
 #[test]
-fn what_is_not_known_is_written_back() {
+fn unknown_fields_are_written_back() {
     let meta = BlockMeta::decode(FROM_THANOS.as_bytes()).unwrap();
     assert_eq!(meta.resolution(), Resolution::FiveMinutes);
     assert_eq!(meta.external_labels().get("cluster"), Some(&b"eu-1"[..]));

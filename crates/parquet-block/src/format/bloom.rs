@@ -19,13 +19,13 @@ use crate::{
 
 const BLOCK_SIZE: usize = 32;
 
-/// Bits for each value, as parquet-common has them.
+/// Bits for each value, as in parquet-common.
 const BITS: usize = 10;
 
 /// A filter of one column chunk.
 #[derive(Clone, Debug)]
 pub(crate) struct BloomFilter {
-    /// None if the filter is of a kind that is not known, and tells nothing.
+    /// `None` if the kind of the filter is unknown.
     known: Option<Sbbf>,
 }
 
@@ -54,7 +54,7 @@ impl BloomFilter {
                 .set_bloom_filter_offset(Some(0))
                 .set_bloom_filter_length(len)
         })?;
-        // The whole is there, so what the crate refuses is of another kind.
+        // All bytes are there, so the crate refuses only another kind of filter.
         let known = Sbbf::read_from_column_chunk(&chunk, bytes).ok().flatten();
         Ok(Self { known })
     }

@@ -1,16 +1,16 @@
-//! What the values of a page, or of a column, lie between.
+//! The bounds of the values of a page, or of a column.
 
-/// Longer bounds are cut to as many bytes, as parquet-common's writer does: they are read when a block is opened.
+/// Longer bounds are cut to this length, as parquet-common's writer does: they are read when a block is opened.
 const MAX_BOUND: usize = 16;
 
-/// The least and the greatest value, or shorter ones that all values lie between.
+/// The least and the greatest value, or shorter bounds of all values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Bounds {
     pub(crate) min: Vec<u8>,
     pub(crate) max: Vec<u8>,
-    /// Whether `min` is a value.
+    /// Whether `min` is a value, not only a bound.
     pub(crate) min_exact: bool,
-    /// Whether `max` is a value.
+    /// Whether `max` is a value, not only a bound.
     pub(crate) max_exact: bool,
 }
 
@@ -29,7 +29,7 @@ impl Bounds {
     }
 }
 
-/// As much of a value as a bound holds: whole characters, if the value is UTF-8.
+/// The part of a value that a bound holds: whole characters, if the value is UTF-8.
 fn prefix(value: &[u8]) -> &[u8] {
     let end = match str::from_utf8(value) {
         Ok(text) => text.floor_char_boundary(MAX_BOUND),
@@ -38,7 +38,7 @@ fn prefix(value: &[u8]) -> &[u8] {
     value.get(..end).unwrap_or_default()
 }
 
-/// What comes after all that begin with `prefix`, if there is something: a text, if `prefix` is one.
+/// The least text after all that begin with `prefix`, if there is one; UTF-8 if `prefix` is.
 fn after_all_with(prefix: &[u8]) -> Option<Vec<u8>> {
     match str::from_utf8(prefix) {
         Ok(text) => text_after(text).map(String::into_bytes),

@@ -1,10 +1,10 @@
-//! What a decoder of bytes finds wrong, before it is known which file the bytes are of.
+//! A fault in bytes, before the file is known.
 
 use std::fmt;
 
 use parquet::errors::ParquetError;
 
-/// Damage at a place within the bytes a decoder was given.
+/// A fault at an offset of the bytes that a decoder was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// Offset within the bytes given.
@@ -23,7 +23,7 @@ impl Fault {
         }
     }
 
-    /// The same fault, seen from bytes that begin `offset` earlier.
+    /// The same fault, for bytes that begin `offset` earlier.
     pub(crate) fn within(mut self, offset: usize) -> Self {
         self.at = self.at.saturating_add(offset as u64);
         self
@@ -33,7 +33,7 @@ impl Fault {
 impl std::error::Error for Fault {}
 
 impl From<ParquetError> for Fault {
-    /// The crate does not say where: the place is that of the whole that it decoded.
+    /// The crate gives no offset: it is that of all it decoded.
     fn from(error: ParquetError) -> Self {
         match error {
             ParquetError::General(reason) | ParquetError::EOF(reason) => Self::new(0, reason),

@@ -27,34 +27,33 @@ const MAGIC: &[u8] = b"PAR1";
 /// Length and magic at the end of a file.
 const TRAILER: usize = 8;
 
-/// What metadata and page indexes may take at most. Those of a block of 2,000 label names and a hundred
-/// row groups take 50 MB.
+/// The largest metadata with page indexes. Those of a block of 2,000 label names and a hundred row groups take 50 MB.
 const MAX_TAIL: u64 = 256 << 20;
 
-/// Rows that a row group has at most: those of parquet-common have a million.
+/// The most rows of a row group: those of parquet-common have a million.
 const MAX_ROWS: u32 = 1 << 24;
 
 /// The decoded end of one file of a block.
 #[derive(Clone)]
 pub struct Footer {
     file: Arc<str>,
-    /// The size of the file.
+    /// The size of the file in bytes.
     size: u64,
-    /// The page indexes as they are stored, and what follows them before the metadata.
+    /// The page indexes as stored, and the bytes from them to the metadata.
     indexes: Bytes,
-    /// Where they begin in the file.
+    /// Their offset in the file.
     indexes_start: u64,
-    /// Where the metadata begin in the file.
+    /// The offset of the metadata.
     metadata_start: u64,
     metadata: Metadata,
-    /// Where checksums of page headers and bloom filters begin in the file, if it has any.
+    /// The offset of the checksums of page headers and bloom filters, if there are any.
     checksums_start: Option<u64>,
 }
 
-/// What came of reading a footer.
+/// The outcome of reading a footer.
 #[derive(Clone, Debug)]
 pub enum FooterRead {
-    /// All that is needed was there.
+    /// All needed bytes were there.
     Done(Footer),
     /// The last `needed` bytes of the file are needed.
     Short {
@@ -70,19 +69,19 @@ impl Footer {
         file_size.saturating_sub(hint.max(TRAILER as u64))..file_size
     }
 
-    /// As [`Self::tail_range`], of a file of which `meta.json` may tell where its footer begins.
+    /// As [`Self::tail_range`], for a file whose footer size `meta.json` may have.
     #[must_use]
     pub fn listed_range(file_size: u64, listed: Option<&FileSum>, hint: u64) -> Range<u64> {
-        // A number that is wrong must not make anyone read the whole file.
+        // A wrong number must not make a reader fetch the whole file.
         let hint = listed.map_or(hint, |listed| listed.footer.bytes.min(MAX_TAIL));
         Self::tail_range(file_size, hint)
     }
 
-    /// As [`Self::decode`], of a file of which `meta.json` tells the size and the hash of the footer: nothing is decoded
-    /// before they are compared. Without, the file is one of a writer that does not tell, and taken at its word.
+    /// As [`Self::decode`], for a file whose size and footer hash `meta.json` may have: they are compared before
+    /// anything is decoded. Without them the file is not checked.
     ///
     /// # Errors
-    /// As [`Self::decode`]; when the file or its footer is not the one that was written.
+    /// As [`Self::decode`]; when the file or its footer differs from `meta.json`.
     pub fn decode_listed(
         file: impl Into<Arc<str>>,
         file_size: u64,
@@ -130,10 +129,10 @@ impl Footer {
         }
     }
 
-    /// Decodes the end of the file called `file`, of `file_size` bytes; `tail` are the last of them.
+    /// Decodes the end of the file called `file`, of `file_size` bytes; `tail` are its last bytes.
     ///
     /// # Errors
-    /// When the file is no Parquet file, is not laid out as a block's files are, or is damaged.
+    /// When the file is not Parquet, does not have a block's layout, or is damaged.
     pub fn decode(
         file: impl Into<Arc<str>>,
         file_size: u64,
@@ -223,7 +222,7 @@ impl Footer {
         Ok(FooterRead::Done(Self {
             file,
             size: file_size,
-            // A copy, so that what was read in excess is let go.
+            // A copy, so that excess bytes are freed.
             indexes: Bytes::copy_from_slice(tail.get(surplus..metadata_start).unwrap_or_default()),
             indexes_start: first,
             metadata_start: metadata_at,
@@ -263,12 +262,12 @@ impl Footer {
         key_value(&self.metadata, key)
     }
 
-    /// An error about this file as a whole.
+    /// An error about the file as a whole.
     pub(crate) fn invalid(&self, reason: impl Into<String>) -> Error {
         Error::corrupt(&self.file, self.metadata_start, reason.into())
     }
 
-    /// An error about what lies at `offset` of the file.
+    /// An error at `offset` of the file.
     pub(crate) fn damaged(&self, offset: u64, fault: Fault) -> Error {
         Error::corrupt(&self.file, offset.saturating_add(fault.at), fault.reason)
     }
@@ -282,7 +281,7 @@ impl Footer {
             .ok_or_else(|| self.invalid(format!("row group {group}: column {column} is missing")))
     }
 
-    /// Where the pages of a column chunk are.
+    /// The pages of a column chunk.
     pub(crate) fn offset_index(&self, group: usize, column: usize) -> Result<OffsetIndex, Error> {
         let (rows, chunk) = self.chunk(group, column)?;
         let Some(range) = &chunk.offset_index else {
@@ -309,7 +308,7 @@ impl Footer {
         Ok(index)
     }
 
-    /// What is known of the values of each of a column chunk's `pages` data pages, if anything.
+    /// The bounds of each of a column chunk's `pages` data pages, if it has an index of them.
     pub(crate) fn page_bounds(
         &self,
         group: usize,
@@ -350,13 +349,12 @@ fn key_value<'a>(metadata: &'a Metadata, key: &str) -> Option<&'a str> {
     pair.map(|(_, value)| value.as_str())
 }
 
-/// Where the page indexes of a file lie.
+/// The range of a file's page indexes.
 #[derive(Default)]
 struct Indexes {
-    /// Where the first begins that a reader of blocks may want: offset indexes of all columns, and column indexes of
-    /// labels.
+    /// The first index that a reader of blocks may want: offset indexes of all columns, and column indexes of labels.
     first: Option<u64>,
-    /// Where the last of all ends.
+    /// The end of the last index.
     end: Option<u64>,
 }
 

@@ -15,7 +15,7 @@ use super::{
     values::{ByteArrays, Dictionary},
 };
 
-/// Stands for no value.
+/// The id of a row without a value.
 pub(crate) const NULL: u32 = u32::MAX;
 
 /// The rows of one page of a label's column.
@@ -30,13 +30,13 @@ pub(crate) struct IdPage {
 enum Ids {
     /// A hybrid of `width` bits; ids are below `limit`.
     Stored { data: Bytes, width: u8, limit: u32 },
-    /// One a value, of a page that held the values themselves.
+    /// An id for each value, of a page that held the values themselves.
     Given(Vec<u32>),
 }
 
 impl IdPage {
-    /// Reads a page. The values of a page that is not of ids are added to `dictionary`, whose first
-    /// `stored` values are those of the dictionary page.
+    /// Reads a page. If the page has values instead of ids, they are added to `dictionary`, whose first `stored`
+    /// values are those of the dictionary page.
     pub(crate) fn decode(
         page: Page,
         dictionary: &mut Dictionary,
@@ -44,7 +44,7 @@ impl IdPage {
     ) -> Result<Self, Fault> {
         let ids = if page.encoding == Encoding::Dictionary {
             let mut data = page.data;
-            // A page of nulls may have no ids at all.
+            // A page of nulls may have no ids.
             let width = data.first().copied().unwrap_or_default();
             if !data.is_empty() {
                 let _ = data.split_to(1);
@@ -162,7 +162,7 @@ impl IdPage {
     }
 }
 
-/// Adds values to a dictionary, equal ones that follow one another once.
+/// Adds values to a dictionary; equal neighbours are added once.
 fn add(values: &ByteArrays, dictionary: &mut Dictionary) -> Result<Vec<u32>, Fault> {
     let mut ids = Vec::with_capacity(values.len());
     let mut last: Option<(&[u8], u32)> = None;
@@ -198,7 +198,7 @@ impl Cursor<'_> {
         self.ids.skip(present)
     }
 
-    /// Whether the next `n` rows are stored as all having a value. False tells nothing.
+    /// Whether the next `n` rows are stored as one run of rows with values. If false, they may still have values.
     fn all_present(&mut self, n: usize) -> Result<bool, Fault> {
         match &mut self.levels {
             Some(levels) => levels.is_run_of(1, n),
@@ -206,7 +206,7 @@ impl Cursor<'_> {
         }
     }
 
-    /// The ids of the next `n` rows, of which it is known that all have a value.
+    /// The ids of the next `n` rows, all of which have a value.
     fn runs(&mut self, n: usize, take: impl FnMut(u32, usize)) -> Result<(), Fault> {
         if let Some(levels) = &mut self.levels {
             levels.skip(n)?;
@@ -231,7 +231,7 @@ impl Cursor<'_> {
         let start = out.len();
         self.ids
             .runs(present, |id, count| out.resize(out.len() + count, id))?;
-        // Spread the ids over the rows, from the last on, so that none is overwritten before it is moved.
+        // Spreads the ids over the rows from the end, so that none is overwritten before it is moved.
         out.resize(start + n, NULL);
         let rows = out.get_mut(start..).unwrap_or_default();
         let mut from = present;

@@ -137,7 +137,7 @@ impl Metadata {
     }
 
     fn row_group(&mut self, group: &RowGroupMetaData, file_size: u64) -> Result<RowGroup, Fault> {
-        // The largest row number is kept free: it stands for none.
+        // The largest row number is reserved: it stands for none.
         let rows = u32::try_from(group.num_rows()).ok();
         let Some(rows) = rows.filter(|rows| *rows < u32::MAX) else {
             let reason = format!(
@@ -165,7 +165,7 @@ impl Metadata {
                 "column chunk: expected in the same file, found in another one",
             ));
         }
-        // Some writers say 0 for none.
+        // Some writers write 0 for none.
         let data = chunk.data_page_offset();
         let start = match chunk.dictionary_page_offset() {
             Some(dictionary) if dictionary > 0 => dictionary.min(data),
@@ -261,7 +261,7 @@ impl Metadata {
 }
 
 impl RowGroup {
-    /// Checks that column chunks follow one another after `from`, in any order; tells where they end.
+    /// Checks that column chunks follow one another after `from`, in any order; returns their end.
     fn check_order(&self, from: u64) -> Option<u64> {
         let mut chunks: Vec<_> = self.columns.iter().map(|chunk| &chunk.pages).collect();
         chunks.sort_unstable_by_key(|pages| (pages.start, pages.end));
@@ -331,7 +331,7 @@ fn schema_elements(t: &mut ThriftReader<'_>) -> Result<Vec<Column>, Fault> {
     Ok(columns)
 }
 
-/// A schema of `columns` columns whose bounds are byte strings, as far as the crate must know it.
+/// A schema of `columns` columns whose bounds are byte strings: all that the crate must know.
 fn schema_of(columns: usize) -> Result<SchemaDescPtr, ParquetError> {
     let column = Type::primitive_type_builder("column", PhysicalType::BYTE_ARRAY).build()?;
     let fields = std::iter::repeat_n(Arc::new(column), columns);
@@ -345,7 +345,7 @@ fn within(start: i64, len: i64, file_size: u64) -> Option<Range<u64>> {
     (end <= file_size).then_some(start..end)
 }
 
-/// Whether the encodings of a column chunk's data pages are by dictionary, all of them.
+/// Whether all data pages of a column chunk are encoded by dictionary.
 fn only_dictionary(encodings: &EncodingMask) -> bool {
     encodings.is_only(Encoding::PLAIN_DICTIONARY) || encodings.is_only(Encoding::RLE_DICTIONARY)
 }

@@ -8,7 +8,7 @@ pub(crate) use self::{
     encoder::{Compression, DataPage, EncodedColumn, EncodedPage, PageKind, dictionary},
 };
 
-/// How values are encoded.
+/// The encoding of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
     Plain,
@@ -16,12 +16,12 @@ pub(crate) enum Encoding {
     Dictionary,
     /// The lengths of byte strings, then their bytes.
     DeltaLength,
-    /// What byte strings share with the one before, then what differs.
+    /// The lengths of the prefixes shared with the string before, then the rest of each string.
     DeltaByteArray,
 }
 
 impl Encoding {
-    /// The number that stands for it in a file.
+    /// Its number in a file.
     pub(crate) const fn id(self) -> i32 {
         match self {
             Self::Plain => 0,

@@ -22,37 +22,37 @@ use super::{fault::Fault, varint};
 /// A data page of a column chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PageLocation {
-    /// Where it is in the file, header included.
+    /// Its range in the file, header included.
     pub(crate) bytes: Range<u64>,
     /// Its rows, counted within the row group.
     pub(crate) rows: Range<u32>,
-    /// CRC-32 of its header, where the file has it.
+    /// CRC-32 of its header, if the file has it.
     pub(crate) header_crc: Option<u32>,
 }
 
-/// Where the pages of a column chunk are.
+/// The pages of a column chunk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct OffsetIndex {
     /// The data pages.
     pub(crate) pages: Vec<PageLocation>,
-    /// CRC-32 of the header of the dictionary page, where the file has it.
+    /// CRC-32 of the header of the dictionary page, if the file has it.
     pub(crate) dictionary_crc: Option<u32>,
-    /// CRC-32 of the bloom filter, where the file has it.
+    /// CRC-32 of the bloom filter, if the file has it.
     pub(crate) bloom_crc: Option<u32>,
 }
 
-/// What is known of the values of one page.
+/// The index entry of one page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PageBounds<'a> {
     /// Whether all its values are null.
     pub(crate) all_null: bool,
     pub(crate) min: &'a [u8],
     pub(crate) max: &'a [u8],
-    /// How many values are null, if the writer tells.
+    /// The number of null values, if the writer states it.
     pub(crate) nulls: Option<u64>,
 }
 
-/// What is known of the values of each page of a column chunk.
+/// The index entries of a column chunk's pages.
 #[derive(Debug)]
 pub(crate) struct ColumnIndex(ColumnIndexMetaData);
 
@@ -103,14 +103,14 @@ pub(crate) fn decode_offset_index(
     })
 }
 
-/// Where a page is that has any bytes.
+/// The range of a page, if it is not empty.
 fn place(offset: i64, size: i32) -> Option<Range<u64>> {
     let (start, len) = (u64::try_from(offset).ok()?, u64::try_from(size).ok()?);
     let end = start.checked_add(len)?;
     (start < end).then_some(start..end)
 }
 
-/// Checks how many pages an offset index claims: the crate reserves memory for them before it reads them.
+/// Checks the number of pages in an offset index: the crate reserves memory for them before it reads them.
 fn check_count(bytes: &[u8]) -> Result<(), Fault> {
     // The first byte begins the list of pages, the second has its length.
     let [_, head, rest @ ..] = bytes else {
@@ -136,7 +136,7 @@ fn check_count(bytes: &[u8]) -> Result<(), Fault> {
 }
 
 impl OffsetIndex {
-    /// Where the dictionary page is, if there is one before the data pages of a column chunk at `chunk`.
+    /// The range of the dictionary page, if there is one before the data pages of a column chunk at `chunk`.
     pub(crate) fn dictionary(&self, chunk: &Range<u64>) -> Option<Range<u64>> {
         let first = self.pages.first()?.bytes.start;
         (chunk.start < first).then_some(chunk.start..first)
@@ -171,7 +171,7 @@ impl OffsetIndex {
     }
 }
 
-/// The checksums of the `chunk`th of `chunks` column chunks; none if the table is damaged.
+/// The checksums of the `chunk`th of `chunks` column chunks; `None` if the table is damaged.
 pub(crate) fn checksums_of(table: &[u8], chunk: usize, chunks: usize) -> Option<&[[u8; 4]]> {
     let (numbers, []) = table.as_chunks::<4>() else {
         return None;
@@ -194,7 +194,7 @@ pub(crate) fn decode_column_index(bytes: &[u8], pages: usize) -> Result<ColumnIn
 }
 
 impl ColumnIndex {
-    /// What is known of the values of the `i`th page.
+    /// The index entry of the `i`th page.
     pub(crate) fn get(&self, i: usize) -> Option<PageBounds<'_>> {
         let Self(ColumnIndexMetaData::BYTE_ARRAY(index)) = self else {
             return None;

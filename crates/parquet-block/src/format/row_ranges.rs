@@ -21,7 +21,7 @@ impl RowRanges {
         Self::from(0..rows)
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ranges.iter().map(ExactSizeIterator::len).sum()
@@ -43,7 +43,7 @@ impl RowRanges {
         self.ranges.iter().flat_map(Clone::clone)
     }
 
-    /// From the first row to the last, both included in the range, if there are any.
+    /// The range from the first row to the last, if there are any.
     #[must_use]
     pub fn span(&self) -> Option<Range<u32>> {
         Some(self.ranges.first()?.start..self.ranges.last()?.end)
@@ -73,7 +73,7 @@ impl RowRanges {
         }
     }
 
-    /// The rows that are in both.
+    /// The rows in both.
     #[must_use]
     pub fn intersect(&self, other: &Self) -> Self {
         let mut common = Self::none();
@@ -106,7 +106,7 @@ impl RowRanges {
         common
     }
 
-    /// The rows that are in either.
+    /// The rows in either.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         let mut both = Self::none();

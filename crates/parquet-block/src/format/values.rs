@@ -15,7 +15,7 @@ use super::{
     page::{Encoding, Page},
 };
 
-/// Up to how many bytes the values of one page may take when shared prefixes are written out.
+/// The most bytes of a page's values when shared prefixes are written out.
 const MAX_UNSHARED: usize = 256 << 20;
 
 /// Byte strings that lie in one piece of memory.
@@ -50,7 +50,7 @@ impl ByteArrays {
         self.spans.len()
     }
 
-    /// Bytes that they take, those of the page included.
+    /// Their size in bytes, with that of the page.
     pub(crate) fn memory_size(&self) -> usize {
         self.data.len() + size_of_val(self.spans.as_slice())
     }
@@ -66,7 +66,7 @@ impl ByteArrays {
         (span.end <= self.data.len()).then(|| self.data.slice(span))
     }
 
-    /// The values as those of rows, which are empty where `present` is false.
+    /// The values of rows, which are empty where `present` is false.
     pub(crate) fn spread(self, present: impl Iterator<Item = bool>) -> Self {
         let mut spans = self.spans.into_iter();
         let spans = present
@@ -78,7 +78,7 @@ impl ByteArrays {
         }
     }
 
-    /// The values that ids stand for.
+    /// The values of ids.
     pub(crate) fn of_ids(&self, ids: &[u32]) -> Result<Self, Fault> {
         let spans = ids
             .iter()
@@ -106,7 +106,7 @@ fn place(span: &Range<u32>) -> Range<usize> {
     span.start as usize..span.end as usize
 }
 
-/// Pages are at most `i32::MAX` bytes, so places in them fit.
+/// Pages have at most `i32::MAX` bytes, so offsets in them fit.
 fn narrow(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }
@@ -175,7 +175,7 @@ fn delta_byte_array(data: &Bytes, count: usize) -> Result<ByteArrays, Fault> {
                 ),
             ));
         }
-        // A value that is the same as, or begins, the one before needs no bytes of its own.
+        // A value that equals the one before, or begins it, needs no bytes of its own.
         if suffix.is_empty() {
             last.end = last.start + prefix;
         } else {
@@ -212,7 +212,7 @@ impl Dictionary {
         Ok(dictionary)
     }
 
-    /// How many values there are; their ids are below it.
+    /// The number of values; ids are below it.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ends.len()
@@ -246,7 +246,7 @@ impl Dictionary {
         })
     }
 
-    /// Adds a value, as of a page that holds values and not ids, and gives its id.
+    /// Adds a value, as from a page of values instead of ids, and returns its id.
     pub(crate) fn push(&mut self, value: &[u8]) -> Result<u32, Fault> {
         let id = u32::try_from(self.ends.len())
             .ok()

@@ -14,7 +14,7 @@ pub(crate) fn put_signed(out: &mut Vec<u8>, value: i64) {
     put(out, ((value << 1) ^ (value >> 63)).cast_unsigned());
 }
 
-/// Takes an unsigned integer off the front of `bytes`; none if it is cut short, or longer than 64 bits.
+/// Takes an unsigned integer off the front of `bytes`; `None` if it ends early or is longer than 64 bits.
 pub(crate) fn take(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {

@@ -7,7 +7,7 @@
 
 use crate::format::{fault::Fault, varint};
 
-/// Appends the list of `columns`, ascending ones.
+/// Appends the list of `columns`, which must ascend.
 pub(crate) fn encode(columns: &[usize], out: &mut Vec<u8>) {
     let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     varint::put_signed(out, number(columns.len()));
@@ -16,7 +16,7 @@ pub(crate) fn encode(columns: &[usize], out: &mut Vec<u8>) {
     }
 }
 
-/// The columns that a list names.
+/// The columns of a list.
 pub(crate) fn decode(list: &[u8]) -> Result<Vec<usize>, Fault> {
     let mut rest = list;
     let mut next = || {

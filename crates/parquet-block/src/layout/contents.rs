@@ -1,10 +1,10 @@
-//! What the second file of a shard holds: chunks as scraped, or the aggregates of a downsampled block.
+//! The contents of a shard's second file: chunks as scraped, or the aggregates of a downsampled block.
 
 use model::{Aggregate, Resolution};
 
 use super::schema;
 
-/// What the second file of a shard holds.
+/// The contents of a shard's second file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contents {
     /// Chunks of raw samples.
@@ -14,7 +14,7 @@ pub enum Contents {
 }
 
 impl Contents {
-    /// What blocks of a resolution hold.
+    /// The contents in blocks of a resolution.
     #[must_use]
     pub const fn of(resolution: Resolution) -> Self {
         match resolution {
@@ -23,7 +23,7 @@ impl Contents {
         }
     }
 
-    /// The names of a shard's two files: the labels, and what belongs to them.
+    /// The names of a shard's two files: of the labels, and of the contents.
     #[must_use]
     pub fn files(self, shard: u32) -> [String; 2] {
         let second = match self {
@@ -33,7 +33,7 @@ impl Contents {
         [schema::labels_file(shard), second]
     }
 
-    /// For a person to read.
+    /// The name for people.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Chunks => "chunks",
@@ -41,7 +41,7 @@ impl Contents {
         }
     }
 
-    /// Which file it is, for errors of a writer.
+    /// The name of the file, for errors of a writer.
     pub(crate) const fn file_kind(self) -> &'static str {
         match self {
             Self::Chunks => "chunks file",
@@ -49,7 +49,7 @@ impl Contents {
         }
     }
 
-    /// How many values a row has in each time slice.
+    /// The number of a row's values in each time slice.
     pub(crate) const fn width(self) -> usize {
         match self {
             Self::Chunks => 1,

@@ -45,7 +45,7 @@ pub fn encode_aggregates(chunks: &[DownsampledChunk], slices: &Slices, values: &
         for chunk in chunks {
             let first = slices.nearest(chunk.min).saturating_mul(AGGREGATES);
             for (value, aggregate) in values.iter_mut().skip(first).zip(&chunk.aggregates) {
-                // One without data is as if it were not there.
+                // An aggregate without data counts as absent.
                 let present = aggregate.as_ref().filter(|one| !one.data.is_empty());
                 if let Some(one) = present.filter(|one| one.encoding == encoding) {
                     put(encoding, [chunk.min, chunk.max], &one.data, value);
@@ -68,10 +68,10 @@ fn put(encoding: Encoding, times: [Timestamp; 2], data: &[u8], out: &mut Vec<u8>
     out.extend_from_slice(data);
 }
 
-/// How many milliseconds the longest chunk of a value lasts, 0 if there is none.
+/// The length of the longest chunk of a value in milliseconds, 0 if there is none.
 ///
-/// Tells what is wrong if it is no value of an aggregate: not in order, with two records of the same times, or
-/// with one that holds no samples.
+/// Fails if it is not a valid value of an aggregate: not in order, two records of the same times, or one without
+/// samples.
 pub(crate) fn longest(value: &[u8]) -> Result<i64, Fault> {
     let (mut at, mut longest, mut last) = (0, 0, None);
     while at < value.len() {
@@ -100,7 +100,7 @@ pub(crate) fn longest(value: &[u8]) -> Result<i64, Fault> {
     Ok(longest)
 }
 
-/// What a record says of its chunk, and where in the value that is.
+/// The head of a record, and the range of its chunk in the value.
 struct Head {
     encoding: Encoding,
     min: Timestamp,
@@ -109,7 +109,7 @@ struct Head {
 }
 
 impl Head {
-    /// Of the record at `at`.
+    /// The head of the record at `at`.
     fn decode(value: &[u8], at: usize) -> Result<Self, Fault> {
         let mut rest = value.get(at..).unwrap_or_default();
         let fault = |reason: String| Fault::new(at, reason);
@@ -146,21 +146,21 @@ impl Head {
     }
 }
 
-/// What a value of raw chunks holds that can be handed on as it is, and joined to others.
+/// What is known of a value of raw chunks that can be passed on unchanged and joined to others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// From the beginning of the first chunk to the end of the last, both included.
+    /// From the start of the first chunk to the end of the last, both inclusive.
     pub range: TimeRange,
-    /// That of all chunks.
+    /// The encoding of all chunks.
     pub encoding: Encoding,
-    /// How many there are.
+    /// The number of chunks.
     pub chunks: u64,
-    /// The samples of all of them, as they say.
+    /// The number of samples, by the chunks' counts.
     pub samples: u64,
 }
 
-/// Looks through the heads of a value's records, none of whose chunks is decoded. None if there is no record, or one is
-/// damaged, of another encoding than the first, or does not begin after the one before ends.
+/// Reads the heads of a value's records without decoding a chunk. `None` if there is no record, or one is damaged, of
+/// another encoding than the first, or does not begin after the one before ends.
 #[must_use]
 pub fn summary(value: &[u8]) -> Option<Summary> {
     let mut summary: Option<Summary> = None;
@@ -190,12 +190,12 @@ pub fn summary(value: &[u8]) -> Option<Summary> {
     summary
 }
 
-/// The chunks of a value, whose bytes they share. After an error, which tells what is wrong, there are no more.
+/// The chunks of a value, which share its bytes. An error is the last item.
 pub fn decode(value: &Bytes) -> Decoder<'_> {
     Decoder { value, at: 0 }
 }
 
-/// The chunks of a value, in the order they are stored in.
+/// The chunks of a value, in the stored order.
 #[derive(Clone, Debug)]
 pub struct Decoder<'a> {
     value: &'a Bytes,

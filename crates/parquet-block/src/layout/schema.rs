@@ -1,10 +1,10 @@
-//! Names of files, columns and key-values, and the time slices that samples are kept in.
+//! The names of files, columns and key-values, and the time slices of samples.
 
 use std::borrow::Cow;
 
 use model::{Aggregate, Resolution, TimeRange, Timestamp};
 
-/// The column of labels that a row has.
+/// The column of the list of labels that a row has.
 pub(crate) const COL_INDEXES_COLUMN: &str = "s_col_indexes";
 /// The column of the hash of all labels.
 pub(crate) const SERIES_HASH_COLUMN: &str = "s_series_hash";
@@ -12,21 +12,21 @@ pub(crate) const SERIES_HASH_COLUMN: &str = "s_series_hash";
 pub(crate) const MIN_TIME_KEY: &str = "minT";
 /// The last millisecond of the block.
 pub(crate) const MAX_TIME_KEY: &str = "maxT";
-/// How long a slice is, milliseconds.
+/// The length of a slice in milliseconds.
 pub(crate) const DURATION_KEY: &str = "data_col_duration_ms";
-/// How long the longest chunk of an aggregates file is, milliseconds.
+/// The length of the longest chunk of an aggregates file in milliseconds.
 pub(crate) const MAX_CHUNK_KEY: &str = "varve_max_chunk_ms";
-/// That a file has checksums of page headers and bloom filters, and how.
+/// Whether a file has checksums of page headers and bloom filters, and of which kind.
 pub(crate) const CHECKSUMS_KEY: &str = "varve_checksums";
 /// CRC-32, in a table between the offset indexes and the metadata.
 pub(crate) const CHECKSUMS: &str = "crc32-table";
 
 const LABEL_PREFIX: &str = "l_";
-/// Stands for [`LABEL_PREFIX`] before a name in hexadecimal digits.
+/// The prefix instead of [`LABEL_PREFIX`] before a name in hexadecimal digits.
 const HEX_PREFIX: &str = "x_";
 const HOUR: i64 = 3_600_000;
-/// How many slices a block has, about, at most: each is a column, and takes memory for each row whether or not anything
-/// lies in it. What a block says of its times may be wrong by any factor.
+/// About the most slices of a block: each is a column, and takes memory for each row even if it is empty. The times
+/// that a block states may be wrong by any factor.
 const MOST_SLICES: i64 = 128;
 
 /// The labels file of a shard.
@@ -47,7 +47,7 @@ pub fn aggregates_file(shard: u32) -> String {
     format!("{shard}.aggregates.parquet")
 }
 
-/// The name of the label whose column this is.
+/// The label of this column.
 pub(crate) fn label_name(column: &[u8]) -> Option<&[u8]> {
     column.strip_prefix(LABEL_PREFIX.as_bytes())
 }
@@ -57,7 +57,7 @@ pub(crate) fn label_column(name: &[u8]) -> Vec<u8> {
     [LABEL_PREFIX.as_bytes(), name].concat()
 }
 
-/// The name by which a file has a column: names in a Parquet file are UTF-8, and those of labels need not be.
+/// The name of a column in a file: names in Parquet are UTF-8, those of labels need not be.
 pub(crate) fn stored_name(column: &[u8]) -> Cow<'_, str> {
     match (str::from_utf8(column), label_name(column)) {
         (Ok(name), _) => Cow::Borrowed(name),
@@ -70,7 +70,7 @@ pub(crate) fn stored_name(column: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// The column that a file has by this name; a name of anyone else is the column's own.
+/// The column with this name in a file; the name of a foreign column is unchanged.
 pub(crate) fn column_of(stored: &[u8]) -> Cow<'_, [u8]> {
     let named = || {
         let hex = str::from_utf8(stored.strip_prefix(HEX_PREFIX.as_bytes())?).ok()?;
@@ -130,7 +130,7 @@ impl Slices {
             Resolution::OneHour => 14 * 24 * HOUR,
         };
         let least = range.max.0.saturating_sub(range.min.0) / MOST_SLICES;
-        // As many of the usual ones as it takes.
+        // As many slices of the usual length as are needed.
         if least < usual {
             usual
         } else {
@@ -148,7 +148,7 @@ impl Slices {
         }
     }
 
-    /// How many there are.
+    /// The number of slices.
     #[must_use]
     pub fn count(&self) -> usize {
         self.place(self.max).saturating_add(1)
@@ -166,7 +166,7 @@ impl Slices {
         self.max
     }
 
-    /// How long each is, milliseconds.
+    /// Their length in milliseconds.
     #[must_use]
     pub const fn duration(&self) -> i64 {
         self.duration
@@ -184,19 +184,19 @@ impl Slices {
         TimeRange::new(min, max)
     }
 
-    /// Which of them a time lies in.
+    /// The slice of a time, if it is in one.
     #[must_use]
     pub fn index_of(&self, t: Timestamp) -> Option<usize> {
         (self.min <= t && t <= self.max).then(|| self.place(t))
     }
 
-    /// Which of them a chunk that begins at `t` is put into: the first or the last, if it lies in none.
+    /// The slice of a chunk that begins at `t`: the first or the last, if `t` is in none.
     #[must_use]
     pub fn nearest(&self, t: Timestamp) -> usize {
         self.place(t.max(self.min).min(self.max))
     }
 
-    /// Which one a time that is not before the first lies in.
+    /// The slice of a time that is not before the first.
     fn place(&self, t: Timestamp) -> usize {
         let since = t.0.abs_diff(self.min.0);
         usize::try_from(since / self.duration.unsigned_abs().max(1)).unwrap_or(usize::MAX)

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::shard::LocalShard;
 use crate::{error::Error, layout::contents::Contents};
 
-/// A block whose files are in a local folder.
+/// A block in a local folder.
 #[derive(Debug)]
 pub struct LocalBlock {
     shards: Vec<LocalShard>,
@@ -41,7 +41,7 @@ impl LocalBlock {
         &self.shards
     }
 
-    /// As [`Self::shards`], each for itself.
+    /// As [`Self::shards`], separately.
     #[must_use]
     pub fn into_shards(self) -> Vec<LocalShard> {
         self.shards

@@ -32,14 +32,14 @@ pub(super) struct DataColumn {
     dictionary: ByteArrays,
 }
 
-/// Where a reader is in a column.
+/// The position of a reader in a column.
 #[derive(Debug, Default)]
 pub(super) struct DataCursor {
     page: Option<(usize, Arc<ByteArrays>)>,
 }
 
 impl DataColumn {
-    /// Which aggregate it holds, if any.
+    /// The aggregate in it, if any.
     pub(super) fn aggregate(&self) -> Option<Aggregate> {
         self.data.aggregate
     }
@@ -80,8 +80,8 @@ fn fetch_dictionary(file: &LocalFile, pages: &ColumnPages) -> Result<Supply, Err
 }
 
 impl DataCursor {
-    /// The value of `row` of `column`, which is not before the row read before, and its page. `shared` has the pages that
-    /// the reader, of `rows`, shares with others.
+    /// The value of `row` of `column`, and its page. Rows must not go back. `shared` has the pages that the reader, of
+    /// `rows`, shares with others.
     pub(super) fn value<'a>(
         &mut self,
         column: &'a DataColumn,

@@ -15,16 +15,16 @@ use crate::{
     query::column::ColumnPages,
 };
 
-/// How much of the end of a file is read at first.
+/// Bytes at the end of a file that are read first.
 const TAIL_HINT: u64 = 64 << 10;
 
-/// How much of a page is read for its header at first.
+/// Bytes of a page that are read first for its header.
 const HEADER_HINT: u64 = 128;
 
-/// Ranges with no more between them are read together.
+/// Ranges at most this far apart are read together.
 const MAX_GAP: u64 = 16 << 10;
 
-/// Up to how much is read at once, so that large answers are read in parallel.
+/// The most bytes of one read, so that large answers are read in parallel.
 const MAX_READ: u64 = 1 << 20;
 
 /// An open file.
@@ -66,7 +66,7 @@ impl LocalFile {
         for (range, crc) in pages.headers() {
             let head = range.start..range.end.min(range.start.saturating_add(HEADER_HINT));
             let checked = match page::check_header(&self.read_one(&head)?, crc) {
-                // It may go on.
+                // Reading may go on.
                 Err(_) if head.end < range.end => page::check_header(&self.read_one(range)?, crc),
                 checked => checked,
             };
@@ -80,7 +80,7 @@ impl LocalFile {
         Ok(())
     }
 
-    /// Reads ranges, ascending ones; neighbours together.
+    /// Reads ascending ranges; neighbours together.
     pub(super) fn read(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, Error> {
         let runs: Vec<&[Range<u64>]> = runs(ranges).collect();
         let parts = runs
@@ -106,7 +106,7 @@ impl LocalFile {
             .collect())
     }
 
-    /// Reads one range, which lies within the file as its footer or size tells.
+    /// Reads one range, which is within the file by its footer or size.
     pub(super) fn read_one(&self, range: &Range<u64>) -> Result<Bytes, Error> {
         let bytes = files::read_range(&self.file, range.clone());
         Ok(bytes
@@ -115,7 +115,7 @@ impl LocalFile {
     }
 }
 
-/// Splits ranges into runs to be read at once.
+/// Splits ranges into runs, each of which is read at once.
 fn runs(ranges: &[Range<u64>]) -> impl Iterator<Item = &[Range<u64>]> {
     let mut start = 0;
     ranges.chunk_by(move |a, b| {

@@ -34,7 +34,7 @@ use crate::{
 /// Rows whose labels are read at once.
 const BATCH: u32 = 512;
 
-/// What a label of a row group is called elsewhere.
+/// The merge's ids of a label of a row group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LabelIds {
     /// The id of its name.
@@ -44,7 +44,7 @@ pub struct LabelIds {
 }
 
 impl LabelIds {
-    /// Stands for a value that is as if there were none: the empty one.
+    /// The id of an empty value, which counts as none.
     pub const NONE: u32 = NULL;
 }
 
@@ -53,21 +53,21 @@ impl LabelIds {
 pub struct RowReader<'a> {
     local: &'a LocalShard,
     group: usize,
-    /// The rows that may be asked for.
+    /// The rows that may be read.
     rows: Range<u32>,
     ids: &'a [LabelIds],
     shared: Arc<SharedGroup>,
-    /// None before labels are asked for.
+    /// `None` before labels are read.
     labels: Option<LabelCursors>,
-    /// None before chunks are asked for.
+    /// `None` before chunks are read.
     data: Option<(Arc<[DataColumn]>, Vec<DataCursor>)>,
-    /// The rows whose labels are here.
+    /// The rows whose labels are in memory.
     batch: Range<u32>,
     labels_of_row: Vec<Vec<(u32, u32)>>,
     chunks: RowChunks<'a>,
 }
 
-/// The columns of labels, and where the reader is in each.
+/// The columns of labels, and the reader's position in each.
 #[derive(Debug)]
 struct LabelCursors {
     columns: Arc<[LabelPages]>,
@@ -76,14 +76,14 @@ struct LabelCursors {
 
 #[derive(Debug, Default)]
 struct LabelCursor {
-    /// The page that is being read, by its place.
+    /// The current page, by its index.
     page: Option<(usize, Arc<IdPage>)>,
     ids: Vec<u32>,
 }
 
 impl LocalShard {
-    /// For each label, in order of the names ([`crate::Shard::label_names`]), the values that it has in a row
-    /// group, in the order of their ids there; none for a label without a dictionary.
+    /// For each label, in order of the names ([`crate::Shard::label_names`]), its values in a row group, in the order
+    /// of their ids there; none for a label without a dictionary.
     ///
     /// # Errors
     /// When the file cannot be read or is damaged.
@@ -97,14 +97,14 @@ impl LocalShard {
         labels.map(|label| read(label.column)).collect()
     }
 
-    /// Bytes of the file that holds the chunks.
+    /// The size of the file with the chunks in bytes.
     #[must_use]
     pub fn data_size(&self) -> u64 {
         self.shard().chunks_file().file_size()
     }
 
-    /// A reader of some rows of a row group; `ids` has an entry for each label, with an id for each value that
-    /// [`Self::dictionaries`] gives. `shared` is what it shares with the readers of other rows of the row group.
+    /// A reader of some rows of a row group. `ids` has an entry for each label, with an id for each value that
+    /// [`Self::dictionaries`] gives. `shared` is for all readers of the row group.
     #[must_use]
     pub fn read_rows<'a>(
         &'a self,
@@ -142,7 +142,7 @@ impl RowReader<'_> {
         Ok(labels.map(Vec::as_slice).unwrap_or_default())
     }
 
-    /// All chunks of a row: raw ones slice by slice, within one as they are stored; downsampled ones, which are of
+    /// All chunks of a row: raw ones slice by slice, in the stored order; downsampled ones, which are of
     /// [`tsdb::Encoding::Aggr`], in order of time. Rows ascend from call to call.
     ///
     /// # Errors
@@ -154,8 +154,8 @@ impl RowReader<'_> {
         self.chunks.take()
     }
 
-    /// The values of a row of raw chunks, slice by slice, of which [`crate::envelope::decode`] makes the chunks. Rows
-    /// ascend from call to call; of the same row [`Self::chunks`] may be asked for, too.
+    /// The values of a row of raw chunks, slice by slice, which [`crate::envelope::decode`] decodes. Rows ascend from
+    /// call to call; [`Self::chunks`] may be called for the same row.
     ///
     /// # Errors
     /// When the file cannot be read or is damaged.
@@ -249,7 +249,7 @@ impl Drop for RowReader<'_> {
     }
 }
 
-/// Where the pages of labels come from.
+/// The source of label pages.
 struct Source<'a> {
     file: &'a LocalFile,
     footer: &'a Footer,
@@ -259,7 +259,7 @@ struct Source<'a> {
 }
 
 impl LabelCursor {
-    /// Reads the ids of `rows`, which are not before those read last.
+    /// Reads the ids of `rows`, which must not be before those read last.
     fn read(
         &mut self,
         column: &ColumnPages,

@@ -26,12 +26,12 @@ pub struct LocalShard {
 }
 
 impl LocalShard {
-    /// Opens shard `number` of the block in `dir`. Where `listed`, which is the shard's part of `meta.json`, tells what the
-    /// footers of the files are, they are compared; the default tells nothing.
+    /// Opens shard `number` of the block in `dir`. `listed` is the shard's part of `meta.json`: the footers are
+    /// compared with it if it has them; the default has none.
     ///
     /// # Errors
-    /// When a file cannot be read; when it or its footer is not the one that was written; when the files do not make a
-    /// shard ([`Shard::open`]), or one of other contents.
+    /// When a file cannot be read; when it or its footer differs from `listed`; when the files do not make a shard
+    /// ([`Shard::open`]), or have other contents.
     pub fn open(
         dir: &Path,
         number: u32,
@@ -56,7 +56,7 @@ impl LocalShard {
         })
     }
 
-    /// The shard, from which lookups are made.
+    /// The shard, which makes lookups.
     #[must_use]
     pub fn shard(&self) -> &Shard {
         &self.shard
@@ -75,7 +75,7 @@ impl LocalShard {
         }
     }
 
-    /// Compares all that no page's own checksum covers, and a reader of rows does not ask for, with its checksum: the
+    /// Compares everything with its checksum that neither a page's own checksum covers nor a reader of rows reads: the
     /// headers of pages, and bloom filters. Values are not read.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ impl LocalShard {
         Ok(())
     }
 
-    /// All rows in order, with their labels and all their chunks, or all their aggregates; as the lookups give them.
+    /// All rows in order, with their labels and all their chunks or aggregates, as lookups give them.
     ///
     /// # Errors
     /// When a file cannot be read, or is damaged.

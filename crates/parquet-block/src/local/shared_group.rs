@@ -1,4 +1,4 @@
-//! What the readers of a row group's parts share: where its pages are, and the pages that have rows of two parts.
+//! The shared part of the readers of one row group: its page indexes, and the pages that several of them need.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::{
     query::{column::ColumnPages, labels::pages_with_values},
 };
 
-/// Shared by readers of one row group, each row of which one of them reads.
+/// Shared by the readers of one row group. One of them reads each row.
 #[derive(Debug)]
 pub struct SharedGroup {
     rows: usize,
@@ -24,10 +24,10 @@ pub struct SharedGroup {
     pub(super) values: SharedPages<ByteArrays>,
 }
 
-/// What is open, while a reader is still to come.
+/// The open parts, while a reader is still to come.
 #[derive(Debug)]
 struct Opened {
-    /// Rows whose readers are not done.
+    /// Rows whose readers have not ended.
     left: usize,
     labels: Option<Arc<[LabelPages]>>,
     data: Option<Arc<[DataColumn]>>,
@@ -36,13 +36,13 @@ struct Opened {
 /// The pages of a label's column.
 #[derive(Debug)]
 pub(super) struct LabelPages {
-    /// Where the label is among the shard's.
+    /// The index of the label in the shard.
     pub(super) place: usize,
     pub(super) pages: ColumnPages,
 }
 
 impl SharedGroup {
-    /// Of a row group of `rows` rows; at most `limit` bytes of pages are held.
+    /// For a row group of `rows` rows; at most `limit` bytes of pages are held.
     #[must_use]
     pub fn new(rows: usize, limit: usize) -> Self {
         // Pages of labels are small.
@@ -90,7 +90,7 @@ impl SharedGroup {
         Ok(data)
     }
 
-    /// Tells that a reader of `rows` rows is done. After the last, nothing stays open.
+    /// A reader of `rows` rows has ended. After the last one, nothing stays open.
     pub(super) fn leave(&self, rows: usize) {
         let mut opened = self.opened.lock();
         opened.left = opened.left.saturating_sub(rows);
@@ -100,7 +100,7 @@ impl SharedGroup {
                 labels: None,
                 data: None,
             };
-            // What is there still belongs to rows that were left unread.
+            // The rest belongs to rows that were not read.
             self.ids.clear();
             self.values.clear();
         }

@@ -13,10 +13,10 @@ use parking_lot::Mutex;
 
 use crate::error::Error;
 
-/// Decoded pages on their way from reader to reader.
+/// Decoded pages that are passed from reader to reader.
 #[derive(Debug)]
 pub(super) struct SharedPages<T> {
-    /// Bytes that may be held.
+    /// The most bytes that may be held.
     limit: usize,
     held: Mutex<Held<T>>,
 }
@@ -24,25 +24,25 @@ pub(super) struct SharedPages<T> {
 #[derive(Debug)]
 struct Held<T> {
     bytes: usize,
-    /// By column, and place in the column.
+    /// By column, and index in the column.
     pages: HashMap<(usize, usize), Asked<T>>,
 }
 
-/// A page that a reader has asked for and another one will.
+/// A page that one reader has asked for and another one will.
 #[derive(Debug)]
 struct Asked<T> {
-    /// Rows of it whose readers have not asked.
+    /// Its rows whose readers have not asked for it.
     left: usize,
     bytes: usize,
-    /// None while it is decoded, or where there is no room for it.
+    /// `None` while it is decoded, or if there is no room for it.
     page: Option<Arc<T>>,
 }
 
-/// A page as a reader wants it.
+/// A reader's request of a page.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Share<'a> {
     pub(super) column: usize,
-    /// Its place in the column.
+    /// Its index in the column.
     pub(super) place: usize,
     /// The rows of the page.
     pub(super) page: &'a Range<u32>,
@@ -61,7 +61,7 @@ impl<T> SharedPages<T> {
         }
     }
 
-    /// The page, which `decode` makes and measures if no other reader has left it here. A reader asks for a page once.
+    /// The page. `decode` makes and measures it if no other reader has left it. A reader asks for a page once.
     pub(super) fn page(
         &self,
         share: Share<'_>,
@@ -84,14 +84,14 @@ impl<T> SharedPages<T> {
         Ok(page)
     }
 
-    /// Lets go of all pages.
+    /// Frees all pages.
     pub(super) fn clear(&self) {
         let mut held = self.held.lock();
         held.pages.clear();
         held.bytes = 0;
     }
 
-    /// Bytes that are held.
+    /// The bytes that are held.
     #[cfg(test)]
     fn bytes(&self) -> usize {
         self.held.lock().bytes
@@ -99,7 +99,7 @@ impl<T> SharedPages<T> {
 }
 
 impl<T> Held<T> {
-    /// Takes the share of a reader with `own` rows of the page's `rows`.
+    /// Counts the share of a reader with `own` rows of the page's `rows`.
     fn ask(&mut self, key: (usize, usize), rows: usize, own: usize) -> Option<Arc<T>> {
         let asked = self.pages.entry(key).or_insert(Asked {
             left: rows,
@@ -115,7 +115,7 @@ impl<T> Held<T> {
         asked.page
     }
 
-    /// Leaves a page for those who have not asked yet, if there are any.
+    /// Leaves a page for those who have not asked yet, if any.
     fn leave(&mut self, key: (usize, usize), page: &Arc<T>, bytes: usize, limit: usize) {
         let Some(asked) = self.pages.get_mut(&key) else {
             return;

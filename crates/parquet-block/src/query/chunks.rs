@@ -19,14 +19,14 @@ use crate::{
     format::{page_index::PageLocation, row_ranges::RowRanges, values::ByteArrays},
 };
 
-/// Pages that are decoded, and rows whose chunks are put together, as one piece of work, at least. Who reads a large
-/// answer reads it in batches, of which several are under way: within a batch a second thread costs more than it spares.
+/// The least pages that are decoded, and rows whose chunks are put together, as one piece of work. A large answer is
+/// read in batches, several at once: within a batch a second thread costs more than it saves.
 const PAGES_PER_TASK: usize = 32;
 const ROWS_PER_TASK: usize = 2048;
 
-/// Chunks being read; the answer has those of each row, in the order of the rows. The raw chunks of a row are
-/// in the order of the time slices, and within one in the order they are stored in; downsampled ones, which are
-/// of [`tsdb::Encoding::Aggr`], are in the order of their times.
+/// A lookup of chunks; the answer has those of each row, in the order of the rows. The raw chunks of a row are in the
+/// order of the time slices, and within one in the stored order; downsampled ones, which are of
+/// [`tsdb::Encoding::Aggr`], are in order of time.
 #[derive(Debug)]
 pub struct ReadChunks {
     shard: Shard,

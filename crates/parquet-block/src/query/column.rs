@@ -1,4 +1,4 @@
-//! One column of one row group: its pages, and their values once bytes are there.
+//! One column of one row group: its pages, and their values once the bytes are there.
 
 use std::{borrow::Borrow, ops::Range};
 
@@ -27,11 +27,11 @@ pub(crate) struct ColumnPages {
     pub(crate) column: usize,
     /// The dictionary page.
     pub(crate) dictionary: Option<Range<u64>>,
-    /// CRC-32 of the header of the dictionary page, where the file has it.
+    /// CRC-32 of the header of the dictionary page, if the file has it.
     dictionary_crc: Option<u32>,
-    /// CRC-32 of the bloom filter, where the file has it.
+    /// CRC-32 of the bloom filter, if the file has it.
     pub(crate) bloom_crc: Option<u32>,
-    /// The data pages, or those of them that are wanted.
+    /// The wanted data pages.
     pub(crate) pages: Vec<PageLocation>,
 }
 
@@ -76,7 +76,7 @@ impl ColumnPages {
         self.dictionary.iter().cloned().chain(pages)
     }
 
-    /// The dictionary and the pages as ranges of the file, with the checksums of their headers where the file has them.
+    /// As [`Self::ranges`], with the checksums of the headers if the file has them.
     pub(crate) fn headers(&self) -> impl Iterator<Item = (&Range<u64>, u32)> {
         let pages = self.pages.iter().map(|page| (&page.bytes, page.header_crc));
         let dictionary = self
@@ -113,7 +113,8 @@ impl ColumnPages {
             .map_err(|fault| footer.damaged(range.start, fault))
     }
 
-    /// The rows of one page of a label's column; `stored` values of `dictionary` are the dictionary page's.
+    /// The rows of one page of a label's column; the first `stored` values of `dictionary` are those of the dictionary
+    /// page.
     pub(crate) fn id_page(
         &self,
         footer: &Footer,
@@ -128,8 +129,7 @@ impl ColumnPages {
             .map_err(|fault| footer.damaged(location.bytes.start, fault))
     }
 
-    /// The ids of `rows` of a label's column, and the dictionary they are of. Rows of pages that were not
-    /// wanted have no value.
+    /// The ids of `rows` of a label's column, and their dictionary. Rows of unwanted pages have no value.
     pub(crate) fn ids(
         &self,
         footer: &Footer,
@@ -146,8 +146,8 @@ impl ColumnPages {
         Ok((dictionary, ids))
     }
 
-    /// Puts the ids of `rows` into `ids`, which is empty. `page` decodes a page, which comes with its place among those
-    /// that are wanted. Rows of other pages have no value.
+    /// Puts the ids of `rows` into `ids`, which is empty. `page` decodes a page, given with its index among the wanted
+    /// ones. Rows of other pages have no value.
     pub(crate) fn read_ids<P: Borrow<IdPage>>(
         &self,
         footer: &Footer,
@@ -210,7 +210,7 @@ impl ColumnPages {
     }
 }
 
-/// The bytes of `range`, which the lookup has asked for.
+/// The bytes of `range`, which the lookup asked for.
 pub(crate) fn supplied<'a>(supply: &'a Supply, range: &Range<u64>) -> Result<&'a Bytes, Error> {
     supply.get(range).ok_or_else(|| Error::Supply {
         found: None,
@@ -218,7 +218,7 @@ pub(crate) fn supplied<'a>(supply: &'a Supply, range: &Range<u64>) -> Result<&'a
     })
 }
 
-/// Those of `rows` that lie in a page, counted within it.
+/// The part of `rows` in a page, counted within it.
 pub(crate) fn rows_of_page(rows: &RowRanges, page: &Range<u32>) -> RowRanges {
     rows.within(page.clone())
         .iter()

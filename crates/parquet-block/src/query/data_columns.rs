@@ -1,4 +1,4 @@
-//! The columns of a shard's second file: which hold what, and which may hold a time.
+//! The columns of a shard's second file: their contents, and those that may hold a time.
 
 use hashbrown::HashMap;
 use model::{Aggregate, AggregateSet, TimeRange};
@@ -18,22 +18,22 @@ pub(crate) struct DataColumns {
     contents: Contents,
     /// The column of each value of a row.
     columns: Vec<usize>,
-    /// By how much chunks may be longer than what is left of the slice they begin in, milliseconds.
+    /// By how many milliseconds a chunk may exceed the slice in which it begins.
     longest: i64,
 }
 
 /// A column of a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DataColumn {
-    /// Which aggregate it holds, if any.
+    /// The aggregate in it, if any.
     pub(crate) aggregate: Option<Aggregate>,
     column: usize,
 }
 
-/// The pages of a column that are wanted.
+/// The wanted pages of a column.
 #[derive(Debug)]
 pub(crate) struct DataPages {
-    /// Which aggregate it holds, if any.
+    /// The aggregate in it, if any.
     pub(crate) aggregate: Option<Aggregate>,
     pub(crate) pages: ColumnPages,
 }
@@ -89,7 +89,7 @@ impl DataColumns {
         let in_range = slices_of.filter(|(k, _)| {
             let mut slice = slices.range(*k);
             slice.max.0 = slice.max.0.saturating_add(self.longest);
-            // A writer puts what lies before the first slice into it, and what lies after the last too.
+            // A writer puts chunks before the first slice into it, and chunks after the last into that.
             if *k == 0 {
                 slice.min = TimeRange::ALL.min;
             }
@@ -135,7 +135,7 @@ impl DataColumn {
     }
 }
 
-/// How long the longest chunk is; without end if the file does not say.
+/// The length of the longest chunk; the greatest number if the file does not state it.
 fn longest(file: &Footer) -> Result<i64, Error> {
     let key = schema::MAX_CHUNK_KEY;
     let Some(value) = file.key_value(key) else {

@@ -1,5 +1,4 @@
-//! Reads the names and the values that labels have: of all rows from the dictionaries, of some rows from
-//! their ids.
+//! Looks up the names and values of labels: of all rows from the dictionaries, of some rows from their ids.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +15,7 @@ use crate::{
     format::{ids::NULL, row_ranges::RowRanges},
 };
 
-/// The values of a label being read; the answer has each once, ascending.
+/// A lookup of a label's values; the answer has each once, ascending.
 #[derive(Debug)]
 pub struct ReadLabelValues {
     shard: Shard,
@@ -30,7 +29,7 @@ pub struct ReadLabelValues {
 #[derive(Debug)]
 struct Wanted {
     pages: ColumnPages,
-    /// None: all of the dictionary's.
+    /// `None`: all values of the dictionary.
     rows: Option<RowRanges>,
 }
 
@@ -53,7 +52,7 @@ impl ReadLabelValues {
         for (group, rows) in &self.selection {
             let mut pages = pages_with_values(&self.shard, *group, column, rows)?;
             let (all, chunk) = self.shard.labels_file().chunk(*group, column)?;
-            // A dictionary holds no value that no row has.
+            // Each value of a dictionary is that of a row.
             let whole = chunk.all_dictionary && pages.dictionary.is_some();
             let whole = whole && rows.len() == all as usize;
             if whole {
@@ -121,12 +120,12 @@ impl Lookup for ReadLabelValues {
     }
 }
 
-/// The names of labels being read; the answer has each once, ascending.
+/// A lookup of label names; the answer has each once, ascending.
 #[derive(Debug)]
 pub struct ReadLabelNames {
     shard: Shard,
     selection: Selection,
-    /// Places among the label columns.
+    /// Indices of label columns.
     known: BTreeSet<usize>,
     pages: Option<Vec<(ColumnPages, RowRanges)>>,
     supply: Supply,
@@ -156,7 +155,7 @@ impl ReadLabelNames {
                 let (all, chunk) = footer.chunk(group, label.column)?;
                 match chunk.bounds.nulls {
                     Some(nulls) if nulls == u64::from(all) => {}
-                    // Fewer nulls than other rows, so one of these has a value.
+                    // Fewer nulls than other rows, so one of these rows has a value.
                     Some(nulls) if nulls < rows.len() as u64 => {
                         self.known.insert(place);
                     }

@@ -23,7 +23,7 @@ use crate::{
     layout::col_indexes,
 };
 
-/// If the pages of all columns take no more than this, it is not asked first which columns are needed.
+/// If the pages of all columns take no more than this, all are read without asking which are needed.
 const DIRECT_BYTES: u64 = 128 << 10;
 
 /// Rows that are put together as one piece of work.
@@ -38,7 +38,7 @@ pub enum Projection {
     Only(Vec<Vec<u8>>),
 }
 
-/// Labels being read; the answer has those of each row, in the order of the rows.
+/// A lookup of labels; the answer has those of each row, in the order of the rows.
 #[derive(Debug)]
 pub struct ReadLabels {
     shard: Shard,
@@ -50,9 +50,9 @@ pub struct ReadLabels {
 
 #[derive(Debug)]
 enum State {
-    /// Nothing is known. The columns that are asked for, as places among the label columns.
+    /// The start. The requested columns, as indices of label columns.
     Begun(Vec<usize>),
-    /// `s_col_indexes` has been asked for.
+    /// `s_col_indexes` was asked for.
     Asked(ColumnPages, Vec<usize>),
     /// The columns to read.
     Known(Vec<(usize, ColumnPages)>),
@@ -81,7 +81,7 @@ impl ReadLabels {
         }
     }
 
-    /// Reads all columns if they are small, else asks which are needed.
+    /// Reads all columns if they are small; else asks first which are needed.
     fn begin(&mut self, places: Vec<usize>) -> Result<State, Error> {
         if self.rows.is_empty() {
             return Ok(State::Known(Vec::new()));
@@ -162,7 +162,7 @@ pub(crate) fn labels_of(columns: &[&LabelValues<'_>], row: usize) -> Labels {
     }))
 }
 
-/// The pages of a label's column that hold a value of some of `rows`, as far as bounds tell.
+/// The pages of a label's column that hold a value of some of `rows`, by the bounds.
 pub(crate) fn pages_with_values(
     shard: &Shard,
     group: usize,
@@ -199,11 +199,11 @@ pub(crate) fn columns_of(
         let lists = pages.byte_page(footer, location, bytes, &dictionary)?;
         for row in rows_of_page(rows, &location.rows).rows() {
             let list = lists.get(row as usize).unwrap_or_default();
-            // Series of one metric mostly have the same labels.
+            // Series of one metric usually have the same labels.
             if list == last {
                 continue;
             }
-            // Its place is one of the list, not of the file.
+            // Its offset is in the list, not in the file.
             mark(list, &mut named)
                 .map_err(|fault| footer.damaged(location.bytes.start, Fault { at: 0, ..fault }))?;
             last.clear();

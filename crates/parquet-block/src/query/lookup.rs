@@ -18,7 +18,7 @@ use hashbrown::HashMap;
 
 use crate::error::Error;
 
-/// Which file of a shard.
+/// A file of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ShardFile {
     /// `N.labels.parquet`
@@ -27,31 +27,31 @@ pub enum ShardFile {
     Chunks,
 }
 
-/// What a lookup wants next.
+/// The next step of a lookup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step<T> {
     /// Bytes, to be given to [`Lookup::supply`] before [`Lookup::next`] is called again.
     Fetch {
         /// The file.
         file: ShardFile,
-        /// Ranges of it, ascending, none empty, none overlapping.
+        /// Its ranges: ascending, not empty, not overlapping.
         ranges: Vec<Range<u64>>,
     },
     /// Nothing: the answer is complete.
     Done(T),
 }
 
-/// A question to a shard, answered in steps.
+/// A query to a shard, answered in steps.
 pub trait Lookup {
     /// The answer.
     type Answer;
 
-    /// Goes on as far as the bytes supplied allow. Decodes, so it is work for a CPU pool.
+    /// Goes on as far as the supplied bytes allow. It decodes, so it is work for a CPU pool.
     ///
-    /// After [`Step::Done`] the lookup is spent, and answers with nothing.
+    /// After [`Step::Done`] the lookup is used up, and gives empty answers.
     ///
     /// # Errors
-    /// When the bytes supplied are damaged, or fewer than asked for.
+    /// When the supplied bytes are damaged, or fewer than asked for.
     fn next(&mut self) -> Result<Step<Self::Answer>, Error>;
 
     /// Takes the bytes of each range of the last [`Step::Fetch`], in its order.
@@ -61,11 +61,11 @@ pub trait Lookup {
     fn supply(&mut self, bytes: Vec<Bytes>) -> Result<(), Error>;
 }
 
-/// Bytes asked for, and bytes supplied.
+/// Requested and supplied bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Supply {
     asked: Vec<Range<u64>>,
-    /// By where they begin in the file.
+    /// By their offset in the file.
     pages: HashMap<u64, Bytes>,
 }
 
@@ -76,7 +76,7 @@ impl Supply {
         (bytes.len() as u64 == range.end - range.start).then_some(bytes)
     }
 
-    /// Asks for those of `ranges` that are not here yet. Nothing must be outstanding.
+    /// Asks for those of `ranges` that are not supplied yet. No request may be outstanding.
     pub(crate) fn ask(&mut self, ranges: impl IntoIterator<Item = Range<u64>>) {
         self.asked = ranges
             .into_iter()
@@ -86,7 +86,7 @@ impl Supply {
         self.asked.dedup();
     }
 
-    /// Asks as [`Self::ask`]; the step that fetches from `file` what is not here yet, if anything is.
+    /// As [`Self::ask`]; returns the step that fetches the missing ranges of `file`, if any.
     pub(crate) fn fetch<T>(
         &mut self,
         file: ShardFile,
@@ -99,12 +99,12 @@ impl Supply {
         })
     }
 
-    /// What has been asked for and not supplied.
+    /// The requested ranges that are not supplied.
     pub(crate) fn asked(&self) -> &[Range<u64>] {
         &self.asked
     }
 
-    /// Takes what was asked for off the front of `bytes`.
+    /// Takes the requested ranges off the front of `bytes`.
     pub(crate) fn supply(&mut self, bytes: &mut impl Iterator<Item = Bytes>) -> Result<(), Error> {
         for range in std::mem::take(&mut self.asked) {
             match bytes.next() {
@@ -122,7 +122,7 @@ impl Supply {
         Ok(())
     }
 
-    /// Lets go of all bytes.
+    /// Frees all bytes.
     pub(crate) fn clear(&mut self) {
         self.asked.clear();
         self.pages.clear();

@@ -29,7 +29,7 @@ pub(crate) struct RowChunks<'a> {
 struct Part {
     aggregate: Aggregate,
     chunk: Chunk,
-    /// Where its page is in the file.
+    /// The offset of its page in the file.
     page: u64,
 }
 
@@ -43,7 +43,7 @@ impl<'a> RowChunks<'a> {
         }
     }
 
-    /// Takes the row's value in one column, which holds an aggregate or else chunks.
+    /// Takes the row's value of one column: an aggregate, or chunks.
     pub(crate) fn push(
         &mut self,
         aggregate: Option<Aggregate>,
@@ -52,7 +52,7 @@ impl<'a> RowChunks<'a> {
     ) -> Result<(), Error> {
         let page = location.bytes.start;
         for chunk in envelope::decode(value) {
-            // Its place is one of the value, not of the file.
+            // Its offset is in the value, not in the file.
             let chunk = chunk.map_err(|fault| self.file.damaged(page, Fault { at: 0, ..fault }))?;
             if self.range.min > chunk.max || chunk.min > self.range.max {
                 continue;
@@ -69,13 +69,13 @@ impl<'a> RowChunks<'a> {
         Ok(())
     }
 
-    /// The chunks: of raw samples as they are stored, of aggregates in order of time.
+    /// The chunks: raw ones in the stored order, aggregates in order of time.
     pub(crate) fn finish(mut self) -> Result<Vec<Chunk>, Error> {
         self.join_all()?;
         Ok(self.chunks)
     }
 
-    /// As [`Self::finish`], to begin with the next row.
+    /// As [`Self::finish`], and starts the next row.
     pub(crate) fn take(&mut self) -> Result<vec::Drain<'_, Chunk>, Error> {
         self.join_all()?;
         Ok(self.chunks.drain(..))
@@ -91,7 +91,7 @@ impl<'a> RowChunks<'a> {
         Ok(())
     }
 
-    /// Joins the aggregates of one chunk, of which there is one at least.
+    /// Joins the aggregates of one chunk, at least one.
     fn join(&self, parts: &[Part]) -> Result<Chunk, Error> {
         let mut aggregates = Aggregates::default();
         for part in parts {

@@ -28,7 +28,7 @@ use super::{
 use crate::error::Error;
 pub(crate) use crate::query::search::group::EAGER_BYTES;
 
-/// A search in progress; the answer are the row groups that have matching rows, and these.
+/// A search in progress. Its answer is the row groups with matching rows, and these rows.
 #[derive(Debug)]
 pub struct Search {
     shard: Shard,

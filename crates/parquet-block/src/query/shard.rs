@@ -49,10 +49,10 @@ pub(crate) struct LabelColumn {
 }
 
 impl Shard {
-    /// Puts together the footers of a shard's two files, the second of which holds chunks or aggregates.
+    /// Joins the footers of a shard's two files, the second of which holds chunks or aggregates.
     ///
     /// # Errors
-    /// When the files have not the same row groups, or lack columns or key-values that the layout demands.
+    /// When the files have different row groups, or lack columns or key-values of the layout.
     pub fn open(labels: Footer, chunks: Footer) -> Result<Self, Error> {
         let rows =
             |footer: &Footer| -> Vec<u32> { footer.row_groups().iter().map(|g| g.rows).collect() };
@@ -98,13 +98,13 @@ impl Shard {
         })))
     }
 
-    /// How many row groups there are.
+    /// The number of row groups.
     #[must_use]
     pub fn row_groups(&self) -> usize {
         self.0.labels.row_groups().len()
     }
 
-    /// How many rows a row group has: one a series.
+    /// The number of rows of a row group: one a series.
     #[must_use]
     pub fn rows(&self, group: usize) -> u32 {
         self.0.labels.row_groups().get(group).map_or(0, |g| g.rows)
@@ -135,7 +135,7 @@ impl Shard {
         self.0.names.iter().map(|label| &*label.name)
     }
 
-    /// Whether each row has a label called so, as far as counts of nulls tell.
+    /// Whether each row has the label `name`, by the counts of nulls.
     #[must_use]
     pub fn all_have(&self, name: impl AsRef<[u8]>) -> bool {
         let nulls = |group: &RowGroup, column: usize| group.columns.get(column)?.bounds.nulls;
@@ -191,7 +191,7 @@ impl Shard {
         ReadLabelValues::new(self.clone(), self.existing(selection), name.as_ref())
     }
 
-    /// Those rows of a selection that there are.
+    /// The rows of a selection that exist.
     fn existing(&self, selection: Selection) -> Selection {
         selection
             .into_iter()
@@ -219,7 +219,7 @@ impl Shard {
         Some(label.column)
     }
 
-    /// Where a label is among [`Self::label_columns`].
+    /// The index of a label in [`Self::label_columns`].
     pub(crate) fn label_place(&self, name: &[u8]) -> Option<usize> {
         let names = &self.0.names;
         names.binary_search_by(|l| (*l.name).cmp(name)).ok()
@@ -278,7 +278,7 @@ fn slices(labels: &Footer) -> Result<Slices, Error> {
     ))
 }
 
-/// Whether there is a slice, and no more than columns at most, so that a wrong number makes no long list.
+/// Whether there is a slice, and at most as many as columns, so that a wrong number makes no long list.
 fn are_few(min: i64, max: i64, duration: i64) -> bool {
     max.checked_sub(min)
         .filter(|span| *span >= 0 && duration > 0)

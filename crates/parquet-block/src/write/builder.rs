@@ -17,21 +17,21 @@ use crate::{
     layout::{contents::Contents, envelope},
 };
 
-/// Rows that a row group has at most: readers of blocks take no more.
+/// The most rows of a row group: readers of blocks accept no more.
 const MAX_ROWS: usize = 1 << 24;
 
-/// Bytes that the chunks of one series in one slice take at most: the sizes of pages are 32-bit integers.
+/// The most bytes of the chunks of one series in one slice: sizes of pages are 32-bit integers.
 const MAX_VALUE: usize = 1 << 30;
 
-/// The strings that labels are made of, by id.
+/// The strings of labels, by id.
 ///
-/// Ids ascend with the strings in byte order, and no string has two: rows are compared by ids.
+/// Ids ascend with the strings in byte order, and each string has one id: rows are compared by ids.
 pub trait Symbols: Send + Sync {
-    /// The string with this id; the empty string for an id that is none.
+    /// The string of this id; the empty string for an unknown id.
     fn get(&self, id: u32) -> &[u8];
 }
 
-/// Takes rows in order, and becomes an [`EncodedRowGroup`].
+/// Collects rows in order, and becomes an [`EncodedRowGroup`].
 pub struct RowGroupBuilder {
     pub(super) schema: ShardSchema,
     pub(super) options: WriteOptions,
@@ -39,9 +39,9 @@ pub struct RowGroupBuilder {
     pub(super) labels: RowLabels,
     /// The values of each slice, or of each aggregate of each slice.
     pub(super) data: Vec<SharedStrings>,
-    /// How long the longest chunk is, milliseconds; of aggregates only.
+    /// The length of the longest chunk in milliseconds; of aggregates only.
     pub(super) longest: i64,
-    /// The id of `__name__`, once a row has had it.
+    /// The id of `__name__`, once a row had it.
     metric_name: Option<u32>,
 }
 
@@ -50,7 +50,7 @@ pub struct RowGroupBuilder {
 pub(super) struct RowLabels(Ragged<(u32, u32)>);
 
 impl RowGroupBuilder {
-    /// A row group without rows, of labels that are ids of `symbols`.
+    /// An empty row group, for labels that are ids of `symbols`.
     #[must_use]
     pub fn new(schema: &ShardSchema, symbols: Arc<dyn Symbols>, options: &WriteOptions) -> Self {
         Self {
@@ -66,13 +66,13 @@ impl RowGroupBuilder {
         }
     }
 
-    /// Takes the next row: the ids of its labels' names and values, in order of the names, and its chunks in
-    /// each slice as [`envelope::encode`] makes them, or its aggregates in each slice as
-    /// [`envelope::encode_aggregates`] does. Labels with empty values are left out.
+    /// Adds the next row: the ids of its labels' names and values, in order of the names, and its chunks in each slice
+    /// as [`envelope::encode`] makes them, or its aggregates in each slice as [`envelope::encode_aggregates`] does.
+    /// Labels with empty values are left out.
     ///
     /// # Errors
-    /// When the row is not after the one before it, or has not a value for each slice, or one that no page holds,
-    /// or aggregates that no reader could put together.
+    /// When the row is not after the one before, lacks the value of a slice, has one that is too large for a page, or
+    /// aggregates that no reader could join.
     pub fn push(&mut self, labels: &[(u32, u32)], values: &[&[u8]]) -> Result<(), Error> {
         let row = Bytes::from(values.concat());
         let mut end = 0;
@@ -87,8 +87,8 @@ impl RowGroupBuilder {
         self.push_shared(labels, &values.collect::<Vec<_>>())
     }
 
-    /// As [`Self::push`], but the values stay in the buffers in which they are. Few buffers with many rows are best:
-    /// of each column those of the rows one after the other.
+    /// As [`Self::push`], but the values stay in their buffers. Best are few buffers with many rows, which hold the
+    /// values of one column one after the other.
     ///
     /// # Errors
     /// As [`Self::push`].
@@ -147,13 +147,13 @@ impl RowGroupBuilder {
         Ok(())
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.labels.len()
     }
 
-    /// Bytes that the rows take in memory.
+    /// The memory of the rows in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let data: usize = self.data.iter().map(SharedStrings::size).sum();
@@ -163,7 +163,7 @@ impl RowGroupBuilder {
     /// Encodes the rows, in parallel on the current rayon pool.
     ///
     /// # Errors
-    /// When a row has a label that the schema has not, or the symbols are not in order.
+    /// When a row has a label that the schema lacks, or the symbols are not in order.
     pub fn encode(self) -> Result<EncodedRowGroup, Error> {
         encode(self)
     }
@@ -176,7 +176,7 @@ impl RowGroupBuilder {
         }
     }
 
-    /// Compares the row before the last with the last: by `__name__`, then by all labels.
+    /// Compares the last two rows: by `__name__`, then by all labels.
     fn compare_last(&self) -> Ordering {
         let last = self.labels.len().saturating_sub(1);
         let [a, b] = [last.saturating_sub(1), last].map(|row| self.labels.get(row));
@@ -187,7 +187,7 @@ impl RowGroupBuilder {
         name(a).cmp(&name(b)).then_with(|| a.cmp(b))
     }
 
-    /// The labels of a row for a person to read.
+    /// The labels of a row, for people.
     fn text(&self, row: usize) -> model::Labels {
         self.labels.text(row, &*self.symbols)
     }
@@ -195,7 +195,7 @@ impl RowGroupBuilder {
 
 impl RowLabels {
     fn push(&mut self, labels: &[(u32, u32)], symbols: &dyn Symbols) {
-        // The empty string is before all others, so only the first id can be it.
+        // The empty string sorts before all others, so only the first id can be it.
         let empty = symbols.get(0).is_empty();
         if empty {
             let present = labels.iter().filter(|(_, value)| *value != 0);

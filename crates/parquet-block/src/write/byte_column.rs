@@ -16,32 +16,32 @@ use crate::{
     },
 };
 
-/// Up to how many bytes the options may make pages: their sizes are 32-bit integers.
+/// The largest page size that options may ask for: sizes are 32-bit integers.
 const MAX_PAGE: usize = 256 << 20;
 
-/// A byte string that lies in a buffer.
+/// A byte string within a buffer.
 #[derive(Clone, Debug)]
 pub struct SharedValue<'a> {
-    /// The buffer, which is kept for as long as something of it is wanted.
+    /// The buffer, which lives as long as a string in it is needed.
     pub buffer: &'a Bytes,
-    /// Where the byte string is in it; if that is beyond the buffer, the byte string is empty.
+    /// The range in the buffer; a range beyond it is an empty string.
     pub range: Range<usize>,
 }
 
-/// Byte strings in the buffers in which they were made. Pages that are stored as they are share them, too.
+/// Byte strings in the buffers in which they were made. Pages that are stored uncompressed share them too.
 #[derive(Debug, Default)]
 pub(super) struct SharedStrings {
     pieces: Vec<Bytes>,
-    /// Where each piece ends, counted over all of them.
+    /// The end of each piece, counted over all of them.
     piece_ends: Vec<usize>,
-    /// Where each string ends, counted likewise.
+    /// The end of each string, counted likewise.
     ends: Vec<usize>,
-    /// What will be the last piece: a buffer, and what of it.
+    /// The last piece, still open: a buffer, and the range of it.
     open: Option<(Bytes, Range<usize>)>,
 }
 
 impl From<Ragged<u8>> for SharedStrings {
-    /// Strings that were made one after the other, to be encoded.
+    /// Strings in order, to be encoded.
     fn from(strings: Ragged<u8>) -> Self {
         let (bytes, ends) = strings.into_parts();
         Self {
@@ -60,7 +60,7 @@ impl AsRef<[u8]> for SharedValue<'_> {
 }
 
 impl SharedStrings {
-    /// Adds a string. Those that follow one another in their buffer make one piece.
+    /// Adds a string. Neighbours in one buffer make one piece.
     pub(super) fn push(&mut self, value: &SharedValue<'_>) {
         let SharedValue { buffer, range } = value;
         let len = value.as_ref().len();
@@ -69,7 +69,7 @@ impl SharedStrings {
             return;
         }
         match &mut self.open {
-            // As long as it is held here, no other buffer is at its place.
+            // While the buffer is held, no other one has its address.
             Some((open, piece))
                 if open.as_ptr() == buffer.as_ptr()
                     && open.len() == buffer.len()
@@ -102,7 +102,7 @@ impl SharedStrings {
         self.ends.last().copied().unwrap_or_default()
     }
 
-    /// Bytes that they take.
+    /// Their size in bytes.
     pub(super) fn size(&self) -> usize {
         self.size_of_values() + self.ends.len() * size_of::<usize>()
     }
@@ -217,7 +217,7 @@ fn encode_page(
     contents.encode(compression)
 }
 
-/// A length, which the builder has seen to be a 32-bit integer.
+/// A length, which the builder has checked to fit.
 fn length(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! The column of a label: a dictionary of its values in order, and for each row an id, or null.
+//! The column of a label: a sorted dictionary of its values, and for each row an id or null.
 
 use std::ops::Range;
 
@@ -23,7 +23,7 @@ use crate::{
 /// A dictionary is a page, whose size is a 32-bit integer.
 const MAX_DICTIONARY: usize = 1 << 30;
 
-/// The rows that have a label, ascending, and the symbols that are its values.
+/// The rows with a label, ascending, and the symbols of its values.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cells {
     rows: Vec<u32>,
@@ -32,7 +32,7 @@ pub(super) struct Cells {
 
 /// The distinct values of a column.
 struct Dictionary<'a> {
-    /// Ascending, and so are their strings.
+    /// Ascending, as are their strings.
     ids: Vec<u32>,
     symbols: &'a dyn Symbols,
 }
@@ -54,7 +54,7 @@ impl Cells {
         self.rows.len()
     }
 
-    /// Cuts `rows` rows into pages of `most` rows; what follows on a page without cells and has none joins it.
+    /// Cuts `rows` rows into pages of `most` rows; rows without cells after a page without cells join it.
     fn cut(&self, rows: usize, most: usize) -> Vec<Cut> {
         let mut pages: Vec<Cut> = Vec::new();
         let mut cell = 0;
@@ -93,11 +93,11 @@ impl<'a> Dictionary<'a> {
         self.ids.iter().map(|id| self.symbols.get(*id))
     }
 
-    /// The places of symbols, which are all there.
+    /// The dictionary ids of symbols, all of which are in it.
     fn places(&self, ids: &[u32], out: &mut Vec<u32>) {
         let mut last = (None, 0);
         out.extend(ids.iter().map(|id| {
-            // Values mostly stay the same from row to row.
+            // Usually the value is that of the row before.
             if last.0 != Some(id) {
                 let place = self.ids.partition_point(|known| known < id);
                 last = (Some(id), u32::try_from(place).unwrap_or(u32::MAX));

@@ -1,4 +1,4 @@
-//! How files are written.
+//! Write options of files.
 
 use model::METRIC_NAME;
 
@@ -19,35 +19,35 @@ pub struct WriteOptions {
 /// Labels whose columns have a bloom filter, of ten bits for each distinct value of a row group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BloomFilters {
-    /// None of them.
+    /// No label.
     None,
-    /// `__name__` alone, as with parquet-common.
+    /// Only `__name__`, as in parquet-common.
     MetricName,
     /// `__name__`, and each label in the row groups where its dictionary takes more than 256 KiB: where a search
     /// asks the filter before it reads the dictionary.
     #[default]
     Large,
-    /// All of them.
+    /// All labels.
     All,
 }
 
 /// Pages of one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageOptions {
-    /// Bytes that the values of a page take at most before compression, unless one alone takes more.
+    /// The most bytes of a page's values before compression, unless one alone has more.
     pub bytes: usize,
-    /// Rows that a page has at most. A page without any values may have more.
+    /// The most rows of a page. A page without any values may have more.
     pub rows: usize,
-    /// The level of zstd; with a least saving, that of pages that get smaller by 30 % or more: others are compressed
-    /// at level 1.
+    /// The level of zstd. With a least saving, it applies to pages that get smaller by 30 % or more; others are
+    /// compressed at level 1.
     pub zstd_level: i32,
-    /// How many per cent smaller compression must make a page; else it is stored as it is, and so read without
-    /// being decompressed or copied. Some places of a page tell.
+    /// By how many per cent compression must make a page smaller. Otherwise the page is stored as it is, and read
+    /// without being decompressed or copied. Samples of the page decide.
     pub least_saving: u8,
 }
 
 impl BloomFilters {
-    /// Whether the column of the label `name` has one, whose dictionary takes so many bytes.
+    /// Whether the column of the label `name`, whose dictionary has so many bytes, gets a filter.
     pub(super) fn include(self, name: &[u8], dictionary: usize) -> bool {
         match self {
             Self::None => false,
@@ -68,7 +68,7 @@ impl PageOptions {
 }
 
 impl WriteOptions {
-    /// For fewer bytes: all pages are compressed that get smaller at all. On random chunks that spares 6 % of the bytes
+    /// For fewer bytes: all pages are compressed that get smaller at all. On random chunks that saves 6 % of the bytes
     /// for twice the CPU time; scraped ones get smaller anyway.
     #[must_use]
     pub fn small() -> Self {

@@ -1,4 +1,4 @@
-//! A row group, encoded: its columns of both files.
+//! An encoded row group: its columns of both files.
 
 use hashbrown::HashMap;
 use model::{Labels, Quoted, Ragged};
@@ -30,15 +30,15 @@ pub struct EncodedRowGroup {
     pub(super) labels: Vec<EncodedColumn>,
     /// The columns of the chunks file, or of the aggregates file.
     pub(super) chunks: Vec<EncodedColumn>,
-    /// How long the longest chunk is, milliseconds; of aggregates only.
+    /// The length of the longest chunk in milliseconds; of aggregates only.
     pub(super) longest: i64,
-    /// The column that rows are sorted by: that of `__name__`, if all rows have it. Nulls would come first, and
-    /// parquet-common takes it that they do not.
+    /// The column that rows are sorted by: `__name__`, if all rows have it. Nulls would come first, and parquet-common
+    /// assumes that they do not.
     pub(super) sorted_by: Option<usize>,
 }
 
 impl EncodedRowGroup {
-    /// How many rows it has.
+    /// The number of rows.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.rows
@@ -84,7 +84,7 @@ fn encode_chunks(
         .collect()
 }
 
-/// The columns of the labels file; also how many rows have a `__name__`.
+/// The columns of the labels file, and how many rows have a `__name__`.
 fn encode_labels(builder: &RowGroupBuilder) -> Result<(Vec<EncodedColumn>, usize), Error> {
     let (options, symbols) = (&builder.options, &*builder.symbols);
     let (cells, lists) = transpose(&builder.labels, &builder.schema, symbols)?;

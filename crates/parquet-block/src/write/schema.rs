@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// Columns that a file has at most: more than parquet-go cannot read.
+/// The most columns of a file: parquet-go cannot read more.
 const MAX_COLUMNS: usize = (1 << 15) - 1;
 
 /// The labels and time slices of a shard. Cheap to clone.
@@ -27,19 +27,19 @@ pub struct ShardSchema {
 }
 
 impl ShardSchema {
-    /// A schema of a block of raw samples, with a column for each of the labels called `names`.
+    /// The schema of a block of raw samples, with a column for each of the labels `names`.
     #[must_use]
     pub fn new(names: impl IntoIterator<Item = impl Into<Vec<u8>>>, slices: Slices) -> Self {
         Self::of(Contents::Chunks, names, slices)
     }
 
-    /// A schema of a downsampled block.
+    /// The schema of a downsampled block.
     #[must_use]
     pub fn aggregates(names: impl IntoIterator<Item = impl Into<Vec<u8>>>, slices: Slices) -> Self {
         Self::of(Contents::Aggregates, names, slices)
     }
 
-    /// A schema of a block with these contents.
+    /// The schema of a block with these contents.
     #[must_use]
     pub fn of(
         contents: Contents,
@@ -77,7 +77,7 @@ impl ShardSchema {
         self.contents
     }
 
-    /// How many values a row has: one for each column of the second file.
+    /// The number of values of a row: one for each column of the second file.
     pub(crate) fn values(&self) -> usize {
         self.slices.count().saturating_mul(self.contents.width())
     }
@@ -87,7 +87,7 @@ impl ShardSchema {
         self.metric_name
     }
 
-    /// The column of a label: its place among the labels, since no other column's name comes before.
+    /// The column of a label: its index among the labels, as the other columns' names sort after them.
     pub(crate) fn label_column(&self, name: &[u8]) -> Option<usize> {
         self.names
             .binary_search_by(|known| known.as_slice().cmp(name))
@@ -111,8 +111,8 @@ impl ShardSchema {
         labels.chain(others).collect()
     }
 
-    /// The columns of the second file, in order of their names, each with the place of its value in a row:
-    /// `s_data_10` is before `s_data_2`.
+    /// The columns of the second file, in order of their names, each with the index of its value in a row: `s_data_10`
+    /// is before `s_data_2`.
     pub(crate) fn data_columns(&self) -> Vec<(usize, Column)> {
         let names = (0..self.slices.count()).flat_map(|slice| self.contents.columns(slice));
         let mut columns: Vec<_> = names
@@ -126,7 +126,7 @@ impl ShardSchema {
         columns
     }
 
-    /// Refuses what no reader can open.
+    /// Refuses a schema that no reader can open.
     pub(crate) fn check(&self) -> Result<(), Error> {
         for (what, columns) in [
             ("labels", self.names.len().saturating_add(2)),

@@ -18,7 +18,7 @@ pub struct ShardWriter<L, C> {
     chunks: FileWriter<C>,
     shard: ParquetShard,
     contents: Contents,
-    /// How long the longest chunk is, milliseconds; of aggregates only.
+    /// The length of the longest chunk in milliseconds; of aggregates only.
     longest: i64,
     /// The first value of `__name__`.
     first_name: Vec<u8>,
@@ -27,10 +27,10 @@ pub struct ShardWriter<L, C> {
 }
 
 impl<L: Write, C: Write> ShardWriter<L, C> {
-    /// Begins the two files.
+    /// Starts the two files.
     ///
     /// # Errors
-    /// When they cannot be written to, or the schema has more columns than readers take.
+    /// When they cannot be written, or the schema has more columns than readers accept.
     pub fn create(labels: L, chunks: C, schema: &ShardSchema) -> Result<Self, Error> {
         schema.check()?;
         let slices = schema.slices();
@@ -67,10 +67,10 @@ impl<L: Write, C: Write> ShardWriter<L, C> {
         })
     }
 
-    /// Appends a row group, which is let go. One without rows is left out.
+    /// Appends a row group and frees it. An empty one is left out.
     ///
     /// # Errors
-    /// When its rows are not after those before, or it is of another schema, or cannot be written.
+    /// When its rows are not after those before, its schema is another, or it cannot be written.
     pub fn append(&mut self, group: EncodedRowGroup) -> Result<(), Error> {
         if group.rows == 0 {
             return Ok(());
@@ -84,7 +84,7 @@ impl<L: Write, C: Write> ShardWriter<L, C> {
             )));
         }
         self.labels.append(&group.labels, group.sorted_by)?;
-        // The chunks file has no column that its rows are sorted by.
+        // The chunks file is sorted by none of its columns.
         self.chunks.append(&group.chunks, None)?;
         if self.last.is_none() {
             self.first_name = key(&first).0.to_owned();
@@ -96,17 +96,17 @@ impl<L: Write, C: Write> ShardWriter<L, C> {
         Ok(())
     }
 
-    /// Writes the ends of the files; tells what `meta.json` says of the shard.
+    /// Writes the ends of the files; returns the shard's entry in `meta.json`.
     ///
     /// # Errors
-    /// [`Error::Empty`] if there are no rows: what is written then is no file. Otherwise, when the files cannot be
+    /// [`Error::Empty`] if there are no rows: then the files are not valid. Otherwise, when the files cannot be
     /// written.
     pub fn finish(mut self) -> Result<ParquetShard, Error> {
         if self.shard.rows == 0 {
             return Err(Error::Empty);
         }
         let last_name = self.last.as_ref().map_or(&[][..], |last| key(last).0);
-        // JSON holds text alone; who reads it takes none for any.
+        // JSON holds only text. Without it, readers assume any name.
         if let (Ok(min), Ok(max)) = (str::from_utf8(&self.first_name), str::from_utf8(last_name)) {
             (self.shard.min_name, self.shard.max_name) = (min.to_owned(), max.to_owned());
         }
@@ -124,7 +124,7 @@ impl<L: Write, C: Write> ShardWriter<L, C> {
     }
 }
 
-/// What rows are sorted by.
+/// The key that rows are sorted by.
 fn key(labels: &Labels) -> (&[u8], &Labels) {
     (labels.get(METRIC_NAME).unwrap_or_default(), labels)
 }

@@ -91,7 +91,7 @@ fn series_are_held_together_from_a_label_on_that_is_replaced_or_removed() {
 }
 
 #[test]
-fn what_may_be_held_depends_on_which_labels_series_may_have() {
+fn how_much_is_held_depends_on_the_removed_labels_that_series_may_have() {
     let depth = |external: &[_], without: &[_], may_have: &[&str]| {
         let has = |name: &[u8]| may_have.iter().any(|n| n.as_bytes() == name);
         Depth::of(&final_labels(external, without), has)

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_descriptor_set_that_does_not_decode_is_told_by_its_position() {
+    fn a_descriptor_set_that_does_not_decode_is_named_by_its_index() {
         let error = Methods::new(&[b"", b"\xff"], &Metrics::new()).unwrap_err();
         assert!(
             error

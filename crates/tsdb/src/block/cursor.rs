@@ -1,4 +1,4 @@
-//! Cursors: reading series and chunks of a block in turn, within a window of memory.
+//! Cursors: read series and chunks of a block in turn, within a window of memory.
 
 use std::{path::Path, sync::Arc};
 
@@ -13,20 +13,20 @@ use crate::{
 /// The largest window of a cursor, in bytes. A merge has two for each block and thread; larger ones read no faster.
 const WINDOW: usize = 256 << 10;
 
-/// Reads series of one block; cheap where references ascend. Holds at most 256 KiB of the index.
+/// Reads series of one block; cheap if references ascend. Holds at most 256 KiB of the index.
 #[derive(Debug)]
 pub struct SeriesCursor {
     block: Arc<Inner>,
     window: Window,
 }
 
-/// Reads chunks of one block; cheap where references ascend. Holds at most 256 KiB of a segment, and
-/// what the chunks that it gave are slices of.
+/// Reads chunks of one block; cheap if references ascend. Holds at most 256 KiB of a segment, and the memory of chunks
+/// that are still in use.
 #[derive(Debug)]
 pub struct ChunkCursor {
     block: Arc<Inner>,
     window: Window,
-    /// The segment that the window is of.
+    /// The segment of the window.
     segment: u32,
 }
 
@@ -38,14 +38,14 @@ impl SeriesCursor {
         }
     }
 
-    /// Lets it read as much at once as will be wanted in order, about, so as not to read more.
+    /// Sets about how many bytes will be read in order, so that it reads no more.
     #[must_use]
     pub fn expecting(mut self, bytes: usize) -> Self {
         self.window.expect(bytes);
         self
     }
 
-    /// Reads a series into `entry`, whose memory is used again.
+    /// Reads a series into `entry`, whose memory is reused.
     ///
     /// # Errors
     /// When the index cannot be read or is damaged, or has no such series.
@@ -82,17 +82,17 @@ impl ChunkCursor {
         }
     }
 
-    /// Lets it read as much at once as will be wanted in order, about, so as not to read more.
+    /// Sets about how many bytes will be read in order, so that it reads no more.
     #[must_use]
     pub fn expecting(mut self, bytes: usize) -> Self {
         self.window.expect(bytes);
         self
     }
 
-    /// Reads a chunk. Its data is a slice of the window as it was then.
+    /// Reads a chunk. Its data is a slice of the window as it is then.
     ///
     /// # Errors
-    /// When the segment cannot be read, is damaged, or is not there.
+    /// When the segment cannot be read, is damaged, or does not exist.
     pub fn read(&mut self, chunk: &ChunkMeta) -> Result<Chunk> {
         self.read_record(chunk)
             .map_err(|error| error.in_dir(&self.block.dir))

@@ -1,4 +1,4 @@
-//! A stretch of a file held in memory, which moves forward as it is read.
+//! A window of a file in memory, which moves forward with the reads.
 
 use std::io;
 
@@ -6,17 +6,17 @@ use bytes::{Bytes, BytesMut};
 
 use crate::read_at::ReadAt;
 
-/// What is read where nothing tells that more will be wanted.
+/// Bytes that are read first, when nothing is known of later reads.
 const FIRST: usize = 16 << 10;
 
-/// One stretch of one file. It grows while reads are in order, and starts small after a leap.
+/// A window of one file. It grows while reads are in order, and is small again after a jump.
 #[derive(Debug)]
 pub(super) struct Window {
-    /// The longest stretch, unless one record needs more.
+    /// The longest window, unless one record needs more.
     max: usize,
-    /// How much to read next.
+    /// Bytes of the next read.
     ahead: usize,
-    /// How much will be read in order, as far as somebody has told.
+    /// Bytes that will be read in order, as far as they were announced.
     expected: usize,
     start: u64,
     bytes: Bytes,
@@ -33,20 +33,20 @@ impl Window {
         }
     }
 
-    /// Lets the next reads be as long as what will be wanted, about.
+    /// Announces about how many bytes will be read in order.
     pub(super) fn expect(&mut self, bytes: usize) {
         self.expected = bytes;
     }
 
-    /// Forgets what it holds: another file is read next.
+    /// Forgets its contents, since another file is read next.
     pub(super) fn clear(&mut self) {
         self.ahead = 0;
         self.start = 0;
         self.bytes = Bytes::new();
     }
 
-    /// Makes sure that at least `needed` bytes from `offset` on are held. The data ends at `end`,
-    /// which `offset + needed` must not pass.
+    /// Makes sure that at least `needed` bytes from `offset` on are in memory. The data ends at `end`, which `offset +
+    /// needed` must not exceed.
     pub(super) fn fill(
         &mut self,
         source: &impl ReadAt,
@@ -74,7 +74,7 @@ impl Window {
             .max(self.ahead as u64)
             .min(end.saturating_sub(offset));
         let len = usize::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        // The memory is used again unless someone still holds a slice of it.
+        // The memory is reused unless a slice of it is in use.
         let mut buf = match std::mem::take(&mut self.bytes).try_into_mut() {
             Ok(mut buf) => {
                 buf.resize(len, 0);
@@ -88,14 +88,14 @@ impl Window {
         Ok(())
     }
 
-    /// What is held from `offset` on.
+    /// The bytes in memory from `offset` on.
     pub(super) fn from(&self, offset: u64) -> &[u8] {
         self.skipped(offset)
             .and_then(|skipped| self.bytes.get(skipped..))
             .unwrap_or_default()
     }
 
-    /// What is held from `offset` on, to be kept.
+    /// The bytes in memory from `offset` on, as a slice that can be kept.
     pub(super) fn share(&self, offset: u64) -> Bytes {
         self.skipped(offset)
             .filter(|skipped| *skipped <= self.bytes.len())
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_expected_is_read_at_once_and_what_comes_after_it_in_small_stretches() {
+    fn announced_bytes_are_read_at_once_and_later_ones_in_small_windows() {
         let source = source();
         let mut window = Window::new(64 << 10);
         window.expect(100 << 10);

@@ -1,4 +1,4 @@
-//! Writes a block: series as they come, `meta.json` when all else is on the disk.
+//! Writes a block: series in their order, then `meta.json` once everything else is durable.
 
 use std::{
     fs::{self, File},
@@ -19,14 +19,13 @@ use crate::{
     tombstones::Tombstones,
 };
 
-/// Length at which a segment is followed by another, in bytes, as in Prometheus.
+/// The segment length in bytes after which the next one starts, as in Prometheus.
 const SEGMENT_SIZE: u64 = 512 << 20;
 
 /// A block being written: symbols first, then series in the order of their labels.
 ///
-/// In memory are the symbols and, for each label value, the series that have it. What is written is
-/// a function of what was given, to the byte. The directory holds no block until
-/// [`BlockWriter::finish`] has written `meta.json`.
+/// The symbols and, for each label value, its series are in memory. The bytes written depend only on the input. The
+/// directory is not a block until [`BlockWriter::finish`] has written `meta.json`.
 pub struct BlockWriter {
     dir: PathBuf,
     index: IndexWriter,
@@ -41,7 +40,7 @@ struct SegmentWriter {
     dir: PathBuf,
     limit: u64,
     current: Option<Current>,
-    /// Segments started.
+    /// The number of started segments.
     count: u32,
     record: Vec<u8>,
 }
@@ -53,8 +52,8 @@ struct Current {
 }
 
 impl BlockWriter {
-    /// Starts a block in `dir`, which is made if need be. `symbols` are all names and values of
-    /// labels, in byte order, each once; more than are used do no harm.
+    /// Starts a block in `dir`, which is created if it is missing. `symbols` are all names and values of labels, in
+    /// byte order, each once; unused ones do no harm.
     ///
     /// # Errors
     /// When the symbols are not in order, or a file cannot be written.
@@ -81,7 +80,7 @@ impl BlockWriter {
         })
     }
 
-    /// Starts another segment where one would pass `bytes`, rather than 512 MiB.
+    /// Starts the next segment at `bytes` instead of 512 MiB.
     #[must_use]
     pub fn with_segment_size(mut self, bytes: u64) -> Self {
         self.segments.limit = bytes;
@@ -91,8 +90,8 @@ impl BlockWriter {
     /// Adds a series. Series come in the order of their labels, chunks in that of time.
     ///
     /// # Errors
-    /// When the order is another, a label's text is not among the symbols, the samples of a chunk
-    /// cannot be counted, or a file cannot be written.
+    /// When the order is wrong, a label's text is not among the symbols, the samples of a chunk cannot be counted, or
+    /// a file cannot be written.
     pub fn add_series(&mut self, labels: &Labels, chunks: &[Chunk]) -> Result<()> {
         let mut pairs = std::mem::take(&mut self.labels);
         pairs.clear();
@@ -104,8 +103,7 @@ impl BlockWriter {
         Ok(())
     }
 
-    /// As [`BlockWriter::add_series`], with labels as positions in the symbols given to
-    /// [`BlockWriter::create`].
+    /// As [`BlockWriter::add_series`], with labels as indices of the symbols given to [`BlockWriter::create`].
     ///
     /// # Errors
     /// As [`BlockWriter::add_series`].
@@ -137,8 +135,8 @@ impl BlockWriter {
         Ok(())
     }
 
-    /// Writes what is left and makes all durable, `meta.json` last: `meta` with its counts filled
-    /// in, and where it has Thanos's section, the sizes of the longest series and chunk.
+    /// Writes the rest and makes everything durable, `meta.json` last: `meta` with its counts, and if it has Thanos's
+    /// section, the sizes of the longest series and chunk.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -268,7 +266,7 @@ fn check_times(chunks: &[Chunk]) -> Result<()> {
     Ok(())
 }
 
-/// Writes a small file so that it is there in full or not at all.
+/// Writes a small file completely or not at all.
 pub(crate) fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     let path = dir.join(name);
     files::replace(&path, bytes, Durability::Durable).map_err(Error::io(&path))

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{ChunkError, Encoding, reader::BitReader};
 
-/// How many aggregates there are.
+/// The number of aggregates.
 pub const AGGREGATES: usize = 5;
 
 /// The aggregates of a downsampled chunk: count, sum, min, max and counter.
@@ -20,7 +20,7 @@ pub type Aggregates = [Option<AggregateChunk>; AGGREGATES];
 /// One aggregate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AggregateChunk {
-    /// How `data` is encoded; never [`Encoding::Aggr`].
+    /// The encoding of `data`; never [`Encoding::Aggr`].
     pub encoding: Encoding,
     /// The samples.
     pub data: Bytes,
@@ -28,10 +28,10 @@ pub struct AggregateChunk {
 
 const AGGREGATE: &str = "an aggregate";
 
-/// Splits a downsampled chunk. What it gives are slices of `data`.
+/// Splits a downsampled chunk into slices of `data`.
 ///
 /// # Errors
-/// When the data is damaged, or an aggregate has an encoding that is not known.
+/// When the data is damaged, or an aggregate has an unknown encoding.
 pub fn decode_aggregates(data: &Bytes) -> Result<Aggregates, ChunkError> {
     let mut aggregates = Aggregates::default();
     let mut at = 0;
@@ -69,7 +69,7 @@ pub fn decode_aggregates(data: &Bytes) -> Result<Aggregates, ChunkError> {
     Ok(aggregates)
 }
 
-/// Joins aggregates to the data of a downsampled chunk. One without data is as if it were not there.
+/// Joins aggregates to the data of a downsampled chunk. One without data counts as absent.
 #[must_use]
 pub fn encode_aggregates(aggregates: &Aggregates) -> Bytes {
     let len: usize = aggregates.iter().flatten().map(|a| a.data.len() + 11).sum();

@@ -1,4 +1,4 @@
-//! A chunk of a downsampled block with its aggregates apart.
+//! A chunk of a downsampled block, split into its aggregates.
 
 use model::{Aggregate, Timestamp};
 
@@ -7,14 +7,14 @@ use super::{
     aggregates::{AggregateChunk, Aggregates, decode_aggregates, encode_aggregates},
 };
 
-/// The aggregates of some time of one series, each encoded by itself.
+/// The aggregates of one chunk of one series, each with its own encoding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DownsampledChunk {
     /// Time of the first window's sample. The counter's first value may be earlier.
     pub min: Timestamp,
     /// Time of the last window's sample.
     pub max: Timestamp,
-    /// The aggregates, at the places that [`Aggregate`] numbers.
+    /// The aggregates, indexed by [`Aggregate`].
     pub aggregates: Aggregates,
 }
 
@@ -48,13 +48,13 @@ impl DownsampledChunk {
         }
     }
 
-    /// One aggregate, if it is there.
+    /// One aggregate, if it exists.
     #[must_use]
     pub fn get(&self, aggregate: Aggregate) -> Option<&AggregateChunk> {
         self.aggregates.get(aggregate as usize)?.as_ref()
     }
 
-    /// One aggregate as a chunk of its own, with the times of all of them.
+    /// One aggregate as a chunk of its own, with the times of the whole chunk.
     #[must_use]
     pub fn column(&self, aggregate: Aggregate) -> Option<Chunk> {
         let AggregateChunk { encoding, data } = self.get(aggregate)?.clone();
@@ -66,8 +66,7 @@ impl DownsampledChunk {
         })
     }
 
-    /// Whether these are aggregates of histograms, which the counter tells, or the sum where there
-    /// is no counter.
+    /// Whether these are aggregates of histograms, by the counter, or by the sum if there is no counter.
     #[must_use]
     pub fn is_histogram(&self) -> bool {
         let value = self

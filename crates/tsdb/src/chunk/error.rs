@@ -1,8 +1,8 @@
-//! What can be wrong with a chunk's data.
+//! Faults in a chunk's data.
 
 use super::Encoding;
 
-/// An encoding that cannot be read here.
+/// An unknown encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown chunk encoding {}{}", .0, name(*.0))]
 pub struct UnknownEncoding(
@@ -16,22 +16,22 @@ pub enum ChunkError {
     /// The encoding is not known.
     #[error(transparent)]
     Encoding(#[from] UnknownEncoding),
-    /// The encoding is known, and holds something else than is asked for.
+    /// The encoding is known, but not the expected one.
     #[error("expected a chunk of {expected}, found encoding {found:?}")]
     Kind {
-        /// What is asked for.
+        /// What was expected.
         expected: &'static str,
-        /// What the chunk has.
+        /// The encoding found.
         found: Encoding,
     },
-    /// The data is not what its encoding says.
+    /// The data break the encoding's format.
     #[error("chunk data at byte {} bit {}: expected {expected}, found {found}", .bit / 8, .bit % 8)]
     Corrupt {
-        /// Where in the chunk's data, in bits.
+        /// The position in the chunk's data, in bits.
         bit: u64,
-        /// What the encoding wants there.
+        /// What was expected.
         expected: &'static str,
-        /// What is there.
+        /// What was found.
         found: String,
     },
 }
@@ -46,14 +46,14 @@ impl ChunkError {
         }
     }
 
-    /// The data ends where more of it is wanted.
+    /// The data end too early.
     #[cold]
     pub(super) fn end(data: &[u8], expected: &'static str) -> Self {
         Self::corrupt(data.len() * 8, expected, "the end of the data")
     }
 }
 
-/// What later versions of Prometheus call an encoding.
+/// The name of an encoding in later versions of Prometheus.
 fn name(encoding: u8) -> &'static str {
     match encoding {
         4 => " (XOR2)",

@@ -100,10 +100,10 @@ impl Header {
         }
     }
 
-    /// What it says of the sample at this place in the chunk.
+    /// The header of the sample at this index of the chunk.
     ///
-    /// Of the first one it says nothing, unless of a gauge: what was the chunk before when this one
-    /// was written, may have been deleted since, or another may have come between.
+    /// The first sample says nothing, unless it is of a gauge: the chunk before may have been deleted since, or
+    /// another may have come between.
     fn reset(self, place: usize) -> CounterReset {
         match self {
             Self::Gauge => CounterReset::Gauge,

@@ -1,11 +1,11 @@
-//! Bits being read, from the highest of each byte on.
+//! Reads bits, from the highest of each byte.
 
 use super::ChunkError;
 
-/// A place in the bits of a chunk's data.
+/// A position in the bits of a chunk's data.
 ///
-/// [`BitReader::peek`] and [`BitReader::skip`] may run past the end, where all bits are zero; the
-/// caller then asks [`BitReader::check_end`] before it gives out what it read. All else checks.
+/// [`BitReader::peek`] and [`BitReader::skip`] may run past the end, where all bits are zero; the caller must call
+/// [`BitReader::check_end`] before it uses what it read. All other methods check.
 #[derive(Clone, Debug)]
 pub(super) struct BitReader<'a> {
     bytes: &'a [u8],
@@ -13,11 +13,11 @@ pub(super) struct BitReader<'a> {
     at: usize,
 }
 
-/// Bits that one [`BitReader::peek`] is sure to give.
+/// Bits that one [`BitReader::peek`] always gives.
 pub(super) const PEEK: u32 = 57;
 
 impl<'a> BitReader<'a> {
-    /// All of a chunk's data, to be read from the byte `start` on.
+    /// All of a chunk's data, read from the byte `start` on.
     pub(super) fn new(bytes: &'a [u8], start: usize) -> Self {
         Self {
             bytes,
@@ -25,15 +25,15 @@ impl<'a> BitReader<'a> {
         }
     }
 
-    /// The next bits, highest first: at least [`PEEK`], with zeros behind them and behind the end.
+    /// The next bits, highest first: at least [`PEEK`], followed by zeros, also behind the end.
     #[inline]
     pub(super) fn peek(&self) -> u64 {
         self.peek_whole()
             .unwrap_or_else(|| last_bytes(self.bytes, self.at / 8) << (self.at % 8))
     }
 
-    /// As [`BitReader::peek`] where eight bytes are left from that of the next bit on, so that none of the bits
-    /// is behind the end.
+    /// As [`BitReader::peek`] if eight bytes are left from that of the next bit on, so that all bits are within the
+    /// data.
     #[inline]
     pub(super) fn peek_whole(&self) -> Option<u64> {
         let first = self.at / 8;
@@ -41,24 +41,24 @@ impl<'a> BitReader<'a> {
         Some(u64::from_be_bytes(*word) << (self.at % 8))
     }
 
-    /// Goes on by `bits`.
+    /// Moves on by `bits`.
     #[inline]
     pub(super) fn skip(&mut self, bits: u32) {
         self.at += bits as usize;
     }
 
-    /// Goes on by `bits`.
+    /// Moves on by `bits`.
     #[inline]
     pub(super) fn skip_bits(&mut self, bits: usize) {
         self.at += bits;
     }
 
-    /// Where the next bit is, counted from the start of the data.
+    /// The position of the next bit, counted from the start of the data.
     pub(super) fn at(&self) -> usize {
         self.at
     }
 
-    /// How many bits are left.
+    /// The number of bits left.
     pub(super) fn left(&self) -> usize {
         (self.bytes.len() * 8).saturating_sub(self.at)
     }

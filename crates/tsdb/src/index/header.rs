@@ -1,4 +1,4 @@
-//! What is kept of an index to answer which series match: a header file ([`super::header_file`]), or the like in memory.
+//! What is needed of an index to find matching series: a header file ([`super::header_file`]), or the same in memory.
 
 use std::{
     ops::{ControlFlow, Range},
@@ -23,11 +23,10 @@ use crate::{
     refs::{Fetched, SeriesEntry, SeriesRef, SymbolRef},
 };
 
-/// The parts of an index that are needed before any series is read: symbols, and where postings are.
+/// The parts of an index that are needed before any series is read: symbols, and the offsets of postings.
 ///
-/// Its pages are read when they are needed. For an index in a bucket: fetch [`Toc::range`], decode it, and either open
-/// the header file that there is ([`crate::HeaderFile`]), or fetch [`Toc::header_ranges`] and make one
-/// ([`HeaderWriter`]).
+/// Its pages are read when needed. For an index in a bucket: fetch [`Toc::range`], decode it, and either open an
+/// existing header file ([`crate::HeaderFile`]), or fetch [`Toc::header_ranges`] and build one ([`HeaderWriter`]).
 #[derive(Clone, Debug)]
 pub struct IndexHeader {
     pages: Arc<dyn HeaderPages>,
@@ -35,16 +34,16 @@ pub struct IndexHeader {
 }
 
 impl IndexHeader {
-    /// The header whose pages are `pages`. Nothing is read yet.
+    /// The header with these pages. Nothing is read yet.
     #[must_use]
     pub fn new(root: HeaderRoot, pages: Arc<dyn HeaderPages>) -> Self {
         Self { pages, root }
     }
 
-    /// Makes a header in memory from the bytes of [`Toc::header_ranges`].
+    /// Builds a header in memory from the bytes of [`Toc::header_ranges`].
     ///
     /// # Errors
-    /// When a section is damaged, or the version is none of 1, 2 and 3.
+    /// When a section is damaged, or the version is not 1, 2 or 3.
     pub fn decode(toc: Toc, head: &[u8], symbols: &[u8], postings_table: &[u8]) -> Result<Self> {
         let room = (symbols.len() + postings_table.len()) / 8 * 9;
         let out = Vec::with_capacity(room);
@@ -67,13 +66,13 @@ impl IndexHeader {
         &self.root.toc
     }
 
-    /// How many symbols there are.
+    /// The number of symbols.
     #[must_use]
     pub fn symbol_count(&self) -> usize {
         self.root.symbols as usize
     }
 
-    /// A reader of symbols, which has the pages at hand that it has read.
+    /// A reader of symbols, which keeps the pages that it has read.
     #[must_use]
     pub fn symbols(&self) -> SymbolReader<'_> {
         SymbolReader::new(self)
@@ -93,7 +92,7 @@ impl IndexHeader {
         Ok(names)
     }
 
-    /// The values of one label, in order; none for a name that no series has.
+    /// The values of one label, in order; none for an unknown name.
     ///
     /// # Errors
     /// When a page cannot be read, or is damaged.
@@ -103,7 +102,7 @@ impl IndexHeader {
         Ok(values)
     }
 
-    /// How many values a label has.
+    /// The number of a label's values.
     ///
     /// # Errors
     /// When a page cannot be read, or is damaged.
@@ -112,7 +111,7 @@ impl IndexHeader {
         Ok(found.map_or(0, |name| name.values))
     }
 
-    /// Where in the index the postings of a label value are. Both empty: those of all series.
+    /// The range in the index of the postings of a label value. With an empty name and value: those of all series.
     ///
     /// # Errors
     /// When a page cannot be read, or is damaged.
@@ -128,7 +127,7 @@ impl IndexHeader {
         }
     }
 
-    /// Where in the index the postings of each value of a label are, in the order of the values.
+    /// The ranges in the index of the postings of a label's values, in the order of the values.
     ///
     /// # Errors
     /// When a page cannot be read, or is damaged.
@@ -138,7 +137,7 @@ impl IndexHeader {
         Ok(ranges)
     }
 
-    /// What to read for the series that all matchers match; without any, all series.
+    /// The plan of what to read for the series that all matchers match; without any, for all series.
     ///
     /// A series without a label has the empty value for it, as everywhere in Prometheus.
     ///
@@ -148,7 +147,7 @@ impl IndexHeader {
         PostingsPlan::new(&mut self.table(), matchers)
     }
 
-    /// What to read for one series that is guessed to take up to `max_size` bytes.
+    /// The range to read for one series of an estimated size of up to `max_size` bytes.
     #[must_use]
     pub fn series_range(&self, series: SeriesRef, max_size: u64) -> Range<u64> {
         let section = self.toc().series_range();
@@ -156,11 +155,11 @@ impl IndexHeader {
         start..start.saturating_add(max_size).min(section.end)
     }
 
-    /// Reads a series from bytes that start where [`IndexHeader::series_range`] does; they may go
-    /// on behind it.
+    /// Decodes a series from bytes that start at the range of [`IndexHeader::series_range`]; they may continue behind
+    /// it.
     ///
     /// # Errors
-    /// When the series is damaged, or `series` is none.
+    /// When the series is damaged, or `series` is not one.
     pub fn decode_series(&self, bytes: &[u8], series: SeriesRef) -> Result<Fetched<SeriesEntry>> {
         let mut entry = SeriesEntry::default();
         Ok(match self.decode_series_into(bytes, series, &mut entry)? {
@@ -169,11 +168,11 @@ impl IndexHeader {
         })
     }
 
-    /// As [`IndexHeader::decode_series`], into an entry whose memory is used again. Unless it
-    /// returns [`Fetched::Done`], what is in the entry is unspecified.
+    /// As [`IndexHeader::decode_series`], into an entry whose memory is reused. Unless it returns [`Fetched::Done`],
+    /// the contents of the entry are unspecified.
     ///
     /// # Errors
-    /// When the series is damaged, or `series` is none.
+    /// When the series is damaged, or `series` is not one.
     pub fn decode_series_into(
         &self,
         bytes: &[u8],
@@ -200,7 +199,7 @@ impl IndexHeader {
         series::decode(bytes, offset, section.end, symbol, entry)
     }
 
-    /// Where a series starts in the index.
+    /// The offset of a series in the index.
     #[must_use]
     pub fn series_offset(&self, series: SeriesRef) -> u64 {
         if self.version() == 1 {
@@ -210,7 +209,7 @@ impl IndexHeader {
         }
     }
 
-    /// Bytes held on the heap, without pages that a cache holds.
+    /// Bytes on the heap, without pages in a cache.
     #[must_use]
     pub fn heap_size(&self) -> usize {
         self.pages.heap_size()
@@ -220,7 +219,7 @@ impl IndexHeader {
         PageReader::new(&*self.pages)
     }
 
-    /// Shows the values of a label in order, and where the postings of each are.
+    /// Shows the values of a label in order, with the ranges of their postings.
     fn each_value(&self, name: &[u8], mut each: impl FnMut(&[u8], Range<u64>)) -> Result<()> {
         let mut table = self.table();
         let Some(name) = table.name(name)? else {
@@ -310,7 +309,7 @@ pub(super) fn decode_head(head: &[u8]) -> Result<u8> {
     Ok(version)
 }
 
-/// Magic and version of the indexes that are written here.
+/// Magic and version of the indexes that Varve writes.
 pub(super) fn encode_head() -> [u8; 5] {
     let [a, b, c, d] = MAGIC.to_be_bytes();
     [a, b, c, d, 2]

@@ -54,16 +54,16 @@ const HEAD_LEN: u64 = 5;
 /// Length of the tail.
 const TAIL_LEN: u64 = 114;
 
-/// Which index a header is made of.
+/// The index from which a header is built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HeaderIdentity {
     /// Size of the index in bytes.
     pub index_size: u64,
-    /// What else tells it from others, of whoever makes the header: a hash of its version in the bucket.
+    /// A hash of its version in the bucket, or whatever else identifies it.
     pub stamp: u64,
 }
 
-/// The tail of a header file: where to begin.
+/// The tail of a header file: the start of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderRoot {
     pub(super) identity: HeaderIdentity,
@@ -124,7 +124,7 @@ impl HeaderRoot {
         read(&mut input).map_err(|fault| fail(&input, fault))
     }
 
-    /// Which index the header is made of.
+    /// The index from which the header was built.
     #[must_use]
     pub fn made_of(&self) -> HeaderIdentity {
         self.identity
@@ -166,7 +166,7 @@ impl HeaderRoot {
     }
 }
 
-/// Magic and version, which a header file begins with.
+/// Magic and version at the start of a header file.
 fn encode_head() -> [u8; 5] {
     let [a, b, c, d] = MAGIC.to_be_bytes();
     [a, b, c, d, VERSION]

@@ -59,7 +59,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
-    fn a_header_says_what_the_index_does(
+    fn a_header_gives_the_same_answers_as_the_index(
         labels in labels(),
         version in 1..=3_u8,
         piece in prop_oneof![1..40_usize, 1000..100_000_usize],

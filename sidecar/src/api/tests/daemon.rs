@@ -67,7 +67,7 @@ async fn info_that(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn labels_that_change_are_followed_and_a_prometheus_that_is_away_is_told() {
+async fn changed_labels_are_followed_and_an_absent_prometheus_is_reported() {
     let (peer, url) = peer().await.unwrap();
     answers(&peer);
     let config = PrometheusConfig {

@@ -80,7 +80,7 @@ async fn a_text_behind_the_frames_is_an_error() {
 }
 
 #[tokio::test]
-async fn what_is_no_message_and_an_unknown_encoding_are_errors() {
+async fn an_invalid_message_and_an_unknown_encoding_are_errors() {
     let world = world().await;
     let mut odd = sent(&[("__name__", "b")]);
     odd.chunks[0].r#type = 7;

@@ -296,7 +296,7 @@ async fn samples_wait_whole_and_past_the_limit_are_refused_with_its_name() {
 }
 
 #[tokio::test]
-async fn where_series_are_left_out_or_become_one_all_are_asked_for_whatever_the_limit() {
+async fn if_series_are_dropped_or_merged_all_are_requested_whatever_the_limit() {
     let own = &["__name__", "pod", "replica"];
     let world = World::new(&[("cluster", "eu-1")], Some(own)).await;
     world.peer.lock().api.insert(
@@ -365,7 +365,7 @@ async fn without_chunks_the_labels_come_from_the_api() {
 }
 
 #[tokio::test]
-async fn without_chunks_series_are_found_by_what_they_have_not_too() {
+async fn without_chunks_series_are_found_by_missing_labels_too() {
     let world = World::new(&[("m", "eu-1")], Some(OWN)).await;
     let one = || sent(&[("__name__", "up"), ("m", "eu-1")]);
     world.peer.lock().read = frames([one(), one()]);

@@ -184,7 +184,7 @@ async fn exemplars_come_by_series_with_external_labels() {
 }
 
 #[tokio::test]
-async fn statistics_are_those_of_the_prometheus_that_is_meant() {
+async fn statistics_are_those_of_the_selected_prometheus() {
     let answer = r#"{"status":"success","data":{"headStats":{"numSeries":5,"numLabelPairs":4,"chunkCount":3,"minTime":1,"maxTime":2},
         "seriesCountByMetricName":[{"name":"up","value":5}],"labelValueCountByLabelName":[],"memoryInBytesByLabelName":null,"seriesCountByLabelValuePair":[]}}"#;
     let world = world("api/v1/status/tsdb", answer).await;
@@ -217,7 +217,7 @@ async fn statistics_are_those_of_the_prometheus_that_is_meant() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_an_error_and_no_empty_answer() {
+async fn an_unreadable_answer_is_an_error_not_an_empty_one() {
     let world = world(
         "api/v1/rules",
         r#"{"status":"success","data":{"groups":[{"file":"x"}]}}"#,

@@ -53,7 +53,7 @@ fn group(group: prometheus::RuleGroup, external: &Labels) -> RuleGroup {
         interval: group.interval,
         evaluation_duration_seconds: group.evaluation_time,
         last_evaluation: time(group.last_evaluation),
-        // Prometheus knows no other.
+        // Prometheus has no other type.
         partial_response_strategy: PartialResponseStrategy::Abort.into(),
         limit: group.limit,
     }

@@ -147,7 +147,7 @@ async fn a_half_that_fails_is_a_warning_or_an_error_as_the_request_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_both_fail_there_is_no_answer_and_both_are_named() {
+async fn if_both_fail_there_is_no_answer_and_both_are_named() {
     let fails = |text: &str| Script {
         breaks: Some(Status::unavailable(text)),
         ..Script::default()

@@ -124,7 +124,7 @@ async fn parts_of_an_object_are_read_from_either_end() {
 }
 
 #[tokio::test]
-async fn what_has_not_changed_is_not_sent_again() {
+async fn an_unchanged_object_is_not_sent_again() {
     let api = api();
     let first = put(&api, "k", "one", false).await.unwrap();
     let unless = |etag: &ETag| GetObjectInput {

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_old_and_no_object_goes_with_the_folders_that_are_empty_then() {
+    fn only_old_files_that_are_no_objects_are_removed_with_the_folders_they_leave_empty() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("block");
         let write = |name: &str, second: u64| {

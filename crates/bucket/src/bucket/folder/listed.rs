@@ -238,7 +238,7 @@ mod tests {
     use crate::BucketConfig;
 
     #[tokio::test]
-    async fn what_is_no_object_is_passed_over_at_any_depth() {
+    async fn names_that_are_no_objects_are_skipped_at_any_depth() {
         let dir = tempfile::tempdir().unwrap();
         let bucket = BucketConfig::filesystem(dir.path()).open().unwrap();
         bucket.put("a/object", "1".into()).await.unwrap();

@@ -47,7 +47,7 @@ fn a_file_is_an_object_once_it_is_published_and_else_nothing_is_left() {
 }
 
 #[test]
-fn what_cannot_be_linked_is_copied_and_hashed() {
+fn a_file_that_cannot_be_linked_is_copied_and_hashed() {
     let dir = tempfile::tempdir().unwrap();
     let (file, name) = (dir.path().join("file"), dir.path().join("name"));
     let bytes = vec![7; (3 << 20) + 5];

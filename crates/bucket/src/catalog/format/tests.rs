@@ -68,7 +68,7 @@ fn every_cut_and_every_flipped_bit_behind_the_header_is_noticed() {
 }
 
 #[test]
-fn what_is_wrong_is_named_with_its_place() {
+fn a_fault_is_named_with_its_place() {
     let framed = |content: &[u8]| {
         let mut frame = Encoder::new(header([0; 16]), LEVEL).unwrap();
         frame.write_all(content).unwrap();

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_header_can_carry_is_refused_by_name() {
+    fn a_value_that_no_header_can_have_is_refused_by_name() {
         for (name, value) in [
             ("a b", "c"),
             ("a", "b\nc"),

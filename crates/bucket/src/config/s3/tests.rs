@@ -16,7 +16,7 @@ fn error(more: &str) -> String {
 }
 
 #[test]
-fn what_cannot_be_honoured_is_an_error_that_names_the_field() {
+fn an_unsupported_value_is_an_error_that_names_the_field() {
     for (more, expected) in [
         ("endpoint: ''", "endpoint: expected host:port, found none"),
         (
@@ -183,7 +183,7 @@ fn parts_are_as_big_as_configured() {
 }
 
 #[tokio::test]
-async fn what_makes_no_url_or_header_is_an_error_and_no_panic() {
+async fn a_value_that_makes_no_url_or_header_is_an_error_not_a_panic() {
     let keys = "access_key: a, secret_key: s";
     for (more, expected) in [
         (

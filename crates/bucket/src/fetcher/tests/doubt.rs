@@ -23,7 +23,7 @@ fn is_whole(snapshot: &Snapshot) -> bool {
 }
 
 #[tokio::test]
-async fn what_was_damaged_on_the_way_once_is_read_again_at_once() {
+async fn an_object_damaged_in_transit_is_read_again_at_once() {
     let (mut world, keys) = world().await;
     for key in &keys {
         world.failing.fail_next_reads(key, &[ReadFault::Flipped]);
@@ -40,7 +40,7 @@ async fn what_was_damaged_on_the_way_once_is_read_again_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_read_damaged_in_two_ways_is_unread_and_not_damaged() {
+async fn an_object_read_with_two_different_contents_is_unread_not_damaged() {
     let (mut world, keys) = world().await;
     for key in &keys {
         let two = [ReadFault::FlippedAt(0), ReadFault::FlippedAt(1)];
@@ -60,7 +60,7 @@ async fn what_is_read_damaged_in_two_ways_is_unread_and_not_damaged() {
 }
 
 #[tokio::test]
-async fn what_was_damaged_is_looked_at_again_at_each_look_and_used_once_it_is_whole() {
+async fn a_damaged_object_is_read_at_each_synchronization_and_used_once_it_is_whole() {
     let dir = tempfile::tempdir().unwrap();
     let (world, keys) = world().await;
     let mut world = world.restarted(Some(dir.path()));

@@ -192,7 +192,7 @@ proptest! {
 }
 
 #[test]
-fn the_lease_changes_hands_in_such_a_play() {
+fn the_lease_changes_hands_in_a_play_of_three_holders() {
     let round = [0, 1, 2].map(|holder| [Event::Steps(holder, 39), Event::Time(20_000)]);
     let events = [round.concat(), round.concat(), round.concat()].concat();
     let taken = play(&Bucket::in_memory(), &events);

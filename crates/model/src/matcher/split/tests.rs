@@ -133,7 +133,7 @@ fn counted_classes_of_unicode_are_taken() {
 }
 
 #[test]
-fn what_the_engine_has_no_room_for_is_matched_all_the_same() {
+fn a_pattern_too_large_for_the_engine_is_matched_all_the_same() {
     let letters = |n: usize| "é".repeat(n);
     let two = matcher(r"\pL{1,900}x\pL{1,900}");
     assert!(two.matches(format!("{}x{}", letters(900), letters(1))));
@@ -148,7 +148,7 @@ fn what_the_engine_has_no_room_for_is_matched_all_the_same() {
 }
 
 #[test]
-fn what_has_more_states_than_the_limit_is_an_error_that_tells_it() {
+fn a_pattern_with_too_many_states_is_an_error_that_names_the_limit() {
     let pattern = many(r"[a-z]+\pL{900}#", 1300);
     let error = Matcher::new(MatchOp::Regex, "a", pattern.as_str()).unwrap_err();
     let error = error.to_string();

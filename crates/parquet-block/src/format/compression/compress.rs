@@ -6,29 +6,28 @@ use zstd::zstd_safe::{CParameter, Strategy};
 
 use crate::error::Error;
 
-/// A buffer that has grown larger than this is let go.
+/// A larger buffer is freed after its use.
 const KEEP: usize = 4 << 20;
 
-/// From this level on, zstd's own search finds more in texts than ours.
+/// From this level on, zstd's own strategy compresses texts better than ours.
 const SLOW_LEVEL: i32 = 14;
 
-/// What is compressed.
+/// The kind of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The values of a data page.
     Values,
-    /// Some of them, to see whether they get smaller.
+    /// Samples of them, to see whether they compress.
     Sample,
-    /// The sorted texts of a dictionary. Random parts such as those of pods' names make short matches that take more
-    /// bytes than they spare. What looks for the cheapest of all ways makes dictionaries of a cluster's labels up to
-    /// half as large as level 3 does, and as small as level 19 does; with short searches it takes a fifth of the time
-    /// of that level.
+    /// The sorted texts of a dictionary. Random parts, such as in pods' names, cause short matches that take more
+    /// bytes than they save. The optimal parser makes dictionaries of a cluster's labels up to half as large as level
+    /// 3 does, and as small as level 19 does; with short searches it takes a fifth of the time of that level.
     Texts,
 }
 
 thread_local! {
-    /// A context costs more to make than a page to compress, so there is one of each kind; the buffer holds what
-    /// comes out.
+    /// A context costs more to make than a page to compress, so there is one of each kind. The buffer holds the
+    /// output.
     static ZSTD: RefCell<Zstd> = const {
         RefCell::new(Zstd {
             values: None,
@@ -93,7 +92,7 @@ fn compress_into(
         }
     };
     if context.level != level {
-        // What was set for one level would stay.
+        // Settings of an earlier level would stay.
         if kind == Kind::Texts {
             context.zstd = zstd::bulk::Compressor::new(level)?;
         }

@@ -1,4 +1,4 @@
-//! Decompresses pages, never into more memory than their bytes give reason for.
+//! Decompresses pages, into memory in proportion to their compressed size.
 
 use std::{cell::RefCell, io::Read};
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::format::{fault::Fault, metadata::Codec};
 
-/// Up to this many times its compressed size a page is taken at its word, and memory reserved at once.
+/// Up to this ratio the stated size of a page is believed, and memory reserved at once.
 const USUAL_RATIO: usize = 64;
 
 /// Snappy's densest element makes 64 bytes of 3.
@@ -17,11 +17,11 @@ thread_local! {
     static ZSTD: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
-/// The `size` bytes that `compressed` holds. Uncompressed ones are not copied.
+/// The `size` bytes in `compressed`. Uncompressed pages are not copied.
 pub(crate) fn decompress(codec: Codec, compressed: &Bytes, size: usize) -> Result<Bytes, Fault> {
     let out = match codec {
         Codec::Uncompressed => compressed.clone(),
-        // A page without values: there may be no frame at all.
+        // A page without values may have no frame.
         _ if size == 0 && compressed.is_empty() => Bytes::new(),
         Codec::Snappy => snappy(compressed, size)?.into(),
         Codec::Zstd => zstd(compressed, size)?.into(),
@@ -71,7 +71,7 @@ fn zstd(compressed: &[u8], size: usize) -> Result<Vec<u8>, Fault> {
     })
 }
 
-/// For pages that claim to be very much larger than their bytes: memory grows with what comes out.
+/// For pages that claim a very large size: memory grows with the output.
 fn zstd_growing(compressed: &[u8], size: usize) -> std::io::Result<Vec<u8>> {
     let mut out = Vec::new();
     zstd::stream::read::Decoder::with_buffer(compressed)?

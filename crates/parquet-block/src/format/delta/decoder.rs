@@ -12,7 +12,7 @@
 
 use crate::format::{fault::Fault, hybrid::unpack};
 
-/// Decodes `count` lengths from the front of `bytes`; also tells how many bytes they take.
+/// Decodes `count` lengths from the front of `bytes`; also returns their number of bytes.
 pub(crate) fn lengths(bytes: &[u8], count: usize) -> Result<(Vec<u32>, usize), Fault> {
     let mut reader = Reader { bytes, at: 0 };
     let block = reader.varint()?;
@@ -23,7 +23,7 @@ pub(crate) fn lengths(bytes: &[u8], count: usize) -> Result<(Vec<u32>, usize), F
         return Err(reader.fault(format!("expected {count} lengths, found {stored}")));
     }
     let per_miniblock = match block.checked_div(miniblocks) {
-        // Each width is a byte, so there can be no more miniblocks than bytes.
+        // Each width is a byte, so there cannot be more miniblocks than bytes.
         Some(n)
             if n > 0
                 && n % 32 == 0

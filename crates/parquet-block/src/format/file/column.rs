@@ -1,4 +1,4 @@
-//! A column as a file declares it.
+//! The declaration of a column in a file.
 
 use crate::format::page::Encoding;
 
@@ -9,7 +9,7 @@ pub(crate) struct Column {
     pub(crate) kind: ColumnKind,
 }
 
-/// What a column holds.
+/// The values of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ColumnKind {
     /// Optional strings, by dictionary.
@@ -18,7 +18,7 @@ pub(crate) enum ColumnKind {
     Bytes(ByteEncoding),
 }
 
-/// How byte strings are encoded.
+/// The encoding of byte strings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ByteEncoding {
     /// [`Encoding::DeltaLength`]
@@ -28,7 +28,7 @@ pub(crate) enum ByteEncoding {
 }
 
 impl ColumnKind {
-    /// How the values of data pages are encoded.
+    /// The encoding of the values in data pages.
     pub(crate) const fn encoding(self) -> Encoding {
         match self {
             Self::Strings => Encoding::Dictionary,

@@ -1,4 +1,4 @@
-//! What the end of a file says of a column and of its chunks.
+//! The metadata of a column and of its chunks, at the end of a file.
 
 use super::{
     column::{Column, ColumnKind},
@@ -82,8 +82,8 @@ fn statistics(t: &mut ThriftWriter, encoded: &EncodedColumn) {
     }
 }
 
-/// `ColumnIndex`. Pages of byte strings have empty bounds, as parquet-common writes them: readers demand an
-/// index of every column, and these bounds would tell them nothing.
+/// `ColumnIndex`. Pages of byte strings have empty bounds, as parquet-common writes them: readers demand an index of
+/// every column, and such bounds would be of no use.
 pub(super) fn column_index(pages: &[EncodedPage]) -> Vec<u8> {
     let bound_of = |of: fn(&Bounds) -> &Vec<u8>| {
         pages.iter().map(move |page| {
@@ -119,7 +119,7 @@ fn boundary_order(pages: &[EncodedPage]) -> i32 {
     }
 }
 
-/// What no checksum of a page covers, as `page_index` draws it.
+/// The checksums of what has none in Parquet; `page_index` draws them.
 pub(super) fn checksums(encoded: &EncodedColumn) -> Vec<u32> {
     let headers = encoded.all_pages().map(|page| page.header_crc);
     let filter = encoded.bloom_filter.as_deref().map(crc32fast::hash);

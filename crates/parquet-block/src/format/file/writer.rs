@@ -35,7 +35,7 @@ const CREATED_BY: &str = concat!("varve version ", env!("CARGO_PKG_VERSION"));
 #[derive(Debug)]
 pub(crate) struct FileWriter<W> {
     out: Counted<W>,
-    /// Which file it is, for errors.
+    /// The file's name, for errors.
     file: &'static str,
     columns: Vec<Column>,
     key_values: Vec<(&'static str, String)>,
@@ -59,7 +59,7 @@ struct RowGroup {
     chunks: Vec<ColumnChunk>,
 }
 
-/// What is written of a column chunk at the end.
+/// What is written of a column chunk at the end of the file.
 #[derive(Debug)]
 struct ColumnChunk {
     metadata: Vec<u8>,
@@ -68,13 +68,13 @@ struct ColumnChunk {
     checksums: Vec<u32>,
 }
 
-/// Where a column chunk is.
+/// The range of a column chunk.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) start: u64,
     pub(super) compressed: u64,
     pub(super) uncompressed: u64,
-    /// Where its bloom filter is, and its size.
+    /// The offset and size of its bloom filter.
     pub(super) bloom_filter: Option<(u64, usize)>,
 }
 
@@ -184,12 +184,12 @@ impl<W: Write> FileWriter<W> {
         Ok(places)
     }
 
-    /// Adds a key-value, which comes after those that there are.
+    /// Adds a key-value after the existing ones.
     pub(crate) fn add_key_value(&mut self, key: &'static str, value: String) {
         self.key_values.push((key, value));
     }
 
-    /// Writes the end of the file; tells what is to be known of it.
+    /// Writes the end of the file; returns its size and the hash of its footer.
     pub(crate) fn finish(mut self) -> Result<FileSum, Error> {
         let file = self.file;
         self.write_end().map_err(|source| Error::io(file, source))
@@ -222,7 +222,7 @@ impl<W: Write> FileWriter<W> {
         })
     }
 
-    /// Writes one index of each column chunk; tells where they are, and their sizes.
+    /// Writes one index of each column chunk; returns their offsets and sizes.
     fn write_indexes(
         &mut self,
         index: impl Fn(&ColumnChunk) -> &[u8],
@@ -263,7 +263,7 @@ impl<W: Write> FileWriter<W> {
             let elements: Vec<_> = root.chain(self.columns.iter().map(Some)).collect();
             t.structures(2, elements.into_iter(), |t, column| match column {
                 Some(column) => schema_element(t, column),
-                // Named as parquet-common names it.
+                // The name that parquet-common uses.
                 None => {
                     t.binary(4, b"compressed");
                     t.size(5, self.columns.len());
@@ -293,7 +293,7 @@ impl RowGroup {
         offset_indexes: &mut vec::IntoIter<(u64, usize)>,
     ) {
         t.structures(1, self.chunks.iter(), |t, chunk| {
-            // Nothing is at the place that the format once meant here.
+            // The format no longer uses this field.
             t.long(2, 0);
             t.written_structure(3, &chunk.metadata);
             let mut place = |id, (offset, len)| {
@@ -318,7 +318,7 @@ impl RowGroup {
         }
         t.long(5, self.start);
         t.long(6, self.compressed);
-        // Left out where it does not fit, as the format allows.
+        // Left out if it does not fit, as the format allows.
         if let Ok(ordinal) = i16::try_from(ordinal) {
             t.i16(7, ordinal);
         }

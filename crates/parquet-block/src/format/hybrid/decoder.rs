@@ -17,7 +17,7 @@ pub(crate) struct Hybrid<'a> {
     run: Run<'a>,
 }
 
-/// What is left of the run that is being read.
+/// The rest of the current run.
 #[derive(Clone, Copy, Debug)]
 enum Run<'a> {
     Same {
@@ -48,8 +48,7 @@ impl<'a> Hybrid<'a> {
         })
     }
 
-    /// Calls `take(value, count)` for the next `n` values, in order, equal ones together where they are
-    /// stored so.
+    /// Calls `take(value, count)` for the next `n` values, in order; stored runs are given as one.
     pub(crate) fn runs(&mut self, n: usize, mut take: impl FnMut(u32, usize)) -> Result<(), Fault> {
         self.each_run(n, |run, count, width| match *run {
             Run::Same { value, .. } => take(value, count),
@@ -70,12 +69,12 @@ impl<'a> Hybrid<'a> {
         })
     }
 
-    /// Passes over the next `n` values.
+    /// Skips the next `n` values.
     pub(crate) fn skip(&mut self, n: usize) -> Result<(), Fault> {
         self.each_run(n, |_, _, _| ())
     }
 
-    /// Passes over the next `n` values of one bit, and tells how many of them are 1.
+    /// Skips the next `n` values of one bit, and returns how many of them are 1.
     pub(crate) fn count_ones(&mut self, n: usize) -> Result<usize, Fault> {
         let mut ones = 0;
         self.each_run(n, |run, count, width| match *run {
@@ -158,8 +157,8 @@ impl<'a> Hybrid<'a> {
             }
             return Ok(Run::Same { value, left: count });
         }
-        // Eight values of `width` bits are `width` bytes. A writer may leave out the bytes of the last
-        // run that hold no values of the page.
+        // Eight values of `width` bits are `width` bytes. A writer may omit the bytes of the last run that hold no
+        // values of the page.
         let len = count.saturating_mul(self.width as usize);
         let rest = self.bytes.len().saturating_sub(self.at);
         let (len, left) = if len <= rest {
@@ -209,7 +208,7 @@ impl<'a> Hybrid<'a> {
     }
 }
 
-/// Calls `push` with the values `first` to `first + n` of `bytes`, which hold them all.
+/// Calls `push` with the values `first` to `first + n` of `bytes`, which must hold them.
 #[inline]
 pub(crate) fn unpack(bytes: &[u8], width: u32, first: usize, n: usize, mut push: impl FnMut(u32)) {
     let mask = (1u64 << width) - 1;

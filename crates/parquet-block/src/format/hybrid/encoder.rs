@@ -2,16 +2,16 @@
 
 use crate::format::varint;
 
-/// A run is stored as such from so many equal values on: packed, they come in eights.
+/// The least number of equal values that are stored as a run: packed values come in eights.
 const MIN_RUN: usize = 8;
 
 /// Appends `values` of `width` bits.
 pub(crate) fn encode(values: &[u32], width: u8, out: &mut Vec<u8>) {
-    // Where the values that are not written yet begin.
+    // The start of the values that are not written yet.
     let mut pending = 0usize;
     let mut at = 0;
     for same in values.chunk_by(PartialEq::eq) {
-        // Packed values fill eights, so a run first fills the last eight of those before it.
+        // Packed values come in eights, so a run first fills the last eight before it.
         let fill = (at - pending).next_multiple_of(8) - (at - pending);
         if let Some(run) = same.len().checked_sub(fill).filter(|run| *run >= MIN_RUN) {
             put_packed(
@@ -59,7 +59,7 @@ pub(crate) fn pack(values: &[u32], width: u8, out: &mut Vec<u8>) {
     out.extend(word.to_le_bytes().iter().take(bits.div_ceil(8) as usize));
 }
 
-/// How many bits the numbers below `count` take.
+/// The bits that numbers below `count` take.
 pub(crate) fn width_of(count: usize) -> u8 {
     let most = count.saturating_sub(1);
     (usize::BITS - most.leading_zeros()).to_le_bytes()[0]

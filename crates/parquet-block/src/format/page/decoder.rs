@@ -33,7 +33,7 @@ use crate::format::{
     thrift::{Kind, ThriftReader},
 };
 
-/// A page's contents.
+/// The contents of a page.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
     /// Rows of a data page, nulls included; values of a dictionary.
@@ -44,14 +44,14 @@ pub(crate) struct Page {
     pub(crate) data: Bytes,
 }
 
-/// What the crate does not tell of a page.
+/// What the crate does not give of a page.
 struct Header {
     len: usize,
-    /// Of the contents, without compression.
+    /// The size of the contents without compression.
     size: usize,
 }
 
-/// A column of byte strings, as far as the crate's reader of pages must know it.
+/// A column of byte strings: all that the crate's reader of pages must know.
 static COLUMN: LazyLock<Result<ColumnDescPtr, ParquetError>> = LazyLock::new(|| {
     let column = SchemaType::primitive_type_builder("column", Type::BYTE_ARRAY).build()?;
     let path = ColumnPath::new(vec!["column".to_owned()]);
@@ -60,8 +60,7 @@ static COLUMN: LazyLock<Result<ColumnDescPtr, ParquetError>> = LazyLock::new(|| 
 });
 
 impl Page {
-    /// Decodes a dictionary page, which `bytes` begin with; `header_crc` is the checksum of its header, if one is
-    /// known.
+    /// Decodes a dictionary page, with which `bytes` begin; `header_crc` is the checksum of its header, if known.
     pub(crate) fn dictionary(
         bytes: &Bytes,
         chunk: &ColumnChunk,
@@ -69,7 +68,7 @@ impl Page {
     ) -> Result<Self, Fault> {
         let (header, page) = stored(bytes, chunk, header_crc)?;
         match page {
-            // PLAIN, or PLAIN_DICTIONARY, which older writers say here and mean the same.
+            // PLAIN, or PLAIN_DICTIONARY, which older writers use for the same.
             StoredPage::DictionaryPage {
                 buf,
                 num_values,
@@ -89,7 +88,7 @@ impl Page {
         }
     }
 
-    /// Decodes the data page at `location`, which `bytes` are.
+    /// Decodes the data page at `location`, whose bytes are `bytes`.
     pub(crate) fn data(
         bytes: &Bytes,
         chunk: &ColumnChunk,
@@ -178,7 +177,7 @@ impl Page {
     }
 }
 
-/// The page that `bytes` begin with, as it is stored: to the crate its column is not compressed.
+/// The page with which `bytes` begin, as stored: the crate is told that it is not compressed.
 fn stored(
     bytes: &Bytes,
     chunk: &ColumnChunk,
@@ -208,7 +207,7 @@ fn stored(
     }
 }
 
-/// Compares the header that `bytes` begin with to its checksum.
+/// Compares the header with which `bytes` begin with its checksum.
 pub(crate) fn check_header(bytes: &[u8], header_crc: u32) -> Result<(), Fault> {
     let header = Header::of(bytes)?;
     let head = bytes.get(..header.len).unwrap_or_default();

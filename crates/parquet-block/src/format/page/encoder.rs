@@ -17,15 +17,15 @@ use crate::{
     },
 };
 
-/// How much of a page is compressed to see whether it pays, from how many places of it: series of one kind lie
-/// together, and some shrink where others do not.
+/// The number and size of the samples that are compressed to see whether compression pays. Several, as similar series
+/// are neighbours, and some compress where others do not.
 const SAMPLE: usize = 16 << 10;
 const PLACES: usize = 4;
-/// The level of zstd for it, at most; and for the page, unless it gets smaller by more than so many per cent.
+/// The highest level of zstd for the samples, and for the page unless it gets smaller by more than so many per cent.
 const SAMPLE_LEVEL: i32 = 1;
 const WORTH_MORE: usize = 30;
 
-/// What a page is.
+/// The kind of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PageKind {
     Dictionary,
@@ -39,10 +39,10 @@ pub(crate) enum Compression {
     /// Compressed by zstd, if that makes them smaller.
     Zstd {
         level: i32,
-        /// By how many per cent at least.
+        /// The least saving in per cent.
         least_saving: u8,
     },
-    /// As they are, because nothing makes them smaller.
+    /// As they are, because compression does not pay.
     None,
 }
 
@@ -57,16 +57,16 @@ pub(crate) struct EncodedColumn {
     pub(crate) bloom_filter: Option<Vec<u8>>,
 }
 
-/// A page as the file has it.
+/// An encoded page.
 #[derive(Debug, Default)]
 pub(crate) struct EncodedPage {
-    /// The header, and what else comes before the values.
+    /// The header, and everything before the values.
     pub(crate) head: Vec<u8>,
-    /// The values, in pieces. Those that are not compressed are shared with the row group that they are of.
+    /// The values, in pieces. Uncompressed ones are shared with their row group.
     pub(crate) body: Vec<Bytes>,
     /// CRC-32 of the header.
     pub(crate) header_crc: u32,
-    /// How long it would be without compression.
+    /// The length without compression.
     pub(crate) uncompressed: usize,
     pub(crate) rows: usize,
     pub(crate) nulls: usize,
@@ -78,19 +78,19 @@ pub(crate) struct EncodedPage {
 pub(crate) struct DataPage<'a> {
     pub(crate) rows: usize,
     pub(crate) nulls: usize,
-    /// How `values` are encoded.
+    /// The encoding of `values`.
     pub(crate) encoding: Encoding,
     /// Definition levels, of optional columns.
     pub(crate) levels: &'a [u8],
-    /// The part of the values that was made for the page: the lengths of byte strings, or all of it.
+    /// The part of the values that was made for the page: the lengths of byte strings, or all.
     pub(crate) made: &'a [u8],
-    /// The rest of the values, in the pieces in which the row group has them.
+    /// The rest of the values, in the pieces of the row group.
     pub(crate) values: Vec<Bytes>,
     pub(crate) bounds: Option<Bounds>,
 }
 
 impl DataPage<'_> {
-    /// The page as the file has it.
+    /// The encoded page.
     pub(crate) fn encode(self, compression: Compression) -> Result<EncodedPage, Error> {
         match compression {
             Compression::None => Ok(self.stored(None)),
@@ -103,7 +103,7 @@ impl DataPage<'_> {
                         && smaller * 100 <= of * 100_usize.saturating_sub(least_saving.into())
                 };
                 let mut level = level;
-                // Most of the time is spared where it would be for nothing, or for little.
+                // Saves most of the time where compression would not pay.
                 if least_saving > 0
                     && let Some(sample) = sample(&self.values)
                 {
@@ -162,7 +162,7 @@ impl DataPage<'_> {
 }
 
 impl PageKind {
-    /// The number that stands for it in a file.
+    /// Its number in a file.
     pub(crate) const fn id(self) -> i32 {
         match self {
             Self::Dictionary => 2,
@@ -180,14 +180,14 @@ fn len(pieces: &[Bytes]) -> usize {
     pieces.iter().map(Bytes::len).sum()
 }
 
-/// Parts of a page that stand for it; none of a page that is not larger.
+/// Samples of a page; none of a page that is not larger.
 fn sample(values: &[Bytes]) -> Option<Vec<u8>> {
     let len = len(values);
     if len <= SAMPLE {
         return None;
     }
     let part = SAMPLE / PLACES;
-    // The last part ends where the page does.
+    // The last sample ends with the page.
     let step = (len - part) / (PLACES - 1);
     let mut sample = Vec::with_capacity(SAMPLE);
     let mut start = 0;
@@ -253,24 +253,24 @@ fn header<'a>(
 }
 
 impl EncodedPage {
-    /// Its bytes in the file, part by part.
+    /// Its bytes in the file, piece by piece.
     pub(crate) fn parts(&self) -> impl Iterator<Item = &[u8]> {
         parts(&self.head, &self.body)
     }
 
-    /// How many bytes it takes in the file.
+    /// Its size in the file in bytes.
     pub(crate) fn len(&self) -> usize {
         self.head.len() + len(&self.body)
     }
 }
 
 impl EncodedColumn {
-    /// How many rows there are.
+    /// The number of rows.
     pub(crate) fn rows(&self) -> usize {
         self.pages.iter().map(|page| page.rows).sum()
     }
 
-    /// How many rows have no value.
+    /// The number of rows without a value.
     pub(crate) fn nulls(&self) -> usize {
         self.pages.iter().map(|page| page.nulls).sum()
     }

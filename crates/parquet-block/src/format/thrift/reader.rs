@@ -12,7 +12,7 @@
 
 use crate::format::fault::Fault;
 
-/// How deep values may nest before a skip gives up; Parquet's metadata nest six deep.
+/// The greatest depth of skipped values; Parquet's metadata have a depth of six.
 const MAX_DEPTH: u8 = 32;
 
 /// The type of a value on the wire.
@@ -72,7 +72,7 @@ impl<'a> ThriftReader<'a> {
         Self { bytes, at: 0 }
     }
 
-    /// How many bytes have been read.
+    /// The number of bytes read.
     pub(crate) fn position(&self) -> usize {
         self.at
     }
@@ -146,7 +146,7 @@ impl<'a> ThriftReader<'a> {
         }
     }
 
-    /// Begins a list: the type and number of its elements, of which there are at most as many as bytes.
+    /// Begins a list: the type and number of its elements, at most as many as bytes.
     fn list(&mut self) -> Result<(Kind, usize), Fault> {
         let at = self.at;
         let head = self.byte()?;
@@ -171,7 +171,7 @@ impl<'a> ThriftReader<'a> {
     pub(crate) fn structs(&mut self) -> Result<usize, Fault> {
         let at = self.at;
         match self.list()? {
-            // An empty list may carry any type.
+            // An empty list may have any type.
             (Kind::Struct, len) | (_, len @ 0) => Ok(len),
             (found, _) => Err(Fault::new(
                 at,
@@ -193,7 +193,7 @@ impl<'a> ThriftReader<'a> {
         Ok(())
     }
 
-    /// The id and the type of the next field of a struct, whose value follows; none at its end.
+    /// The id and type of the next field of a struct, whose value follows; `None` at its end.
     pub(crate) fn field(&mut self, last: i16) -> Result<Option<(i16, Kind)>, Fault> {
         let at = self.at;
         let head = self.byte()?;

@@ -3,7 +3,7 @@
 use super::reader::Kind;
 use crate::format::varint;
 
-/// A struct that is being written: its fields come in order of their ids. Its last byte is not written yet.
+/// A struct in progress: its fields come in order of their ids. Its last byte is not written yet.
 #[derive(Debug, Default)]
 pub(crate) struct ThriftWriter {
     out: Vec<u8>,
@@ -44,12 +44,12 @@ impl ThriftWriter {
         varint::put_signed(&mut self.out, value.into());
     }
 
-    /// A size or count that is a 32-bit integer in the format, and was kept within it.
+    /// A size or count that is a 32-bit integer in the format, and fits.
     pub(crate) fn size(&mut self, id: u8, value: usize) {
         self.i32(id, i32::try_from(value).unwrap_or(i32::MAX));
     }
 
-    /// A size, count or place that is a 64-bit integer in the format.
+    /// A size, count or offset that is a 64-bit integer in the format.
     pub(crate) fn long(&mut self, id: u8, value: u64) {
         self.field(id, Kind::I64);
         varint::put_signed(&mut self.out, i64::try_from(value).unwrap_or(i64::MAX));
@@ -77,7 +77,7 @@ impl ThriftWriter {
         self.last = last;
     }
 
-    /// A field that is a struct, which is written already.
+    /// A field that is an encoded struct.
     pub(crate) fn written_structure(&mut self, id: u8, bytes: &[u8]) {
         self.field(id, Kind::Struct);
         self.out.extend_from_slice(bytes);
@@ -129,8 +129,8 @@ impl ThriftWriter {
     }
 
     pub(crate) fn bools(&mut self, id: u8, items: impl ExactSizeIterator<Item = bool>) {
-        // The type of a list's booleans is 2 by the specification. For false it once said 0 and now
-        // says 2: all readers take 0, and parquet-go before 0.30 takes 2 for true.
+        // The type of a list's booleans is 2 by the specification. For false it once was 0 and now is 2: all readers
+        // accept 0, and parquet-go before 0.30 takes 2 for true.
         self.list(id, Kind::False, items.len());
         self.out.extend(items.map(u8::from));
     }

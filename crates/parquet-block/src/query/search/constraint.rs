@@ -1,4 +1,4 @@
-//! What matchers ask of one label, and what bounds tell of it before a value is read.
+//! The constraint that matchers put on one label, and what bounds tell of it before a value is read.
 
 use model::{MatchOp, Matcher};
 
@@ -9,32 +9,32 @@ use crate::format::page_index::PageBounds;
 pub(crate) struct Constraint {
     pub(crate) name: String,
     matchers: Vec<Matcher>,
-    /// Whether rows without the label are meant.
+    /// Whether rows without the label match.
     pub(crate) matches_null: bool,
-    /// Whether any value will do, so that only its presence counts.
+    /// Whether all values match, so that only the presence of the label counts.
     pub(crate) any_value: bool,
     /// The only values that can match, ascending, if they are known.
     set: Option<Vec<Vec<u8>>>,
-    /// A prefix of each matching value, if one is known.
+    /// A common prefix of all matching values, if one is known.
     prefix: Option<Vec<u8>>,
 }
 
-/// How costly a constraint is to decide, cheapest first.
+/// The cost of deciding a constraint, cheapest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Cost {
-    /// Few values of the label that rows are sorted by.
+    /// A few values of the label that rows are sorted by.
     SortedSet,
-    /// Few values.
+    /// A few values.
     Set,
     /// Values with a prefix.
     Prefix,
     /// Any pattern.
     Pattern,
-    /// Rows without the label are meant, so that most rows are.
+    /// Rows without the label match, so most rows do.
     Absent,
 }
 
-/// What is known of rows without looking at them.
+/// What is known of rows without reading them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     None,
@@ -43,7 +43,7 @@ pub(crate) enum Verdict {
 }
 
 impl Constraint {
-    /// The constraints that `matchers` put, one a label.
+    /// The constraints of `matchers`, one for each label.
     pub(crate) fn of(matchers: &[Matcher]) -> Vec<Self> {
         let mut constraints: Vec<Self> = Vec::new();
         for matcher in matchers {
@@ -86,13 +86,13 @@ impl Constraint {
             .map(<[u8]>::to_vec);
     }
 
-    /// Whether a row is meant whose label has `value`; it is empty if the row has no such label.
+    /// Whether a row matches whose label has `value`; it is empty without the label.
     pub(crate) fn matches(&self, value: impl AsRef<[u8]>) -> bool {
         let value = value.as_ref();
         self.matchers.iter().all(|matcher| matcher.matches(value))
     }
 
-    /// The only values that can match, ascending, if they are known and rows without the label are not meant.
+    /// The only values that can match, ascending, if they are known and rows without the label do not match.
     pub(crate) fn values(&self) -> Option<&[Vec<u8>]> {
         self.set.as_deref().filter(|_| !self.matches_null)
     }
@@ -113,7 +113,7 @@ impl Constraint {
         }
     }
 
-    /// What bounds tell of rows.
+    /// What the bounds of rows tell of them.
     pub(crate) fn judge(&self, bounds: &PageBounds<'_>) -> Verdict {
         if bounds.all_null {
             return if self.matches_null {
@@ -133,9 +133,9 @@ impl Constraint {
         }
     }
 
-    /// What bounds tell of values that lie between them. Bounds may be cut to a prefix.
+    /// What bounds tell of the values between them. Bounds may be cut to a prefix.
     fn judge_values(&self, min: &[u8], max: &[u8]) -> Verdict {
-        // Rows of no label are null, but a stray empty value would count as one too.
+        // Rows without the label are null; an empty value counts as one too.
         if self.any_value && !min.is_empty() {
             return Verdict::All;
         }
@@ -166,18 +166,18 @@ impl Constraint {
     }
 }
 
-/// Whether `value`, as far as it is as long as `bound`, is not above it. An upper bound that is cut may not
-/// have been rounded up, so what goes on beyond it counts as within.
+/// Whether `value`, cut to the length of `bound`, is not above it. A cut upper bound may not have been rounded up, so
+/// longer values count as within.
 fn not_above(value: &[u8], bound: &[u8]) -> bool {
     value.get(..bound.len()).unwrap_or(value) <= bound
 }
 
-/// The value that all values between equal bounds have. Bounds of 16 bytes and more may have been cut.
+/// The value of all rows between equal bounds. Bounds of 16 bytes and more may be cut.
 fn only_value<'a>(min: &'a [u8], max: &[u8]) -> Option<&'a [u8]> {
     (min == max && min.len() < 16).then_some(min)
 }
 
-/// Whether a matcher matches every value but the empty one, or that too.
+/// Whether a matcher matches every value, or every value but the empty one.
 fn any_value(matcher: &Matcher) -> bool {
     match matcher.op {
         MatchOp::NotEqual | MatchOp::NotRegex => matcher.value.is_empty(),

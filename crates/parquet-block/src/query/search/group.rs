@@ -15,8 +15,7 @@ use crate::{
     },
 };
 
-/// Bytes that are fetched before it is known that they are needed, if that may save a round trip. A bloom filter is
-/// asked where more is at stake.
+/// Bytes that are fetched speculatively, if that may save a round trip. For more bytes a bloom filter is read first.
 pub(crate) const EAGER_BYTES: u64 = 256 << 10;
 
 /// A constraint and the column it is about.
@@ -32,25 +31,25 @@ pub(crate) struct GroupSearch {
     pub(crate) group: usize,
     pub(crate) alive: RowRanges,
     pub(crate) supply: Supply,
-    /// How many conditions have been applied.
+    /// The number of applied conditions.
     applied: usize,
-    /// Of the next condition, once it is begun.
+    /// The state of the next condition, once it is begun.
     open: Option<Open>,
 }
 
 /// A condition that bounds alone did not decide.
 #[derive(Debug)]
 struct Open {
-    /// Rows that match, as bounds tell.
+    /// Rows that match by the bounds alone.
     kept: RowRanges,
-    /// Rows that must be looked at.
+    /// Rows whose values must be read.
     undecided: RowRanges,
-    /// The pages that hold these.
+    /// The pages of these rows.
     pages: ColumnPages,
-    /// The bloom filter, as long as it is to be asked.
+    /// The bloom filter, until it has been used.
     bloom: Option<Range<u64>>,
     values: Option<Values>,
-    /// Whether it only counts that a row has a value, whatever it is.
+    /// Whether only the presence of a value counts.
     presence_only: bool,
 }
 
@@ -72,7 +71,7 @@ impl GroupSearch {
         }
     }
 
-    /// Applies conditions until bytes are wanting; then asks for them.
+    /// Applies conditions until bytes are missing; then asks for them.
     pub(crate) fn advance(
         &mut self,
         footer: &Footer,
@@ -100,12 +99,12 @@ impl GroupSearch {
                 }
             }
         }
-        // Nothing more will be read here.
+        // Nothing more is read here.
         self.supply.clear();
         Ok(())
     }
 
-    /// What the open condition needs, and what the next ones are likely to, where that is little.
+    /// The ranges that the open condition needs, and those that the next ones are likely to need if they are small.
     fn wanted(
         &self,
         footer: &Footer,
@@ -184,7 +183,7 @@ impl Open {
         Ok(open)
     }
 
-    /// The rows that match, or none if bytes are wanting.
+    /// The matching rows; `None` if bytes are missing.
     fn apply(
         &mut self,
         footer: &Footer,
@@ -250,7 +249,7 @@ impl Open {
         Ok(Some(self.kept.union(&matched)))
     }
 
-    /// Looks at the undecided rows.
+    /// Reads the undecided rows.
     fn look(
         &self,
         footer: &Footer,
@@ -294,7 +293,7 @@ impl Open {
         Ok(matched)
     }
 
-    /// What is read next: of large columns what may show that the rest is not needed.
+    /// The ranges to read next: for large columns first those that may show that the rest is not needed.
     fn wanted(&self) -> Vec<Range<u64>> {
         if let Some(bloom) = &self.bloom {
             return vec![bloom.clone()];

@@ -141,7 +141,7 @@ async fn a_bomb_ends_at_the_limit() {
 }
 
 #[tokio::test]
-async fn what_does_not_decode_is_told() {
+async fn a_message_that_does_not_decode_is_an_error_of_the_call() {
     for encoding in BOTH {
         let broken = Bytes::from_static(b"\x01\0\0\0\x03abc");
         let response = call(

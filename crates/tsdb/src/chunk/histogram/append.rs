@@ -1,4 +1,4 @@
-//! Whether a histogram may go on in the chunk of the one before it: Prometheus's rules.
+//! Whether a histogram may continue the chunk of the one before it: Prometheus's rules.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use super::{
     track::{NewChunk, Track},
 };
 
-/// A chunk that is open for more histograms: its layout so far, and the last histogram.
+/// An open chunk: its layout so far, and the last histogram.
 pub(super) struct Open<T: Track> {
     pub(super) header: Header,
     pub(super) layout: Layout,
     last_is_stale: bool,
-    /// Counts of the last histogram, where the layout has its buckets.
+    /// Counts of the last histogram, for the buckets of the layout.
     last: Counts<T::Number>,
 }
 
@@ -33,8 +33,7 @@ impl<T: Track> Open<T> {
         open
     }
 
-    /// Takes `next` in and widens the layout to hold it, or says with which header it starts
-    /// another chunk.
+    /// Adds `next` and widens the layout for it, or returns the header with which it starts another chunk.
     pub(super) fn take(&mut self, next: &Histogram) -> Result<(), Header> {
         let gauge = next.reset == CounterReset::Gauge;
         let sides = if gauge {
@@ -52,7 +51,7 @@ impl<T: Track> Open<T> {
         Ok(())
     }
 
-    /// What a gauge's buckets add on either side; nothing for a stale one.
+    /// The buckets that a gauge adds on either side; none for a stale one.
     fn fits_gauge(&self, next: &Histogram) -> Option<Option<[Union; 2]>> {
         if self.header != Header::Gauge {
             return None;
@@ -66,7 +65,7 @@ impl<T: Track> Open<T> {
         self.unite(next, |_, _| false).map(Some)
     }
 
-    /// What a counter's buckets add on either side; nothing for a stale one.
+    /// The buckets that a counter adds on either side; none for a stale one.
     fn fits_counter(&self, next: &Histogram) -> Result<Option<[Union; 2]>, NewChunk> {
         if self.header == Header::Gauge {
             return Err(NewChunk::AfterGauge);
@@ -93,7 +92,7 @@ impl<T: Track> Open<T> {
             return Err(NewChunk::Reset);
         }
         let zero = T::Number::default();
-        // A bucket that is gone is no reset where it was empty.
+        // A bucket that vanished is no reset if it was empty.
         let is_reset = |before: T::Number, after: Option<T::Number>| match after {
             Some(after) => before > after,
             None => before != zero,
@@ -129,8 +128,8 @@ impl<T: Track> Open<T> {
         Some([positive, negative])
     }
 
-    /// Makes room for the buckets of `next`. Spans are cut as Prometheus cuts them: they are those
-    /// of `next`, unless the chunk has buckets that `next` lacks.
+    /// Adds the buckets of `next`. Spans are cut as Prometheus cuts them: they are those of `next`, unless the chunk
+    /// has buckets that `next` lacks.
     fn widen(&mut self, next: &Histogram, gauge: bool, positive: Union, negative: Union) {
         let any = positive.first_has_more || negative.first_has_more;
         let spans = |union: Union, own: &Arc<[Span]>| {

@@ -1,4 +1,4 @@
-//! Reading a chunk of histograms, of either kind of count.
+//! Decodes a chunk of histograms, of either kind of count.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub(super) fn decode<T: Track>(data: &[u8]) -> Result<Vec<(Timestamp, Histogram)
     let layout = Layout::read(&mut input)?;
     let mut last = Last::<T>::first(&layout, &mut input)?;
     out.push((Timestamp(last.time), last.histogram(&layout, header, 0)));
-    // The four numbers that are not of buckets take a bit each.
+    // The four numbers besides buckets take a bit each.
     if (count - 1).saturating_mul(4) > input.left() {
         let found = format!("a count of {count} in {} bytes", data.len());
         return Err(ChunkError::corrupt(0, "a count of samples that fit", found));
@@ -59,7 +59,7 @@ impl<T: Track> Last<T> {
             bucket_count(&layout.negative),
         );
         let buckets = positive.saturating_add(negative);
-        // Before memory is taken for them.
+        // Checked before memory is reserved for them.
         if buckets.saturating_mul(T::MIN_BITS) > input.left() {
             let found = format!("{buckets} in {} bits", input.left());
             return Err(ChunkError::corrupt(

@@ -1,4 +1,4 @@
-//! Writing histograms of one kind of count as chunks.
+//! Encodes histograms of one kind of count as chunks.
 
 use model::{Counts, Histogram, Timestamp};
 
@@ -25,7 +25,7 @@ struct Last<T> {
     negative: Vec<T>,
 }
 
-/// Writes histograms whose counts are all of one kind, as chunks of at most `longest` samples.
+/// Encodes histograms whose counts are all of one kind, as chunks of at most `longest` samples.
 pub(super) fn encode_run<T: Track>(mut run: &[Sample], longest: usize, out: &mut Vec<Chunk>) {
     let mut header = None;
     while let Some(((_, first), others)) = run.split_first() {
@@ -41,7 +41,7 @@ pub(super) fn encode_run<T: Track>(mut run: &[Sample], longest: usize, out: &mut
         let Some((samples, rest)) = run.split_at_checked(len) else {
             return;
         };
-        // Only now is it known which buckets all of them have.
+        // Only now the buckets of all of them are known.
         out.extend(encode_chunk::<T>(open.header, &open.layout, samples));
         run = rest;
     }
@@ -127,7 +127,7 @@ impl<T: Track> Last<T> {
         }
         self.sum_window.write(out, self.sum, sum);
         self.sum = sum;
-        // Of a stale sample there are none.
+        // A stale sample has none.
         for (tracks, numbers) in [
             (&mut self.positive, &counts.positive),
             (&mut self.negative, &counts.negative),

@@ -1,4 +1,4 @@
-//! What all histograms of a chunk share: the schema and which buckets there are.
+//! What all histograms of a chunk share: the schema and the buckets.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::super::{
 
 /// Schemas that Prometheus knows, or keeps for finer buckets in later versions.
 const EXPONENTIAL: std::ops::RangeInclusive<i64> = -9..=52;
-/// The farthest that a bucket may be from the one at 1; far beyond what a float can be in.
+/// The greatest distance of a bucket from the one at 1, far beyond the range of floats.
 const MAX_INDEX: i64 = 1 << 30;
 /// Greatest custom bound that is written as an integer, × 1000.
 const MAX_WHOLE: f64 = 33_554_430.0;
@@ -31,7 +31,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// The layout that `first` gives to its chunk.
+    /// The layout that `first` gives its chunk.
     pub(super) fn of(first: &Histogram) -> Self {
         if first.is_stale() {
             return Self::empty();
@@ -45,7 +45,7 @@ impl Layout {
         }
     }
 
-    /// That of a histogram which marks the end of a series.
+    /// The layout of a histogram that marks the end of a series.
     pub(super) fn empty() -> Self {
         Self {
             schema: 0,
@@ -100,11 +100,11 @@ impl Layout {
     }
 }
 
-/// Spans whose buckets are in order, none too far off.
+/// Spans whose buckets are in order and not too far off.
 fn read_spans(input: &mut BitReader<'_>) -> Result<Arc<[Span]>, ChunkError> {
     let count = read_uint(input, LAYOUT)?;
     let mut spans = Vec::new();
-    // Where the span before ends.
+    // The end of the span before.
     let mut end = 0_i64;
     for i in 0..count {
         let at = input.at();
@@ -162,7 +162,7 @@ fn read_zero_threshold(input: &mut BitReader<'_>) -> Result<f64, ChunkError> {
     Ok(match input.bits(8, LAYOUT)? {
         0 => 0.0,
         255 => f64::from_bits(input.bits(64, LAYOUT)?),
-        // The power of two 2^(exponent − 244), made from its bits.
+        // The power of two 2^(exponent − 244), from its bits.
         exponent => f64::from_bits((exponent + 1023 - 244) << 52),
     })
 }

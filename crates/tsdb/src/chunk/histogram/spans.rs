@@ -1,4 +1,4 @@
-//! Buckets of two histograms side by side.
+//! The buckets of two histograms side by side.
 
 use model::Span;
 
@@ -12,24 +12,24 @@ pub(super) fn indices(spans: &[Span]) -> impl Iterator<Item = i64> {
     })
 }
 
-/// How many buckets there are in spans.
+/// The number of buckets in spans.
 pub(super) fn bucket_count(spans: &[Span]) -> usize {
     spans.iter().map(|span| span.length as usize).sum()
 }
 
-/// What two sets of buckets are to each other.
+/// The difference between two sets of buckets.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Union {
-    /// The second has buckets that the first has not.
+    /// The second has buckets that the first lacks.
     pub(super) second_has_more: bool,
-    /// The first has buckets that the second has not.
+    /// The first has buckets that the second lacks.
     pub(super) first_has_more: bool,
-    /// All buckets of both, in as few spans as can be.
+    /// All buckets of both, in as few spans as possible.
     pub(super) spans: Vec<Span>,
 }
 
-/// Both sets of buckets together, unless it is to `refuse` the two counts of a bucket:
-/// zero where the first set has not the bucket, and `None` where the second has not.
+/// Both sets of buckets together, unless `refuse` refuses the two counts of a bucket: zero if the first set lacks it,
+/// `None` if the second does.
 pub(super) fn unite<N: Copy + Default>(
     first: (&[Span], &[N]),
     second: (&[Span], &[N]),
@@ -65,7 +65,7 @@ pub(super) fn unite<N: Copy + Default>(
 fn push_bucket(spans: &mut Vec<Span>, end: &mut i64, index: i64) {
     match spans.last_mut() {
         Some(last) if index == *end => last.length += 1,
-        // Indices are below 2^30 either way, so the way between two fits.
+        // Indices are below 2^30 in size, so their difference fits.
         _ => spans.push(Span {
             offset: i32::try_from(index - *end).unwrap_or(i32::MAX),
             length: 1,
@@ -74,7 +74,7 @@ fn push_bucket(spans: &mut Vec<Span>, end: &mut i64, index: i64) {
     *end = index + 1;
 }
 
-/// The counts of the buckets in `spans`, put at the places that `layout` has for them.
+/// The counts of the buckets in `spans`, at their places in `layout`.
 pub(super) fn align<N: Copy + Default>(
     layout: &[Span],
     spans: &[Span],

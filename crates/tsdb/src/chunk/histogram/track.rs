@@ -13,7 +13,7 @@ use super::Header;
 
 const COUNT: &str = "a count of a histogram";
 
-/// What the decoder or the encoder knows of one number after a sample.
+/// The state of one number after a sample, for the decoder and the encoder.
 pub(super) trait Track: Sized {
     type Number: Copy + Default + PartialOrd;
 
@@ -24,34 +24,34 @@ pub(super) trait Track: Sized {
     fn counts(counts: &HistogramCounts) -> Option<&Counts<Self::Number>>;
     fn wrap(counts: Counts<Self::Number>) -> HistogramCounts;
 
-    /// The header of a chunk that starts with a counter where there was none of its like before.
+    /// The header of a chunk that starts with a counter after no chunk of its kind.
     fn header(why: NewChunk) -> Header;
 
-    /// Reads the count of all, or of zeros, of the first sample.
+    /// Reads the total count, or that of zeros, of the first sample.
     fn read_total(input: &mut BitReader<'_>) -> Result<Self, ChunkError>;
     /// Reads a bucket of the first sample.
     fn read_bucket(input: &mut BitReader<'_>) -> Result<Self, ChunkError>;
     /// Reads the number of the next sample.
     fn read_next(&mut self, input: &mut BitReader<'_>) -> Result<(), ChunkError>;
-    /// The number, `before` being that of the bucket before, or zero.
+    /// The number; `before` is that of the bucket before, or zero.
     fn number(&self, before: Self::Number) -> Self::Number;
 
-    /// Writes the count of all, or of zeros, of the first sample.
+    /// Writes the total count, or that of zeros, of the first sample.
     fn write_total(number: Self::Number, out: &mut BitWriter<'_>) -> Self;
-    /// Writes a bucket of the first sample, `before` being the bucket before, or zero.
+    /// Writes a bucket of the first sample; `before` is the bucket before, or zero.
     fn write_bucket(number: Self::Number, before: Self::Number, out: &mut BitWriter<'_>) -> Self;
     /// Writes the number of the next sample.
     fn write_next(&mut self, number: Self::Number, before: Self::Number, out: &mut BitWriter<'_>);
-    /// Writes the total of a sample that marks the end of the series.
+    /// Writes the total count of a sample that marks the end of the series.
     fn write_stale(&mut self, out: &mut BitWriter<'_>);
 }
 
-/// Why a counter cannot go on in the chunk of the histogram before it.
+/// Why a counter cannot continue the chunk of the histogram before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NewChunk {
     /// It was reset.
     Reset,
-    /// It may have been: the layout changed, or the series had ended.
+    /// It may have been reset: the layout changed, or the series had ended.
     Unclear,
     /// The chunk is of gauges.
     AfterGauge,
@@ -60,7 +60,7 @@ pub(super) enum NewChunk {
 /// An integer count.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Integer {
-    /// The number, or of a bucket its difference from the bucket before.
+    /// The number; of a bucket its difference from the bucket before.
     value: i64,
     delta: i64,
 }

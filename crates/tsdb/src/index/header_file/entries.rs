@@ -1,4 +1,4 @@
-//! What becomes of the entries of the two sections: leaves of the header's trees.
+//! Makes the entries of the two sections leaves of the header's trees.
 
 use std::{fmt, io::Write};
 
@@ -28,15 +28,15 @@ pub(super) struct SymbolsOut {
 pub(super) struct TableOut {
     names: TreeWriter,
     values: TreeWriter,
-    /// The name whose values are being written.
+    /// The current name, whose values are being written.
     name: Option<Name>,
-    /// The last name that was written.
+    /// The last written name.
     written: Vec<u8>,
-    /// The last value of the name that was written.
+    /// The last written value of that name.
     value: Vec<u8>,
-    /// The last entry, whose postings end where those of the next one start.
+    /// The last entry, whose postings end at the start of the next one's.
     last: Option<Entry>,
-    /// All entries, where they are in no order.
+    /// All entries, if they are not in order.
     unsorted: Option<Vec<Entry>>,
     end: u64,
 }
@@ -67,7 +67,7 @@ impl SymbolsOut {
             let expected = format!("a symbol after {}", Quoted(&self.last));
             return Err(Error::corrupt(FILE, offset, expected, Quoted(text).to_string()).into());
         }
-        // As it is in the index, so that offsets of version 1 stay what they are.
+        // As in the index, so that offsets of version 1 stay valid.
         let entry = before.get(..before.len() - input.len()).unwrap_or_default();
         let mut prefix = [0; 12];
         if let Some((number, place)) = prefix.split_first_chunk_mut() {
@@ -85,7 +85,7 @@ impl SymbolsOut {
         Ok(())
     }
 
-    /// Writes the rest. Returns how many symbols there are, and the root of their tree.
+    /// Writes the rest. Returns the number of symbols, and the root of their tree.
     pub(super) fn finish<W: Write>(
         &mut self,
         out: &mut PagesOut<W>,

@@ -23,14 +23,14 @@ use bytes::Bytes;
 
 use crate::codec::{CRC_LEN, Fault, Input};
 
-/// A page is closed before it grows past this.
+/// A page is closed before it exceeds this size.
 pub(super) const FULL: usize = 16 << 10;
 /// Count and checksum.
 const END: usize = 4 + CRC_LEN;
 /// The largest page whose offsets are be16.
 const NARROW: usize = u16::MAX as usize;
 
-/// What is in the leaves.
+/// The contents of the leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(in super::super) enum Tree {
@@ -39,7 +39,7 @@ pub(in super::super) enum Tree {
     Values = 6,
 }
 
-/// Where a page is in the header file.
+/// The range of a page in the header file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct PageRange {
     pub(super) start: u64,
@@ -51,7 +51,7 @@ pub(in super::super) struct PageRange {
 pub(in super::super) struct Page {
     bytes: Bytes,
     range: PageRange,
-    /// Where the offsets of the entries begin, in the page.
+    /// The start of the offsets of entries in the page.
     offsets_start: usize,
     count: usize,
 }
@@ -95,7 +95,7 @@ impl PageRange {
 }
 
 impl Page {
-    /// Takes bytes for those of the page at `range`.
+    /// Reads `bytes` as the page at `range`.
     pub(super) fn new(bytes: Bytes, range: PageRange) -> Result<Self, Fault> {
         let too_small = Fault::End {
             missing: (1 + END).saturating_sub(bytes.len()) as u64,
@@ -129,7 +129,7 @@ impl Page {
         self.range
     }
 
-    /// How many entries.
+    /// The number of entries.
     pub(in super::super) const fn count(&self) -> usize {
         self.count
     }
@@ -156,7 +156,7 @@ impl Page {
         Ok(Input::new(entry, self.range.start + start as u64))
     }
 
-    /// How many entries come before the first one for which `before` does not hold.
+    /// The number of entries before the first one for which `before` is false.
     pub(in super::super) fn partition(
         &self,
         before: impl Fn(&mut Input<'_>) -> Result<bool, Fault>,
@@ -173,13 +173,13 @@ impl Page {
         Ok(low)
     }
 
-    /// Of a leaf of symbols: the number of the first, and its offset in the index.
+    /// In a leaf of symbols: the number of the first, and its offset in the index.
     pub(in super::super) fn first_symbol(&self) -> Result<(u32, u64), Fault> {
         let mut input = Input::new(self.bytes.get(1..self.offsets_start).unwrap_or_default(), 0);
         Ok((input.be32()?, input.be64()?))
     }
 
-    /// Of a leaf of symbols: which of them starts so many bytes behind the first.
+    /// In a leaf of symbols: the one that starts so many bytes behind the first.
     pub(in super::super) fn symbol_behind(&self, bytes: u64) -> Option<usize> {
         let wanted = usize::try_from(bytes).ok()?.checked_add(self.offset(0)?)?;
         let (mut low, mut high) = (0, self.count);
@@ -194,7 +194,7 @@ impl Page {
         None
     }
 
-    /// Where an entry starts in the page.
+    /// The start of an entry in the page.
     #[inline]
     fn offset(&self, at: usize) -> Option<usize> {
         if at >= self.count {
@@ -217,7 +217,7 @@ impl Page {
 }
 
 impl PageBuilder {
-    /// Starts a page of this kind, with what comes before its entries.
+    /// Starts a page of this kind, with the bytes before its entries.
     pub(super) fn begin(&mut self, kind: u8, prefix: &[u8]) {
         self.starts.clear();
         self.body.clear();
@@ -229,20 +229,20 @@ impl PageBuilder {
         self.starts.len()
     }
 
-    /// Whether an entry can be added without the page growing past its size.
+    /// Whether an entry fits in the page.
     pub(super) fn has_room(&self, len: usize) -> bool {
         self.body.len() + len + 2 * (self.starts.len() + 1) + END <= FULL
     }
 
     /// Adds an entry.
     pub(super) fn push(&mut self, entry: &[u8]) {
-        // What is in a page comes from one section, whose length is a be32.
+        // The contents of a page come from one section, whose length is a be32.
         let start = u32::try_from(self.body.len()).unwrap_or(u32::MAX);
         self.starts.push(start);
         self.body.extend_from_slice(entry);
     }
 
-    /// The bytes of the page. It is empty from then on.
+    /// The bytes of the page, which is empty afterwards.
     pub(super) fn finish(&mut self) -> Vec<u8> {
         let mut page = std::mem::take(&mut self.body);
         let wide = page.len() + 2 * self.starts.len() + END > NARROW;
@@ -260,7 +260,7 @@ impl PageBuilder {
     }
 }
 
-/// How many bytes the offset of an entry takes.
+/// The bytes of an entry's offset.
 const fn width(page: usize) -> usize {
     if page > NARROW { 4 } else { 2 }
 }

@@ -16,13 +16,13 @@ use crate::{
 /// Length and count.
 const HEAD: usize = 8;
 
-/// A section of which some has come.
+/// A section of which a part has arrived.
 #[derive(Debug)]
 pub(super) struct Section {
     what: &'static str,
-    /// What has come and was not read.
+    /// The bytes that have arrived and are not read yet.
     pending: Vec<u8>,
-    /// Where in the index `pending` starts.
+    /// The offset of `pending` in the index.
     at: u64,
     state: State,
 }
@@ -31,10 +31,10 @@ pub(super) struct Section {
 enum State {
     Head,
     Entries {
-        /// How many are to come, in how many bytes.
+        /// The numbers of entries and of bytes still to come.
         count: u32,
         left: u64,
-        /// Of what has been read.
+        /// The checksum of what was read.
         crc: u32,
     },
     Crc {
@@ -54,7 +54,7 @@ impl Section {
         }
     }
 
-    /// Takes the next bytes; `each` reads one entry, and is called again with more where they end too early.
+    /// Takes the next bytes; `each` reads one entry, and is called again with more bytes if they end too early.
     pub(super) fn push(
         &mut self,
         bytes: &[u8],
@@ -75,7 +75,7 @@ impl Section {
                 }
                 State::Crc { computed } if self.pending.len() >= CRC_LEN => self.check(computed)?,
                 State::Done => {
-                    // Up to the next section there may be padding.
+                    // Padding may follow up to the next section.
                     self.pending.clear();
                     return Ok(());
                 }
@@ -84,7 +84,7 @@ impl Section {
         }
     }
 
-    /// Tells whether all has come.
+    /// Whether everything has arrived.
     pub(super) fn finish(&self) -> Result<()> {
         let missing = match self.state {
             State::Done => return Ok(()),

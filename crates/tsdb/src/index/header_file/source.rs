@@ -1,4 +1,4 @@
-//! Where the pages of a header come from.
+//! The sources of a header's pages.
 
 use std::{
     fmt,
@@ -18,23 +18,23 @@ use crate::{
     read_at::ReadAt,
 };
 
-/// The pages of one header: a file, perhaps behind a cache, or memory.
+/// The pages of one header: a file, perhaps with a cache, or memory.
 pub trait HeaderPages: fmt::Debug + Send + Sync {
-    /// The bytes of a page, whose checksum is right.
+    /// The bytes of a page, with a valid checksum.
     ///
     /// # Errors
     /// When they cannot be read, or are damaged.
     fn page(&self, range: Range<u64>) -> Result<Bytes>;
 
-    /// What it is called in errors.
+    /// Its name in errors.
     fn name(&self) -> &str;
 
-    /// Bytes held on the heap, without those in a cache.
+    /// Bytes on the heap, without those in a cache.
     fn heap_size(&self) -> usize;
 }
 
-/// A header file on the disk. It is opened for each page that is read: a gateway has more blocks than a process may have
-/// open files.
+/// A header file on the disk. It is opened for each page that is read: a gateway has more blocks than a process may
+/// have open files.
 #[derive(Debug)]
 pub struct HeaderFile {
     path: PathBuf,
@@ -42,19 +42,19 @@ pub struct HeaderFile {
     /// The path as text.
     name: String,
     root: HeaderRoot,
-    /// Where the pages end.
+    /// The end of the pages.
     end: u64,
 }
 
-/// Tells a file from another one of the same name: inode, size, and time of the last change.
+/// Identifies a file among others of the same name: inode, size, and time of the last change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Version(u64, u64, i64, i64);
 
 impl HeaderFile {
-    /// Opens the header of an index. Reads the tail only.
+    /// Opens the header of an index. Reads only the tail.
     ///
     /// # Errors
-    /// When it cannot be read, is damaged, or was made of another index.
+    /// When it cannot be read, is damaged, or was built from another index.
     pub fn open(path: &Path, made_of: HeaderIdentity) -> Result<Self> {
         let name = path.display().to_string();
         let (file, version) = open(path).map_err(Error::io(path))?;
@@ -77,7 +77,7 @@ impl HeaderFile {
         })
     }
 
-    /// Where to begin.
+    /// The start of a search.
     #[must_use]
     pub fn root(&self) -> &HeaderRoot {
         &self.root
@@ -86,7 +86,7 @@ impl HeaderFile {
 
 impl HeaderPages for HeaderFile {
     fn page(&self, range: Range<u64>) -> Result<Bytes> {
-        // What is allocated is no longer than the file.
+        // The allocation is not longer than the file.
         if range.start > range.end || range.end > self.end {
             return Err(outside(&self.name, &range, self.end));
         }
@@ -118,7 +118,7 @@ impl HeaderPages for HeaderFile {
     }
 }
 
-/// A header that this program has made and not written to a file: its checksums are not looked at again.
+/// A header that this program has built in memory: its checksums are not compared again.
 impl HeaderPages for Bytes {
     fn page(&self, range: Range<u64>) -> Result<Bytes> {
         let offset = |at: u64| usize::try_from(at).ok();

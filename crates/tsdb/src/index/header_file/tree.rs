@@ -1,5 +1,5 @@
-//! Finding leaves and entries. A page names only pages before it, and each leaf is behind the one before it in order: so
-//! no damage makes a search that does not end, or a walk that sees a leaf twice.
+//! Finds leaves and entries. A page names only pages before it, and each leaf is behind the one before it in order: so
+//! no damage makes a search endless, or a walk visit a leaf twice.
 
 use std::ops::ControlFlow;
 
@@ -12,29 +12,29 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Pages that a reader has at hand: those on the way to one leaf of each tree.
+/// Pages that a reader keeps: those on the way to one leaf of each tree.
 const AT_HAND: usize = 8;
 /// Levels of a tree. A directory names two pages or more.
 const MAX_DEPTH: usize = 40;
 
-/// Is given the text of an entry, and the rest of it.
+/// Receives the text of an entry, and the rest of it.
 type Each<'a> = &'a mut dyn FnMut(&[u8], &mut Input<'_>) -> Result<ControlFlow<()>, Fault>;
 
 /// A walk over the leaves of a tree.
 struct Walk<'a> {
     tree: Tree,
-    /// Leaves that are wholly before this text are left out.
+    /// Leaves that are entirely before this text are left out.
     from: Option<&'a [u8]>,
     leaf: &'a mut dyn FnMut(&Page) -> Result<ControlFlow<()>, Fault>,
-    /// No leaf that comes next starts before this.
+    /// No later leaf starts before this.
     free: u64,
 }
 
-/// Reads pages of one header, with those that it read last at hand.
+/// Reads pages of one header, and keeps those read last.
 #[derive(Debug)]
 pub(in super::super) struct PageReader<'a> {
     pages: &'a dyn HeaderPages,
-    /// The one used last at the end.
+    /// The one used last is at the end.
     recent: Vec<Page>,
 }
 
@@ -46,8 +46,8 @@ impl<'a> PageReader<'a> {
         }
     }
 
-    /// The last leaf whose first entry is not after what is sought, or else the first leaf. `before` tells it of what a
-    /// leaf begins with, as directories have it.
+    /// The last leaf whose first entry is not after the sought one, or the first leaf. `before` compares the key of a
+    /// leaf, as directories have it.
     pub(in super::super) fn leaf(
         &mut self,
         root: PageRange,
@@ -93,7 +93,7 @@ impl<'a> PageReader<'a> {
         found(&leaf).map_err(|fault| self.fault(&leaf, fault))
     }
 
-    /// Goes over the entries in order, from the last one that is not after `from`; `each` is given the text of an entry
+    /// Visits the entries in order, from the last one that is not after `from`; `each` receives the text of an entry
     /// and the rest of it.
     pub(in super::super) fn walk(
         &mut self,
@@ -158,7 +158,7 @@ impl<'a> PageReader<'a> {
             }),
         };
         let first = first.map_err(|fault| self.fault(&page, fault))?;
-        // A directory names a page at least, else it is damaged.
+        // A directory without a page is damaged.
         for at in first.saturating_sub(1)..page.count().max(1) {
             let child = self.child(&page, at)?;
             if self.walk_from(child, walk, depth + 1)?.is_break() {

@@ -1,4 +1,4 @@
-//! Writes trees of pages, from the leaves on.
+//! Writes trees of pages, from the leaves up.
 
 use std::{
     io::Write,
@@ -11,10 +11,10 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Bytes that the range of a page takes in a directory, at most.
+/// The most bytes of a page's range in a directory.
 pub(super) const RANGE_LEN: usize = 20;
 
-/// Where pages go.
+/// The output of pages.
 #[derive(Debug)]
 pub(super) struct PagesOut<W> {
     out: W,
@@ -23,21 +23,21 @@ pub(super) struct PagesOut<W> {
     at: u64,
 }
 
-/// A tree of pages being written, from the leaves on.
+/// A tree of pages in progress, from the leaves up.
 #[derive(Debug)]
 pub(super) struct TreeWriter {
     tree: Tree,
     leaf: PageBuilder,
-    /// What the leaf begins with, as a directory has it.
+    /// The key of the leaf, as a directory has it.
     key: Vec<u8>,
-    /// Directories: of leaves, of those, and so on.
+    /// Directories: of leaves, of directories of leaves, and so on.
     levels: Vec<Level>,
 }
 
 #[derive(Debug, Default)]
 struct Level {
     page: PageBuilder,
-    /// What it begins with.
+    /// Its key.
     key: Vec<u8>,
 }
 
@@ -51,7 +51,7 @@ impl TreeWriter {
         }
     }
 
-    /// Adds an entry. If it starts a leaf, `key` writes what the leaf begins with, and `prefix` comes before it.
+    /// Adds an entry. If it starts a leaf, `key` writes the key of the leaf, and `prefix` comes before it.
     pub(super) fn add<W: Write>(
         &mut self,
         entry: &[u8],
@@ -71,7 +71,7 @@ impl TreeWriter {
         Ok(())
     }
 
-    /// Writes what is left, and returns the root. The tree is empty from then on.
+    /// Writes the rest, and returns the root. The tree is empty afterwards.
     pub(super) fn finish<W: Write>(&mut self, out: &mut PagesOut<W>) -> Result<Option<PageRange>> {
         if self.levels.is_empty() {
             let some = self.leaf.count() > 0;
@@ -103,7 +103,7 @@ impl TreeWriter {
         Ok(())
     }
 
-    /// Names a page in the directory at `level`. Each names two at least, however long their keys are.
+    /// Adds a page to the directory at `level`. Each directory has at least two, however long their keys are.
     fn put<W: Write>(
         &mut self,
         level: usize,
@@ -141,7 +141,7 @@ impl<W: Write> PagesOut<W> {
         }
     }
 
-    /// Hands everything on.
+    /// Flushes all levels.
     pub(super) fn finish(mut self) -> Result<W> {
         self.out.flush().map_err(Error::io(&self.path))?;
         Ok(self.out)

@@ -1,4 +1,4 @@
-//! Writes a header file from the two sections of an index, while they come.
+//! Writes a header file from the two sections of an index, as they arrive.
 
 use std::{io::Write, path::Path};
 
@@ -18,14 +18,14 @@ use crate::{
     error::Result,
 };
 
-/// A header file being written. In memory is a page of each level, and what was given last; of an index of version 1
-/// also the postings offset table, which is in no order there.
+/// A header file in progress. A page of each level and the last entry are in memory; of an index of version 1 also the
+/// postings offset table, which is not sorted there.
 #[derive(Debug)]
 pub struct HeaderWriter<W> {
     out: PagesOut<W>,
     root: HeaderRoot,
     ranges: HeaderRanges,
-    /// Bytes of the section that are to come.
+    /// Bytes of the section still to come.
     left: u64,
     stage: Stage,
 }
@@ -38,11 +38,11 @@ enum Stage {
 }
 
 impl<W: Write> HeaderWriter<W> {
-    /// Starts a header in `out`, which is `path`, of the index with this table of contents and these first bytes
-    /// ([`HeaderRanges::head`]).
+    /// Starts a header in `out`, for the index with this table of contents and these first bytes
+    /// ([`HeaderRanges::head`]). `path` is for errors.
     ///
     /// # Errors
-    /// When the version of the index is none of 1, 2 and 3, or nothing can be written.
+    /// When the version of the index is not 1, 2 or 3, or writing fails.
     pub fn new(out: W, path: &Path, toc: Toc, stamp: u64, head: &[u8]) -> Result<Self> {
         let version = decode_head(head)?;
         let ranges = toc.header_ranges();
@@ -74,7 +74,7 @@ impl<W: Write> HeaderWriter<W> {
     /// [`HeaderRanges::postings_table`], in pieces of any size.
     ///
     /// # Errors
-    /// When a section is damaged, or nothing can be written.
+    /// When a section is damaged, or writing fails.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
         loop {
             let own = usize::try_from(self.left)
@@ -100,15 +100,15 @@ impl<W: Write> HeaderWriter<W> {
         }
     }
 
-    /// Writes what is left; returns where it was written to, and where to begin reading.
+    /// Writes the rest; returns the output, and the start of a search.
     ///
     /// # Errors
-    /// When something is missing of the sections, or nothing can be written.
+    /// When a part of the sections is missing, or writing fails.
     pub fn finish(mut self) -> Result<(W, HeaderRoot)> {
         match &self.stage {
             Stage::Symbols(section, _) | Stage::Table(section, _) => {
                 section.finish()?;
-                // It ended before its range did.
+                // The section ended before its range did.
                 let missing = Fault::End { missing: self.left };
                 let at = Input::new(&[], self.ranges.postings_table.end);
                 return Err(at.error(FILE, "the sections that a header is made of", missing));

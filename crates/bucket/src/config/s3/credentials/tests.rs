@@ -220,7 +220,7 @@ async fn the_shared_file_is_read_and_read_again_when_it_has_changed() {
 }
 
 #[tokio::test]
-async fn where_nothing_gives_credentials_the_error_says_what_was_tried() {
+async fn without_credentials_the_error_names_the_sources_tried() {
     let server = Server::start(|_| (404, &[], String::new())).await;
     let url = format!("http://{}", server.address);
     let variables = [

@@ -55,7 +55,7 @@ async fn the_region_is_learnt_from_the_first_refusal_and_kept() {
 }
 
 #[tokio::test]
-async fn where_a_refusal_names_no_region_the_location_is_asked_for_once() {
+async fn if_a_refusal_names_no_region_the_location_is_requested_once() {
     let location = "<LocationConstraint xmlns=\"a\">eu-9</LocationConstraint>";
     let server = Server::start(move |asked| match asked.line.as_str() {
         "GET /b?location" => (200, &[], location.to_owned()),
@@ -139,7 +139,7 @@ async fn an_answer_of_the_first_region_settles_it() {
 }
 
 #[tokio::test]
-async fn headers_of_s3_are_sent_and_signed_with_what_creates_objects_only() {
+async fn headers_of_s3_are_sent_and_signed_only_when_objects_are_created() {
     let server = Server::start(|asked| {
         let uploads =
             "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>";
