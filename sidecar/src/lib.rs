@@ -13,11 +13,12 @@ mod shipper;
 mod view;
 
 pub use crate::{
+    api::StoreApi,
     checks::UnequalBlocks,
     config::{Config, Deps, LabelSource, Levels, Limits, PrometheusConfig},
     error::SidecarError,
     http_client::HttpClientConfig,
     prometheus::{FrameDecoder, FrameError, FrameFault},
-    run::{run, run_once},
+    run::{Sidecar, run, run_once},
     shipper::Pass,
 };

@@ -15,7 +15,7 @@ use crate::DEADLINE;
 
 /// A client that knows HTTP/2 and no more.
 pub(crate) struct Raw {
-    requests: SendRequest<Bytes>,
+    pub(super) requests: SendRequest<Bytes>,
     /// Takes another window for each stream.
     pub(crate) grow: oneshot::Sender<u32>,
     pub(crate) connection: JoinHandle<Result<(), h2::Error>>,

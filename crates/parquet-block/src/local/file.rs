@@ -1,6 +1,6 @@
 //! A file of a shard on the local disk, read by position.
 
-use std::{fs::File, ops::Range, os::unix::fs::FileExt, path::Path, sync::Arc};
+use std::{fs::File, ops::Range, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use model::FileSum;
@@ -108,12 +108,10 @@ impl LocalFile {
 
     /// Reads one range, which lies within the file as its footer or size tells.
     pub(super) fn read_one(&self, range: &Range<u64>) -> Result<Bytes, Error> {
-        let len = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
-        let mut bytes = vec![0; len];
-        self.file
-            .read_exact_at(&mut bytes, range.start)
-            .map_err(|source| Error::io(&self.name, source))?;
-        Ok(bytes.into())
+        let bytes = files::read_range(&self.file, range.clone());
+        Ok(bytes
+            .map_err(|source| Error::io(&self.name, source))?
+            .into())
     }
 }
 

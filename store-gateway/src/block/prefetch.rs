@@ -16,23 +16,23 @@ use tracing::Instrument as _;
 use super::BlockError;
 
 /// Items that are made and not yet read, besides the one being made.
-const AHEAD: usize = 1;
+const ITEMS_AHEAD: usize = 1;
 
 /// Items as a task makes them, and in the end its error if it has one. Dropped, it stops the task.
 #[derive(Debug)]
-pub(crate) struct Ahead<T> {
+pub(crate) struct Prefetch<T> {
     items: Receiver<T>,
     /// The one task.
     task: JoinSet<Result<(), BlockError>>,
 }
 
-impl<T> Ahead<T> {
+impl<T> Prefetch<T> {
     /// Starts to make items. `make` is given where to send them, and ends when nobody takes them any more.
     pub(super) fn start<F>(make: impl FnOnce(Sender<T>) -> F) -> Self
     where
         F: Future<Output = Result<(), BlockError>> + Send + 'static,
     {
-        Self::start_with(AHEAD, make)
+        Self::start_with(ITEMS_AHEAD, make)
     }
 
     /// The same where `ahead` items may be made and not yet read, which is more than none.
@@ -47,7 +47,7 @@ impl<T> Ahead<T> {
     }
 }
 
-impl<T> Stream for Ahead<T> {
+impl<T> Stream for Prefetch<T> {
     type Item = Result<T, BlockError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -79,7 +79,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_comes_after_the_items_and_ends_the_stream() {
-        let mut stream = Ahead::start(|out| async move {
+        let mut stream = Prefetch::start(|out| async move {
             let _ = out.send(1).await;
             Err(BlockError::Stopped)
         });
@@ -92,7 +92,7 @@ mod tests {
     async fn the_maker_waits_for_the_reader() {
         let made = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&made);
-        let mut stream = Ahead::start(|out| async move {
+        let mut stream = Prefetch::start(|out| async move {
             while out.send(()).await.is_ok() {
                 count.fetch_add(1, Ordering::SeqCst);
             }
@@ -102,17 +102,17 @@ mod tests {
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(made.load(Ordering::SeqCst), AHEAD);
+        assert_eq!(made.load(Ordering::SeqCst), ITEMS_AHEAD);
         assert!(stream.next().await.is_some());
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(made.load(Ordering::SeqCst), AHEAD + 1);
+        assert_eq!(made.load(Ordering::SeqCst), ITEMS_AHEAD + 1);
     }
 
     #[tokio::test]
     async fn a_panic_reaches_the_reader() {
-        let stream = Ahead::<()>::start(|_| async { panic!("broken") });
+        let stream = Prefetch::<()>::start(|_| async { panic!("broken") });
         let read = panic::AssertUnwindSafe(stream.collect::<Vec<_>>()).catch_unwind();
         assert_eq!(read.await.unwrap_err().downcast_ref(), Some(&"broken"));
     }

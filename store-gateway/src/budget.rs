@@ -5,8 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use super::BlockError;
-use crate::config::Limits;
+use crate::{config::Limits, error::BlockError};
 
 /// How many samples a chunk counts for.
 const SAMPLES_PER_CHUNK: u64 = 120;
@@ -27,7 +26,7 @@ pub(crate) struct RequestBudget {
 
 /// Bytes of series that somebody holds to sort them.
 #[derive(Debug)]
-pub(super) struct Hold {
+pub(crate) struct HeldBytes {
     budget: Arc<RequestBudget>,
     bytes: u64,
 }
@@ -47,7 +46,7 @@ impl RequestBudget {
     }
 
     /// For reading again what has been read: series and chunks have been counted, bytes count each time.
-    pub(super) fn for_rereading(&self) -> Arc<Self> {
+    pub(crate) fn for_rereading(&self) -> Arc<Self> {
         let budget = Self {
             limits: Limits {
                 request_series: 0,
@@ -65,8 +64,8 @@ impl RequestBudget {
     }
 
     /// Somebody who holds nothing yet.
-    pub(super) fn hold(self: &Arc<Self>) -> Hold {
-        Hold {
+    pub(crate) fn hold(self: &Arc<Self>) -> HeldBytes {
+        HeldBytes {
             budget: Arc::clone(self),
             bytes: 0,
         }
@@ -104,9 +103,9 @@ impl RequestBudget {
     }
 }
 
-impl Hold {
+impl HeldBytes {
     /// What is held now.
-    pub(super) fn set(&mut self, bytes: usize) {
+    pub(crate) fn set(&mut self, bytes: usize) {
         let before = std::mem::replace(&mut self.bytes, bytes as u64);
         let held = &self.budget.held;
         held.fetch_add(self.bytes, Ordering::Relaxed);
@@ -118,7 +117,7 @@ impl Hold {
     }
 }
 
-impl Drop for Hold {
+impl Drop for HeldBytes {
     fn drop(&mut self) {
         self.set(0);
     }

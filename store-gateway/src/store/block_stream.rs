@@ -7,20 +7,20 @@ use futures::{Stream, StreamExt as _};
 use model::{AggregateSet, Labels, METRIC_NAME, TimeRange};
 use tsdb::Chunk;
 
-use super::Reach;
+use super::context::RequestContext;
 use crate::{
-    block::{BlockError, BlockOrder, BlockQuery, BlockSeries},
+    block::{BlockOrder, BlockQuery, BlockSeries},
     catalog::Format,
-    error::{AnswerError, SeriesError},
+    error::{AnswerError, BlockError, SeriesError},
     request::SeriesRequest,
     select::Chosen,
     series::{Series, SeriesChunk},
 };
 
-type BlockStream = Pin<Box<dyn Stream<Item = Result<Vec<BlockSeries>, BlockError>> + Send>>;
+type SeriesBatches = Pin<Box<dyn Stream<Item = Result<Vec<BlockSeries>, BlockError>> + Send>>;
 
 /// One block of an answer. It is opened when it is first asked.
-pub(crate) struct Feed {
+pub(crate) struct BlockStream {
     chosen: Chosen,
     shape: Arc<Shape>,
     state: State,
@@ -35,7 +35,7 @@ enum State {
 }
 
 struct Open {
-    series: BlockStream,
+    series: SeriesBatches,
     /// None if they come under their final labels, and in the order of these.
     own: Option<Own>,
 }
@@ -57,7 +57,7 @@ struct Shape {
     limit: usize,
 }
 
-impl Feed {
+impl BlockStream {
     pub(crate) fn new(chosen: Chosen, request: &SeriesRequest) -> Self {
         let shape = Shape {
             labels: Arc::new(FinalLabels::new(
@@ -77,24 +77,27 @@ impl Feed {
     }
 
     /// The next series; at the end none. After an error there are no more.
-    pub(crate) async fn next(&mut self, reach: &Reach) -> Result<Vec<Series>, AnswerError> {
-        self.advance(reach).await.map_err(|source| {
+    pub(crate) async fn next(
+        &mut self,
+        context: &RequestContext,
+    ) -> Result<Vec<Series>, AnswerError> {
+        self.advance(context).await.map_err(|source| {
             self.state = State::Ended;
             AnswerError::Block {
-                block: Arc::clone(&self.chosen.block),
+                id: self.chosen.block.id,
                 source,
             }
         })
     }
 
-    async fn advance(&mut self, reach: &Reach) -> Result<Vec<Series>, SeriesError> {
+    async fn advance(&mut self, context: &RequestContext) -> Result<Vec<Series>, SeriesError> {
         let Self {
             chosen,
             shape,
             state,
         } = self;
         if matches!(state, State::New) {
-            *state = State::Open(open(chosen, shape, reach).await?);
+            *state = State::Open(open(chosen, shape, context).await?);
         }
         while let State::Open(mut open) = mem::replace(state, State::Ended) {
             let batch = open.series.next().await.transpose()?;
@@ -102,9 +105,9 @@ impl Feed {
             let Some(batch) = batch else {
                 let Some(own) = open.own else { break };
                 let rest = move || shape.apply(own.order.finish()?);
-                return reach.pool.run(rest).await;
+                return context.pool.run(rest).await;
             };
-            let (open, ready) = reach.pool.run(move || open.take(batch, &shape)).await?;
+            let (open, ready) = context.pool.run(move || open.take(batch, &shape)).await?;
             *state = State::Open(open);
             if !ready.is_empty() {
                 return Ok(ready);
@@ -114,24 +117,29 @@ impl Feed {
     }
 }
 
-async fn open(chosen: &Chosen, shape: &Shape, reach: &Reach) -> Result<Open, SeriesError> {
+async fn open(
+    chosen: &Chosen,
+    shape: &Shape,
+    context: &RequestContext,
+) -> Result<Open, SeriesError> {
     let block = &chosen.block;
-    let reader = reach.open(block).await?;
+    let reader = context.open(block).await?;
     // Of all series: what is known of the block as soon as it is open.
-    let all = reader.label_names(Arc::from([]), TimeRange::ALL, Arc::clone(&reach.budget));
+    let all = reader.label_names(Arc::from([]), TimeRange::ALL, Arc::clone(&context.budget));
     let names = all.await?;
     let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
     // A Parquet block is not sorted by labels before `__name__`; those that are not sent need not be.
-    let early = |name: &&[u8]| block.format == Format::Parquet && *name < METRIC_NAME.as_bytes();
+    let before_name =
+        |name: &&[u8]| block.format == Format::Parquet && *name < METRIC_NAME.as_bytes();
     let (kept, changed): (Vec<&[u8]>, Vec<&[u8]>) =
         names.iter().partition(|name| shape.labels.keeps(name));
-    let (early_kept, left_out) = (owned(&kept, early), owned(&changed, early));
+    let (kept_before, left_out) = (owned(&kept, before_name), owned(&changed, before_name));
     let order = if changed.len() > left_out.len() || reader.is_out_of_order(&names).await? {
         BlockOrder::Final(Arc::clone(&shape.labels))
-    } else if early_kept.is_empty() {
+    } else if kept_before.is_empty() {
         BlockOrder::Stored
     } else {
-        BlockOrder::Early(early_kept)
+        BlockOrder::BeforeName(kept_before)
     };
     let own = !matches!(order, BlockOrder::Final(_));
     let query = BlockQuery {
@@ -143,7 +151,7 @@ async fn open(chosen: &Chosen, shape: &Shape, reach: &Reach) -> Result<Open, Ser
         order,
     };
     Ok(Open {
-        series: Box::pin(reader.series(query, Arc::clone(&reach.budget))),
+        series: Box::pin(reader.series(query, Arc::clone(&context.budget))),
         own: own.then(|| Own {
             order: shape.order(),
             left_out,

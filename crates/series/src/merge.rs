@@ -1,33 +1,48 @@
-//! Puts the series of several blocks together: in order, and those with equal labels made one.
+//! Puts the series of several sources together: in order, and those with equal labels made one.
 
-use std::{cmp::Reverse, collections::BinaryHeap, mem, vec};
+use std::{
+    cmp::{Ordering, Reverse},
+    collections::BinaryHeap,
+    mem, vec,
+};
 
-use super::{Series, chunks::arrange};
+/// A series that can be merged with others: labels, and what is sent besides.
+pub trait Mergeable {
+    /// Compares the labels of two series.
+    fn cmp_labels(&self, other: &Self) -> Ordering;
+
+    /// Adds what is sent of another series with the same labels.
+    fn join(&mut self, other: Self);
+
+    /// Puts what was joined in order; nothing is joined from then on.
+    fn finish(&mut self);
+}
 
 /// A k-way merge that is fed batch by batch.
 ///
 /// Each input's series ascend by labels; equal ones may follow each other. What comes out ascends strictly.
 #[derive(Debug)]
-pub(crate) struct Merge {
+pub struct Merge<T> {
     /// What is left of each input's last batch.
-    rest: Vec<vec::IntoIter<Series>>,
+    rest: Vec<vec::IntoIter<T>>,
     /// The first series of each input that has one.
-    heads: BinaryHeap<Reverse<Head>>,
+    heads: BinaryHeap<Reverse<Head<T>>>,
     /// Inputs that have nothing at hand, and have not ended.
     waiting: Vec<usize>,
     /// A series that others may have to be added to.
-    open: Option<Series>,
+    open: Option<T>,
 }
 
 #[derive(Debug)]
-struct Head {
-    series: Series,
+struct Head<T> {
+    series: T,
     input: usize,
 }
 
-impl Merge {
+impl<T: Mergeable> Merge<T> {
     /// A merge of so many inputs, of which nothing is known yet.
-    pub(crate) fn new(inputs: usize) -> Self {
+    #[must_use]
+    pub fn new(inputs: usize) -> Self {
         let mut rest = Vec::new();
         rest.resize_with(inputs, || Vec::new().into_iter());
         Self {
@@ -39,14 +54,14 @@ impl Merge {
     }
 
     /// Inputs without which the merge cannot go on, ascending. Those that are not fed have ended.
-    pub(crate) fn take_waiting(&mut self) -> Vec<usize> {
+    pub fn take_waiting(&mut self) -> Vec<usize> {
         let mut waiting = mem::take(&mut self.waiting);
         waiting.sort_unstable();
         waiting
     }
 
     /// Gives the next series of an input. Without series, it waits for more.
-    pub(crate) fn feed(&mut self, input: usize, batch: Vec<Series>) {
+    pub fn feed(&mut self, input: usize, batch: Vec<T>) {
         if let Some(rest) = self.rest.get_mut(input) {
             *rest = batch.into_iter();
             self.advance(input);
@@ -54,24 +69,25 @@ impl Merge {
     }
 
     /// The next series, `max` at most. Fewer if an input waits, or at the end.
-    pub(crate) fn take(&mut self, max: usize) -> Vec<Series> {
+    pub fn take(&mut self, max: usize) -> Vec<T> {
         let mut out = Vec::new();
         while out.len() < max && self.waiting.is_empty() {
             let Some(Reverse(Head { series, input })) = self.heads.pop() else {
-                out.extend(self.open.take().map(Self::finish));
+                out.extend(self.open.take().map(finish));
                 break;
             };
             self.advance(input);
             match &mut self.open {
-                Some(open) if open.labels == series.labels => open.chunks.extend(series.chunks),
-                open => out.extend(open.replace(series).map(Self::finish)),
+                Some(open) if open.cmp_labels(&series).is_eq() => open.join(series),
+                open => out.extend(open.replace(series).map(finish)),
             }
         }
         out
     }
 
     /// Whether everything was taken, if no input waits.
-    pub(crate) fn is_done(&self) -> bool {
+    #[must_use]
+    pub fn is_done(&self) -> bool {
         self.waiting.is_empty() && self.heads.is_empty() && self.open.is_none()
     }
 
@@ -81,57 +97,68 @@ impl Merge {
             None => self.waiting.push(input),
         }
     }
-
-    fn finish(mut series: Series) -> Series {
-        arrange(&mut series.chunks);
-        series
-    }
 }
 
-impl Ord for Head {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let labels = self.series.labels.cmp(&other.series.labels);
+fn finish<T: Mergeable>(mut series: T) -> T {
+    series.finish();
+    series
+}
+
+impl<T: Mergeable> Ord for Head<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let labels = self.series.cmp_labels(&other.series);
         labels.then(self.input.cmp(&other.input))
     }
 }
 
-impl PartialOrd for Head {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+impl<T: Mergeable> PartialOrd for Head<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Head {
+impl<T: Mergeable> PartialEq for Head<T> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Head {}
+impl<T: Mergeable> Eq for Head<T> {}
 
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, VecDeque};
 
-    use bytes::Bytes;
-    use model::{Labels, Timestamp};
+    use model::Labels;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::series::{Encoded, Samples, SeriesChunk, chunks::Coding};
+
+    #[derive(Debug, PartialEq, Eq)]
+    struct Series {
+        labels: Labels,
+        times: Vec<i64>,
+    }
+
+    impl Mergeable for Series {
+        fn cmp_labels(&self, other: &Self) -> Ordering {
+            self.labels.cmp(&other.labels)
+        }
+
+        fn join(&mut self, other: Self) {
+            self.times.extend(other.times);
+        }
+
+        fn finish(&mut self) {
+            self.times.sort_unstable();
+            self.times.dedup();
+        }
+    }
 
     fn series(name: u8, times: &[i64]) -> Series {
-        let chunk = |at: &i64| SeriesChunk {
-            min: Timestamp(*at),
-            max: Timestamp(*at),
-            samples: Samples::Raw(Encoded {
-                coding: Coding::Xor,
-                data: Bytes::from(at.to_string()),
-            }),
-        };
         Series {
             labels: Labels::from_pairs([("__name__", format!("m{name:02}"))]),
-            chunks: times.iter().map(chunk).collect(),
+            times: times.to_vec(),
         }
     }
 
@@ -181,7 +208,7 @@ mod tests {
 
     type Drawn = Vec<Vec<(u8, i64)>>;
 
-    /// Per input: batches of (name, time), names ascending.
+    /// For each input: batches of (name, time), names ascending.
     fn inputs() -> impl Strategy<Value = Vec<Drawn>> {
         let input = prop::collection::vec((0_u8..12, 0_i64..6), 0..30).prop_flat_map(|mut all| {
             all.sort_unstable();
@@ -208,7 +235,7 @@ mod tests {
                 batches.into_iter().map(batch).collect()
             }).collect();
             let out: Vec<_> = merged(inputs, max).into_iter().map(|s| {
-                (s.labels, s.chunks.iter().map(|c| c.min.0).collect::<Vec<_>>())
+                (s.labels, s.times)
             }).collect();
             prop_assert_eq!(out, expected);
         }

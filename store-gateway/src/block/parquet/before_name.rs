@@ -13,9 +13,8 @@ use parquet_block::{Projection, Selection};
 
 use super::{
     BlockError, BlockQuery, ParquetBlock, RequestBudget,
-    heads::MOST_ROWS,
-    rows,
-    sorted::{Row, number},
+    pending_rows::MOST_ROWS,
+    rows::{self, Row, number},
 };
 use crate::block::order::scaled;
 
@@ -26,13 +25,13 @@ const COMBINATIONS_BYTES: usize = scaled(2 << 20);
 const BATCHES_AT_ONCE: usize = 4;
 
 /// The rows that match, as far as their order could be told.
-pub(super) enum ByEarly {
+pub(super) enum RowsInOrder {
     /// All have the same labels before `__name__`: the rows of shards, in the order wanted.
     Same(Vec<(usize, Selection)>),
     /// In the order wanted.
     Rows(Vec<Row>),
     /// There are too many combinations to hold them.
-    Many,
+    TooMany,
 }
 
 /// Different labels before `__name__`.
@@ -43,13 +42,13 @@ struct Combinations {
 }
 
 impl ParquetBlock {
-    /// The rows that match, by the labels called as in `early`, all of which sort before `__name__`.
-    pub(super) async fn by_early(
+    /// The rows that match, by the labels `names`, all of which sort before `__name__`.
+    pub(super) async fn rows_in_order(
         &self,
-        early: &[Vec<u8>],
+        names: &[Vec<u8>],
         query: &BlockQuery,
         budget: &Arc<RequestBudget>,
-    ) -> Result<ByEarly, BlockError> {
+    ) -> Result<RowsInOrder, BlockError> {
         let selected = self.selected(query, budget).await?;
         let count = selected.iter().map(|(_, selection)| rows::count(selection));
         let mut found = Vec::with_capacity(usize::try_from(count.sum::<u64>()).unwrap_or_default());
@@ -69,7 +68,7 @@ impl ParquetBlock {
         let read = batches.into_iter().map(|(place, group, rows)| async move {
             let labels = match self.shards.get(place) {
                 Some(shard) => {
-                    let only = Projection::Only(early.to_vec());
+                    let only = Projection::Only(names.to_vec());
                     let lookup = shard.shard.labels(group, rows.clone(), only);
                     self.answer(shard, lookup, budget).await?
                 }
@@ -96,12 +95,12 @@ impl ParquetBlock {
             let fit;
             (combinations, found, fit) = self.source.pool.run(identify).await;
             if !fit {
-                return Ok(ByEarly::Many);
+                return Ok(RowsInOrder::TooMany);
             }
             hold.set(combinations.bytes + size_of_val(found.as_slice()));
         }
         if combinations.ids.len() <= 1 {
-            return Ok(ByEarly::Same(selected));
+            return Ok(RowsInOrder::Same(selected));
         }
         let sort = move || {
             let ranks = combinations.ranks();
@@ -111,7 +110,7 @@ impl ParquetBlock {
             found.sort_unstable();
             found
         };
-        Ok(ByEarly::Rows(self.source.pool.run(sort).await))
+        Ok(RowsInOrder::Rows(self.source.pool.run(sort).await))
     }
 }
 

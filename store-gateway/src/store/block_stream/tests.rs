@@ -9,7 +9,8 @@ use service::{CpuPool, Metrics};
 
 use super::*;
 use crate::{
-    block::{BlockCache, BlockSource, HeaderFiles, RequestBudget},
+    block::{BlockCache, BlockSource, HeaderFiles},
+    budget::RequestBudget,
     catalog::CatalogBlock,
     config::Limits,
     metrics::{HeaderMetrics, StoreMetrics},
@@ -21,7 +22,7 @@ use crate::{
 /// A block of these series, in a bucket of its own.
 struct World {
     block: Arc<CatalogBlock>,
-    reach: Reach,
+    context: RequestContext,
 }
 
 impl World {
@@ -36,7 +37,7 @@ impl World {
         let headers = HeaderFiles::new(None, HeaderMetrics::new(&Metrics::new()));
         let pool = CpuPool::new("test", 2).unwrap();
         let source = BlockSource::new(bucket, pool.clone(), Arc::new(headers), 1 << 20);
-        let reach = Reach {
+        let context = RequestContext {
             blocks: Arc::new(BlockCache::new(source, 1 << 20)),
             pool,
             budget: RequestBudget::new(Limits::default()),
@@ -45,11 +46,11 @@ impl World {
         };
         Self {
             block: Arc::new(block),
-            reach,
+            context,
         }
     }
 
-    fn feed(&self, without: &BTreeSet<Vec<u8>>, skip_chunks: bool) -> Feed {
+    fn stream(&self, without: &BTreeSet<Vec<u8>>, skip_chunks: bool) -> BlockStream {
         let all = Matcher::new(MatchOp::NotEqual, "no such label", "x").unwrap();
         let request = SeriesRequest {
             selector: Selector {
@@ -70,15 +71,15 @@ impl World {
             matchers: Arc::from([all]),
             range: RANGE,
         };
-        Feed::new(chosen, &request)
+        BlockStream::new(chosen, &request)
     }
 
     /// All series, each with the size of its chunk; 0 if it has none.
     async fn all(&self, without: &BTreeSet<Vec<u8>>, skip_chunks: bool) -> Vec<(Labels, usize)> {
-        let mut feed = self.feed(without, skip_chunks);
+        let mut stream = self.stream(without, skip_chunks);
         let mut all = Vec::new();
         loop {
-            let batch = feed.next(&self.reach).await.unwrap();
+            let batch = stream.next(&self.context).await.unwrap();
             if batch.is_empty() {
                 return all;
             }
@@ -142,7 +143,7 @@ proptest! {
         let (mut got, held, left) = runtime.block_on(async {
             let world = World::new(format, &external, &rows).await;
             let got = world.all(&without, skip_chunks).await;
-            (got, world.reach.budget.most_held(), world.reach.budget.held())
+            (got, world.context.budget.most_held(), world.context.budget.held())
         });
         prop_assert!(got.is_sorted_by(|a, b| a.0 <= b.0), "{:?}", got);
         // Those of equal labels come in any order.
@@ -187,7 +188,7 @@ async fn what_is_held_for_the_order_does_not_grow_with_the_answer() {
         for (count, zones) in [(300, 3), (3000, 3), (3000, 3000)] {
             let world = World::new(format, external, &zoned(count, zones)).await;
             assert_eq!(world.all(&without, false).await.len(), count);
-            let held = world.reach.budget.most_held();
+            let held = world.context.budget.most_held();
             let answer = count as u64 * 500;
             // Something has to be held, and that is counted.
             assert!(held > answer.min(HELD) / 8, "{held}");
@@ -207,20 +208,20 @@ async fn nothing_is_held_where_the_order_is_that_of_the_rows() {
     for (format, zones, bytes) in [(Format::Tsdb, 3, 0), (Format::Parquet, 1, 16 * 3000 + 100)] {
         let world = World::new(format, &external, &zoned(3000, zones)).await;
         assert_eq!(world.all(&none, false).await.len(), 3000);
-        assert!(world.reach.budget.most_held() <= bytes);
+        assert!(world.context.budget.most_held() <= bytes);
     }
     // Nor where the label that would disturb it is not sent.
     let world = World::new(Format::Parquet, &external, &zoned(3000, 3)).await;
     let without = BTreeSet::from([b"Zone".to_vec()]);
     assert_eq!(world.all(&without, false).await.len(), 3000);
-    assert_eq!(world.reach.budget.most_held(), 0);
+    assert_eq!(world.context.budget.most_held(), 0);
 }
 
 #[tokio::test]
 async fn the_first_series_of_a_large_metric_are_given_before_the_last_are_read() {
     let world = World::new(Format::Tsdb, &Labels::default(), &zoned(3000, 1)).await;
-    let mut feed = world.feed(&BTreeSet::new(), false);
-    let first = feed.next(&world.reach).await.unwrap();
+    let mut stream = world.stream(&BTreeSet::new(), false);
+    let first = stream.next(&world.context).await.unwrap();
     assert!(!first.is_empty() && first.len() < 1000, "{}", first.len());
     let Samples::Aggregates(parts) = &first[0].chunks[0].samples else {
         panic!("the block is downsampled");

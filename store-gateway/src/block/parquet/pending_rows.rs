@@ -9,7 +9,8 @@ use parquet_block::{Projection, RowRanges, Selection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc::Sender};
 
 use super::{
-    Ahead, BlockError, BlockQuery, BlockSeries, ParquetBlock, RequestBudget, SHARDS_AT_ONCE, rows,
+    BlockError, BlockQuery, BlockSeries, ParquetBlock, Prefetch, RequestBudget, SHARDS_AT_ONCE,
+    rows,
 };
 
 /// Rows of the first batch of labels: few, so that the first answer is soon there.
@@ -23,7 +24,7 @@ const AHEAD: usize = 64;
 
 /// Rows of a row group.
 #[derive(Debug)]
-pub(super) struct Heads {
+pub(super) struct PendingRows {
     /// The shard's place in the block.
     pub(super) shard: usize,
     pub(super) group: usize,
@@ -35,7 +36,7 @@ pub(super) struct Heads {
 /// Rows that match, and of which chunks may be read. Their labels are being read meanwhile.
 #[derive(Debug)]
 pub(super) struct Found {
-    heads: Heads,
+    pending: PendingRows,
     labels: ArrivingLabels,
 }
 
@@ -43,7 +44,7 @@ pub(super) struct Found {
 #[derive(Debug)]
 struct ArrivingLabels {
     /// One item.
-    labels: Ahead<Vec<Labels>>,
+    labels: Prefetch<Vec<Labels>>,
     /// Of the rows.
     _room: OwnedSemaphorePermit,
 }
@@ -68,16 +69,20 @@ pub(super) struct LabelQueue {
 
 impl ParquetBlock {
     /// The series that match, whether they have chunks in the range or not.
-    pub(super) fn heads(
+    pub(super) fn pending_rows(
         self: &Arc<Self>,
         query: BlockQuery,
         budget: Arc<RequestBudget>,
-    ) -> Ahead<Heads> {
+    ) -> Prefetch<PendingRows> {
         let mut found = self.found(query, budget);
-        Ahead::start(async move |out| {
-            while let Some(Found { mut heads, labels }) = found.next().await.transpose()? {
-                heads.labels = labels.read().await?;
-                if out.send(heads).await.is_err() {
+        Prefetch::start(async move |out| {
+            while let Some(Found {
+                mut pending,
+                labels,
+            }) = found.next().await.transpose()?
+            {
+                pending.labels = labels.read().await?;
+                if out.send(pending).await.is_err() {
                     break;
                 }
             }
@@ -90,9 +95,9 @@ impl ParquetBlock {
         self: &Arc<Self>,
         query: BlockQuery,
         budget: Arc<RequestBudget>,
-    ) -> Ahead<Found> {
+    ) -> Prefetch<Found> {
         let block = Arc::clone(self);
-        Ahead::start_with(AHEAD, async move |out| {
+        Prefetch::start_with(AHEAD, async move |out| {
             let mut finding = Finding::new(&block, &budget, &out);
             let mut left = block.limit(&query);
             let mut searched = pin!(block.searched(&query, &budget));
@@ -112,9 +117,9 @@ impl ParquetBlock {
         self: &Arc<Self>,
         selected: Vec<(usize, Selection)>,
         budget: Arc<RequestBudget>,
-    ) -> Ahead<Found> {
+    ) -> Prefetch<Found> {
         let block = Arc::clone(self);
-        Ahead::start_with(AHEAD, async move |out| {
+        Prefetch::start_with(AHEAD, async move |out| {
             let mut finding = Finding::new(&block, &budget, &out);
             for (shard, selection) in selected {
                 finding.send(shard, selection).await?;
@@ -170,13 +175,13 @@ impl ParquetBlock {
     /// Starts to read the labels of rows.
     fn labels(
         self: &Arc<Self>,
-        heads: &Heads,
+        pending: &PendingRows,
         room: OwnedSemaphorePermit,
         budget: &Arc<RequestBudget>,
     ) -> ArrivingLabels {
         let (block, budget) = (Arc::clone(self), Arc::clone(budget));
-        let (number, group, rows) = (heads.shard, heads.group, heads.rows.clone());
-        let labels = Ahead::start(async move |out| {
+        let (number, group, rows) = (pending.shard, pending.group, pending.rows.clone());
+        let labels = Prefetch::start(async move |out| {
             if let Some(shard) = block.shards.get(number) {
                 let lookup = shard.shard.labels(group, rows, Projection::All);
                 let labels = block.answer(shard, lookup, &budget).await?;
@@ -215,15 +220,15 @@ impl<'a> Finding<'a> {
                 rest = others;
                 self.most = (self.most * 4).min(MOST_ROWS);
                 let room = room_for(&self.room, rows.len()).await?;
-                let heads = Heads {
+                let pending = PendingRows {
                     shard,
                     group,
                     rows,
                     labels: Vec::new(),
                 };
-                let labels = self.block.labels(&heads, room, self.budget);
+                let labels = self.block.labels(&pending, room, self.budget);
                 // Whoever is gone wants no more.
-                let _ = self.out.send(Found { heads, labels }).await;
+                let _ = self.out.send(Found { pending, labels }).await;
             }
         }
         Ok(())
@@ -246,7 +251,7 @@ impl ArrivingLabels {
     }
 }
 
-impl Heads {
+impl PendingRows {
     /// Takes the first `most` rows.
     pub(super) fn take(&mut self, most: usize) -> Self {
         let (rows, rest) = self.rows.split_at(most);
@@ -264,12 +269,12 @@ impl LabelQueue {
     /// The rows of what was found; their labels are to be taken from here.
     pub(super) fn rows(
         &self,
-        found: Ahead<Found>,
-    ) -> impl Stream<Item = Result<Heads, BlockError>> + Send + Unpin + use<> {
+        found: Prefetch<Found>,
+    ) -> impl Stream<Item = Result<PendingRows, BlockError>> + Send + Unpin + use<> {
         let arriving = Arc::clone(&self.arriving);
-        found.map_ok(move |Found { heads, labels }| {
+        found.map_ok(move |Found { pending, labels }| {
             arriving.lock().push_back(labels);
-            heads
+            pending
         })
     }
 
@@ -286,7 +291,7 @@ impl LabelQueue {
 
 /// Sends on what was found as series without chunks.
 pub(super) async fn send_labels(
-    mut found: Ahead<Found>,
+    mut found: Prefetch<Found>,
     out: &Sender<Vec<BlockSeries>>,
 ) -> Result<(), BlockError> {
     while let Some(found) = found.next().await.transpose()? {
