@@ -45,17 +45,17 @@ pub(crate) struct SidecarArgs {
     /// File in the data folder that lists the uploaded blocks.
     #[arg(long = "shipper.meta-file-name", default_value = "thanos.shipper.json")]
     pub(crate) meta_file_name: String,
-    /// Upload compacted blocks that overlap blocks of the bucket, too.
+    /// Also upload compacted blocks that overlap blocks of the bucket.
     #[arg(long = "shipper.allow-out-of-order-uploads", hide = true)]
     pub(crate) allow_overlaps: bool,
-    /// Files of a block to upload at once; 0 for one after the other.
+    /// Number of files of a block to upload at once; 0 is one after the other.
     #[arg(
         long = "shipper.upload-concurrency",
         default_value_t = 0,
         value_name = "COUNT"
     )]
     pub(crate) upload_concurrency: usize,
-    /// Hash of each file to note in meta.json: SHA256, or none.
+    /// Hash of each file in meta.json: SHA256, or none.
     #[arg(
         long = "hash-func",
         default_value = "",
