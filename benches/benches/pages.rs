@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use benches::{Usage, cost, folder, make_blocks, range, sample_blocks, setting, size, times};
 use compactor::{Dedup, MergeInput, MergeOptions, MergeTarget, OutputFormat, merge};
-use model::{AggregateSet, MatchOp, Matcher, Resolution, TimeRange};
-use parquet_block::{Contents, LocalShard, PageOptions, Projection, WriteOptions, labels_file};
+use model::{AggregateSet, MatchOp, Matcher, ParquetShard, Resolution, TimeRange};
+use parquet_block::{Contents, LocalShard, PageOptions, Projection, WriteOptions};
 
 /// Blocks to try on, and a metric of theirs.
 struct Source {
@@ -123,9 +123,9 @@ fn attempt(folder: &Path, source: &Source, write: &WriteOptions) -> anyhow::Resu
         &|_| {},
     )?;
     let usage = usage.end();
-    let data = Contents::of(source.resolution).file(0);
-    let [labels, chunks] = [labels_file(0), data].map(|name| out.path().join(name));
-    let shard = LocalShard::open(&labels, &chunks)?;
+    let contents = Contents::of(source.resolution);
+    let [labels, chunks] = contents.files(0).map(|name| out.path().join(name));
+    let shard = LocalShard::open(out.path(), 0, contents, &ParquetShard::default())?;
     let matchers = [Matcher::new(
         MatchOp::Equal,
         model::METRIC_NAME,
@@ -141,13 +141,10 @@ fn attempt(folder: &Path, source: &Source, write: &WriteOptions) -> anyhow::Resu
     })?;
     let ((), of_chunks) = cost(|| {
         for (group, rows) in shard.shard().everything() {
-            let of = shard.shard();
-            if source.resolution == Resolution::Raw {
-                shard.answer(of.chunks(group, rows, source.range))?;
-            } else {
-                let all = AggregateSet::ALL;
-                shard.answer(of.aggregates(group, rows, source.range, all))?;
-            }
+            let chunks = shard
+                .shard()
+                .chunks(group, rows, source.range, AggregateSet::ALL);
+            shard.answer(chunks)?;
         }
         Ok(())
     })?;

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use benches::{Usage, cost, folder, make_blocks, range, setting, size, some_pod};
 use compactor::{Dedup, MergeInput, MergeOptions, MergeTarget, OutputFormat, merge};
-use model::{MatchOp, Matcher, ParquetShard, Resolution, TimeRange};
-use parquet_block::{LocalShard, Projection, chunks_file, labels_file};
+use model::{AggregateSet, MatchOp, Matcher, ParquetShard, Resolution, TimeRange};
+use parquet_block::{Contents, LocalShard, Projection, chunks_file, labels_file};
 use rayon::prelude::*;
 
 /// What is asked for.
@@ -74,9 +74,7 @@ fn convert(
 }
 
 fn read(dir: &Path, listed: &ParquetShard, all: TimeRange, pod: &str) -> anyhow::Result<()> {
-    let files = [labels_file(0), chunks_file(0)].map(|name| dir.join(name));
-    let [labels, chunks] = &files;
-    let (shard, open) = cost(|| Ok(LocalShard::open_listed(labels, chunks, listed)?))?;
+    let (shard, open) = cost(|| Ok(LocalShard::open(dir, 0, Contents::Chunks, listed)?))?;
     println!(
         "open: {open}, {} row groups, {} KiB in memory",
         shard.shard().row_groups(),
@@ -88,7 +86,12 @@ fn read(dir: &Path, listed: &ParquetShard, all: TimeRange, pod: &str) -> anyhow:
         let (labels, only_labels) = cost(|| answer(&shard, &question, |_, _| Ok((0, 0))))?;
         let (whole, both) = cost(|| {
             answer(&shard, &question, |group, rows| {
-                let chunks = shard.answer(shard.shard().chunks(group, rows, question.range))?;
+                let chunks = shard.answer(shard.shard().chunks(
+                    group,
+                    rows,
+                    question.range,
+                    AggregateSet::ALL,
+                ))?;
                 let chunks = chunks.iter().flatten();
                 Ok(chunks.fold((0, 0), |(n, bytes), c| (n + 1, bytes + c.data.len())))
             })

@@ -1,5 +1,7 @@
 //! The loop: look at the bucket, clean, plan, merge, and again.
 
+mod group;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -10,12 +12,11 @@ use model::{BlockId, BlockMeta, Timestamp};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use self::group::Listed;
 use crate::{
     CompactError, Config, Deps, Outcome, Plan, PlanOptions, Repeat, Summary, Task, Unusable,
     clean::Cleaner,
     compaction::Compaction,
-    duration,
-    group::GroupKey,
     lease::{Turn, Turns, Until},
     metrics::CompactMetrics,
     plan,
@@ -99,14 +100,6 @@ struct Compactor {
     turns: Turns,
     /// Blocks that turned out to be damaged in this iteration, with what is wrong.
     set_aside: BTreeMap<BlockId, String>,
-}
-
-/// What is planned for a group.
-struct Listed<'a> {
-    /// When the bucket was listed.
-    at: Timestamp,
-    blocks: &'a Blocks,
-    tasks: Vec<&'a Task>,
 }
 
 impl Compactor {
@@ -267,108 +260,6 @@ impl Compactor {
                 summary.failed.push((objects.root.clone(), error));
             }
         }
-    }
-
-    /// Does the tasks of a group that were not tried yet, if nobody else works at it; tells whether there were any.
-    async fn work_on(
-        &mut self,
-        group: GroupKey,
-        mut listed: Listed<'_>,
-        tried: &mut BTreeSet<String>,
-        summary: &mut Summary,
-    ) -> bool {
-        listed.tasks.retain(|task| tried.insert(task.id.clone()));
-        if listed.tasks.is_empty() {
-            return false;
-        }
-        let name = group.to_string();
-        let held = match self.turns.take(&name).await {
-            Ok(Turn::Ours(held)) => held,
-            Ok(Turn::Others(holder)) => {
-                tracing::info!(group = name, %holder, "skipped, as another compactor works on it");
-                summary.left_to_others.push((group, holder));
-                return false;
-            }
-            Err(error) => {
-                tracing::error!(group = name, %error, "no lease, so nothing is done");
-                summary.failed.push((name, error));
-                return false;
-            }
-        };
-        let until = held.until();
-        let again = held.others_had_it_after(listed.at);
-        let work = self.run_group(listed, again, &until, summary);
-        match held.during(work).await {
-            Ok(Ok(())) => {}
-            Err(CompactError::Stopped) => tracing::info!(group = name, "stopped"),
-            Ok(Err(error)) | Err(error) => {
-                tracing::error!(group = name, %error, "group skipped, the run continues");
-                summary.failed.push((name, error));
-            }
-        }
-        true
-    }
-
-    /// Does the tasks of a group, which is ours `until` then; those that are still planned, if it is to be looked `again`.
-    async fn run_group(
-        &mut self,
-        listed: Listed<'_>,
-        again: bool,
-        until: &Until,
-        summary: &mut Summary,
-    ) -> Result<(), CompactError> {
-        let fresh = match again {
-            true => Some(Blocks::new(&self.fetcher.fetch().await?)),
-            false => None,
-        };
-        let planned = fresh.as_ref().map(|blocks| self.plan(blocks).tasks);
-        let is_planned = |task: &Task| {
-            let mut tasks = planned.iter().flatten();
-            planned.is_none() || tasks.any(|planned| planned.id == task.id)
-        };
-        let blocks = fresh.as_ref().unwrap_or(listed.blocks);
-        for task in listed.tasks {
-            if is_planned(task) {
-                let task = Arc::new(task.clone());
-                if let Err(error) = self.run_task(&task, blocks, until, summary).await {
-                    summary.failed.push((task.id.clone(), error));
-                }
-            }
-            self.metrics.todo.ended(task);
-        }
-        Ok(())
-    }
-
-    async fn run_task(
-        &mut self,
-        task: &Arc<Task>,
-        blocks: &Blocks,
-        until: &Until,
-        summary: &mut Summary,
-    ) -> Result<(), CompactError> {
-        tracing::info!(task = task.id, labels = %task.labels, blocks = task.inputs.len(), bytes = task.bytes_in, "begun");
-        self.metrics.by.started(task);
-        let begun = self.deps.clock.now_ms();
-        let outcome = match self.compaction(until).run(task, blocks).await {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                self.metrics.by.failed(task);
-                tracing::error!(task = task.id, labels = %task.labels, %error, "task failed, the run continues");
-                if let Some(blamed) = error.blame().blamed() {
-                    self.set_aside.insert(blamed.block, error.to_string());
-                }
-                if let CompactError::Marked { block, .. } = error {
-                    summary.no_compact.push(block);
-                }
-                return Err(error);
-            }
-        };
-        let took = self.deps.clock.now_ms().saturating_sub(begun);
-        self.metrics.by.completed(task, duration(took));
-        tracing::info!(task = task.id, ?outcome, "done");
-        summary.merged.push((task.id.clone(), outcome.clone()));
-        let compaction = self.compaction(until);
-        compaction.mark_inputs(task, &outcome, blocks).await
     }
 
     /// Plays through what is to be done until nothing is left.

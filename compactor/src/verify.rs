@@ -32,7 +32,7 @@ use std::{
 
 use bucket::{Bucket, Uploaded};
 use model::{BlockId, FileMeta, FileSum};
-use parquet_block::{Contents, Footer, FooterRead, Shard, labels_file};
+use parquet_block::{Contents, Footer, FooterRead, Shard};
 use service::CpuPool;
 
 use crate::{CompactError, MergeOutput, Task};
@@ -113,10 +113,10 @@ pub(crate) async fn uploaded(
     for (number, expected) in claim.output.shards.iter().enumerate() {
         let number = u32::try_from(number).unwrap_or(u32::MAX);
         let contents = Contents::of(claim.output.resolution);
-        let names = (labels_file(number), contents.file(number));
+        let [labels, chunks] = contents.files(number);
         let sums = (expected.labels_sum(), expected.chunks_sum());
-        let labels = footer(claim, &names.0, sums.0, bucket, pool).await?;
-        let chunks = footer(claim, &names.1, sums.1, bucket, pool).await?;
+        let labels = footer(claim, &labels, sums.0, bucket, pool).await?;
+        let chunks = footer(claim, &chunks, sums.1, bucket, pool).await?;
         let shard = Shard::open(labels, chunks)?;
         let rows: u64 = (0..shard.row_groups())
             .map(|g| u64::from(shard.rows(g)))

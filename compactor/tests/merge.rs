@@ -12,8 +12,8 @@ use std::{
 };
 
 use compactor::{Dedup, MergeInput, MergeOptions, MergeOutput, MergeTarget, OutputFormat, merge};
-use model::{BlockMeta, Labels, METRIC_NAME, Resolution, TimeRange, Timestamp};
-use parquet_block::{LocalShard, chunks_file, labels_file};
+use model::{BlockMeta, Labels, METRIC_NAME, ParquetShard, Resolution, TimeRange, Timestamp};
+use parquet_block::{Contents, LocalShard};
 use proptest::prelude::*;
 use tsdb::{BlockWriter, Chunk, Encoding, Floats, decode_xor, encode_xor};
 
@@ -91,9 +91,9 @@ fn samples(chunks: &[Chunk]) -> Vec<(i64, f64)> {
 fn rows(dir: &Path, output: &MergeOutput) -> Vec<(Labels, Vec<Chunk>)> {
     let mut rows = Vec::new();
     for shard in 0..u32::try_from(output.shards.len()).unwrap() {
-        let files = [labels_file(shard), chunks_file(shard)].map(|name| dir.join(name));
-        let local = LocalShard::open(&files[0], &files[1]).unwrap();
-        rows.extend(local.scan().map(Result::unwrap));
+        let listed = ParquetShard::default();
+        let local = LocalShard::open(dir, shard, Contents::Chunks, &listed).unwrap();
+        rows.extend(local.read_all().unwrap());
     }
     rows
 }

@@ -20,7 +20,9 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(plain) = bounded(LIMIT, 4, || encoding.decode(message, LIMIT)) {
         assert!(plain.len() <= LIMIT);
         let again = encoding.encode(&plain).expect("memory takes all");
-        let again = encoding.decode(&again, LIMIT).expect("what was written is read");
+        let again = encoding
+            .decode(&again, LIMIT)
+            .expect("what was written is read");
         assert_eq!(again, plain);
     }
 });

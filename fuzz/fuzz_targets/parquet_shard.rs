@@ -29,20 +29,14 @@ fn read_rows(files: &Files, shard: &Shard) {
         }
         let some = TimeRange::new(shard.slices().min().0, shard.slices().min().0);
         for range in [TimeRange::ALL, some] {
-            let of_rows = match shard.contents() {
-                Contents::Chunks => answer(files, shard.chunks(group, rows.clone(), range)),
-                Contents::Aggregates => {
-                    let all = AggregateSet::ALL;
-                    answer(files, shard.aggregates(group, rows.clone(), range, all))
-                }
-            };
-            let Ok(of_rows) = of_rows else {
+            let chunks = shard.chunks(group, rows.clone(), range, AggregateSet::ALL);
+            let Ok(of_rows) = answer(files, chunks) else {
                 continue;
             };
             assert_eq!(of_rows.len(), rows.len());
             if shard.contents() == Contents::Aggregates {
                 for one in Aggregate::ALL {
-                    let wanted = shard.aggregates(group, rows.clone(), range, one.into());
+                    let wanted = shard.chunks(group, rows.clone(), range, one.into());
                     let of_one = answer(files, wanted).expect("as read with the others");
                     let with = |chunks: &Vec<tsdb::Chunk>| {
                         let unpacked = chunks.iter().map(DownsampledChunk::unpack);
@@ -68,8 +62,8 @@ fn read_names_and_values(files: &Files, shard: &Shard) {
         assert!(names.is_sorted_by(|a, b| a < b));
     }
     for name in shard.label_names() {
-        for selection in [None, Some(few.clone())] {
-            if let Ok(values) = answer(files, shard.label_values(name, selection)) {
+        for selection in [shard.everything(), few.clone()] {
+            if let Ok(values) = answer(files, shard.label_values_of(selection, name)) {
                 assert!(values.is_sorted_by(|a, b| a < b));
             }
         }

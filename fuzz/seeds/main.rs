@@ -55,7 +55,10 @@ fn main() {
     chunks(&corpus, &blocks);
     parquet(&corpus, &fixtures.join("golden/parquet-common"));
     texts::write(&corpus);
-    for (which, encoding) in [GrpcEncoding::Gzip, GrpcEncoding::Snappy].into_iter().enumerate() {
+    for (which, encoding) in [GrpcEncoding::Gzip, GrpcEncoding::Snappy]
+        .into_iter()
+        .enumerate()
+    {
         let text = b"a message that says what it says, and says it again: what it says".repeat(3);
         let mut seed = vec![which as u8];
         seed.extend(encoding.encode(&text).expect("memory takes all"));
@@ -205,7 +208,7 @@ fn add_shard(corpus: &Corpus, name: &str, labels: &[u8], chunks: &[u8]) {
     }
     let len = u32::try_from(labels.len()).expect("a small file");
     let both = [&len.to_le_bytes(), labels, chunks].concat();
-    for target in ["parquet_shard", "parquet_scan"] {
+    for target in ["parquet_shard", "parquet_rows"] {
         corpus.add(target, name, &both);
     }
 }

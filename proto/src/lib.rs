@@ -4,8 +4,12 @@
 //! names and numbers. Generated types stay in here and in each service's `api` module.
 
 mod convert;
+mod messages;
 
-pub use crate::convert::{ConvertError, matchers, model_labels, shard, wire_labels};
+pub use crate::{
+    convert::{ConvertError, matchers, model_labels, shard, wire_labels},
+    messages::{allows_partial, series_messages, warning},
+};
 
 #[expect(
     unused_qualifications,

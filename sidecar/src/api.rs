@@ -17,7 +17,7 @@ use std::pin::Pin;
 
 use futures::Stream;
 use proto::{
-    info::info_server::InfoServer,
+    info::{InfoResponse, info_server::InfoServer},
     thanos::{
         LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse,
         SeriesRequest, SeriesResponse,
@@ -34,13 +34,14 @@ type Answer<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// The services, to be added to a server.
 pub(crate) fn routes(recent: Recent) -> Routes {
-    let info = InfoServer::new(info::InfoApi(recent.clone()))
+    let api = StoreApi::new(recent);
+    let info = InfoServer::new(info::InfoApi(api.clone()))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let store = StoreServer::new(StoreApi(recent.clone()))
+    let store = StoreServer::new(api.clone())
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    told::routes(Routes::new(store).add_service(info), &recent)
+    api.add_other_services(Routes::new(store).add_service(info))
 }
 
 /// The options of their server.
@@ -51,8 +52,37 @@ pub(crate) fn grpc_options(told: GrpcOptions) -> GrpcOptions {
     }
 }
 
-/// Answers the StoreAPI.
-struct StoreApi(Recent);
+/// Answers the StoreAPI with what Prometheus has. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct StoreApi(Recent);
+
+impl StoreApi {
+    pub(crate) const fn new(recent: Recent) -> Self {
+        Self(recent)
+    }
+
+    /// What the sidecar says of itself.
+    ///
+    /// # Errors
+    /// While Prometheus does not answer.
+    pub fn info(&self) -> Result<InfoResponse, Status> {
+        let view = self.0.ready().map_err(|error| status::of(&error))?;
+        Ok(info::response(&self.0, &view))
+    }
+
+    /// What it said when Prometheus last answered; none before it has.
+    #[must_use]
+    pub fn last_info(&self) -> Option<InfoResponse> {
+        let view = self.0.view().ok()?;
+        Some(info::response(&self.0, &view))
+    }
+
+    /// Adds what the sidecar offers besides the StoreAPI and Info: rules, targets, metadata, exemplars and status.
+    #[must_use]
+    pub fn add_other_services(&self, routes: Routes) -> Routes {
+        told::routes(routes, &self.0)
+    }
+}
 
 #[tonic::async_trait]
 impl store_server::Store for StoreApi {

@@ -244,6 +244,20 @@ pub(crate) enum ReadError {
         /// What was expected and found.
         reason: String,
     },
+    /// The answer has to be taken whole, and is too large for that.
+    #[error(
+        "{url}: exceeded {name} limit: limit {limit} violated (an answer in samples has {found} bytes or more)"
+    )]
+    TooLarge {
+        /// What was asked.
+        url: String,
+        /// The flag.
+        name: &'static str,
+        /// What is allowed, in bytes.
+        limit: usize,
+        /// How many there are, as far as is known.
+        found: usize,
+    },
     /// The series are not in order, or too many wait to be sorted.
     #[error("{url}: {source}")]
     Order {

@@ -16,12 +16,13 @@ mod shipper;
 mod view;
 
 pub use crate::{
+    api::StoreApi,
     checks::UnequalBlocks,
     config::{Config, Deps, HashFunc, LabelSource, Levels, Limits, Overlaps, PrometheusConfig},
     error::SidecarError,
     http_client::HttpClientConfig,
     prometheus::{FrameDecoder, FrameError, FrameFault},
     reloader::{ReloadMethod, ReloaderConfig, RenderError, Rendered, UnsetVariables, render},
-    run::{run, run_once},
+    run::{Sidecar, run, run_once},
     shipper::Pass,
 };

@@ -25,8 +25,8 @@ pub(crate) use self::told::{
 };
 use crate::{PrometheusConfig, SidecarError, http_client::HttpClient};
 
-/// The longest answer that is read, in bytes.
-pub(crate) const MAX_ANSWER: usize = 256 << 20;
+/// The longest answer of the API that is read, in bytes.
+const MAX_ANSWER: usize = 256 << 20;
 /// How much of an error's text is repeated.
 const MAX_ERROR_TEXT: usize = 200;
 

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use crate::{
-    Config, Deps, LabelSource, PrometheusConfig, SidecarError, api, checks,
+    Config, Deps, LabelSource, PrometheusConfig, SidecarError, StoreApi, api, checks,
     metrics::SidecarMetrics,
     prometheus::Prometheus,
     recent::Recent,
@@ -25,6 +25,20 @@ use crate::{
 
 /// Pause between two attempts to reach a Prometheus that is starting.
 const RETRY: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// A sidecar that does not run yet.
+#[derive(Debug)]
+pub struct Sidecar {
+    config: Config,
+    bucket: Option<Bucket>,
+    deps: Deps,
+    metrics: SidecarMetrics,
+    prometheus: Option<Prometheus>,
+    recent: Option<Recent>,
+    views: watch::Sender<Option<View>>,
+    view: watch::Receiver<Option<View>>,
+    outdated: Arc<Notify>,
+}
 
 /// Serves what Prometheus has on `listener`, if there is one, and uploads blocks to `bucket`, if there is one, until
 /// `shutdown`. Where the labels are fixed no Prometheus is asked, and only health is served.
@@ -40,64 +54,107 @@ pub async fn run(
     shutdown: CancellationToken,
     listener: Option<TcpListener>,
 ) -> Result<(), SidecarError> {
-    let metrics = SidecarMetrics::new(&deps.metrics);
-    let prometheus = match &config.labels {
-        LabelSource::Prometheus(peer) => Some(Prometheus::new(peer)?),
-        LabelSource::Fixed(_) => None,
-    };
-    let (views, view) = watch::channel(None);
-    let outdated = Arc::new(Notify::new());
-    let routes = match &prometheus {
-        Some(prometheus) => {
-            let (prometheus, notify) = (prometheus.clone(), Arc::clone(&outdated));
-            api::routes(Recent::new(
-                &config,
-                &deps,
-                prometheus,
-                view.clone(),
-                notify,
-            ))
-        }
-        None => Routes::default(),
-    };
-    let reload = async {
-        let (LabelSource::Prometheus(peer), Some(prometheus)) = (&config.labels, &prometheus)
-        else {
-            return Ok(());
+    let sidecar = Sidecar::new(config, bucket, deps)?;
+    sidecar.run(shutdown, listener).await
+}
+
+impl Sidecar {
+    /// A sidecar that uploads to `bucket`, if there is one.
+    ///
+    /// # Errors
+    /// When it cannot be told from the configuration how Prometheus is reached.
+    pub fn new(config: Config, bucket: Option<Bucket>, deps: Deps) -> Result<Self, SidecarError> {
+        let metrics = SidecarMetrics::new(&deps.metrics);
+        let prometheus = match &config.labels {
+            LabelSource::Prometheus(peer) => Some(Prometheus::new(peer)?),
+            LabelSource::Fixed(_) => None,
         };
-        let (prometheus, reloaded) = (prometheus.clone(), Arc::clone(&outdated));
-        reloader::run(&peer.reloader, prometheus, &deps, reloaded).await
-    };
-    let work = async {
-        // Whichever ends first ends the other.
-        let _end = shutdown.clone().drop_guard();
-        let daemon = Daemon {
-            config: &config,
-            bucket: bucket.as_ref(),
-            deps: &deps,
-            metrics: &metrics,
-            prometheus: prometheus.as_ref(),
+        let (views, view) = watch::channel(None);
+        let outdated = Arc::new(Notify::new());
+        let recent = prometheus.clone().map(|prometheus| {
+            let notify = Arc::clone(&outdated);
+            Recent::new(&config, &deps, prometheus, view.clone(), notify)
+        });
+        Ok(Self {
+            config,
+            bucket,
+            deps,
+            metrics,
+            prometheus,
+            recent,
             views,
-            outdated: Arc::clone(&outdated),
+            view,
+            outdated,
+        })
+    }
+
+    /// What Prometheus has, to be served beside something else; none where the labels are fixed. It answers while the
+    /// sidecar runs.
+    #[must_use]
+    pub fn api(&self) -> Option<StoreApi> {
+        self.recent.clone().map(StoreApi::new)
+    }
+
+    /// As [`run`].
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub async fn run(
+        self,
+        shutdown: CancellationToken,
+        listener: Option<TcpListener>,
+    ) -> Result<(), SidecarError> {
+        let Self {
+            config,
+            bucket,
+            deps,
+            metrics,
+            prometheus,
+            recent,
+            views,
+            view,
+            outdated,
+        } = self;
+        let reload = async {
+            let (LabelSource::Prometheus(peer), Some(prometheus)) = (&config.labels, &prometheus)
+            else {
+                return Ok(());
+            };
+            let (prometheus, reloaded) = (prometheus.clone(), Arc::clone(&outdated));
+            reloader::run(&peer.reloader, prometheus, &deps, reloaded).await
         };
-        // Prometheus may need its configuration before it is ready.
-        let both = async { tokio::try_join!(daemon.run(view), reload).map(drop) };
-        let ended = shutdown.run_until_cancelled(both).await;
-        deps.probe.not_ready("shutting down");
-        ended.unwrap_or(Ok(()))
-    };
-    let serve = async {
-        let Some(listener) = listener else {
-            return Ok(());
+        let work = async {
+            // Whichever ends first ends the other.
+            let _end = shutdown.clone().drop_guard();
+            let daemon = Daemon {
+                config: &config,
+                bucket: bucket.as_ref(),
+                deps: &deps,
+                metrics: &metrics,
+                prometheus: prometheus.as_ref(),
+                views,
+                outdated: Arc::clone(&outdated),
+            };
+            // Prometheus may need its configuration before it is ready.
+            let both = async { tokio::try_join!(daemon.run(view), reload).map(drop) };
+            let ended = shutdown.run_until_cancelled(both).await;
+            deps.probe.not_ready("shutting down");
+            ended.unwrap_or(Ok(()))
         };
-        let _end = shutdown.clone().drop_guard();
-        let grpc = api::grpc_options(config.grpc.clone());
-        let (metrics, probe) = (&deps.metrics, &deps.probe);
-        serve_grpc(listener, routes, grpc, metrics, probe, shutdown.clone()).await
-    };
-    let (worked, served) = tokio::join!(work, serve);
-    worked?;
-    Ok(served?)
+        let serve = async {
+            let Some(listener) = listener else {
+                return Ok(());
+            };
+            let _end = shutdown.clone().drop_guard();
+            let routes = recent.map_or_else(Routes::default, api::routes);
+            let grpc = api::grpc_options(config.grpc.clone());
+            let (metrics, probe) = (&deps.metrics, &deps.probe);
+            serve_grpc(listener, routes, grpc, metrics, probe, shutdown.clone()).await
+        };
+        let (worked, served) = tokio::join!(work, serve);
+        worked?;
+        Ok(served?)
+    }
 }
 
 /// Uploads what there is now, and says what that was.
@@ -175,7 +232,8 @@ impl Daemon<'_> {
             }
             _ => return Err(SidecarError::NoExternalLabels),
         };
-        let deadline = Instant::now() + peer.ready_timeout;
+        // None where it lies beyond all time.
+        let deadline = Instant::now().checked_add(peer.ready_timeout);
         loop {
             let error = match self.connect(peer, prometheus).await {
                 Ok((view, version)) => {
@@ -188,7 +246,7 @@ impl Daemon<'_> {
                 Err(error) => error,
             };
             // Blocks must not pile up unseen; what only serves has nothing to lose.
-            if self.bucket.is_some() && Instant::now() >= deadline {
+            if self.bucket.is_some() && deadline.is_some_and(|at| Instant::now() >= at) {
                 return Err(SidecarError::NotReady {
                     after: peer.ready_timeout,
                     last: Box::new(error),

@@ -11,7 +11,7 @@ use std::pin::Pin;
 
 use futures::{Stream, StreamExt as _};
 use proto::{
-    info::info_server::InfoServer,
+    info::{InfoResponse, info_server::InfoServer},
     thanos::{
         LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse,
         SeriesRequest, SeriesResponse,
@@ -23,17 +23,6 @@ use tonic::{Request, Response, Status, service::Routes};
 
 use crate::store::Store;
 
-/// The services, to be added to a server.
-pub(crate) fn routes(store: Store) -> Routes {
-    let info = InfoServer::new(info::InfoApi(store.clone()))
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let store = StoreServer::new(StoreApi(store))
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    Routes::new(store).add_service(info)
-}
-
 /// The options of their server.
 pub(crate) fn grpc_options(told: GrpcOptions) -> GrpcOptions {
     GrpcOptions {
@@ -42,8 +31,33 @@ pub(crate) fn grpc_options(told: GrpcOptions) -> GrpcOptions {
     }
 }
 
-/// Answers the StoreAPI.
-struct StoreApi(Store);
+/// Answers the StoreAPI with the blocks of a bucket. Clones share everything.
+#[derive(Clone)]
+pub struct StoreApi(Store);
+
+impl StoreApi {
+    pub(crate) const fn new(store: Store) -> Self {
+        Self(store)
+    }
+
+    /// The services, to be added to a server.
+    #[must_use]
+    pub fn routes(self) -> Routes {
+        let info = InfoServer::new(info::InfoApi(self.clone()))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        let store = StoreServer::new(self)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        Routes::new(store).add_service(info)
+    }
+
+    /// What the store gateway says of itself.
+    #[must_use]
+    pub fn info(&self) -> InfoResponse {
+        info::response(&self.0.advertised())
+    }
+}
 
 #[tonic::async_trait]
 impl store_server::Store for StoreApi {

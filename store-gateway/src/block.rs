@@ -3,20 +3,18 @@
 //!
 //! ```text
 //! tsdb      matchers → postings → series entries → ┐
-//!                                                  ├ heads → chunks, in batches of bounded size
+//!                                                  ├ labels → chunks, in batches of bounded size
 //! parquet   matchers → rows → label columns ─────→ ┘
 //! ```
 //! What to fetch and what it means is decided by `tsdb` and `parquet_block`, on the CPU pool; here the bytes are
-//! fetched in between. A task finds the heads of series and another one reads their chunks; each is ahead of
+//! fetched in between. A task finds series and their labels, another one reads their chunks; each is ahead of
 //! who reads by a batch or two.
 
-mod ahead;
-mod budget;
 mod cache;
-mod error;
 mod headers;
 mod order;
 mod parquet;
+mod prefetch;
 #[cfg(test)]
 mod tests;
 mod tsdb;
@@ -31,13 +29,12 @@ use service::CpuPool;
 
 #[cfg(test)]
 pub(crate) use self::order::HELD_BYTES;
-pub(crate) use self::{
-    budget::RequestBudget, cache::BlockCache, error::BlockError, headers::HeaderFiles,
-    order::BlockOrder,
-};
+pub(crate) use self::{cache::BlockCache, headers::HeaderFiles, order::BlockOrder};
 use self::{parquet::ParquetBlock, tsdb::TsdbBlock};
 use crate::{
+    budget::RequestBudget,
     catalog::{CatalogBlock, Format},
+    error::BlockError,
     fetch::{Fetcher, PageCache},
 };
 

@@ -12,7 +12,7 @@ use model::{Labels, Resolution, TimeRange, Timestamp};
 pub(crate) use self::{
     block::{CatalogBlock, Format},
     filter::{Rules, State},
-    missing::{Before, Missing},
+    missing::{EarlierMeta, Missing},
 };
 
 /// The blocks that are served.

@@ -1,11 +1,14 @@
 //! What can go wrong in the store gateway.
 
-use std::{sync::Arc, time::Duration};
+mod block;
+
+use std::time::Duration;
 
 use ::series::OrderError;
+use model::BlockId;
 use service::ServiceError;
 
-use crate::{block::BlockError, catalog::CatalogBlock};
+pub(crate) use self::block::BlockError;
 
 /// Why the store gateway cannot go on, or could not look at the bucket.
 #[derive(Debug, thiserror::Error)]
@@ -59,10 +62,10 @@ pub(crate) enum AnswerError {
         reason: String,
     },
     /// A block gives no answer.
-    #[error("block {}: {source}", block.id)]
+    #[error("block {id}: {source}")]
     Block {
         /// The block.
-        block: Arc<CatalogBlock>,
+        id: BlockId,
         /// Why.
         source: SeriesError,
     },

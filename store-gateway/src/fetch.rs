@@ -1,7 +1,7 @@
 //! Moves bytes from the bucket to who asks for them: neighbouring ranges in one request, a bounded number of
 //! requests at once, and what is asked for often from memory. What the bytes mean is not known here.
 
-mod flights;
+mod in_flight;
 mod lru;
 mod object;
 mod pages;
@@ -18,7 +18,7 @@ use bytes::Bytes;
 use futures::future::try_join_all;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use self::{flights::Flights, runs::Run};
+use self::{in_flight::InFlight, runs::Run};
 pub(crate) use self::{
     lru::Lru,
     object::ListedObject,
@@ -26,7 +26,7 @@ pub(crate) use self::{
     piece::Piece,
     runs::{leading, size},
 };
-use crate::block::{BlockError, RequestBudget};
+use crate::{budget::RequestBudget, error::BlockError};
 
 /// Requests to the bucket that are under way at once, over all queries.
 const IN_FLIGHT: usize = 64;
@@ -48,11 +48,12 @@ pub(crate) struct Fetcher {
     pages: Arc<PageCache>,
     /// The size up to which an object is small.
     small: u64,
-    in_flight: Arc<Semaphore>,
-    /// Of bytes fetched on suspicion.
+    /// A permit for each request to the bucket.
+    requests: Arc<Semaphore>,
+    /// A permit for each byte that is fetched before it is known whether anyone needs it.
     eager: Arc<Semaphore>,
-    /// Pages on their way to `pages`.
-    flights: Arc<Flights>,
+    /// The pages being fetched for `pages`.
+    in_flight: Arc<InFlight>,
 }
 
 /// What is to be fetched of one object.
@@ -91,9 +92,9 @@ impl Fetcher {
             bucket,
             pages,
             small,
-            in_flight: Arc::new(Semaphore::new(IN_FLIGHT)),
+            requests: Arc::new(Semaphore::new(IN_FLIGHT)),
             eager: Arc::new(Semaphore::new(EAGER)),
-            flights: Arc::default(),
+            in_flight: Arc::default(),
         }
     }
 
@@ -151,14 +152,14 @@ impl Fetcher {
     pub(crate) fn keep(&self, wanted: Wanted<'_>, piece: &Piece) {
         for run in runs::runs(wanted.ranges, wanted.gap) {
             if let Some(bytes) = piece.get(&run.range) {
-                self.pages.put(&wanted.object.place, &run.range, &bytes);
+                self.pages.put(&wanted.object.cache_key, &run.range, &bytes);
             }
         }
     }
 
     /// Forgets what was fetched of an object that turned out to be damaged: the copy may be, and not the object.
     pub(crate) fn forget(&self, object: &ListedObject) {
-        self.pages.remove(&object.place);
+        self.pages.remove(&object.cache_key);
     }
 
     /// Up to which size an object may be in memory whole.
@@ -178,7 +179,7 @@ impl Fetcher {
             return self.shared(object).await.map(Some);
         }
         if size <= self.searched() {
-            return Ok(self.pages.get(&object.place, &(0..size)));
+            return Ok(self.pages.get(&object.cache_key, &(0..size)));
         }
         Ok(None)
     }
@@ -230,7 +231,7 @@ impl Fetcher {
                 limit: MAX_RANGE,
             });
         }
-        let permit = self.in_flight.acquire().await;
+        let permit = self.requests.acquire().await;
         debug_assert!(permit.is_ok(), "the semaphore is never closed");
         let start = range.start;
         let bytes = match etag {

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! bucket ──listing──▶ sync ──▶ Catalog ─┐
-//!                                       ├─ select ─▶ blocks ─▶ store: feeds ─▶ merge ─▶ api
+//!                                       ├─ select ─▶ blocks ─▶ store: block streams ─▶ merge ─▶ api
 //! request ─────────── api ──────────────┘               ▲
 //!                                                       └── block, fetch: reading one block
 //! ```
 
 mod api;
 mod block;
+mod budget;
 mod catalog;
 mod config;
 mod error;
@@ -25,6 +26,7 @@ mod sync;
 mod testing;
 
 pub use crate::{
+    api::StoreApi,
     config::{Config, Deps, IndexHeaders, Limits},
     error::GatewayError,
     reader::{Chunks, ReadRequest, Reader},

@@ -12,7 +12,7 @@ use crate::{
     request::{NamesRequest, OnFailure, Selector, SeriesRequest},
     run::assemble,
     series::Series,
-    store::{Part, Store},
+    store::{AnswerPart, Store},
 };
 
 /// A reader of the blocks that a bucket held when it was opened.
@@ -101,8 +101,8 @@ impl Reader {
             shard: None,
         };
         let encode = |part| match part {
-            Part::Series(series) => vec![Ok(series)],
-            Part::Warning(reason) => vec![Err(GatewayError::Read { reason })],
+            AnswerPart::Series(series) => vec![Ok(series)],
+            AnswerPart::Warning(reason) => vec![Err(GatewayError::Read { reason })],
         };
         let answer = self.store.series(&request, encode).await;
         let answer = answer.map_err(|error| of(&error))?;

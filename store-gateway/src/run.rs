@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Config, Deps, GatewayError, IndexHeaders, SyncHandle, api,
+    Config, Deps, GatewayError, IndexHeaders, StoreApi, SyncHandle, api,
     block::{BlockSource, HeaderFiles},
     metrics::{HeaderMetrics, StoreMetrics},
     store::Store,
@@ -60,6 +60,21 @@ impl Gateway {
         self.handle.clone()
     }
 
+    /// Its answers, to be served beside something else. They are up to date while the gateway runs.
+    #[must_use]
+    pub fn api(&self) -> StoreApi {
+        StoreApi::new(self.store.clone())
+    }
+
+    /// Looks at the bucket until `shutdown`, and serves nothing itself. Ready, once the bucket has been looked at.
+    pub async fn watch(self, shutdown: CancellationToken) {
+        let probe = &self.deps.probe;
+        probe.healthy();
+        shutdown.run_until_cancelled(self.syncer.run()).await;
+        // Calls under way are still answered.
+        probe.not_ready("shutting down");
+    }
+
     /// Serves on `listener` until `shutdown`. Ready, once the bucket has been looked at.
     ///
     /// # Errors
@@ -69,20 +84,17 @@ impl Gateway {
         shutdown: CancellationToken,
         listener: TcpListener,
     ) -> Result<(), GatewayError> {
-        let Deps { metrics, probe, .. } = &self.deps;
-        probe.healthy();
-        let routes = api::routes(self.store);
-        let until = shutdown.clone();
-        let look = async {
-            until.run_until_cancelled(self.syncer.run()).await;
-            // Calls under way are still answered.
-            probe.not_ready("shutting down");
+        let Deps { metrics, probe, .. } = self.deps.clone();
+        let routes = self.api().routes();
+        let grpc = self.grpc.clone();
+        let watch = async {
+            self.watch(shutdown.clone()).await;
             std::future::pending::<()>().await;
         };
-        let serve = serve_grpc(listener, routes, self.grpc, metrics, probe, shutdown);
+        let serve = serve_grpc(listener, routes, grpc, &metrics, &probe, shutdown.clone());
         let ended = tokio::select! {
             ended = serve => ended,
-            () = look => Ok(()),
+            () = watch => Ok(()),
         };
         probe.not_ready("shutting down");
         Ok(ended?)

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use model::{BLOCK_ID, BlockId, BlockMeta, Labels, Matcher, Resolution, TimeRange, Timestamp};
 
 use crate::{
-    catalog::{Before, Catalog, CatalogBlock, Group, Missing},
+    catalog::{Catalog, CatalogBlock, EarlierMeta, Group, Missing},
     request::Selector,
 };
 
@@ -53,8 +53,8 @@ pub(crate) fn missing<'a>(
         if range.min > range.max || selector.matchers.is_empty() && coarsest < i64::MAX {
             return false;
         }
-        match &missing.before {
-            Some(Before { meta, labels }) => {
+        match &missing.earlier {
+            Some(EarlierMeta { meta, labels }) => {
                 overlaps(meta, range)
                     && meta.resolution().millis() <= coarsest.max(0)
                     && left_for(labels, &selector.matchers).is_some()

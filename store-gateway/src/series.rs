@@ -2,12 +2,13 @@
 //! wanted, and series of several blocks made one.
 
 mod chunks;
-mod merge;
 
+use std::cmp::Ordering;
+
+use ::series::Mergeable;
 use model::Labels;
 
 pub use self::chunks::{Coding, Encoded, Samples, SeriesChunk};
-pub(crate) use self::merge::Merge;
 
 /// A series as it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,4 +17,18 @@ pub struct Series {
     pub labels: Labels,
     /// In order of time; none where nobody asked for them.
     pub chunks: Vec<SeriesChunk>,
+}
+
+impl Mergeable for Series {
+    fn cmp_labels(&self, other: &Self) -> Ordering {
+        self.labels.cmp(&other.labels)
+    }
+
+    fn join(&mut self, other: Self) {
+        self.chunks.extend(other.chunks);
+    }
+
+    fn finish(&mut self) {
+        chunks::arrange(&mut self.chunks);
+    }
 }

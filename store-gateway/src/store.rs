@@ -1,7 +1,8 @@
 //! Answers requests from the blocks that are served now.
 
 mod answer;
-mod feed;
+mod block_stream;
+mod context;
 mod gate;
 mod labels;
 
@@ -12,15 +13,16 @@ use model::{Resolution, Timestamp};
 use service::{Clock, CpuPool};
 use tokio::sync::watch;
 
-use self::{answer::Answer, gate::Gate};
-pub(crate) use self::{answer::Part, labels::LabelsAnswer};
+use self::{answer::Answer, context::RequestContext, gate::Gate};
+pub(crate) use self::{answer::AnswerPart, labels::LabelsAnswer};
 use crate::{
-    block::{BlockCache, BlockError, BlockReader, BlockSource, RequestBudget},
-    catalog::{CatalogBlock, Missing, Rules},
+    block::{BlockCache, BlockSource},
+    budget::RequestBudget,
+    catalog::Rules,
     config::{Config, Deps, Limits},
     error::AnswerError,
     metrics::{GateMetrics, StoreMetrics},
-    request::{OnFailure, SeriesRequest},
+    request::SeriesRequest,
     select,
     sync::{Advertised, Served},
 };
@@ -37,18 +39,6 @@ pub(crate) struct Store {
     limits: Limits,
     concurrency: usize,
     gate: Option<Gate>,
-    metrics: StoreMetrics,
-}
-
-/// What one request needs to get at blocks.
-#[derive(Clone)]
-pub(crate) struct Reach {
-    blocks: Arc<BlockCache>,
-    pub(crate) pool: CpuPool,
-    /// What the request may still cost.
-    pub(crate) budget: Arc<RequestBudget>,
-    /// Blocks that are asked at once.
-    pub(crate) concurrency: usize,
     metrics: StoreMetrics,
 }
 
@@ -100,18 +90,18 @@ impl Store {
     ) -> Result<impl Stream<Item = Result<T, AnswerError>> + Send + use<T, E>, AnswerError>
     where
         T: Send + 'static,
-        E: Fn(Part) -> Vec<T> + Send + Sync + 'static,
+        E: Fn(AnswerPart) -> Vec<T> + Send + Sync + 'static,
     {
-        let passage = match &self.gate {
+        let permit = match &self.gate {
             Some(gate) => Some(gate.enter().await?),
             None => None,
         };
         let served = self.served()?;
         let (catalog, coarsest) = (&served.catalog, request.max_resolution);
         let selector = request.selector.within(catalog.bounds(self.now()));
-        let reach = self.reach();
+        let context = self.request_context();
         let missing = select::missing(catalog, &selector, coarsest);
-        let missing = reach.warning_of_missing(&missing, selector.on_failure)?;
+        let missing = context.warning_of_missing(&missing, selector.on_failure)?;
         let chosen = select::for_series(catalog, &selector, coarsest);
         if request.aggregates.is_empty()
             && !request.skip_chunks
@@ -127,58 +117,17 @@ impl Store {
         }
         self.metrics.blocks_queried(chosen.len());
         let metrics = self.metrics.clone();
-        let answer = Answer::new(chosen, request, reach, metrics, passage, encode);
+        let answer = Answer::new(chosen, request, context, metrics, permit, encode);
         Ok(answer.warned(missing).messages())
     }
 
-    fn reach(&self) -> Reach {
-        Reach {
+    fn request_context(&self) -> RequestContext {
+        RequestContext {
             blocks: Arc::clone(&self.blocks),
             pool: self.pool.clone(),
             budget: RequestBudget::new(self.limits),
             concurrency: self.concurrency,
             metrics: self.metrics.clone(),
         }
-    }
-}
-
-impl Reach {
-    /// A reader of the block, which others may use at the same time.
-    pub(crate) async fn open(&self, block: &Arc<CatalogBlock>) -> Result<BlockReader, BlockError> {
-        self.blocks.get(block).await.inspect_err(|_| {
-            self.metrics.block_load_failures.inc();
-        })
-    }
-
-    /// What the client is told about blocks that are missing, if there are any and the others may answer; the error if
-    /// not.
-    pub(crate) fn warning_of_missing(
-        &self,
-        missing: &[&Missing],
-        on_failure: OnFailure,
-    ) -> Result<Option<String>, AnswerError> {
-        let error = missing.first().map(|first| AnswerError::Missing {
-            count: missing.len(),
-            reason: first.reason.clone(),
-        });
-        error
-            .map(|error| self.warning(error, on_failure))
-            .transpose()
-    }
-
-    /// What the client is told about a block that failed, if the others may answer without it; the error if not.
-    pub(crate) fn warning(
-        &self,
-        error: AnswerError,
-        on_failure: OnFailure,
-    ) -> Result<String, AnswerError> {
-        if let Some(limit) = error.limit() {
-            self.metrics.dropped(limit);
-        }
-        if on_failure == OnFailure::Abort || !error.concerns_one_block() {
-            return Err(error);
-        }
-        tracing::warn!(%error, "an answer is not whole");
-        Ok(error.to_string())
     }
 }

@@ -38,10 +38,10 @@ pub(crate) struct Served {
 
 /// Lets others have the bucket looked at now. Clones are of the same gateway.
 #[derive(Clone, Debug)]
-pub struct SyncHandle(mpsc::Sender<Asked>);
+pub struct SyncHandle(mpsc::Sender<Reply>);
 
-/// Who waits for a look that has not begun.
-type Asked = oneshot::Sender<Result<(), String>>;
+/// Where the outcome of a look goes that somebody asked for.
+type Reply = oneshot::Sender<Result<(), String>>;
 
 /// Looks at the bucket.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub(crate) struct Syncer {
     unread: usize,
     metrics: CatalogMetrics,
     served: watch::Sender<Option<Arc<Served>>>,
-    asked: mpsc::Receiver<Asked>,
+    requests: mpsc::Receiver<Reply>,
 }
 
 impl SyncHandle {
@@ -86,7 +86,7 @@ impl Syncer {
             config.meta_fetch_concurrency,
             deps.metrics.with_registry(bucket::SyncMetrics::register),
         );
-        let (ask, asked) = mpsc::channel(1);
+        let (ask, requests) = mpsc::channel(1);
         let syncer = Self {
             fetcher,
             rules: Rules::from(config),
@@ -98,7 +98,7 @@ impl Syncer {
             probe: deps.probe.clone(),
             metrics: CatalogMetrics::new(&deps.metrics),
             served: watch::Sender::new(None),
-            asked,
+            requests,
         };
         (syncer, SyncHandle(ask))
     }
@@ -111,7 +111,7 @@ impl Syncer {
     /// Looks again and again, and whenever it is asked to. What was listed and not read is tried again soon, and so is a
     /// listing that failed.
     pub(crate) async fn run(mut self) {
-        let mut waiting: Vec<Asked> = Vec::new();
+        let mut waiting: Vec<Reply> = Vec::new();
         let mut backoff = Backoff::default();
         // When the bucket is to be listed, whatever is missing.
         let mut due = Instant::now();
@@ -156,9 +156,9 @@ impl Syncer {
             }
             tokio::select! {
                 () = sleep(pause) => {}
-                Some(first) = self.asked.recv() => waiting.push(first),
+                Some(first) = self.requests.recv() => waiting.push(first),
             }
-            while let Ok(more) = self.asked.try_recv() {
+            while let Ok(more) = self.requests.try_recv() {
                 waiting.push(more);
             }
         }

@@ -160,6 +160,13 @@ impl Answer {
         Ok(out)
     }
 
+    /// What is there of one series.
+    #[must_use]
+    pub fn of_series(&self, labels: &Labels) -> Self {
+        let found = self.0.get_key_value(labels).into_iter();
+        Self(found.map(|(l, s)| (l.clone(), s.clone())).collect())
+    }
+
     /// The labels of each series, sorted.
     pub fn series(&self) -> impl Iterator<Item = &Labels> {
         self.0.keys()

@@ -1,11 +1,12 @@
 //! What the end-to-end tests stand on: an S3 server in the test's own process, whose objects, requests and faults are
-//! in the test's hands; the fixtures; the daemons; a StoreAPI client; and answers that can be compared with what a
+//! in the test's hands; a Prometheus likewise; the fixtures; the daemons; a StoreAPI client; and answers that can be compared with what a
 //! block holds.
 
 mod answer;
 mod crash;
 mod fixtures;
 mod log;
+mod prometheus;
 mod questions;
 mod s3;
 mod store_client;
@@ -21,10 +22,11 @@ pub use crate::{
         sample_dir,
     },
     log::CapturedLog,
-    questions::{Truth, ask_everything, matcher},
+    prometheus::{PrometheusServer, RemoteRead},
+    questions::{Serves, Truth, ask_everything, matcher},
     s3::{Access, Failure, Fault, FaultScript, Operation, Request, S3Server, When},
     store_client::{SeriesAnswer, StoreClient, series_request},
     summary::{failures, merged},
     totals::Totals,
-    world::{RunningGateway, World},
+    world::{RunningDaemon, RunningGateway, World},
 };

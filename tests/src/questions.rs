@@ -1,13 +1,25 @@
 //! The questions that a querier asks, and what the answers have to be.
 
 mod labels;
+mod nothing;
+mod parts;
 
 use anyhow::{Context as _, ensure};
 use model::{MatchOp, Matcher, TimeRange};
-use proto::thanos::SeriesRequest;
-use tonic::Code;
+use proto::thanos::{Aggr, PartialResponseStrategy, SeriesRequest};
 
 use crate::{Answer, StoreClient, series_request};
+
+/// What a server answers from, which says what it may answer differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serves {
+    /// From blocks, as a store gateway.
+    Bucket,
+    /// From a Prometheus, as a sidecar.
+    Prometheus,
+    /// From both.
+    Both,
+}
 
 /// What is in the blocks.
 #[derive(Clone, Debug)]
@@ -79,7 +91,11 @@ pub fn matcher(name: &str, op: &str, value: &str) -> anyhow::Result<Matcher> {
 ///
 /// # Errors
 /// At the first answer that is not what it has to be.
-pub async fn ask_everything(client: &StoreClient, truth: &Truth) -> anyhow::Result<()> {
+pub async fn ask_everything(
+    client: &StoreClient,
+    truth: &Truth,
+    serves: Serves,
+) -> anyhow::Result<()> {
     let mut found = 0;
     for selector in SELECTORS {
         let matchers = matchers(selector)?;
@@ -105,8 +121,22 @@ pub async fn ask_everything(client: &StoreClient, truth: &Truth) -> anyhow::Resu
         .assert_names_and_values(client)
         .await
         .context("label names and values")?;
-    truth.assert_info(client).await.context("info")?;
-    refused(client).await
+    truth
+        .assert_label_requests(client)
+        .await
+        .context("limits and replica labels of names and values")?;
+    truth.assert_limits(client).await.context("limit")?;
+    truth.assert_shards(client).await.context("shard_info")?;
+    truth
+        .assert_ignored(client)
+        .await
+        .context("what is ignored")?;
+    truth.assert_info(client, serves).await.context("info")?;
+    nothing::of_no_time(client).await.context("no time")?;
+    nothing::of_no_series(client, serves)
+        .await
+        .context("external labels alone")?;
+    nothing::refused(client).await
 }
 
 fn matchers(selector: &[(&str, &str, &str)]) -> anyhow::Result<Vec<Matcher>> {
@@ -204,11 +234,13 @@ impl Truth {
 
     async fn assert_without_replicas(&self, client: &StoreClient) -> anyhow::Result<()> {
         let all = matchers(&[("__name__", "=~", "node_cpu_seconds_total|up")])?;
-        // An external label, one that the order depends on, and one that there is not.
+        // An external label, one that the order depends on, one that there is not, and one of the series' own.
         for without in [
             vec!["replica"],
             vec!["cluster", "replica"],
             vec!["replica", "none"],
+            vec!["instance"],
+            vec!["instance", "cluster"],
         ] {
             let request = SeriesRequest {
                 without_replica_labels: without.iter().map(ToString::to_string).collect(),
@@ -220,24 +252,30 @@ impl Truth {
         }
         Ok(())
     }
-}
 
-/// What cannot be asked is the client's fault, and says why.
-async fn refused(client: &StoreClient) -> anyhow::Result<()> {
-    let mut request = series_request(&[], TimeRange::ALL);
-    request.matchers.push(proto::thanos::LabelMatcher {
-        r#type: proto::thanos::label_matcher::Type::Re.into(),
-        name: "job".to_owned(),
-        value: "a(b".into(),
-    });
-    let status = client
-        .series(request)
-        .await
-        .err()
-        .context("a broken pattern is taken")?;
-    ensure!(status.code() == Code::InvalidArgument, "{status:?}");
-    ensure!(status.message().contains("a(b"), "{status:?}");
-    Ok(())
+    /// Samples as scraped are the same whatever aggregates and whatever strategy a request names.
+    async fn assert_ignored(&self, client: &StoreClient) -> anyhow::Result<()> {
+        let up = matchers(&[("__name__", "=", "up")])?;
+        let expected = self.0.select(&up, TimeRange::ALL);
+        let plain = series_request(&up, TimeRange::ALL);
+        for request in [
+            SeriesRequest {
+                aggregates: vec![Aggr::Counter.into(), Aggr::Sum.into()],
+                ..plain.clone()
+            },
+            SeriesRequest {
+                partial_response_disabled: true,
+                ..plain.clone()
+            },
+            SeriesRequest {
+                partial_response_strategy: PartialResponseStrategy::Abort.into(),
+                ..plain
+            },
+        ] {
+            same(&client.series(request).await?.checked()?, &expected)?;
+        }
+        Ok(())
+    }
 }
 
 fn same(found: &Answer, expected: &Answer) -> anyhow::Result<()> {

@@ -1,5 +1,7 @@
 //! A Prometheus's folder, a bucket on an S3 server, and the three daemons beside them.
 
+mod recent;
+
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -18,6 +20,7 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+pub use self::recent::RunningDaemon;
 use crate::{S3Server, StoreClient, fixtures};
 
 /// When the tests take place, in milliseconds since the Unix epoch: some hours after the fixtures were written.

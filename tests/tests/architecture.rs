@@ -23,7 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("tsdb", &["model", "files"]),
     ("proto", &["model", "series"]),
     ("bucket", &["model", "files"]),
-    ("parquet-block", &["model", "tsdb"]),
+    ("parquet-block", &["model", "tsdb", "files"]),
     ("export", &["model", "tsdb"]),
     ("series", &["model"]),
     (
@@ -41,6 +41,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "parquet-block",
             "bucket",
             "service",
+        ],
+    ),
+    (
+        "standalone",
+        &[
+            "bucket",
+            "compactor",
+            "proto",
+            "series",
+            "service",
+            "sidecar",
+            "store-gateway",
         ],
     ),
     (
@@ -170,8 +182,8 @@ fn generated_types_stay_in_the_api_modules() {
         let Ok(relative) = path.strip_prefix(root()) else {
             continue;
         };
-        let daemon =
-            relative.starts_with("sidecar/src") || relative.starts_with("store-gateway/src");
+        let daemons = ["sidecar/src", "store-gateway/src", "standalone/src"];
+        let daemon = daemons.iter().any(|folder| relative.starts_with(folder));
         let api = relative
             .iter()
             .any(|part| part == "api.rs" || part == "api");

@@ -13,8 +13,8 @@ use proto::thanos::SeriesRequest;
 use service::Clock as _;
 use tests::{
     ALL_KINDS, Answer, Failure, Fault, MERGED, MadeBlock, Operation, RunningGateway, SAMPLE,
-    SeriesAnswer, Truth, When, World, all_kinds_dir, ask_everything, copy_blocks, edit_meta, ids,
-    matcher, series_request,
+    SeriesAnswer, Serves, Truth, When, World, all_kinds_dir, ask_everything, copy_blocks,
+    edit_meta, ids, matcher, series_request,
 };
 use tonic::Code;
 
@@ -62,7 +62,7 @@ async fn the_same_is_answered_before_and_after_compaction_and_once_the_sources_a
 
     // TSDB blocks only.
     let gateway = world.gateway().await?;
-    ask_everything(&gateway.client, &truth).await?;
+    ask_everything(&gateway.client, &truth, Serves::Bucket).await?;
 
     // Both kinds: four of the sample's blocks and the one of all kinds are merged, two are the newest.
     let summary = world.compact().await?;
@@ -70,7 +70,7 @@ async fn the_same_is_answered_before_and_after_compaction_and_once_the_sources_a
     assert_eq!(merged(&summary).len(), 2, "{summary:?}");
     gateway.sync().await?;
     assert_served(&gateway, 4);
-    ask_everything(&gateway.client, &truth).await?;
+    ask_everything(&gateway.client, &truth, Serves::Bucket).await?;
 
     // There is nothing left to do, and it is not done.
     let again = world.compact().await?;
@@ -98,11 +98,11 @@ async fn the_same_is_answered_before_and_after_compaction_and_once_the_sources_a
         assert!(left.is_empty(), "{left:?}");
     }
     gateway.sync().await?;
-    ask_everything(&gateway.client, &truth).await?;
+    ask_everything(&gateway.client, &truth, Serves::Bucket).await?;
     gateway.stop().await?;
     let fresh = world.gateway().await?;
     assert_served(&fresh, 4);
-    ask_everything(&fresh.client, &truth).await?;
+    ask_everything(&fresh.client, &truth, Serves::Bucket).await?;
     fresh.stop().await
 }
 

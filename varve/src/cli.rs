@@ -22,7 +22,7 @@ pub(crate) use self::{
     compact::{Aim, BlockFormat, CompactArgs, CompactCommand},
     export::{ExportArgs, ExportFormat, Partition, SourceResolution},
     reloader::{Method, ReloaderArgs},
-    shared::{GrpcArgs, HttpArgs, LogArgs, ObjstoreArgs, TimeArgs},
+    shared::{GrpcArgs, HttpArgs, HttpClientArgs, LogArgs, ObjstoreArgs, TimeArgs},
     sidecar::SidecarArgs,
     store::StoreArgs,
 };
@@ -74,8 +74,18 @@ pub(crate) struct StandaloneArgs {
     /// Folder for the bucket and its caches.
     #[arg(long = "data-dir", default_value = "./varve-data", value_name = "PATH")]
     pub(crate) data_dir: PathBuf,
-    /// External label of the blocks. Repeatable, at least one.
-    #[arg(long = "label", value_name = "NAME=\"VALUE\"", required = true)]
+    /// The Prometheus that writes the folder: its recent data are served too, under its external labels.
+    #[arg(
+        long = "prometheus.url",
+        value_name = "URL",
+        required_unless_present = "labels",
+        conflicts_with = "labels"
+    )]
+    pub(crate) prometheus_url: Option<String>,
+    #[command(flatten)]
+    pub(crate) http_client: HttpClientArgs,
+    /// External label of the blocks, where no Prometheus is named. Repeatable.
+    #[arg(long = "label", value_name = "NAME=\"VALUE\"")]
     pub(crate) labels: Vec<LabelFlag>,
     /// Also upload blocks that Prometheus has compacted.
     #[arg(long = "shipper.upload-compacted")]

@@ -17,7 +17,8 @@ use parquet::{
     schema::types::Type,
 };
 use parquet_block::{
-    LocalShard, PageOptions, Projection, RowRanges, WriteOptions, chunks_file, labels_file,
+    Contents, LocalShard, PageOptions, Projection, RowRanges, WriteOptions, chunks_file,
+    labels_file,
 };
 
 /// Rows of a column that are read for one figure at least: of less the kernel does not tell the CPU time.
@@ -46,9 +47,7 @@ const ALL: [Values; 4] = [
 
 /// Tries the encodings on the columns of labels.
 pub(crate) fn of_labels(dir: &Path) -> anyhow::Result<()> {
-    let paths = [labels_file(0), chunks_file(0)].map(|name| dir.join(name));
-    let [labels, chunks] = &paths;
-    let shard = LocalShard::open(labels, chunks)?;
+    let shard = LocalShard::open(dir, 0, Contents::Chunks, &model::ParquetShard::default())?;
     let group = |group: usize| {
         let rows = RowRanges::all(shard.shard().rows(group));
         let rows = shard.answer(shard.shard().labels(group, rows, Projection::All))?;
@@ -59,7 +58,7 @@ pub(crate) fn of_labels(dir: &Path) -> anyhow::Result<()> {
     let groups = (0..shard.shard().row_groups()).map(group);
     let groups: Vec<Vec<Cells>> = groups.collect::<anyhow::Result<_>>()?;
     attempt(&groups, &WriteOptions::default().labels)?;
-    let file = Bytes::from(std::fs::read(labels)?);
+    let file = Bytes::from(std::fs::read(dir.join(labels_file(0)))?);
     ours(&file, "l_")
 }
 

@@ -21,10 +21,10 @@ use benches::{
 };
 use bytes::Bytes;
 use compactor::{Dedup, MergeInput, MergeOptions, MergeTarget, OutputFormat, merge};
-use model::{MatchOp, Matcher, Resolution, TimeRange, Timestamp};
+use model::{MatchOp, Matcher, ParquetShard, Resolution, TimeRange, Timestamp};
 use parquet::file::metadata::ParquetMetaDataReader;
 use parquet_block::{
-    BloomFilters, LocalShard, Lookup, Projection, ShardFile, Step, WriteOptions, chunks_file,
+    BloomFilters, Contents, LocalShard, Lookup, Projection, ShardFile, Step, WriteOptions,
     labels_file,
 };
 use tsdb::{Chunk, Encoding, encode_xor};
@@ -157,10 +157,8 @@ fn convert(
 }
 
 fn search(dir: &Path, source: &Source, filters: BloomFilters) -> anyhow::Result<()> {
-    let paths = [labels_file(0), chunks_file(0)].map(|name| dir.join(name));
-    let [labels, chunks] = &paths;
-    let shard = LocalShard::open(labels, chunks)?;
-    let file = File::open(labels)?;
+    let shard = LocalShard::open(dir, 0, Contents::Chunks, &ParquetShard::default())?;
+    let file = File::open(dir.join(labels_file(0)))?;
     println!(
         "{} KiB in memory for the open shard",
         shard.shard().memory_size() >> 10

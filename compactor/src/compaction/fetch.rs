@@ -11,7 +11,7 @@ use std::{
 use bucket::{BlockView, Bucket};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use model::BlockMeta;
-use parquet_block::{Contents, labels_file};
+use parquet_block::Contents;
 use service::blocking;
 
 use crate::{CompactError, Config, Task, snapshot::Blocks};
@@ -119,7 +119,7 @@ fn needed(view: &BlockView) -> Vec<String> {
     };
     let numbers = 0..u32::try_from(parquet.shards.len()).unwrap_or(u32::MAX);
     let contents = Contents::of(view.meta.resolution());
-    let files = numbers.flat_map(|number| [labels_file(number), contents.file(number)]);
+    let files = numbers.flat_map(|number| contents.files(number));
     files.collect()
 }
 

@@ -102,9 +102,7 @@ impl Inputs {
                 });
             }
             opened.push(match &meta.parquet {
-                Some(parquet) => {
-                    Opened::Parquet(OpenedParquet::open(dir, block, parquet, meta.resolution())?)
-                }
+                Some(_) => Opened::Parquet(OpenedParquet::open(dir, &meta)?),
                 None => Opened::Tsdb(OpenedTsdb::open(dir, block, order)?),
             });
         }

@@ -1,7 +1,7 @@
 //! Merged series on their way from a key range to an output.
 
 use bytes::Bytes;
-use model::{Aggregate, BlockStats, Resolution, Timestamp};
+use model::{Aggregate, BlockStats, Ragged, Resolution, Timestamp};
 use parquet_block::{Contents, SharedValue, Slices, envelope};
 use tsdb::{AGGREGATES, Chunk, ChunkError, DownsampledChunk, Encoding};
 
@@ -30,9 +30,7 @@ pub(crate) struct Value {
 pub(crate) struct Rows {
     layout: Layout,
     /// Global ids of names and values, row after row.
-    labels: Vec<(u32, u32)>,
-    /// Where each row's labels end.
-    label_ends: Vec<usize>,
+    labels: Ragged<(u32, u32)>,
     /// The chunks of all rows, as the file holds them, for each column.
     values: Vec<Vec<u8>>,
     /// Where those of each row end, row after row for each column.
@@ -61,8 +59,7 @@ pub(crate) enum RowError {
 /// Merged series whose values are there to stay.
 #[derive(Debug)]
 pub(crate) struct DoneRows {
-    labels: Vec<(u32, u32)>,
-    label_ends: Vec<usize>,
+    labels: Ragged<(u32, u32)>,
     columns: Vec<(Bytes, Vec<usize>)>,
 }
 
@@ -99,8 +96,7 @@ impl Rows {
         };
         Self {
             layout,
-            labels: Vec::new(),
-            label_ends: Vec::new(),
+            labels: Ragged::default(),
             values: (0..columns).map(|_| Vec::with_capacity(room)).collect(),
             ends: vec![Vec::new(); columns],
             counts: BlockStats::default(),
@@ -201,8 +197,7 @@ impl Rows {
     }
 
     fn end_row(&mut self, labels: &[(u32, u32)]) {
-        self.labels.extend_from_slice(labels);
-        self.label_ends.push(self.labels.len());
+        self.labels.push(labels.iter().copied());
         for (values, ends) in self.values.iter().zip(&mut self.ends) {
             ends.push(values.len());
         }
@@ -232,7 +227,6 @@ impl Rows {
         let values = self.values.into_iter().map(Bytes::from);
         DoneRows {
             labels: self.labels,
-            label_ends: self.label_ends,
             columns: values.zip(self.ends).collect(),
         }
     }
@@ -241,10 +235,7 @@ impl Rows {
 impl DoneRows {
     /// Each row's labels and its values, column by column.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&[(u32, u32)], Vec<SharedValue<'_>>)> {
-        let mut label_start = 0;
-        self.label_ends.iter().enumerate().map(move |(row, end)| {
-            let labels = self.labels.get(label_start..*end).unwrap_or_default();
-            label_start = *end;
+        self.labels.iter().enumerate().map(|(row, labels)| {
             let values = self.columns.iter().map(|(buffer, ends)| {
                 let end = |row: usize| ends.get(row).copied().unwrap_or_default();
                 SharedValue {

@@ -5,13 +5,11 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
+use model::Ragged;
+
 /// Distinct strings in byte order; an id is a position among them.
 #[derive(Debug, Default)]
-pub(crate) struct SymbolTable {
-    bytes: Vec<u8>,
-    /// Where each symbol ends in `bytes`.
-    ends: Vec<usize>,
-}
+pub(crate) struct SymbolTable(Ragged<u8>);
 
 impl SymbolTable {
     /// The table of all strings in `tables`, and for each of the tables the ids of its entries.
@@ -40,27 +38,17 @@ impl SymbolTable {
 
     /// The symbol with this id; the empty string for an id that is none.
     pub(crate) fn get(&self, id: u32) -> &[u8] {
-        let id = id as usize;
-        let start = id.checked_sub(1).and_then(|i| self.ends.get(i));
-        let end = self.ends.get(id).copied().unwrap_or_default();
-        self.bytes
-            .get(start.copied().unwrap_or_default()..end)
-            .unwrap_or_default()
+        self.0.get(id as usize).unwrap_or_default()
     }
 
     /// The symbols in byte order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let mut start = 0;
-        self.ends.iter().map(move |end| {
-            let symbol = self.bytes.get(start..*end).unwrap_or_default();
-            start = *end;
-            symbol
-        })
+        self.0.iter()
     }
 
     /// The id of `symbol`.
     pub(crate) fn find(&self, symbol: &[u8]) -> Option<u32> {
-        let at = self.ends.len();
+        let at = self.0.len();
         let (mut low, mut high) = (0, at);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -77,12 +65,10 @@ impl SymbolTable {
 
     /// The id of `symbol`, which is not before the last one.
     fn push(&mut self, symbol: &[u8]) -> u32 {
-        let last = u32::try_from(self.ends.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        if self.ends.is_empty() || self.get(last) != symbol {
-            self.bytes.extend_from_slice(symbol);
-            self.ends.push(self.bytes.len());
+        if self.0.last() != Some(symbol) {
+            self.0.push_with(|bytes| bytes.extend_from_slice(symbol));
         }
-        u32::try_from(self.ends.len() - 1).unwrap_or(u32::MAX)
+        u32::try_from(self.0.len() - 1).unwrap_or(u32::MAX)
     }
 }
 
@@ -107,7 +93,7 @@ mod tests {
         ) {
             let (union, ids) = SymbolTable::union(tables.iter().map(|t| t.iter().map(Vec::as_slice)));
             let expected: BTreeSet<&Vec<u8>> = tables.iter().flatten().collect();
-            prop_assert_eq!(union.ends.len(), expected.len());
+            prop_assert_eq!(union.0.len(), expected.len());
             for (id, symbol) in expected.iter().enumerate() {
                 let id = u32::try_from(id).unwrap();
                 prop_assert_eq!(union.get(id), symbol.as_slice());

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use model::{Aggregate, BlockStats, Labels, Resolution, SeriesOrder, TimeRange};
-use parquet_block::{Contents, LocalShard, labels_file};
+use parquet_block::{Contents, LocalShard};
 use rayon::prelude::*;
 use tsdb::{Block, Chunk, DownsampledChunk, Encoding, Floats, SeriesEntry, SeriesRef, decode_xor};
 
@@ -230,10 +230,8 @@ fn count_shards(claim: &Claim) -> Result<Vec<Counted>, CompactError> {
     let mut parts = Vec::new();
     for (number, listed) in claim.output.shards.iter().enumerate() {
         let number = u32::try_from(number).unwrap_or(u32::MAX);
-        let labels = claim.dir.join(labels_file(number));
-        let chunks = claim.dir.join(contents.file(number));
-        LocalShard::open_listed(&labels, &chunks, listed)?.check_heads()?;
-        let shard = Witness::open(&labels, &chunks, contents)?;
+        LocalShard::open(&claim.dir, number, contents, listed)?.check_heads()?;
+        let shard = Witness::open(&claim.dir, number, contents)?;
         let count = |group: usize| {
             let mut counted = Counted::default();
             shard.read(group, |labels, chunks| {

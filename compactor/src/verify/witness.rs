@@ -13,7 +13,9 @@ mod source;
 
 use std::{path::Path, sync::Arc};
 
-use arrow_array::{Array, BinaryArray, RecordBatch};
+use arrow_array::{Array, BinaryArray, BinaryViewArray, RecordBatch};
+use arrow_data::{ByteView, MAX_INLINE_VIEW_LEN};
+use arrow_schema::{DataType, Field, Schema};
 use bytes::Bytes;
 use model::{Labels, Timestamp};
 use parquet::{
@@ -65,6 +67,12 @@ struct Opened {
     metadata: ArrowReaderMetadata,
 }
 
+/// The values of a column of chunks, as slices of the pages that they are in.
+struct Values<'a> {
+    array: &'a BinaryViewArray,
+    pages: Vec<Bytes>,
+}
+
 /// The rows of a file's row group, batch by batch.
 struct Batches<'a> {
     file: &'a Opened,
@@ -74,16 +82,15 @@ struct Batches<'a> {
 }
 
 impl Witness {
-    /// Opens a shard's labels file and its chunks or aggregates file.
+    /// Opens the two files of shard `number` of the block in `dir`.
     ///
     /// # Errors
     /// When one cannot be read, or is not laid out as such a file is.
-    pub(crate) fn open(
-        labels: &Path,
-        chunks: &Path,
-        contents: Contents,
-    ) -> Result<Self, CompactError> {
-        let (labels, chunks) = (Opened::open(labels)?, Opened::open(chunks)?);
+    pub(crate) fn open(dir: &Path, number: u32, contents: Contents) -> Result<Self, CompactError> {
+        let [labels, chunks] = contents.files(number).map(|name| dir.join(name));
+        let labels = Opened::open(&labels, &DataType::Binary)?;
+        // Chunks are not copied out of their pages.
+        let chunks = Opened::open(&chunks, &DataType::BinaryView)?;
         if labels.rows() != chunks.rows() {
             let (expected, found) = (labels.rows(), chunks.rows());
             let reason = format!("row groups of {expected:?} rows expected, found {found:?}");
@@ -147,9 +154,7 @@ impl Witness {
             let names = self.labels_of(&named, &labels, &of_labels)?;
             let values = self.data_columns.iter().map(|column| {
                 let array = chunks.column(&of_chunks, column.place)?;
-                // The batch's own bytes, so that chunks are slices of them.
-                let bytes = Bytes::from_owner(array.values().clone());
-                Ok((column, array, bytes))
+                Ok((column, Values::new(array)))
             });
             let values = values.collect::<Result<Vec<_>, Error>>()?;
             if names.len() != of_chunks.num_rows() {
@@ -158,12 +163,9 @@ impl Witness {
                 return Err(self.chunks.source.corrupt(reason).into());
             }
             for (row, labels) in names.into_iter().enumerate() {
-                for (column, array, bytes) in &values {
-                    let range = array.value_offsets().get(row..=row + 1);
-                    let Some([start, end]) = range else { continue };
-                    let place = |at: i32| usize::try_from(at).unwrap_or_default();
+                for (column, values) in &values {
                     row_chunks
-                        .push(column, &bytes.slice(place(*start)..place(*end)))
+                        .push(column, &values.get(row))
                         .map_err(|reason| {
                             let reason = format!("{reason}, in {} of {labels}", column.name);
                             self.chunks.source.corrupt(reason)
@@ -185,12 +187,12 @@ impl Witness {
         batch: &RecordBatch,
     ) -> Result<Vec<Labels>, Error> {
         let arrays = columns.iter().map(|column| {
-            let array = batches.column(batch, column.place)?;
+            let array: &BinaryArray = batches.column(batch, column.place)?;
             Ok((*column, array))
         });
         let arrays = arrays.collect::<Result<Vec<_>, Error>>()?;
-        let lists = batches.column(batch, self.lists)?;
-        let hashes = batches.column(batch, self.hashes)?;
+        let lists: &BinaryArray = batches.column(batch, self.lists)?;
+        let hashes: &BinaryArray = batches.column(batch, self.hashes)?;
         let mut all = Vec::with_capacity(batch.num_rows());
         for row in 0..batch.num_rows() {
             let present = arrays.iter().filter(|(_, array)| array.is_valid(row));
@@ -229,13 +231,17 @@ impl Witness {
 }
 
 impl Opened {
-    fn open(path: &Path) -> Result<Self, Error> {
+    /// Opens a file whose columns are read as arrays of this type.
+    fn open(path: &Path, columns: &DataType) -> Result<Self, Error> {
         let source = Source::open(path)?;
-        let metadata = Self::metadata(&source).map_err(|error| source.error(&error))?;
+        let metadata = Self::metadata(&source, columns).map_err(|error| source.error(&error))?;
         Ok(Self { source, metadata })
     }
 
-    fn metadata(source: &Source) -> Result<ArrowReaderMetadata, parquet::errors::ParquetError> {
+    fn metadata(
+        source: &Source,
+        columns: &DataType,
+    ) -> Result<ArrowReaderMetadata, parquet::errors::ParquetError> {
         let first = ParquetMetaDataReader::new().parse_and_finish(source)?;
         // All columns as bytes, as the values of labels need not be UTF-8.
         let schema = as_bytes(first.file_metadata())?;
@@ -244,7 +250,15 @@ impl Opened {
             .with_metadata_options(Some(options))
             .with_page_index_policy(PageIndexPolicy::Required)
             .parse_and_finish(source)?;
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let fields = metadata.file_metadata().schema_descr().columns().iter();
+        let fields = fields.map(|column| {
+            let optional = column.self_type().is_optional();
+            Field::new(column.name(), columns.clone(), optional)
+        });
+        let arrays = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let options = ArrowReaderOptions::new()
+            .with_skip_arrow_metadata(true)
+            .with_schema(arrays);
         ArrowReaderMetadata::try_new(Arc::new(metadata), options)
     }
 
@@ -312,6 +326,31 @@ impl Opened {
     }
 }
 
+impl<'a> Values<'a> {
+    fn new(array: &'a BinaryViewArray) -> Self {
+        let pages = array.data_buffers().iter();
+        let pages = pages.map(|page| Bytes::from_owner(page.clone())).collect();
+        Self { array, pages }
+    }
+
+    /// The value of a row; empty if there is none.
+    fn get(&self, row: usize) -> Bytes {
+        if self.array.is_null(row) {
+            return Bytes::new();
+        }
+        let view = self.array.views().get(row).copied().map(ByteView::from);
+        let long = view.filter(|view| view.length > MAX_INLINE_VIEW_LEN);
+        let page = long.and_then(|view| Some((view, self.pages.get(view.buffer_index as usize)?)));
+        match page {
+            Some((view, page)) => {
+                let start = view.offset as usize;
+                page.slice(start..start + view.length as usize)
+            }
+            None => Bytes::copy_from_slice(self.array.value(row)),
+        }
+    }
+}
+
 impl Batches<'_> {
     fn next(&mut self) -> Result<Option<RecordBatch>, Error> {
         let batch = self.reader.next().transpose();
@@ -319,7 +358,7 @@ impl Batches<'_> {
     }
 
     /// The values of the file's column at `place`.
-    fn column<'b>(&self, batch: &'b RecordBatch, place: usize) -> Result<&'b BinaryArray, Error> {
+    fn column<'b, A: 'static>(&self, batch: &'b RecordBatch, place: usize) -> Result<&'b A, Error> {
         let column = self.columns.binary_search(&place).ok();
         let column = column.and_then(|column| batch.columns().get(column));
         column

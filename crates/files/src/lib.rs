@@ -1,12 +1,15 @@
-//! Files of the local disk: replaced whole, read and removed if they are there.
+//! Files of the local disk: replaced whole, read in parts, read and removed if they are there.
 //!
 //! Every function blocks.
 
 use std::{
     fs::{self, File, ReadDir},
     io::{self, Write as _},
+    ops::Range,
     path::Path,
 };
+
+use rustix::{buffer::spare_capacity, io::Errno};
 
 /// What a crash of the machine may do to a file that was replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,27 @@ pub fn replace(path: &Path, content: &[u8], durability: Durability) -> io::Resul
 /// As the system says.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+/// The bytes of a part of an open file, whose place in it is left as it is.
+///
+/// # Errors
+/// As the system says; `UnexpectedEof` if the file ends before `range` does.
+pub fn read_range(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
+    let length = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
+    // Filled by the system at once: memory that is cleared first costs as much as what is read into it.
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length)?;
+    while bytes.len() < length {
+        let at = range.start + bytes.len() as u64;
+        match rustix::io::pread(file, spare_capacity(&mut bytes), at) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 /// The content of a file, if it is there.
@@ -104,6 +128,23 @@ mod tests {
         fs::create_dir(&folder).unwrap();
         replace(&folder, b"", Durability::Cached).unwrap_err();
         assert!(fs::metadata(&folder).unwrap().is_dir());
+    }
+
+    #[test]
+    fn a_part_of_a_file_is_all_of_it_or_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        fs::write(&path, "0123456789").unwrap();
+        let file = File::open(&path).unwrap();
+        assert_eq!(read_range(&file, 3..7).unwrap(), b"3456");
+        assert_eq!(read_range(&file, 7..10).unwrap(), b"789");
+        assert_eq!(read_range(&file, 4..4).unwrap(), b"");
+        for range in [8..11, 20..21] {
+            let error = read_range(&file, range).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        }
+        let whole = read_range(&file, 0..u64::MAX).unwrap_err();
+        assert_eq!(whole.kind(), io::ErrorKind::OutOfMemory);
     }
 
     #[test]

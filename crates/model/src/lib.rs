@@ -13,6 +13,7 @@ mod marks;
 mod matcher;
 mod meta;
 mod quote;
+mod ragged;
 mod rfc3339;
 mod selector;
 mod series_order;
@@ -34,6 +35,7 @@ pub use crate::{
         MetaError, ParquetMeta, ParquetShard, Resolution, ThanosMeta,
     },
     quote::{Quoted, shown, unquoted},
+    ragged::Ragged,
     rfc3339::{Rfc3339, parse_rfc3339},
     selector::{SelectorError, parse_selector},
     series_order::SeriesOrder,

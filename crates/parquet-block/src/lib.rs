@@ -20,7 +20,8 @@
 //!
 //! To write: a [`ShardSchema`]; a [`RowGroupBuilder`] takes rows and becomes an [`EncodedRowGroup`], on all
 //! threads of the rayon pool; a [`ShardWriter`] appends those in order. To read: a [`Footer`] of each file
-//! makes a [`Shard`], from which come lookups ([`Lookup`]); [`LocalShard`] answers them from local files.
+//! makes a [`Shard`], from which come lookups ([`Lookup`]). [`LocalBlock`] opens the shards of a local folder; they
+//! answer lookups, and a merge reads their rows by [`RowReader`].
 //!
 //! The `parquet` crate decodes metadata, page indexes, page headers and bloom filters. Pages are written, and values
 //! read, here: the reasons, measured, are in docs/performance.md.
@@ -46,9 +47,9 @@ pub use crate::{
         schema::{Slices, aggregates_file, chunks_file, labels_file},
     },
     local::{
-        LocalShard,
+        block::LocalBlock,
         rows::{LabelIds, RowReader},
-        scan::Scan,
+        shard::LocalShard,
         shared_group::SharedGroup,
     },
     query::{

@@ -2,21 +2,18 @@
 //!
 //! ```text
 //! rows ─▶ RowGroupBuilder ─▶ encode, on all threads ─▶ EncodedRowGroup ─▶ ShardWriter, in order ─▶ two files
-//!                              label, bytes: column chunks
-//!                              page: header (thrift), levels and ids (hybrid), values (delta), compression
-//!                                                                          file: indexes, footer (thrift)
+//!                              label_column, byte_column: dictionaries, and where pages end
+//!                              format::page: levels, values, compression
+//!                                                                          format::file: indexes, footer
 //! ```
 //! Pages are encoded here, and not by the `parquet` crate, because labels come as ids of a sorted table: the ids
 //! of a row group, made dense, are its dictionary's, so no string is hashed, compared or copied for a row. What
 //! is written is read by that crate in the tests. The bytes depend on the rows and the options only.
 
-mod bounds;
 mod builder;
 mod byte_column;
-mod file;
 mod label_column;
 mod options;
-mod page;
 mod row_group;
 mod schema;
 mod shard;

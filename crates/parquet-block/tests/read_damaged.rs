@@ -10,7 +10,7 @@
 use std::{ops::Range, path::Path};
 
 use bytes::Bytes;
-use model::{Labels, MatchOp, Matcher, TimeRange};
+use model::{AggregateSet, Labels, MatchOp, Matcher, TimeRange};
 use parquet_block::{Error, Footer, FooterRead, Lookup, Projection, Shard, ShardFile, Step};
 use tsdb::Chunk;
 
@@ -92,7 +92,10 @@ fn read(files: &Files) -> Result<Answers, Error> {
     for (group, ranges) in shard.everything() {
         let labels = shard.labels(group, ranges.clone(), Projection::All);
         let labels = answer(files, labels)?;
-        let chunks = answer(files, shard.chunks(group, ranges, TimeRange::ALL))?;
+        let chunks = answer(
+            files,
+            shard.chunks(group, ranges, TimeRange::ALL, AggregateSet::ALL),
+        )?;
         rows.extend(labels.into_iter().zip(chunks));
     }
     Ok(Answers {
@@ -127,7 +130,10 @@ fn read_values(files: &Files, shard: &Shard) -> Result<Vec<Vec<Vec<u8>>>, Error>
         .map(|(group, rows)| (group, rows.split_at(3).0));
     let mut values = vec![answer(files, shard.label_names_of(some.collect()))?];
     for name in shard.label_names() {
-        values.push(answer(files, shard.label_values(name, None))?);
+        values.push(answer(
+            files,
+            shard.label_values_of(shard.everything(), name),
+        )?);
     }
     Ok(values)
 }
@@ -261,7 +267,7 @@ fn bytes_that_were_not_asked_for_are_refused() {
     let files = golden("floats");
     let shard = open(&files).unwrap();
     for bytes in [vec![], vec![Bytes::from("x")]] {
-        let mut lookup = shard.label_values("pod", None);
+        let mut lookup = shard.label_values_of(shard.everything(), "pod");
         assert!(matches!(lookup.next().unwrap(), Step::Fetch { .. }));
         assert!(lookup.supply(bytes).is_err());
     }

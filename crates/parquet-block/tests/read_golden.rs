@@ -12,12 +12,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use model::{Labels, MatchOp, Matcher, TimeRange};
+use model::{AggregateSet, Labels, MatchOp, Matcher, ParquetShard, TimeRange};
 use parquet::{
     file::reader::{FileReader, SerializedFileReader},
     record::Field,
 };
-use parquet_block::{LocalShard, Projection, RowRanges};
+use parquet_block::{Contents, LocalShard, Projection, RowRanges};
 use tsdb::Chunk;
 
 const SHARDS: [(&str, u32); 4] = [
@@ -27,17 +27,21 @@ const SHARDS: [(&str, u32); 4] = [
     ("shards", 1),
 ];
 
-fn files(block: &str, shard: u32) -> [PathBuf; 2] {
-    let dir = Path::new(concat!(
+fn golden() -> &'static Path {
+    Path::new(concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../tests/fixtures/golden/parquet-common"
-    ));
-    ["labels", "chunks"].map(|kind| dir.join(format!("{block}/block/{shard}.{kind}.parquet")))
+    ))
+}
+
+fn files(block: &str, shard: u32) -> [PathBuf; 2] {
+    let dir = golden().join(block).join("block");
+    Contents::Chunks.files(shard).map(|name| dir.join(name))
 }
 
 fn open(block: &str, shard: u32) -> LocalShard {
-    let [labels, chunks] = files(block, shard);
-    LocalShard::open(&labels, &chunks).unwrap()
+    let dir = golden().join(block).join("block");
+    LocalShard::open(&dir, shard, Contents::Chunks, &ParquetShard::default()).unwrap()
 }
 
 /// The rows of a file as the generic reader tells them: name and bytes of each column that is not null.
@@ -142,7 +146,9 @@ fn read_all(local: &LocalShard, range: TimeRange) -> Vec<(Labels, Vec<Chunk>)> {
     for (group, ranges) in found {
         let labels = shard.labels(group, ranges.clone(), Projection::All);
         let labels = local.answer(labels).unwrap();
-        let chunks = local.answer(shard.chunks(group, ranges, range)).unwrap();
+        let chunks = local
+            .answer(shard.chunks(group, ranges, range, AggregateSet::ALL))
+            .unwrap();
         assert_eq!(labels.len(), chunks.len());
         rows.extend(labels.into_iter().zip(chunks));
     }
@@ -162,22 +168,6 @@ fn all_rows_are_those_the_generic_reader_finds() {
             assert!(!row.1.is_empty());
             assert_eq!(row.1.iter().map(record).collect::<Vec<_>>(), *chunks);
         }
-    }
-}
-
-#[test]
-fn a_scan_gives_the_rows_that_lookups_give() {
-    for (block, shard) in SHARDS {
-        let local = open(block, shard);
-        let expected = read_all(&local, TimeRange::ALL);
-        let scanned: Vec<_> = local.scan().map(Result::unwrap).collect();
-        assert_eq!(scanned, expected);
-        let rows = local.shard().rows(0);
-        let some: Vec<_> = local
-            .scan_rows(0, 3..rows.min(20))
-            .map(Result::unwrap)
-            .collect();
-        assert_eq!(some, expected[3..rows.min(20) as usize]);
     }
 }
 
@@ -252,18 +242,20 @@ fn names_and_values_are_those_of_all_rows_or_of_some() {
             assert!(found.iter().eq(expected.iter()), "{found:?} {expected:?}");
             for name in &names {
                 let expected: BTreeSet<&[u8]> = some.iter().filter_map(|l| l.get(name)).collect();
-                let values = shard.label_values(name, Some(selection.clone()));
+                let values = shard.label_values_of(selection.clone(), name);
                 assert!(local.answer(values).unwrap().iter().eq(expected.iter()));
             }
         }
         for name in &names {
             let expected: BTreeSet<&[u8]> = rows.iter().filter_map(|(l, _)| l.get(name)).collect();
-            let found = local.answer(shard.label_values(name, None)).unwrap();
+            let found = local
+                .answer(shard.label_values_of(shard.everything(), name))
+                .unwrap();
             assert!(found.iter().eq(expected.iter()), "{name:?}: {found:?}");
         }
         assert!(
             local
-                .answer(shard.label_values("no such", None))
+                .answer(shard.label_values_of(shard.everything(), "no such"))
                 .unwrap()
                 .is_empty()
         );
@@ -370,7 +362,7 @@ fn rows_past_the_end_and_row_groups_that_are_not_there_are_left_out() {
     };
     let chunks = |group| {
         local
-            .answer(shard.chunks(group, beyond(), TimeRange::ALL))
+            .answer(shard.chunks(group, beyond(), TimeRange::ALL, AggregateSet::ALL))
             .unwrap()
     };
     assert_eq!((labels(0).len(), chunks(0).len()), (1, 1));
@@ -378,7 +370,7 @@ fn rows_past_the_end_and_row_groups_that_are_not_there_are_left_out() {
     let selection = || vec![(0, beyond()), (9, beyond())];
     let names = local.answer(shard.label_names_of(selection())).unwrap();
     assert!(names.iter().eq(labels(0)[0].iter().map(|(name, _)| name)));
-    let values = shard.label_values("__name__", Some(selection()));
+    let values = shard.label_values_of(selection(), "__name__");
     assert_eq!(
         local.answer(values).unwrap(),
         [labels(0)[0].get("__name__").unwrap()]

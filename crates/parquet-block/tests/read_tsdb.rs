@@ -8,8 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use model::{Labels, METRIC_NAME};
-use parquet_block::LocalShard;
+use model::{Labels, METRIC_NAME, ParquetShard};
+use parquet_block::{Contents, LocalShard};
 use tsdb::{Block, Chunk, Encoding, Floats, SeriesEntry, decode_histograms, decode_xor};
 
 /// A sample as text that tells any two apart: floats by their bits.
@@ -73,12 +73,10 @@ fn parquet_series(block: &str, shards: u32) -> Vec<(Labels, Vec<Sample>)> {
     let dir = golden().join("parquet-common").join(block).join("block");
     let mut series = Vec::new();
     for shard in 0..shards {
-        let file = |kind: &str| dir.join(format!("{shard}.{kind}.parquet"));
-        let local = LocalShard::open(&file("labels"), &file("chunks")).unwrap();
-        series.extend(local.scan().map(|row| {
-            let (labels, chunks) = row.unwrap();
-            (labels, samples(&chunks))
-        }));
+        let listed = ParquetShard::default();
+        let local = LocalShard::open(&dir, shard, Contents::Chunks, &listed).unwrap();
+        let rows = local.read_all().unwrap().into_iter();
+        series.extend(rows.map(|(labels, chunks)| (labels, samples(&chunks))));
     }
     series
 }

@@ -2,11 +2,13 @@
 //! alike to what they have read.
 
 mod final_labels;
+mod merge;
 mod order;
 mod shard;
 
 pub use crate::{
     final_labels::FinalLabels,
+    merge::{Merge, Mergeable},
     order::{Budget, FinalOrder, OrderError},
     shard::{Hashed, Shard},
 };

@@ -9,42 +9,45 @@ use proto::{
 };
 use tonic::{Request, Response, Status};
 
-use super::status;
-use crate::recent::Recent;
+use super::StoreApi;
+use crate::{recent::Recent, view::View};
 
 /// Answers the info API.
-pub(super) struct InfoApi(pub(super) Recent);
+pub(super) struct InfoApi(pub(super) StoreApi);
 
 #[tonic::async_trait]
 impl info_server::Info for InfoApi {
     /// Fails while Prometheus does not answer, so that a querier says that the endpoint is down.
     async fn info(&self, _: Request<InfoRequest>) -> Result<Response<InfoResponse>, Status> {
-        let view = self.0.ready().map_err(|error| status::of(&error))?;
-        let labels = ZLabelSet::from(&view.labels);
-        // What is scraped from now on belongs to it too.
-        let (min_time, max_time) = (self.0.min_time(&view).0, i64::MAX);
-        Ok(Response::new(InfoResponse {
-            label_sets: vec![labels.clone()],
-            component_type: "sidecar".to_owned(),
-            store: Some(StoreInfo {
+        Ok(Response::new(self.0.info()?))
+    }
+}
+
+pub(super) fn response(recent: &Recent, view: &View) -> InfoResponse {
+    let labels = ZLabelSet::from(&view.labels);
+    // What is scraped from now on belongs to it too.
+    let (min_time, max_time) = (recent.min_time(view).0, i64::MAX);
+    InfoResponse {
+        label_sets: vec![labels.clone()],
+        component_type: "sidecar".to_owned(),
+        store: Some(StoreInfo {
+            min_time,
+            max_time,
+            supports_sharding: true,
+            supports_without_replica_labels: true,
+            supports_projections: false,
+            tsdb_infos: vec![TsdbInfo {
+                labels: Some(labels),
                 min_time,
                 max_time,
-                supports_sharding: true,
-                supports_without_replica_labels: true,
-                supports_projections: false,
-                tsdb_infos: vec![TsdbInfo {
-                    labels: Some(labels),
-                    min_time,
-                    max_time,
-                }],
-            }),
-            // That they are there says that the service is offered.
-            rules: Some(RulesInfo {}),
-            metric_metadata: Some(MetricMetadataInfo {}),
-            targets: Some(TargetsInfo {}),
-            exemplars: Some(ExemplarsInfo::default()),
-            status: Some(StatusInfo {}),
-            query: None,
-        }))
+            }],
+        }),
+        // That they are there says that the service is offered.
+        rules: Some(RulesInfo {}),
+        metric_metadata: Some(MetricMetadataInfo {}),
+        targets: Some(TargetsInfo {}),
+        exemplars: Some(ExemplarsInfo::default()),
+        status: Some(StatusInfo {}),
+        query: None,
     }
 }

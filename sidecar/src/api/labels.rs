@@ -27,6 +27,15 @@ pub(super) async fn names(
     if selection.is_empty() {
         return Ok(nothing);
     }
+    let most = selection.limit;
+    let selection = Selection {
+        // Some of them may be removed.
+        limit: match most {
+            0 => 0,
+            most => most.saturating_add(wire.without_replica_labels.len()),
+        },
+        ..selection
+    };
     let (mut names, warnings) = recent.names(&view, &selection).await?;
     if !names.is_empty() {
         names.extend(view.labels.iter().map(|(name, _)| name.to_owned()));
@@ -36,7 +45,7 @@ pub(super) async fn names(
         !without.iter().any(|w| w.as_bytes() == name)
     });
     Ok(LabelNamesResponse {
-        names: texts(names, selection.limit),
+        names: texts(names, most),
         warnings,
         hints: None,
     })

@@ -16,6 +16,8 @@ use crate::view::View;
 /// The chunks of a series, or of a part of one.
 pub(super) type Chunks = Vec<AggrChunk>;
 
+/// The limit of what waits to be sorted.
+pub(super) const SORT_BYTES: &str = "store.limits.request-sort-bytes";
 /// Bytes that a chunk takes besides its data.
 const CHUNK_OVERHEAD: usize = 320;
 
@@ -40,7 +42,7 @@ impl Order {
     pub(super) fn new(view: &View, without: &BTreeSet<Vec<u8>>, bytes: usize) -> Self {
         let labels = FinalLabels::new(&view.labels, without);
         let budget = Budget {
-            name: "store.limits.request-sort-bytes",
+            name: SORT_BYTES,
             bytes,
         };
         let blurred = view.labels.iter().any(|(name, _)| view.may_have(name));

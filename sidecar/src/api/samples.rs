@@ -17,21 +17,19 @@ use super::{
     order::Chunks,
     read::{own_labels, raw},
 };
-use crate::prometheus::MAX_ANSWER;
 
 /// Samples of a chunk, as in Prometheus.
 const SAMPLES_PER_CHUNK: usize = 120;
+
+/// How many bytes a whole answer has, decompressed. An error says what was found.
+pub(super) fn length(body: &[u8]) -> Result<usize, String> {
+    snap::raw::decompress_len(body).map_err(|error| error.to_string())
+}
 
 /// The series of a whole answer, without those of their labels that are `external`. An error says what was found.
 ///
 /// Series without samples are left out.
 pub(super) fn series(body: &[u8], external: &Labels) -> Result<Vec<(Labels, Chunks)>, String> {
-    let length = snap::raw::decompress_len(body).map_err(|error| error.to_string())?;
-    if length > MAX_ANSWER {
-        return Err(format!(
-            "expected at most {MAX_ANSWER} bytes, found {length}"
-        ));
-    }
     let mut decoder = snap::raw::Decoder::new();
     let bytes = decoder.decompress_vec(body).map_err(|e| e.to_string())?;
     let answer = ReadResponse::decode(bytes.as_slice()).map_err(|e| e.to_string())?;
@@ -87,7 +85,7 @@ fn of(chunk: Chunk) -> Result<AggrChunk, String> {
 fn histogram(wire: &prompb::Histogram) -> Result<Histogram, String> {
     let positive_spans = spans(&wire.positive_spans);
     let negative_spans = spans(&wire.negative_spans);
-    let (positive, negative) = (length(&positive_spans), length(&negative_spans));
+    let (positive, negative) = (bucket_count(&positive_spans), bucket_count(&negative_spans));
     let counts = match (&wire.count, &wire.zero_count) {
         (Some(Count::CountInt(count)), zero) => HistogramCounts::Integer(Counts {
             count: *count,
@@ -141,7 +139,7 @@ fn spans(wire: &[BucketSpan]) -> Arc<[Span]> {
 }
 
 /// How many buckets there are.
-fn length(spans: &[Span]) -> u64 {
+fn bucket_count(spans: &[Span]) -> u64 {
     spans.iter().map(|span| u64::from(span.length)).sum()
 }
 

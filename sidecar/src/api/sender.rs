@@ -1,9 +1,7 @@
 //! Makes messages of series, within the limits of a request.
 
 use model::Labels;
-use proto::thanos::{
-    self, SeriesBatch, SeriesRequest, SeriesResponse, series_response::Result as Frame,
-};
+use proto::thanos::{self, SeriesRequest, SeriesResponse};
 use series::Shard;
 
 use super::order::Chunks;
@@ -14,7 +12,7 @@ const SAMPLES_PER_CHUNK: u64 = 120;
 
 /// Makes messages of series in order, within the limits.
 pub(super) struct Sender {
-    batch_size: usize,
+    batch_size: i64,
     /// Labels are enough.
     skip_chunks: bool,
     shard: Option<Shard>,
@@ -31,9 +29,7 @@ pub(super) struct Sender {
 impl Sender {
     pub(super) fn new(wire: &SeriesRequest, recent: &Recent) -> Self {
         Self {
-            batch_size: usize::try_from(wire.response_batch_size)
-                .unwrap_or(1)
-                .max(1),
+            batch_size: wire.response_batch_size,
             skip_chunks: wire.skip_chunks,
             shard: wire.shard_info.as_ref().and_then(proto::shard),
             limits: recent.limits,
@@ -109,22 +105,6 @@ impl Sender {
             });
             self.last = Some(labels);
         }
-        if self.batch_size == 1 {
-            return Ok(wire.into_iter().map(|s| frame(Frame::Series(s))).collect());
-        }
-        let mut wire = wire.into_iter();
-        let batches = std::iter::from_fn(|| {
-            let series: Vec<_> = wire.by_ref().take(self.batch_size).collect();
-            (!series.is_empty()).then_some(series)
-        });
-        Ok(batches
-            .map(|series| frame(Frame::Batch(SeriesBatch { series })))
-            .collect())
-    }
-}
-
-pub(super) const fn frame(result: Frame) -> SeriesResponse {
-    SeriesResponse {
-        result: Some(result),
+        Ok(proto::series_messages(wire, self.batch_size))
     }
 }

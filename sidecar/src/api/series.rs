@@ -1,14 +1,15 @@
 //! Series: read from Prometheus, and sent as they come.
 //!
 //! A part of the answer is taken as soon as there is one, made into messages on the pool, and sent; the next is read
-//! when the client has taken that. What is held at any time is one part, and the series that wait to be sorted.
+//! when the client has taken that. What is held at any time is one part, and the series that wait to be sorted. An answer
+//! in samples waits as a whole.
 
 use std::{collections::BTreeSet, mem};
 
 use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use model::{Labels, Matcher, TimeRange, Timestamp};
-use proto::thanos::{SeriesRequest, SeriesResponse, series_response::Result as Frame};
+use proto::thanos::{SeriesRequest, SeriesResponse};
 use reqwest::{Response, header::CONTENT_TYPE};
 use series::{FinalLabels, OrderError};
 use tokio::sync::OwnedSemaphorePermit;
@@ -16,15 +17,15 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{
     Answer,
     labels::matchers,
-    order::{Chunks, Order},
+    order::{Chunks, Order, SORT_BYTES},
     read, samples,
-    sender::{Sender, frame},
+    sender::Sender,
     status,
 };
 use crate::{
     SidecarError,
     error::{AnswerError, ReadError},
-    prometheus::{FrameDecoder, FrameError, MAX_ANSWER},
+    prometheus::{FrameDecoder, FrameError},
     recent::{Recent, Selection, own_matchers},
     view::View,
 };
@@ -62,11 +63,18 @@ pub(super) async fn series(
     }
     let place = recent.enter().await?;
     let without = wire.without_replica_labels.iter();
-    let without = without.map(|name| name.clone().into_bytes()).collect();
+    let without = without.map(|name| name.clone().into_bytes());
+    let without: BTreeSet<Vec<u8>> = without.collect();
     let sender = Sender::new(&wire, recent);
     // Prometheus's API refuses to look for series by what they have not; a remote read does not.
     let is_for_api = !selection.matchers.iter().all(Matcher::matches_empty);
     if wire.skip_chunks && is_for_api {
+        // Where some are left out or become one here, it takes more of Prometheus's to be as many.
+        let all_are_sent = wire.shard_info.is_none() && !without.iter().any(|n| view.may_have(n));
+        let selection = Selection {
+            limit: if all_are_sent { selection.limit } else { 0 },
+            ..selection
+        };
         return label_sets(recent, &view, &selection, &without, sender).await;
     }
     let request = read::request(&selection.matchers, selection.range);
@@ -90,7 +98,8 @@ pub(super) async fn series(
         return Ok(reading.messages());
     }
     if kind.starts_with(SAMPLED) {
-        let body = whole(response, &recent.prometheus.read_url()).await?;
+        let most = recent.limits.request_sort_bytes;
+        let body = whole(response, &recent.prometheus.read_url(), most).await?;
         return sampled(recent, view, body, without, sender).await;
     }
     Err(AnswerError::Read(ReadError::ContentType {
@@ -116,12 +125,12 @@ async fn label_sets(
         sender.messages(sets.into_iter().map(|set| (set, Chunks::new())).collect())
     });
     let messages = messages.await?;
-    let warnings = warnings.into_iter().map(|w| frame(Frame::Warning(w)));
+    let warnings = warnings.into_iter().map(proto::warning);
     let all: Vec<_> = warnings.chain(messages).map(Ok).collect();
     Ok(stream::iter(all).boxed())
 }
 
-/// A whole answer of samples.
+/// A whole answer of samples. Whoever sends samples may sort them in any way, so all of them wait to be sorted.
 async fn sampled(
     recent: &Recent,
     view: View,
@@ -130,14 +139,18 @@ async fn sampled(
     mut sender: Sender,
 ) -> Result<Answer<SeriesResponse>, AnswerError> {
     let url = recent.prometheus.read_url();
+    let most = recent.limits.request_sort_bytes;
     let made = recent.pool.run(move || {
         let content = |reason| ReadError::Content {
             url: url.clone(),
             place: "samples".to_owned(),
             reason,
         };
+        let bytes = samples::length(&body).map_err(content)?;
+        if bytes > most {
+            return Err(too_large(&url, most, bytes).into());
+        }
         let series = samples::series(&body, &view.labels).map_err(content)?;
-        // Whoever sends samples may sort them otherwise, and all of them are here.
         let mut order = Order::of_unsorted(FinalLabels::new(&view.labels, &without));
         let unsorted = |source| ReadError::Order {
             url: url.clone(),
@@ -151,19 +164,24 @@ async fn sampled(
     Ok(stream::iter(messages.collect::<Vec<_>>()).boxed())
 }
 
-async fn whole(mut response: Response, url: &str) -> Result<Vec<u8>, ReadError> {
+async fn whole(mut response: Response, url: &str, most: usize) -> Result<Vec<u8>, ReadError> {
     let mut body = Vec::new();
     while let Some(part) = response.chunk().await.map_err(|e| cut(url, e))? {
-        if body.len() + part.len() > MAX_ANSWER {
-            return Err(ReadError::Content {
-                url: url.to_owned(),
-                place: format!("byte {}", body.len()),
-                reason: format!("expected at most {MAX_ANSWER} bytes, found more"),
-            });
+        if body.len() + part.len() > most {
+            return Err(too_large(url, most, body.len() + part.len()));
         }
         body.extend_from_slice(&part);
     }
     Ok(body)
+}
+
+fn too_large(url: &str, limit: usize, found: usize) -> ReadError {
+    ReadError::TooLarge {
+        url: url.to_owned(),
+        name: SORT_BYTES,
+        limit,
+        found,
+    }
 }
 
 fn cut(url: &str, source: reqwest::Error) -> ReadError {

@@ -18,10 +18,13 @@ fn code(error: &AnswerError) -> Code {
         AnswerError::Invalid(_) => Code::InvalidArgument,
         AnswerError::Api(SidecarError::Status { status, .. }) => of_http(*status),
         AnswerError::Api(_) => Code::Internal,
-        AnswerError::Read(ReadError::Order {
-            source: series::OrderError::Budget { .. },
-            ..
-        }) => Code::ResourceExhausted,
+        AnswerError::Read(
+            ReadError::TooLarge { .. }
+            | ReadError::Order {
+                source: series::OrderError::Budget { .. },
+                ..
+            },
+        ) => Code::ResourceExhausted,
         // A client cannot tell these apart; the text does.
         AnswerError::Read(_) => Code::Unknown,
     }

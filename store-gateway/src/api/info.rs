@@ -6,19 +6,20 @@ use proto::{
 };
 use tonic::{Request, Response, Status};
 
-use crate::{store::Store, sync::Advertised};
+use super::StoreApi;
+use crate::sync::Advertised;
 
 /// Answers the info API.
-pub(super) struct InfoApi(pub(super) Store);
+pub(super) struct InfoApi(pub(super) StoreApi);
 
 #[tonic::async_trait]
 impl info_server::Info for InfoApi {
     async fn info(&self, _: Request<InfoRequest>) -> Result<Response<InfoResponse>, Status> {
-        Ok(Response::new(response(&self.0.advertised())))
+        Ok(Response::new(self.0.info()))
     }
 }
 
-fn response(advertised: &Advertised) -> InfoResponse {
+pub(super) fn response(advertised: &Advertised) -> InfoResponse {
     let sets = advertised.sets.iter();
     let tsdb_info = |(labels, extent): &(_, crate::catalog::Extent)| TsdbInfo {
         labels: Some(ZLabelSet::from(labels)),

@@ -117,9 +117,9 @@ fn hints<M: Message + Default>(wire: Option<&Any>, name: &str) -> Result<M, Answ
 }
 
 const fn on_failure(disabled: bool, strategy: PartialResponseStrategy) -> OnFailure {
-    match strategy {
-        PartialResponseStrategy::Warn if !disabled => OnFailure::Warn,
-        PartialResponseStrategy::Warn | PartialResponseStrategy::Abort => OnFailure::Abort,
+    match proto::allows_partial(disabled, strategy) {
+        true => OnFailure::Warn,
+        false => OnFailure::Abort,
     }
 }
 

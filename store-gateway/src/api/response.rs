@@ -7,42 +7,25 @@ use prost_types::Any;
 use proto::{
     hintspb::{Block, LabelNamesResponseHints, LabelValuesResponseHints},
     thanos::{
-        self, AggrChunk, LabelNamesResponse, LabelValuesResponse, SeriesBatch, SeriesResponse,
-        chunk::Encoding, series_response::Result as Frame,
+        self, AggrChunk, LabelNamesResponse, LabelValuesResponse, SeriesResponse, chunk::Encoding,
     },
     wire_labels,
 };
 
 use crate::{
     series::{Coding, Encoded, Samples, Series, SeriesChunk},
-    store::{LabelsAnswer, Part},
+    store::{AnswerPart, LabelsAnswer},
 };
 
 /// What makes frames of an answer's parts: batches of `batch_size` series, or where that is below 2, one series
 /// each.
-pub(super) fn frames(batch_size: i64) -> impl Fn(Part) -> Vec<SeriesResponse> + Send + Sync {
-    let size = usize::try_from(batch_size).unwrap_or(1).max(1);
+pub(super) fn frames(batch_size: i64) -> impl Fn(AnswerPart) -> Vec<SeriesResponse> + Send + Sync {
     move |part| match part {
-        Part::Warning(text) => vec![frame(Frame::Warning(text))],
-        Part::Series(series) => {
-            let mut series = series.into_iter().map(wire_series);
-            if size == 1 {
-                return series.map(|one| frame(Frame::Series(one))).collect();
-            }
-            let batches = std::iter::from_fn(|| {
-                let some: Vec<_> = series.by_ref().take(size).collect();
-                (!some.is_empty()).then_some(some)
-            });
-            batches
-                .map(|series| frame(Frame::Batch(SeriesBatch { series })))
-                .collect()
+        AnswerPart::Warning(text) => vec![proto::warning(text)],
+        AnswerPart::Series(series) => {
+            let series = series.into_iter().map(wire_series);
+            proto::series_messages(series, batch_size)
         }
-    }
-}
-
-const fn frame(result: Frame) -> SeriesResponse {
-    SeriesResponse {
-        result: Some(result),
     }
 }
 
@@ -124,41 +107,9 @@ fn any(name: &str, message: &impl Message) -> Any {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use model::{Labels, Timestamp};
+    use model::Timestamp;
 
     use super::*;
-
-    fn series(count: usize) -> Part {
-        let one = |i: usize| Series {
-            labels: Labels::from_pairs([("i", i.to_string())]),
-            chunks: Vec::new(),
-        };
-        Part::Series((0..count).map(one).collect())
-    }
-
-    #[test]
-    fn batches_hold_no_more_than_was_asked_for() {
-        let sizes = |batch_size, count| -> Vec<Option<usize>> {
-            let frames = frames(batch_size)(series(count)).into_iter();
-            let size = |frame: SeriesResponse| match frame.result {
-                Some(Frame::Batch(batch)) => Some(batch.series.len()),
-                Some(Frame::Series(_)) => None,
-                other => panic!("{other:?}"),
-            };
-            frames.map(size).collect()
-        };
-        assert_eq!(sizes(2, 5), [Some(2), Some(2), Some(1)]);
-        assert_eq!(sizes(64, 5), [Some(5)]);
-        assert_eq!(sizes(1, 2), [None, None]);
-        assert_eq!(sizes(-3, 2), [None, None]);
-        assert_eq!(sizes(64, 0), []);
-    }
-
-    #[test]
-    fn a_warning_is_a_frame_of_its_own() {
-        let frames = frames(64)(Part::Warning("gone".to_owned()));
-        assert_eq!(frames, [frame(Frame::Warning("gone".to_owned()))]);
-    }
 
     #[test]
     fn each_aggregate_goes_into_its_field() {

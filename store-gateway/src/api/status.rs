@@ -3,10 +3,7 @@
 use bucket::BucketError;
 use tonic::{Code, Status};
 
-use crate::{
-    block::BlockError,
-    error::{AnswerError, SeriesError},
-};
+use crate::error::{AnswerError, BlockError, SeriesError};
 
 pub(super) fn of(error: &AnswerError) -> Status {
     Status::new(code(error), error.to_string())

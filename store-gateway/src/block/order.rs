@@ -1,7 +1,7 @@
 //! Series in another order than that in which a block stores them, in bounded memory.
 //!
 //! ```text
-//! labels of all that match ─▶ First: those that come first, as many as may be held, in the order wanted
+//! labels of all that match ─▶ FirstSeries: those that come first, as many as may be held, in the order wanted
 //!        ▲                      │
 //!        │                      ▼
 //!        │              Window: some of them, read as they are stored, given as they are wanted;
@@ -9,7 +9,7 @@
 //!        └── those behind ◀─────┘
 //! ```
 //! Where little is known to tell the whole order (labels before `__name__` of a Parquet block), there is no need to
-//! look for the first: windows follow one another. What is held is counted in the request's [`Hold`]s.
+//! look for the first: windows follow one another. The request counts what is held in [`HeldBytes`].
 
 use std::{collections::BTreeMap, mem, sync::Arc};
 
@@ -18,7 +18,8 @@ use model::Labels;
 use series::FinalLabels;
 use tokio::sync::mpsc::Sender;
 
-use super::{BlockError, BlockQuery, BlockSeries, RequestBudget, budget::Hold};
+use super::{BlockError, BlockQuery, BlockSeries, RequestBudget};
+use crate::budget::HeldBytes;
 
 /// Bytes of labels and places that are held while the first series are looked for.
 pub(super) const FIRST_BYTES: usize = scaled(4 << 20);
@@ -48,7 +49,7 @@ pub(crate) enum BlockOrder {
     Stored,
     /// As they are stored, but first by the labels called so, which sort before `__name__`; of a Parquet block in which
     /// each series has a name.
-    Early(Arc<[Vec<u8>]>),
+    BeforeName(Arc<[Vec<u8>]>),
     /// By the labels under which they are sent, and under which they are given then. Equal ones follow one another.
     Final(Arc<FinalLabels>),
 }
@@ -56,22 +57,22 @@ pub(crate) enum BlockOrder {
 /// Looks for the series that come first of those that have not been taken yet. All are offered, in the same order each
 /// time.
 #[derive(Debug)]
-pub(super) struct First<T> {
+pub(super) struct FirstSeries<T> {
     labels: Arc<FinalLabels>,
     /// The last one that was taken.
-    taken: Option<Place>,
+    taken: Option<SortKey>,
     /// With their sizes.
-    found: BTreeMap<Place, (T, usize)>,
+    found: BTreeMap<SortKey, (T, usize)>,
     bytes: usize,
     /// How many have been offered.
     offered: u64,
     /// Whether some had to be left for later.
     more: bool,
-    hold: Hold,
+    hold: HeldBytes,
 }
 
-/// The place of a series among all: by its final labels, then as it was offered.
-type Place = (Labels, u64);
+/// What series are sorted by: their final labels, then the order in which they were offered.
+type SortKey = (Labels, u64);
 
 /// Series that are read in another order than that in which they are wanted.
 #[derive(Debug)]
@@ -79,11 +80,11 @@ pub(super) struct Window {
     /// By their places in the order wanted. The last ones go if there is no room.
     series: Vec<Option<BlockSeries>>,
     bytes: usize,
-    hold: Hold,
+    hold: HeldBytes,
 }
 
 /// Sends windows on.
-pub(super) struct Sending<'a> {
+pub(super) struct WindowSender<'a> {
     out: &'a Sender<Vec<BlockSeries>>,
     budget: &'a RequestBudget,
     /// How many series may still be sent.
@@ -93,8 +94,8 @@ pub(super) struct Sending<'a> {
     series: usize,
 }
 
-impl<T> First<T> {
-    pub(super) fn new(labels: Arc<FinalLabels>, hold: Hold) -> Self {
+impl<T> FirstSeries<T> {
+    pub(super) fn new(labels: Arc<FinalLabels>, hold: HeldBytes) -> Self {
         Self {
             labels,
             taken: None,
@@ -108,17 +109,17 @@ impl<T> First<T> {
 
     /// The next series; `size` are the bytes of `item`.
     pub(super) fn offer(&mut self, own: Labels, item: T, size: usize) {
-        let place = (self.labels.apply(own), self.offered);
+        let key = (self.labels.apply(own), self.offered);
         self.offered += 1;
         let last = self.found.last_key_value().filter(|_| self.more);
-        if self.taken.as_ref().is_some_and(|taken| place <= *taken)
-            || last.is_some_and(|(last, _)| place > *last)
+        if self.taken.as_ref().is_some_and(|taken| key <= *taken)
+            || last.is_some_and(|(last, _)| key > *last)
         {
             return;
         }
-        let size = place.0.heap_size() + size + OVERHEAD;
+        let size = key.0.heap_size() + size + OVERHEAD;
         self.bytes += size;
-        self.found.insert(place, (item, size));
+        self.found.insert(key, (item, size));
         while self.bytes > FIRST_BYTES
             && self.found.len() > 1
             && let Some((_, (_, size))) = self.found.pop_last()
@@ -151,7 +152,7 @@ impl<T> First<T> {
 
 impl Window {
     /// For so many series.
-    pub(super) fn new(series: usize, hold: Hold) -> Self {
+    pub(super) fn new(series: usize, hold: HeldBytes) -> Self {
         Self {
             series: vec![None; series],
             bytes: 0,
@@ -178,7 +179,7 @@ impl Window {
     }
 }
 
-impl<'a> Sending<'a> {
+impl<'a> WindowSender<'a> {
     pub(super) fn new(
         query: &BlockQuery,
         budget: &'a RequestBudget,
@@ -310,7 +311,7 @@ mod tests {
     fn the_first_series_are_found_pass_by_pass_and_no_more_than_may_be_is_held() {
         let budget = free();
         let labels = Arc::new(FinalLabels::default());
-        let mut first = First::new(labels, budget.hold());
+        let mut first = FirstSeries::new(labels, budget.hold());
         // In no order, and each label set twice.
         let all: Vec<usize> = (0..200).map(|i| i * 7 % 100).collect();
         let (mut got, mut passes) = (Vec::new(), 0);

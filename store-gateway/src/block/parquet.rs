@@ -7,10 +7,10 @@
 
 mod answer;
 mod batch;
+mod before_name;
 mod chunks;
-mod early;
-mod heads;
 mod open;
+mod pending_rows;
 mod rows;
 mod sorted;
 
@@ -23,16 +23,16 @@ use tokio::sync::mpsc::Sender;
 
 use self::{
     chunks::{ChunkReader, Reading},
-    heads::{Found, Heads, LabelQueue},
+    pending_rows::{Found, LabelQueue, PendingRows},
 };
 use super::{
-    BlockError, BlockOrder, BlockQuery, BlockSeries, BlockSource, RequestBudget, ahead::Ahead,
+    BlockError, BlockOrder, BlockQuery, BlockSeries, BlockSource, RequestBudget, prefetch::Prefetch,
 };
 use crate::{catalog::CatalogBlock, fetch::ListedObject};
 
 /// What is read of a downsampled block to know which series have a chunk in the range. Each chunk has a count, and
 /// counts take the fewest bytes.
-const TELLING: Aggregate = Aggregate::Count;
+const PRESENCE: Aggregate = Aggregate::Count;
 
 /// Shards that are searched at once, as most have not what is wanted.
 const SHARDS_AT_ONCE: usize = 4;
@@ -64,14 +64,16 @@ impl ParquetBlock {
         self: &Arc<Self>,
         query: BlockQuery,
         budget: Arc<RequestBudget>,
-    ) -> Ahead<Vec<BlockSeries>> {
+    ) -> Prefetch<Vec<BlockSeries>> {
         let block = Arc::clone(self);
-        Ahead::start(async move |out| match &query.order {
+        Prefetch::start(async move |out| match &query.order {
             BlockOrder::Stored => {
                 let found = block.found(query.clone(), Arc::clone(&budget));
                 block.send(found, &query, &budget, &out).await
             }
-            BlockOrder::Early(names) => block.send_by_early(names, &query, &budget, &out).await,
+            BlockOrder::BeforeName(names) => {
+                block.send_in_order(names, &query, &budget, &out).await
+            }
             BlockOrder::Final(labels) => block.send_final(labels, &query, &budget, &out).await,
         })
     }
@@ -100,12 +102,15 @@ impl ParquetBlock {
         range: TimeRange,
         budget: Arc<RequestBudget>,
     ) -> Result<Vec<Vec<u8>>, BlockError> {
-        let values = |shard: &ShardReader, rows| shard.shard.label_values(name, rows);
+        let values = |shard: &ShardReader, rows| shard.shard.label_values_of(rows, name);
         if matchers.is_empty() {
             let (values, budget) = (&values, &budget);
             let answers = (0..self.shards.len()).map(|number| async move {
                 match self.shards.get(number) {
-                    Some(shard) => self.answer(shard, values(shard, None), budget).await,
+                    Some(shard) => {
+                        let lookup = values(shard, shard.shard.everything());
+                        self.answer(shard, lookup, budget).await
+                    }
                     None => Ok(Vec::new()),
                 }
             });
@@ -113,7 +118,6 @@ impl ParquetBlock {
         }
         let having = Matcher::new(MatchOp::NotEqual, name, "");
         let having: Arc<[Matcher]> = matchers.iter().cloned().chain(having.ok()).collect();
-        let values = |shard: &ShardReader, rows| values(shard, Some(rows));
         self.of_rows(&having, range, &budget, values).await
     }
 
@@ -180,8 +184,8 @@ impl ParquetBlock {
         range: TimeRange,
         budget: &Arc<RequestBudget>,
     ) -> Result<Selection, BlockError> {
-        let heads = selection.into_iter().map(|(group, rows)| {
-            Ok(Heads {
+        let pending = selection.into_iter().map(|(group, rows)| {
+            Ok(PendingRows {
                 shard,
                 group,
                 rows,
@@ -190,15 +194,15 @@ impl ParquetBlock {
         });
         let reading = Reading {
             range,
-            aggregates: TELLING.into(),
+            aggregates: PRESENCE.into(),
             ahead: chunks::AHEAD,
         };
-        let mut reader = ChunkReader::new(self, stream::iter(heads), reading, budget);
+        let mut reader = ChunkReader::new(self, stream::iter(pending), reading, budget);
         let mut found = Vec::new();
-        while let Some((heads, chunks)) = reader.next().await? {
-            let rows = heads.rows.rows().zip(chunks);
+        while let Some((pending, chunks)) = reader.next().await? {
+            let rows = pending.rows.rows().zip(chunks);
             let rows = rows.filter(|(_, chunks)| !chunks.is_empty());
-            found.push((heads.group, rows.map(|(row, _)| row).collect::<Vec<_>>()));
+            found.push((pending.group, rows.map(|(row, _)| row).collect::<Vec<_>>()));
         }
         Ok(rows::joined(found))
     }
@@ -222,22 +226,22 @@ impl ParquetBlock {
     /// Sends on what was found, with its chunks if these are wanted.
     async fn send(
         &self,
-        found: Ahead<Found>,
+        found: Prefetch<Found>,
         query: &BlockQuery,
         budget: &Arc<RequestBudget>,
         out: &Sender<Vec<BlockSeries>>,
     ) -> Result<(), BlockError> {
         if query.skip_chunks && self.within(query.range) {
-            heads::send_labels(found, out).await
+            pending_rows::send_labels(found, out).await
         } else {
             self.send_series(found, query, budget, out).await
         }
     }
 
-    /// Reads the chunks of heads, and sends on those that have any in the range.
+    /// Reads the chunks of rows, and sends on those that have any in the range.
     async fn send_series(
         &self,
-        found: Ahead<Found>,
+        found: Prefetch<Found>,
         query: &BlockQuery,
         budget: &Arc<RequestBudget>,
         out: &Sender<Vec<BlockSeries>>,
@@ -247,7 +251,7 @@ impl ParquetBlock {
         let reading = Reading {
             range: query.range,
             aggregates: if query.skip_chunks {
-                TELLING.into()
+                PRESENCE.into()
             } else {
                 query.aggregates
             },
@@ -258,9 +262,9 @@ impl ParquetBlock {
         let rows = labels.rows(found);
         let mut reader = ChunkReader::new(self, rows, reading, budget);
         while left > 0
-            && let Some((heads, chunks)) = reader.next().await?
+            && let Some((pending, chunks)) = reader.next().await?
         {
-            let labels = labels.take(heads.rows.len()).await?;
+            let labels = labels.take(pending.rows.len()).await?;
             let rows = labels.into_iter().zip(chunks);
             let rows = rows.filter(|(_, chunks)| !chunks.is_empty()).take(left);
             let mut series: Vec<_> = rows

@@ -1,6 +1,5 @@
 //! One suite for both kinds of blocks: golden blocks, put into a bucket in memory. And what only one kind does.
 
-mod ahead;
 mod answers;
 mod cached;
 mod cost;
@@ -8,4 +7,5 @@ mod damaged;
 pub(super) mod fixture;
 mod flipped;
 mod headers;
+mod prefetch;
 mod trips;

@@ -21,7 +21,7 @@ use tokio::sync::{Mutex, OnceCell};
 use tsdb::{ChunkMeta, IndexHeader, SeriesRef};
 
 use super::{
-    BlockError, BlockOrder, BlockQuery, BlockSeries, BlockSource, RequestBudget, ahead::Ahead,
+    BlockError, BlockOrder, BlockQuery, BlockSeries, BlockSource, RequestBudget, prefetch::Prefetch,
 };
 use crate::{
     catalog::CatalogBlock,
@@ -59,7 +59,7 @@ struct Guesses {
 
 /// A series before its chunks are read.
 #[derive(Clone, Debug)]
-struct Head {
+struct PendingSeries {
     labels: Labels,
     /// Those that overlap the range, at least one.
     chunks: Vec<ChunkMeta>,
@@ -76,18 +76,18 @@ impl TsdbBlock {
         self: &Arc<Self>,
         query: BlockQuery,
         budget: Arc<RequestBudget>,
-    ) -> Ahead<Vec<BlockSeries>> {
+    ) -> Prefetch<Vec<BlockSeries>> {
         let block = Arc::clone(self);
-        Ahead::start(async move |out| {
+        Prefetch::start(async move |out| {
             if let BlockOrder::Final(labels) = &query.order {
                 return block.send_final(labels, &query, &budget, &out).await;
             }
             let skip_chunks = query.skip_chunks;
-            let heads = block.heads(query, Arc::clone(&budget));
+            let pending = block.pending_series(query, Arc::clone(&budget));
             if skip_chunks {
-                series::send_labels(heads, &out).await
+                series::send_labels(pending, &out).await
             } else {
-                block.send_series(heads, &budget, &out).await
+                block.send_series(pending, &budget, &out).await
             }
         })
     }
@@ -101,8 +101,8 @@ impl TsdbBlock {
         if matchers.is_empty() {
             return self.with_header(IndexHeader::label_names).await;
         }
-        let heads = self.heads(labels_only(matchers, range), budget);
-        self.collect(heads, |labels, names| {
+        let pending = self.pending_series(labels_only(matchers, range), budget);
+        self.collect(pending, |labels, names| {
             for (name, _) in labels.iter() {
                 add(names, name);
             }
@@ -129,8 +129,8 @@ impl TsdbBlock {
         }
         let having = Matcher::new(MatchOp::NotEqual, name.as_str(), "");
         let matchers = matchers.iter().cloned().chain(having.ok()).collect();
-        let heads = self.heads(labels_only(matchers, range), budget);
-        self.collect(heads, move |labels, values| {
+        let pending = self.pending_series(labels_only(matchers, range), budget);
+        self.collect(pending, move |labels, values| {
             if let Some(value) = labels.get(&name) {
                 add(values, value);
             }
@@ -158,17 +158,17 @@ impl TsdbBlock {
     /// Puts together what `take` takes from each series' labels.
     async fn collect(
         &self,
-        mut heads: Ahead<Vec<Head>>,
+        mut pending: Prefetch<Vec<PendingSeries>>,
         take: impl Fn(&Labels, &mut BTreeSet<Vec<u8>>) + Send + Sync + 'static,
     ) -> Result<Vec<Vec<u8>>, BlockError> {
         let take = Arc::new(take);
         let mut texts = BTreeSet::new();
-        while let Some(heads) = heads.next().await {
-            let heads = heads?;
+        while let Some(pending) = pending.next().await {
+            let pending = pending?;
             let take = Arc::clone(&take);
             let add_all = move || {
-                for head in &heads {
-                    take(&head.labels, &mut texts);
+                for one in &pending {
+                    take(&one.labels, &mut texts);
                 }
                 texts
             };

@@ -12,7 +12,7 @@ use model::{
     Timestamp, covered_by,
 };
 
-use super::Format;
+use super::block::Format;
 use crate::config::Config;
 
 /// What decides whether a block is served.
@@ -70,7 +70,7 @@ impl Rules {
     }
 
     /// The times that are served now or will be.
-    const fn reach(&self, now: Timestamp) -> TimeRange {
+    const fn bounds_now_or_later(&self, now: Timestamp) -> TimeRange {
         TimeRange {
             min: self.min_time.resolve(now),
             max: match self.max_time {
@@ -129,7 +129,7 @@ pub(super) fn filter<'a>(
 
 /// Why a block is not served, whatever the others are.
 fn excluded(block: &BlockView, rules: &Rules, now: Timestamp) -> Option<State> {
-    if lies_outside(&block.meta, rules.reach(now)) {
+    if lies_outside(&block.meta, rules.bounds_now_or_later(now)) {
         return Some(State::TimeExcluded);
     }
     let age = now.0.saturating_sub(block.objects.id.time().0);

@@ -15,12 +15,12 @@ pub(crate) struct Missing {
     /// What was done, on which object, and what the bucket said.
     pub(crate) reason: String,
     /// What an earlier version said, by which the block is served meanwhile.
-    pub(crate) before: Option<Before>,
+    pub(crate) earlier: Option<EarlierMeta>,
 }
 
 /// What an earlier version of a `meta.json` said.
 #[derive(Clone, Debug)]
-pub(crate) struct Before {
+pub(crate) struct EarlierMeta {
     pub(crate) meta: Arc<BlockMeta>,
     /// The external labels.
     pub(crate) labels: Labels,
@@ -37,14 +37,14 @@ pub(super) fn of(snapshot: &Snapshot) -> Vec<Missing> {
 
 impl Missing {
     fn of(unread: &UnreadBlock) -> Self {
-        let before = unread.meta.as_ref().map(|meta| Before {
+        let earlier = unread.meta.as_ref().map(|meta| EarlierMeta {
             labels: meta.external_labels(),
             meta: Arc::clone(meta),
         });
         Self {
             id: unread.objects.id,
             reason: unread.reason.clone(),
-            before,
+            earlier,
         }
     }
 }

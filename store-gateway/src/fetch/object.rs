@@ -11,8 +11,8 @@ pub(crate) struct ListedObject {
     pub(crate) etag: Option<Arc<str>>,
     /// How many bytes it has.
     pub(crate) size: u64,
-    /// Stands for the object in this version among pages in memory.
-    pub(super) place: Arc<str>,
+    /// Names the object in this version in caches.
+    pub(super) cache_key: Arc<str>,
 }
 
 impl ListedObject {
@@ -22,7 +22,7 @@ impl ListedObject {
             key: key.into(),
             etag,
             size,
-            place: format!("{key} {stamp:016x} {size}").into(),
+            cache_key: format!("{key} {stamp:016x} {size}").into(),
         }
     }
 }

@@ -13,13 +13,13 @@ const OVERHEAD: u64 = 256;
 /// A page that takes more than this part of the cache is not kept: it would drive out many others.
 const LARGE: u64 = 8;
 
-/// An object, and where in it the page starts and ends.
-type Place = (Arc<str>, u64, u64);
+/// The cache key of an object, and where in the object the page starts and ends.
+pub(super) type PageKey = (Arc<str>, u64, u64);
 
 /// Ranges of objects, as they were asked for before.
 #[derive(Debug)]
 pub(crate) struct PageCache {
-    pages: Mutex<Lru<Place, Bytes>>,
+    pages: Mutex<Lru<PageKey, Bytes>>,
     largest: u64,
 }
 
@@ -40,7 +40,7 @@ impl PageCache {
 
     /// Forgets all pages of an object.
     pub(crate) fn remove(&self, key: &Arc<str>) {
-        self.pages.lock().remove_where(|(place, ..)| place == key);
+        self.pages.lock().remove_where(|(object, ..)| object == key);
     }
 
     /// Keeps a copy, since `bytes` may be a slice of much more.

@@ -8,10 +8,10 @@ use tracing::Instrument as _;
 
 use super::{
     Fetcher, ListedObject, PageCache, Wanted,
-    flights::{Departed, Flight},
+    in_flight::{Claim, ClaimedPages},
     runs,
 };
-use crate::block::BlockError;
+use crate::error::BlockError;
 
 impl Fetcher {
     /// The whole object, fetched by one of those who want it at the same time.
@@ -34,45 +34,45 @@ impl Fetcher {
         pages: &PageCache,
         wanted: Wanted<'_>,
     ) -> Result<Vec<Bytes>, BlockError> {
-        let key = &wanted.object.place;
+        let key = &wanted.object.cache_key;
         let mut found: Vec<_> = wanted.ranges.iter().map(|r| pages.get(key, r)).collect();
         loop {
             let missing = wanted.ranges.iter().zip(&mut found);
             let missing = missing.filter(|(_, bytes)| bytes.is_none());
-            let (missing, slots): (Vec<_>, Vec<_>) =
+            let (missing, empty): (Vec<_>, Vec<_>) =
                 missing.map(|(range, slot)| (range.clone(), slot)).unzip();
             if missing.is_empty() {
                 return Ok(found.into_iter().flatten().collect());
             }
-            let (flights, departed) = self.flights.board(key, &missing);
-            let (mut own, mut places, mut joined) = (Vec::new(), Vec::new(), Vec::new());
-            for ((range, slot), flight) in missing.into_iter().zip(slots).zip(flights) {
-                match flight {
-                    Flight::Own => {
+            let (claims, claimed) = self.in_flight.claim(key, &missing);
+            let (mut own, mut slots, mut awaited) = (Vec::new(), Vec::new(), Vec::new());
+            for ((range, slot), claim) in missing.into_iter().zip(empty).zip(claims) {
+                match claim {
+                    Claim::Own => {
                         own.push(range);
-                        places.push(slot);
+                        slots.push(slot);
                     }
-                    Flight::Joined(flight) => joined.push((slot, flight)),
+                    Claim::Other(page) => awaited.push((slot, page)),
                 }
             }
-            let fetched = self.depart(wanted, own.clone(), departed).await?;
-            for ((range, slot), bytes) in own.iter().zip(places).zip(&fetched) {
+            let fetched = self.fetch_claimed(wanted, own.clone(), claimed).await?;
+            for ((range, slot), bytes) in own.iter().zip(slots).zip(&fetched) {
                 pages.put(key, range, bytes);
                 *slot = Some(bytes.clone());
             }
-            for (slot, flight) in joined {
-                *slot = flight.page().await;
+            for (slot, page) in awaited {
+                *slot = page.page().await;
             }
         }
     }
 
     /// Fetches what others may wait for too: by a task, which goes on while whoever has asked first does something else,
     /// as waiting for a client that takes nothing. It ends with the future.
-    async fn depart(
+    async fn fetch_claimed(
         &self,
         wanted: Wanted<'_>,
         ranges: Vec<Range<u64>>,
-        departed: Departed,
+        claimed: ClaimedPages,
     ) -> Result<Vec<Bytes>, BlockError> {
         if ranges.is_empty() {
             return Ok(Vec::new());
@@ -89,7 +89,7 @@ impl Fetcher {
                 budget: None,
             };
             let bytes = fetcher.all_of(wanted, runs).await?;
-            departed.arrived(&bytes);
+            claimed.arrived(&bytes);
             Ok(bytes)
         };
         task.spawn(fetch.in_current_span());

@@ -3,15 +3,16 @@
 
 use std::sync::Arc;
 
+use ::series::Merge;
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
 
-use super::{Reach, feed::Feed, gate::Passage};
+use super::{block_stream::BlockStream, context::RequestContext, gate::GatePermit};
 use crate::{
     error::AnswerError,
     metrics::StoreMetrics,
     request::{OnFailure, SeriesRequest},
     select::Chosen,
-    series::{Merge, Series},
+    series::Series,
 };
 
 /// How many series are merged before they are handed on.
@@ -19,7 +20,7 @@ const BATCH: usize = 1024;
 
 /// A part of an answer.
 #[derive(Debug)]
-pub(crate) enum Part {
+pub(crate) enum AnswerPart {
     /// Series, after all that came before them.
     Series(Vec<Series>),
     /// A block could not be read.
@@ -28,9 +29,9 @@ pub(crate) enum Part {
 
 /// An answer being made. `encode` makes messages of its parts, on the pool.
 pub(super) struct Answer<E> {
-    reach: Reach,
-    feeds: Vec<Feed>,
-    merge: Merge,
+    context: RequestContext,
+    streams: Vec<BlockStream>,
+    merge: Merge<Series>,
     on_failure: OnFailure,
     /// What is missing, still to be said.
     warnings: Vec<String>,
@@ -39,25 +40,25 @@ pub(super) struct Answer<E> {
     sent: usize,
     encode: Arc<E>,
     metrics: StoreMetrics,
-    _passage: Option<Passage>,
+    _permit: Option<GatePermit>,
 }
 
 impl<E: Send + Sync> Answer<E> {
     pub(super) fn new(
         chosen: Vec<Chosen>,
         request: &SeriesRequest,
-        reach: Reach,
+        context: RequestContext,
         metrics: StoreMetrics,
-        passage: Option<Passage>,
+        permit: Option<GatePermit>,
         encode: E,
     ) -> Self {
         let limit = request.selector.limit;
         Self {
-            reach,
+            context,
             merge: Merge::new(chosen.len()),
-            feeds: chosen
+            streams: chosen
                 .into_iter()
-                .map(|one| Feed::new(one, request))
+                .map(|one| BlockStream::new(one, request))
                 .collect(),
             on_failure: request.selector.on_failure,
             warnings: Vec::new(),
@@ -65,7 +66,7 @@ impl<E: Send + Sync> Answer<E> {
             sent: 0,
             encode: Arc::new(encode),
             metrics,
-            _passage: passage,
+            _permit: permit,
         }
     }
 
@@ -79,7 +80,7 @@ impl<E: Send + Sync> Answer<E> {
     pub(super) fn messages<T>(self) -> impl Stream<Item = Result<T, AnswerError>> + Send
     where
         T: Send + 'static,
-        E: Fn(Part) -> Vec<T> + Send + Sync + 'static,
+        E: Fn(AnswerPart) -> Vec<T> + Send + Sync + 'static,
     {
         let steps = stream::try_unfold(self, |mut answer| async move {
             let messages = answer.next().await?;
@@ -92,15 +93,15 @@ impl<E: Send + Sync> Answer<E> {
     async fn next<T>(&mut self) -> Result<Option<Vec<T>>, AnswerError>
     where
         T: Send + 'static,
-        E: Fn(Part) -> Vec<T> + Send + Sync + 'static,
+        E: Fn(AnswerPart) -> Vec<T> + Send + Sync + 'static,
     {
         loop {
             let mut warnings = std::mem::take(&mut self.warnings);
             if warnings.is_empty() {
-                warnings = self.feed().await?;
+                warnings = self.fill_merge().await?;
             }
             if !warnings.is_empty() {
-                let parts = warnings.into_iter().map(Part::Warning);
+                let parts = warnings.into_iter().map(AnswerPart::Warning);
                 return Ok(Some(parts.flat_map(|part| (self.encode)(part)).collect()));
             }
             if self.remaining == 0 || self.merge.is_done() {
@@ -110,14 +111,14 @@ impl<E: Send + Sync> Answer<E> {
             let mut merge = std::mem::replace(&mut self.merge, Merge::new(0));
             let (encode, most) = (Arc::clone(&self.encode), self.remaining.min(BATCH));
             let (merge, count, messages) = self
-                .reach
+                .context
                 .pool
                 .run(move || {
                     let series = merge.take(most);
                     let count = series.len();
                     let messages = match count {
                         0 => Vec::new(),
-                        _ => encode(Part::Series(series)),
+                        _ => encode(AnswerPart::Series(series)),
                     };
                     (merge, count, messages)
                 })
@@ -132,26 +133,26 @@ impl<E: Send + Sync> Answer<E> {
     }
 
     /// Gives the merge what it waits for; says which blocks could not be read.
-    async fn feed(&mut self) -> Result<Vec<String>, AnswerError> {
+    async fn fill_merge(&mut self) -> Result<Vec<String>, AnswerError> {
         let waiting = self.merge.take_waiting();
         if waiting.is_empty() {
             return Ok(Vec::new());
         }
-        let reach = &self.reach;
+        let context = &self.context;
         let mut asked = Vec::new();
-        for (i, feed) in self.feeds.iter_mut().enumerate() {
+        for (i, stream) in self.streams.iter_mut().enumerate() {
             if waiting.binary_search(&i).is_ok() {
-                asked.push(async move { (i, feed.next(reach).await) }.boxed());
+                asked.push(async move { (i, stream.next(context).await) }.boxed());
             }
         }
-        let mut batches = stream::iter(asked).buffer_unordered(reach.concurrency);
+        let mut batches = stream::iter(asked).buffer_unordered(context.concurrency);
         let mut warnings = Vec::new();
         while let Some((i, batch)) = batches.next().await {
             match batch {
                 // An input that is not fed has ended.
                 Ok(batch) if batch.is_empty() => {}
                 Ok(batch) => self.merge.feed(i, batch),
-                Err(error) => warnings.push(reach.warning(error, self.on_failure)?),
+                Err(error) => warnings.push(context.warning(error, self.on_failure)?),
             }
         }
         Ok(warnings)

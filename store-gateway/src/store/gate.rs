@@ -13,17 +13,17 @@ use crate::{error::AnswerError, metrics::GateMetrics};
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
     most: usize,
-    /// How long a request waits for a place.
+    /// How long a request waits for a permit.
     wait: Duration,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     metrics: GateMetrics,
 }
 
-/// A request that was let in; the place is free again when it is dropped.
+/// A request that was let in; the permit is free again when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Passage {
+pub(crate) struct GatePermit {
     metrics: GateMetrics,
-    _place: Option<OwnedSemaphorePermit>,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Gate {
@@ -37,37 +37,37 @@ impl Gate {
         Self {
             most,
             wait,
-            places: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
+            permits: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
             metrics,
         }
     }
 
-    /// Waits for a place.
+    /// Waits for a permit.
     ///
     /// # Errors
     /// When none has become free in time.
-    pub(crate) async fn enter(&self) -> Result<Passage, AnswerError> {
+    pub(crate) async fn enter(&self) -> Result<GatePermit, AnswerError> {
         let start = Instant::now();
         let waiting = self.metrics.waiting();
-        let place = timeout(self.wait, Arc::clone(&self.places).acquire_owned()).await;
+        let permit = timeout(self.wait, Arc::clone(&self.permits).acquire_owned()).await;
         drop(waiting);
-        let Ok(place) = place else {
+        let Ok(permit) = permit else {
             self.metrics.refused(start.elapsed());
             return Err(AnswerError::Busy {
                 most: self.most,
                 waited: self.wait,
             });
         };
-        debug_assert!(place.is_ok(), "the semaphore is never closed");
+        debug_assert!(permit.is_ok(), "the semaphore is never closed");
         self.metrics.entered(start.elapsed());
-        Ok(Passage {
+        Ok(GatePermit {
             metrics: self.metrics.clone(),
-            _place: place.ok(),
+            _permit: permit.ok(),
         })
     }
 }
 
-impl Drop for Passage {
+impl Drop for GatePermit {
     fn drop(&mut self) {
         self.metrics.left();
     }
@@ -125,7 +125,7 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line}{text}");
         }
-        // One that gave up waiting took no place.
+        // One that gave up waiting took no permit.
         drop(first);
         gate.enter().await.unwrap();
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 use model::{AggregateSet, BlockId};
 
-use super::{Reach, Store};
+use super::{Store, context::RequestContext};
 use crate::{
     block::{BlockOrder, BlockQuery, BlockReader},
     error::{AnswerError, SeriesError},
@@ -35,7 +35,9 @@ impl Store {
     ) -> Result<LabelsAnswer, AnswerError> {
         let selector = &request.selector;
         let mut answer = self
-            .ask_each(selector, |chosen, reach| names_of(chosen, reach).boxed())
+            .ask_each(selector, |chosen, context| {
+                names_of(chosen, context).boxed()
+            })
             .await?;
         answer.texts.retain(|name| !selector.without.contains(name));
         answer.texts.truncate(most(selector));
@@ -52,8 +54,8 @@ impl Store {
             return Ok(LabelsAnswer::default());
         }
         let mut answer = self
-            .ask_each(selector, |chosen, reach| {
-                values_of(label.clone(), chosen, reach).boxed()
+            .ask_each(selector, |chosen, context| {
+                values_of(label.clone(), chosen, context).boxed()
             })
             .await?;
         answer.texts.truncate(most(selector));
@@ -64,28 +66,29 @@ impl Store {
     async fn ask_each(
         &self,
         selector: &Selector,
-        ask: impl Fn(Chosen, Reach) -> Said + Send,
+        ask: impl Fn(Chosen, RequestContext) -> Said + Send,
     ) -> Result<LabelsAnswer, AnswerError> {
         let served = self.served()?;
         let catalog = &served.catalog;
         let selector = &selector.within(catalog.bounds(self.now()));
-        let reach = self.reach();
+        let context = self.request_context();
         let missing = select::missing(catalog, selector, i64::MAX);
-        let missing = reach.warning_of_missing(&missing, selector.on_failure)?;
+        let missing = context.warning_of_missing(&missing, selector.on_failure)?;
         let chosen = select::for_labels(catalog, selector);
         let blocks = chosen.iter().map(|c| c.block.id).collect();
         let asked = chosen.into_iter().map(|one| {
-            let block = Arc::clone(&one.block);
-            ask(one, reach.clone()).map(|said| (block, said))
+            let id = one.block.id;
+            ask(one, context.clone()).map(move |said| (id, said))
         });
-        let mut said = stream::iter(asked.collect::<Vec<_>>()).buffer_unordered(reach.concurrency);
+        let mut said =
+            stream::iter(asked.collect::<Vec<_>>()).buffer_unordered(context.concurrency);
         let (mut texts, mut warnings) = (BTreeSet::new(), Vec::from_iter(missing));
-        while let Some((block, said)) = said.next().await {
+        while let Some((id, said)) = said.next().await {
             match said {
                 Ok(some) => texts.extend(some),
                 Err(source) => {
-                    let error = AnswerError::Block { block, source };
-                    warnings.push(reach.warning(error, selector.on_failure)?);
+                    let error = AnswerError::Block { id, source };
+                    warnings.push(context.warning(error, selector.on_failure)?);
                 }
             }
         }
@@ -104,9 +107,9 @@ fn most(selector: &Selector) -> usize {
     }
 }
 
-async fn names_of(chosen: Chosen, reach: Reach) -> Result<Vec<Vec<u8>>, SeriesError> {
-    let reader = reach.open(&chosen.block).await?;
-    let (matchers, budget) = (Arc::clone(&chosen.matchers), Arc::clone(&reach.budget));
+async fn names_of(chosen: Chosen, context: RequestContext) -> Result<Vec<Vec<u8>>, SeriesError> {
+    let reader = context.open(&chosen.block).await?;
+    let (matchers, budget) = (Arc::clone(&chosen.matchers), Arc::clone(&context.budget));
     let mut names = reader.label_names(matchers, chosen.range, budget).await?;
     // Where no series matches, none has the external labels.
     if chosen.matchers.is_empty() || !names.is_empty() {
@@ -119,18 +122,18 @@ async fn names_of(chosen: Chosen, reach: Reach) -> Result<Vec<Vec<u8>>, SeriesEr
 async fn values_of(
     label: String,
     chosen: Chosen,
-    reach: Reach,
+    context: RequestContext,
 ) -> Result<Vec<Vec<u8>>, SeriesError> {
     let external = chosen.block.labels.get(&label);
     if let (Some(value), true) = (external, chosen.matchers.is_empty()) {
         return Ok(vec![value.to_owned()]);
     }
-    let reader = reach.open(&chosen.block).await?;
+    let reader = context.open(&chosen.block).await?;
     if let Some(value) = external {
-        let some = has_series(&reader, &chosen, &reach).await?;
+        let some = has_series(&reader, &chosen, &context).await?;
         return Ok(some.then(|| value.to_owned()).into_iter().collect());
     }
-    let (matchers, budget) = (Arc::clone(&chosen.matchers), Arc::clone(&reach.budget));
+    let (matchers, budget) = (Arc::clone(&chosen.matchers), Arc::clone(&context.budget));
     Ok(reader
         .label_values(&label, matchers, chosen.range, budget)
         .await?)
@@ -140,7 +143,7 @@ async fn values_of(
 async fn has_series(
     reader: &BlockReader,
     chosen: &Chosen,
-    reach: &Reach,
+    context: &RequestContext,
 ) -> Result<bool, SeriesError> {
     let query = BlockQuery {
         matchers: Arc::clone(&chosen.matchers),
@@ -150,7 +153,7 @@ async fn has_series(
         limit: 1,
         order: BlockOrder::Stored,
     };
-    let mut series = std::pin::pin!(reader.series(query, Arc::clone(&reach.budget)));
+    let mut series = std::pin::pin!(reader.series(query, Arc::clone(&context.budget)));
     while let Some(batch) = series.next().await {
         if !batch?.is_empty() {
             return Ok(true);

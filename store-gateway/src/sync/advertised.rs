@@ -28,7 +28,7 @@ impl Extents {
             sets: groups
                 .map(|group| (group.labels.clone(), group.extent()))
                 .collect(),
-            unknown: catalog.missing.iter().any(|block| block.before.is_none()),
+            unknown: catalog.missing.iter().any(|block| block.earlier.is_none()),
         }
     }
 

@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use model::{Labels, TimeRange};
 use proto::thanos::{LabelNamesRequest, LabelValuesRequest};
 
-use super::{MINUTE, Truth, matchers};
+use super::{MINUTE, Serves, Truth, matchers};
 use crate::{StoreClient, World};
 
 impl Truth {
@@ -59,9 +59,83 @@ impl Truth {
         Ok(())
     }
 
-    pub(super) async fn assert_info(&self, client: &StoreClient) -> anyhow::Result<()> {
+    pub(super) async fn assert_label_requests(&self, client: &StoreClient) -> anyhow::Result<()> {
+        let (start, end) = (i64::MIN, i64::MAX);
+        let names = LabelNamesRequest {
+            start,
+            end,
+            ..LabelNamesRequest::default()
+        };
+        let all = client.label_names(names.clone()).await?.names;
+        let without = LabelNamesRequest {
+            without_replica_labels: vec!["replica".to_owned(), "none".to_owned()],
+            ..names.clone()
+        };
+        let found = client.label_names(without).await?.names;
+        let expected = all.iter().filter(|name| *name != "replica");
+        ensure!(found.iter().eq(expected), "{found:?}");
+        // As many as are wanted, whichever they are.
+        let limited = LabelNamesRequest { limit: 3, ..names };
+        let found = client.label_names(limited).await?.names;
+        ensure!(found.len() == 3 && found.is_sorted(), "{found:?}");
+        ensure!(found.iter().all(|name| all.contains(name)), "{found:?}");
+
+        let values = LabelValuesRequest {
+            label: "__name__".to_owned(),
+            start,
+            end,
+            ..LabelValuesRequest::default()
+        };
+        let all = client.label_values(values.clone()).await?.values;
+        for matchers in [vec![], matchers(&[("job", "=", "node")])?] {
+            let limited = LabelValuesRequest {
+                limit: 5,
+                matchers: matchers.iter().map(Into::into).collect(),
+                ..values.clone()
+            };
+            let found = client.label_values(limited).await?.values;
+            ensure!(found.len() == 5 && found.is_sorted(), "{found:?}");
+            ensure!(found.iter().all(|value| all.contains(value)), "{found:?}");
+        }
+        let removed = LabelValuesRequest {
+            label: "replica".to_owned(),
+            without_replica_labels: vec!["replica".to_owned()],
+            ..values.clone()
+        };
+        let found = client.label_values(removed).await?.values;
+        ensure!(found.is_empty(), "{found:?}");
+
+        // Before all blocks there is nothing.
+        let before = LabelNamesRequest {
+            start: 0,
+            end: 1_000_000_000_000,
+            ..LabelNamesRequest::default()
+        };
+        let found = client.label_names(before).await?.names;
+        ensure!(found.is_empty(), "{found:?}");
+        let before = LabelValuesRequest {
+            start: 0,
+            end: 1_000_000_000_000,
+            ..values
+        };
+        let found = client.label_values(before).await?.values;
+        ensure!(found.is_empty(), "{found:?}");
+        Ok(())
+    }
+
+    pub(super) async fn assert_info(
+        &self,
+        client: &StoreClient,
+        serves: Serves,
+    ) -> anyhow::Result<()> {
         let info = client.info().await?;
-        ensure!(info.component_type == "store", "{info:?}");
+        let component = match serves {
+            Serves::Bucket => "store",
+            // What offers rules, targets and the rest.
+            Serves::Prometheus | Serves::Both => "sidecar",
+        };
+        ensure!(info.component_type == component, "{info:?}");
+        ensure!(info.rules.is_some() == (component == "sidecar"), "{info:?}");
         let sets: Vec<Labels> = info
             .label_sets
             .iter()
@@ -76,10 +150,12 @@ impl Truth {
         );
         // A block's own times say no more than what is in it, but for the rest of its two hours.
         let slack = 120 * MINUTE;
-        ensure!(
-            store.min_time > first - slack && store.max_time < last + slack,
-            "{store:?}"
-        );
+        let end_is_told = match serves {
+            Serves::Bucket => store.max_time < last + slack,
+            // What is scraped from now on belongs to it too.
+            Serves::Prometheus | Serves::Both => store.max_time == i64::MAX,
+        };
+        ensure!(store.min_time > first - slack && end_is_told, "{store:?}");
         ensure!(
             store.supports_sharding && store.supports_without_replica_labels,
             "{store:?}"

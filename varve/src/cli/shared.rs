@@ -1,7 +1,11 @@
 //! The arguments that several components have.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use model::{TimeBound, Timestamp};
 use service::{LogFormat, LogLevel};
@@ -85,6 +89,26 @@ pub(crate) struct GrpcArgs {
     pub(crate) send_timeout: Duration,
 }
 
+/// How Prometheus is reached.
+#[derive(Debug, Args)]
+pub(crate) struct HttpClientArgs {
+    /// YAML file that says how Prometheus is reached: TLS, credentials, proxy, timeouts.
+    #[arg(
+        long = "prometheus.http-client-file",
+        default_value = "",
+        value_name = "PATH"
+    )]
+    pub(crate) http_client_file: String,
+    /// The same YAML, given here.
+    #[arg(
+        long = "prometheus.http-client",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "YAML"
+    )]
+    pub(crate) http_client: String,
+}
+
 /// The bucket.
 #[derive(Debug, Args)]
 pub(crate) struct ObjstoreArgs {
@@ -147,6 +171,21 @@ impl GrpcArgs {
     /// How long a client may take no data, if there is a limit.
     pub(crate) fn send_timeout(&self) -> Option<Duration> {
         (!self.send_timeout.is_zero()).then_some(self.send_timeout)
+    }
+}
+
+impl HttpClientArgs {
+    /// The YAML, empty where none was given. An empty flag counts as none, as with Thanos.
+    pub(crate) fn yaml(&self) -> anyhow::Result<String> {
+        let file = Some(Path::new(&self.http_client_file)).filter(|f| !f.as_os_str().is_empty());
+        anyhow::ensure!(
+            file.is_none() || self.http_client.is_empty(),
+            "--prometheus.http-client-file and --prometheus.http-client: expected one of them, found both"
+        );
+        let yaml = content(file, Some(&self.http_client));
+        Ok(yaml
+            .context("--prometheus.http-client-file")?
+            .unwrap_or_default())
     }
 }
 

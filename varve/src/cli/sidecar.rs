@@ -1,16 +1,12 @@
 //! The arguments of `varve sidecar`.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
-use anyhow::Context as _;
 use clap::Args;
 use model::TimeBound;
 use sidecar::HashFunc;
 
-use super::{GrpcArgs, HttpArgs, ObjstoreArgs, ReloaderArgs, content};
+use super::{GrpcArgs, HttpArgs, HttpClientArgs, ObjstoreArgs, ReloaderArgs};
 use crate::values::{self, LabelFlag};
 
 /// `varve sidecar`.
@@ -32,21 +28,8 @@ pub(crate) struct SidecarArgs {
     /// How long one such question may take.
     #[arg(long = "prometheus.get_config_timeout", default_value = "30s", value_name = "DURATION", value_parser = values::interval)]
     pub(crate) get_config_timeout: Duration,
-    /// YAML file that says how Prometheus is reached: TLS, credentials, proxy, timeouts.
-    #[arg(
-        long = "prometheus.http-client-file",
-        default_value = "",
-        value_name = "PATH"
-    )]
-    pub(crate) http_client_file: String,
-    /// The same YAML, given here.
-    #[arg(
-        long = "prometheus.http-client",
-        default_value = "",
-        hide_default_value = true,
-        value_name = "YAML"
-    )]
-    pub(crate) http_client: String,
+    #[command(flatten)]
+    pub(crate) http_client: HttpClientArgs,
     /// Prometheus's data folder.
     #[arg(long = "tsdb.path", default_value = "./data", value_name = "PATH")]
     pub(crate) tsdb_path: PathBuf,
@@ -125,19 +108,4 @@ pub(crate) struct SidecarArgs {
     pub(crate) http: HttpArgs,
     #[command(flatten)]
     pub(crate) grpc: GrpcArgs,
-}
-
-impl SidecarArgs {
-    /// How Prometheus is reached, as YAML. An empty flag counts as none, as with Thanos.
-    pub(crate) fn http_client(&self) -> anyhow::Result<String> {
-        let file = Some(Path::new(&self.http_client_file)).filter(|f| !f.as_os_str().is_empty());
-        anyhow::ensure!(
-            file.is_none() || self.http_client.is_empty(),
-            "--prometheus.http-client-file and --prometheus.http-client: expected one of them, found both"
-        );
-        let yaml = content(file, Some(&self.http_client));
-        Ok(yaml
-            .context("--prometheus.http-client-file")?
-            .unwrap_or_default())
-    }
 }

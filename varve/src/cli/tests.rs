@@ -70,6 +70,11 @@ fn the_command_lines_of_thanos_are_understood() {
             "replica=\"a\"",
         ],
         &[
+            "standalone",
+            "--prometheus.url=http://localhost:9090",
+            "--prometheus.http-client={bearer_token: x}",
+        ],
+        &[
             "tools",
             "series",
             "--endpoint=localhost:10901",
@@ -192,6 +197,14 @@ fn what_is_wrong_is_told_in_one_line() {
         (
             &["standalone"],
             "error: the following required arguments were not provided:",
+        ),
+        (
+            &[
+                "standalone",
+                "--prometheus.url=http://localhost:9090",
+                "--label=a=\"b\"",
+            ],
+            "error: the argument '--prometheus.url <URL>' cannot be used with '--label <NAME=\"VALUE\">'",
         ),
         (
             &["tools", "series", "up"],

@@ -1,4 +1,5 @@
-//! `thanos compact` and `varve compact` on copies of the same bucket, one after the other.
+//! Thanos and Varve at the same work, one after the other: `compact` on copies of the same bucket, and `store` over
+//! what each has made of it.
 //!
 //! Each case is made, run by each program in a folder of its own, and removed. Settings, all of the environment:
 //!
@@ -6,7 +7,8 @@
 //! |---|---|
 //! | `CASES` | which cases, by name, or `all`; `two-days scraped` unless told |
 //! | `SERIES` | series of a block; more than one number runs the cases with each |
-//! | `THANOS`, `VARVE` | the programs |
+//! | `THANOS`, `VARVE` | the programs; two of Varve compare one with another |
+//! | `VERSITYGW` | the S3 server |
 //! | `THANOS_FLAGS`, `VARVE_FLAGS` | more flags for one of them |
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
@@ -17,153 +19,75 @@
 
 mod cases;
 mod child;
+mod client;
+mod compaction;
 mod folder;
+mod questions;
 mod report;
+mod server;
+mod stores;
 
 use std::{
-    env, fs,
+    env,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use anyhow::Context;
 
 use self::{
-    cases::{CASES, Case, Data, Program, Run},
-    child::Used,
-    folder::{Contents, live},
-    report::Row,
+    cases::{CASES, Case},
+    stores::STORES,
 };
 
 /// What is fixed for all cases.
 struct Settings {
-    cases: Vec<&'static Case>,
     series: Vec<usize>,
     thanos: PathBuf,
     varve: PathBuf,
+    versitygw: PathBuf,
     /// Everything is made in here.
     work: tempfile::TempDir,
 }
 
 fn main() -> anyhow::Result<()> {
     let settings = Settings::read()?;
-    print!("{}", report::HEAD);
-    for case in &settings.cases {
-        // What was scraped is as large as it is.
-        let sizes = match case.data {
-            Data::Scraped => settings.series.get(..1),
-            Data::TwoDays | Data::Replicas => settings.series.get(..),
-        };
-        for series in sizes.into_iter().flatten() {
-            run_case(&settings, case, *series)
-                .with_context(|| format!("{} of {series} series", case.name))?;
-        }
+    let (compaction, stores) = chosen()?;
+    if !compaction.is_empty() {
+        compaction::run(&settings, &compaction)?;
+    }
+    if !stores.is_empty() {
+        stores::run(&settings, &stores)?;
     }
     Ok(())
 }
 
-/// Makes the case's blocks, and prints a row for each of its runs.
-fn run_case(settings: &Settings, case: &Case, series: usize) -> anyhow::Result<()> {
-    let dir = settings.work.path().join(case.name);
-    let blocks = dir.join("blocks");
-    eprintln!("{}: making blocks of {series} series", case.name);
-    case.data.make(&blocks, series)?;
-    let mut first: Option<Row> = None;
-    for run in case.runs {
-        let row = run_one(settings, case, run, &dir, &blocks)?;
-        print!("{row}");
-        match &first {
-            Some(first) => print!("{}", row.against(first)),
-            None => first = Some(row),
-        }
+/// The cases that are named.
+fn chosen() -> anyhow::Result<(Vec<&'static Case>, Vec<&'static stores::Case>)> {
+    let named = env::var("CASES").unwrap_or_default();
+    let named: Vec<&str> = match named.trim() {
+        "" => vec!["two-days", "scraped"],
+        "all" => names().collect(),
+        names => names.split_whitespace().collect(),
+    };
+    if let Some(unknown) = named.iter().find(|name| !names().any(|n| n == **name)) {
+        let all = names().collect::<Vec<_>>().join(", ");
+        anyhow::bail!("CASES: expected some of {all}, found {unknown}");
     }
-    fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))
+    let is_named = |name: &str| named.contains(&name);
+    Ok((
+        CASES.iter().filter(|case| is_named(case.name)).collect(),
+        STORES.iter().filter(|case| is_named(case.name)).collect(),
+    ))
 }
 
-/// One program on a copy of the blocks.
-fn run_one(
-    settings: &Settings,
-    case: &Case,
-    run: &Run,
-    dir: &Path,
-    blocks: &Path,
-) -> anyhow::Result<Row> {
-    let own = dir.join("run");
-    let bucket = own.join("bucket");
-    folder::copy(blocks, &bucket)?;
-    let mut row = Row {
-        case: case.name,
-        run: run.name,
-        series: 0,
-        used: Used::default(),
-        contents: Contents::default(),
-        refused: None,
-    };
-    if let Some(flags) = case.before {
-        eprintln!("{}: {} makes its input", case.name, run.name);
-        let used = compact(settings, run, &own, &[flags, case.flags].concat())?;
-        row.refused = used.refused;
-        folder::remove_marked(&bucket)?;
-    }
-    let inputs = live(&bucket)?;
-    let series = inputs.iter().map(|(meta, _)| meta.stats.num_series);
-    row.series = series.max().unwrap_or_default();
-    if row.refused.is_none() {
-        // What was written before must not be written out meanwhile.
-        Command::new("sync").status().context("running sync")?;
-        folder::read_all(&bucket)?;
-        eprintln!("{}: {}", case.name, run.name);
-        let used = compact(settings, run, &own, case.flags)?;
-        row.refused.clone_from(&used.refused);
-        row.contents = Contents::of(&live(&bucket)?, &inputs);
-        row.used = used;
-    }
-    fs::remove_dir_all(&own).with_context(|| format!("removing {}", own.display()))?;
-    Ok(row)
-}
-
-/// Runs the compactor of `run` once on the bucket in `own`.
-fn compact(settings: &Settings, run: &Run, own: &Path, flags: &[&str]) -> anyhow::Result<Used> {
-    let objstore = own.join("objstore.yml");
-    let bucket = serde_json::to_string(&own.join("bucket"))?;
-    let yaml = format!("type: FILESYSTEM\nconfig:\n  directory: {bucket}\n");
-    fs::write(&objstore, yaml).with_context(|| format!("writing {}", objstore.display()))?;
-    let data = own.join("data");
-    let (program, more) = match run.program {
-        Program::Thanos => (&settings.thanos, "THANOS_FLAGS"),
-        Program::Varve => (&settings.varve, "VARVE_FLAGS"),
-    };
-    let more = env::var(more).unwrap_or_default();
-    let mut command = Command::new(program);
-    command
-        .arg("compact")
-        .arg(format!("--data-dir={}", data.display()))
-        .arg(format!("--objstore.config-file={}", objstore.display()))
-        .args(["--consistency-delay=0s", "--http-address=127.0.0.1:0"])
-        .args(flags)
-        .args(run.flags)
-        .args(more.split_whitespace());
-    let used = child::run(&mut command, &own.join("log"))?;
-    // It is no part of the next run.
-    if data.try_exists()? {
-        fs::remove_dir_all(&data).with_context(|| format!("removing {}", data.display()))?;
-    }
-    Ok(used)
+/// The names of all cases.
+fn names() -> impl Iterator<Item = &'static str> {
+    let compaction = CASES.iter().map(|case| case.name);
+    compaction.chain(STORES.iter().map(|case| case.name))
 }
 
 impl Settings {
     fn read() -> anyhow::Result<Self> {
-        let named = env::var("CASES").unwrap_or_default();
-        let named: Vec<&str> = match named.trim() {
-            "" => vec!["two-days", "scraped"],
-            "all" => CASES.iter().map(|case| case.name).collect(),
-            names => names.split_whitespace().collect(),
-        };
-        let case = |name: &&str| {
-            let names = || CASES.iter().map(|c| c.name).collect::<Vec<_>>().join(", ");
-            let found = CASES.iter().find(|case| case.name == *name);
-            found.with_context(|| format!("CASES: expected some of {}, found {name}", names()))
-        };
         let series = env::var("SERIES").unwrap_or_default();
         let mut series = series
             .split_whitespace()
@@ -174,12 +98,13 @@ impl Settings {
         }
         let beside = env::current_exe()?;
         let beside = beside.parent().context("a folder of this program")?;
-        let thanos = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/interop/bin/thanos");
+        let peers = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/interop/bin");
+        let peers = Path::new(peers);
         let settings = Self {
-            cases: named.iter().map(case).collect::<anyhow::Result<_>>()?,
             series,
-            thanos: program("THANOS", Path::new(thanos))?,
+            thanos: program("THANOS", &peers.join("thanos"))?,
             varve: program("VARVE", &beside.join("varve"))?,
+            versitygw: program("VERSITYGW", &peers.join("versitygw"))?,
             work: tempfile::Builder::new()
                 .prefix("peers-")
                 .tempdir_in(beside)?,

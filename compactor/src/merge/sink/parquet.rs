@@ -13,7 +13,7 @@ use std::{
 
 use model::{BlockStats, IndexStats, ParquetShard, Resolution};
 use parquet_block::{
-    Contents, RowGroupBuilder, ShardSchema, ShardWriter, Slices, Symbols, WriteOptions, labels_file,
+    Contents, RowGroupBuilder, ShardSchema, ShardWriter, Slices, Symbols, WriteOptions,
 };
 
 use super::super::{
@@ -178,8 +178,7 @@ impl ParquetSink {
     fn end_shard(&mut self) -> Result<(), MergeError> {
         if let Some(writer) = self.writer.take() {
             self.done.push(writer.out.finish()?);
-            self.files.push(labels_file(writer.number));
-            self.files.push(self.contents().file(writer.number));
+            self.files.extend(self.contents().files(writer.number));
         }
         Ok(())
     }
@@ -248,11 +247,8 @@ impl Writer {
             // Most pages are larger, and written as they are.
             Ok::<_, MergeError>(BufWriter::with_capacity(64 << 10, file))
         };
-        let (labels, chunks) = (
-            create(labels_file(number))?,
-            create(schema.contents().file(number))?,
-        );
-        let out = ShardWriter::create(labels, chunks, schema)?;
+        let [labels, chunks] = schema.contents().files(number);
+        let out = ShardWriter::create(create(labels)?, create(chunks)?, schema)?;
         Ok(Self { number, out })
     }
 }

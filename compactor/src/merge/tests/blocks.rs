@@ -9,9 +9,10 @@ use std::{
 
 use model::{
     BlockId, BlockMeta, BlockStats, CompactionMeta, CounterReset, Counts, Downsample, Histogram,
-    HistogramCounts, Labels, ParquetMeta, Resolution, Span, ThanosMeta, TimeRange, Timestamp,
+    HistogramCounts, Labels, ParquetMeta, ParquetShard, Resolution, Span, ThanosMeta, TimeRange,
+    Timestamp,
 };
-use parquet_block::{Contents, LocalShard, labels_file};
+use parquet_block::{Contents, LocalShard};
 use tempfile::TempDir;
 use tsdb::{Block, BlockWriter, Chunk, Encoding, SeriesEntry, encode_xor};
 
@@ -214,8 +215,7 @@ pub(super) fn read(dir: &Path, output: &MergeOutput) -> Vec<Series> {
     }
     let numbers = 0..u32::try_from(output.shards.len()).unwrap();
     let shards = numbers.map(|number| open_shard(dir, output.resolution, number));
-    let rows = shards.flat_map(|shard| shard.scan().collect::<Vec<_>>());
-    let rows: Vec<Series> = rows.map(Result::unwrap).collect();
+    let rows: Vec<Series> = shards.flat_map(|shard| shard.read_all().unwrap()).collect();
     assert_eq!(witnessed(dir, output), rows);
     rows
 }
@@ -225,8 +225,7 @@ fn witnessed(dir: &Path, output: &MergeOutput) -> Vec<Series> {
     let contents = Contents::of(output.resolution);
     let mut rows = Vec::new();
     for number in 0..u32::try_from(output.shards.len()).unwrap() {
-        let (labels, chunks) = (labels_file(number), contents.file(number));
-        let shard = Witness::open(&dir.join(labels), &dir.join(chunks), contents).unwrap();
+        let shard = Witness::open(dir, number, contents).unwrap();
         for group in 0..shard.row_groups() {
             let take = |labels, chunks: &[Chunk]| {
                 rows.push((labels, chunks.to_vec()));
@@ -239,8 +238,8 @@ fn witnessed(dir: &Path, output: &MergeOutput) -> Vec<Series> {
 }
 
 pub(super) fn open_shard(dir: &Path, resolution: Resolution, number: u32) -> LocalShard {
-    let data = Contents::of(resolution).file(number);
-    LocalShard::open(&dir.join(labels_file(number)), &dir.join(data)).unwrap()
+    let listed = ParquetShard::default();
+    LocalShard::open(dir, number, Contents::of(resolution), &listed).unwrap()
 }
 
 fn read_tsdb(dir: &Path) -> Vec<Series> {

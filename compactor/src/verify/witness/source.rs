@@ -110,9 +110,7 @@ impl ChunkReader for Source {
             let reason = format!("{length} bytes at {start} in a file of {}", self.0.size);
             return Err(ParquetError::EOF(reason));
         }
-        let mut bytes = vec![0; length];
-        let read = self.0.file.read_exact_at(&mut bytes, start);
-        read.map_err(|error| self.failed(error))?;
-        Ok(bytes.into())
+        let read = files::read_range(&self.0.file, start..start + length as u64);
+        Ok(read.map_err(|error| self.failed(error))?.into())
     }
 }

@@ -74,8 +74,9 @@ fn read(rows: &[Row], others: &[Row]) -> Result<Vec<(Labels, Vec<Chunk>)>, Strin
     let dir = tempfile::tempdir().unwrap();
     let bytes = |values: Vec<Option<&[u8]>>| Arc::new(BinaryArray::from(values)) as ArrayRef;
     let hashes: Vec<_> = rows.iter().map(|row| row.hash.to_be_bytes()).collect();
-    let labels = write(
-        dir.path().join("labels"),
+    let [labels, chunks] = Contents::Chunks.files(0).map(|name| dir.path().join(name));
+    write(
+        labels,
         vec![
             ("l_a", bytes(rows.iter().map(|row| row.label).collect())),
             (
@@ -90,9 +91,9 @@ fn read(rows: &[Row], others: &[Row]) -> Result<Vec<(Labels, Vec<Chunk>)>, Strin
     );
     let slice = |k: usize| bytes(others.iter().map(|row| Some(&*row.values[k])).collect());
     let columns = vec![("s_data_0", slice(0)), ("s_data_1", slice(1))];
-    let chunks = write(dir.path().join("chunks"), columns);
+    write(chunks, columns);
     let mut read = Vec::new();
-    Witness::open(&labels, &chunks, Contents::Chunks)
+    Witness::open(dir.path(), 0, Contents::Chunks)
         .and_then(|shard| {
             assert_eq!(shard.row_groups(), 1);
             shard.read(0, |labels, chunks| {

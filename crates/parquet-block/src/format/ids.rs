@@ -111,19 +111,19 @@ impl IdPage {
             cursor.skip(start - at)?;
             at = start + len;
             let mut row = range.start;
-            let mut stretch = |id, n: usize| {
+            let mut run = |id, n: usize| {
                 // No longer than `range`, whose ends are 32-bit.
                 let n = u32::try_from(n).unwrap_or(u32::MAX);
                 take(row, n, id);
                 row = row.saturating_add(n);
             };
             if cursor.all_present(len)? {
-                cursor.runs(len, stretch)?;
+                cursor.runs(len, run)?;
             } else {
                 scratch.clear();
                 cursor.read(len, &mut scratch)?;
                 for same in scratch.chunk_by(|a, b| a == b) {
-                    stretch(same.first().copied().unwrap_or(NULL), same.len());
+                    run(same.first().copied().unwrap_or(NULL), same.len());
                 }
             }
         }
@@ -322,12 +322,12 @@ mod tests {
             page.read(&wanted, &mut read).unwrap();
             prop_assert_eq!(&read, &expected);
 
-            let (mut by_stretch, mut order) = (Vec::new(), Vec::new());
+            let (mut by_run, mut order) = (Vec::new(), Vec::new());
             page.runs(&wanted, |row, n, id| {
                 order.extend(row..row + n);
-                by_stretch.resize(by_stretch.len() + n as usize, id);
+                by_run.resize(by_run.len() + n as usize, id);
             }).unwrap();
-            prop_assert_eq!(&by_stretch, &expected);
+            prop_assert_eq!(&by_run, &expected);
             prop_assert_eq!(order, wanted.rows().collect::<Vec<_>>());
         }
     }

@@ -5,7 +5,7 @@
 //! ```
 //! Columns are counted from 0 in the order of the labels file.
 
-use crate::format::varint;
+use crate::format::{fault::Fault, varint};
 
 /// Appends the list of `columns`, ascending ones.
 pub(crate) fn encode(columns: &[usize], out: &mut Vec<u8>) {
@@ -17,23 +17,29 @@ pub(crate) fn encode(columns: &[usize], out: &mut Vec<u8>) {
 }
 
 /// The columns that a list names.
-pub(crate) fn decode(list: &[u8]) -> Result<Vec<usize>, String> {
+pub(crate) fn decode(list: &[u8]) -> Result<Vec<usize>, Fault> {
     let mut rest = list;
     let mut next = || {
-        let number = varint::take_signed(&mut rest).ok_or("list of columns is cut short")?;
-        usize::try_from(number).map_err(|_| format!("list of columns has {number}"))
+        let at = list.len() - rest.len();
+        let number = varint::take_signed(&mut rest)
+            .ok_or_else(|| Fault::new(at, "list of columns is cut short"))?;
+        usize::try_from(number).map_err(|_| Fault::new(at, format!("list of columns has {number}")))
     };
     let count = next()?;
     if count >= list.len() {
         let len = list.len();
-        return Err(format!("list of {count} columns in {len} bytes"));
+        return Err(Fault::new(
+            0,
+            format!("list of {count} columns in {len} bytes"),
+        ));
     }
-    let columns = (0..count).map(|_| next()).collect::<Result<_, String>>()?;
+    let columns = (0..count).map(|_| next()).collect::<Result<_, Fault>>()?;
     if rest.is_empty() {
         Ok(columns)
     } else {
         let left = rest.len();
-        Err(format!("{left} bytes after a list of {count} columns"))
+        let reason = format!("{left} bytes after a list of {count} columns");
+        Err(Fault::new(list.len() - left, reason))
     }
 }
 
@@ -58,15 +64,17 @@ mod tests {
 
     #[test]
     fn lists_that_are_cut_or_too_long_or_negative_are_refused() {
-        for (list, reason) in [
-            (&[][..], "cut short"),
-            (&[0x04, 0x00, 0x80], "cut short"),
-            (&[0x02, 0x00, 0x00], "1 bytes after"),
-            (&[0x80, 0x01, 0x00], "list of 64 columns in 3 bytes"),
-            (&[0x02, 0x01], "has -1"),
+        for (list, expected) in [
+            (&[][..], "at 0: list of columns is cut short"),
+            (&[0x04, 0x00, 0x80], "at 2: list of columns is cut short"),
+            (
+                &[0x02, 0x00, 0x00],
+                "at 2: 1 bytes after a list of 1 columns",
+            ),
+            (&[0x80, 0x01, 0x00], "at 0: list of 64 columns in 3 bytes"),
+            (&[0x02, 0x01], "at 1: list of columns has -1"),
         ] {
-            let error = decode(list).unwrap_err();
-            assert!(error.contains(reason), "{error}");
+            assert_eq!(decode(list).unwrap_err().to_string(), expected);
         }
     }
 }

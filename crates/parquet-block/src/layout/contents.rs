@@ -23,13 +23,14 @@ impl Contents {
         }
     }
 
-    /// The second file of a shard.
+    /// The names of a shard's two files: the labels, and what belongs to them.
     #[must_use]
-    pub fn file(self, shard: u32) -> String {
-        match self {
+    pub fn files(self, shard: u32) -> [String; 2] {
+        let second = match self {
             Self::Chunks => schema::chunks_file(shard),
             Self::Aggregates => schema::aggregates_file(shard),
-        }
+        };
+        [schema::labels_file(shard), second]
     }
 
     /// For a person to read.

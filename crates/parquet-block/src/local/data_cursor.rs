@@ -3,10 +3,11 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use model::{Aggregate, TimeRange};
+use model::{Aggregate, AggregateSet, TimeRange};
 
 use super::{
-    LocalFile, LocalShard,
+    file::LocalFile,
+    shard::LocalShard,
     shared_pages::{Share, SharedPages},
 };
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
     },
     query::{
         column::ColumnPages,
-        data_columns::{DataPages, Wanted},
+        data_columns::DataPages,
         lookup::{ShardFile, Supply},
     },
 };
@@ -52,7 +53,7 @@ pub(super) fn open_data(
 ) -> Result<Vec<DataColumn>, Error> {
     let shard = local.shard();
     let mut columns = Vec::new();
-    for column in shard.data_columns(Wanted::all_of(shard.contents()), TimeRange::ALL) {
+    for column in shard.data_columns(TimeRange::ALL, AggregateSet::ALL) {
         let mut data = column.pages(shard.chunks_file(), group)?;
         data.pages.retain(rows);
         let supply = fetch_dictionary(local.file(ShardFile::Chunks), &data.pages)?;
@@ -79,13 +80,14 @@ fn fetch_dictionary(file: &LocalFile, pages: &ColumnPages) -> Result<Supply, Err
 }
 
 impl DataCursor {
-    /// The value of `row` of `column`, which is not before the row read before, and its page.
+    /// The value of `row` of `column`, which is not before the row read before, and its page. `shared` has the pages that
+    /// the reader, of `rows`, shares with others.
     pub(super) fn value<'a>(
         &mut self,
         column: &'a DataColumn,
         (file, footer): (&LocalFile, &Footer),
         row: u32,
-        shared: Option<(&SharedPages<ByteArrays>, &Range<u32>)>,
+        (shared, rows): (&SharedPages<ByteArrays>, &Range<u32>),
     ) -> Result<Option<(&'a PageLocation, Bytes)>, Error> {
         let (pages, known) = (&column.data.pages, self.page.take());
         let mut place = known.as_ref().map_or_else(
@@ -108,10 +110,9 @@ impl DataCursor {
             let size = values.memory_size();
             Ok((values, size))
         };
-        let values = match (known, shared) {
-            (Some((at, values)), _) if at == place => values,
-            (_, None) => Arc::new(decode()?.0),
-            (_, Some((shared, rows))) => {
+        let values = match known {
+            Some((at, values)) if at == place => values,
+            _ => {
                 let share = Share {
                     column: pages.column,
                     place,

@@ -13,8 +13,9 @@ use model::{Aggregate, TimeRange};
 use tsdb::Chunk;
 
 use super::{
-    LocalFile, LocalShard,
     data_cursor::{DataColumn, DataCursor, dictionary_of},
+    file::LocalFile,
+    shard::LocalShard,
     shared_group::{LabelPages, SharedGroup},
     shared_pages::{Share, SharedPages},
 };
@@ -24,13 +25,10 @@ use crate::{
         footer::Footer,
         ids::{IdPage, NULL},
         page_index::PageLocation,
+        row_ranges::RowRanges,
         values::Dictionary,
     },
-    query::{
-        column::{ColumnPages, rows_of_page},
-        lookup::ShardFile,
-        row_chunks::RowChunks,
-    },
+    query::{column::ColumnPages, lookup::ShardFile, row_chunks::RowChunks},
 };
 
 /// Rows whose labels are read at once.
@@ -193,7 +191,7 @@ impl RowReader<'_> {
                 none.insert((columns, cursors))
             }
         };
-        let shared = Some((&self.shared.values, &self.rows));
+        let shared = (&self.shared.values, &self.rows);
         for (column, cursor) in columns.iter().zip(cursors) {
             if let Some((page, value)) = cursor.value(column, source, row, shared)? {
                 each(&mut self.chunks, column.aggregate(), page, value)?;
@@ -216,6 +214,7 @@ impl RowReader<'_> {
         for labels in &mut self.labels_of_row {
             labels.clear();
         }
+        let wanted = RowRanges::from(rows.clone());
         let source = Source {
             file: self.local.file(ShardFile::Labels),
             footer: self.local.shard().labels_file(),
@@ -231,7 +230,7 @@ impl RowReader<'_> {
                 );
                 return Err(Error::layout(reason));
             };
-            cursor.read(&column.pages, &source, &rows, ids.values.len())?;
+            cursor.read(&column.pages, &source, &wanted, ids.values.len())?;
             for (labels, id) in self.labels_of_row.iter_mut().zip(&cursor.ids) {
                 match ids.values.get(*id as usize) {
                     Some(value) if *value != LabelIds::NONE => labels.push((ids.name, *value)),
@@ -265,33 +264,18 @@ impl LabelCursor {
         &mut self,
         column: &ColumnPages,
         source: &Source<'_>,
-        rows: &Range<u32>,
+        rows: &RowRanges,
         stored: usize,
     ) -> Result<(), Error> {
         self.ids.clear();
-        let mut done = rows.start;
-        let from = column
-            .pages
-            .partition_point(|page| page.rows.end <= rows.start);
-        for (place, location) in column.pages.iter().enumerate().skip(from) {
-            if location.rows.start >= rows.end {
-                break;
-            }
-            // Pages without values are left out.
-            let gap = (done..location.rows.start).len();
-            self.ids.resize(self.ids.len() + gap, NULL);
-            done = location.rows.end;
-            let page = match self.page.take() {
+        let open = &mut self.page;
+        column.read_ids(source.footer, rows, &mut self.ids, |place, location| {
+            let page = match open.take() {
                 Some((at, page)) if at == place => page,
                 _ => source.page(column, place, location, stored)?,
             };
-            let of_page = rows_of_page(&rows.clone().into(), &location.rows);
-            page.read(&of_page, &mut self.ids)
-                .map_err(|fault| source.footer.damaged(location.bytes.start, fault))?;
-            self.page = Some((place, page));
-        }
-        self.ids.resize(rows.len(), NULL);
-        Ok(())
+            Ok(Arc::clone(&open.insert((place, page)).1))
+        })
     }
 }
 

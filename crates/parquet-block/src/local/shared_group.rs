@@ -5,8 +5,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::{
-    LocalShard,
     data_cursor::{DataColumn, open_data},
+    shard::LocalShard,
     shared_pages::SharedPages,
 };
 use crate::{

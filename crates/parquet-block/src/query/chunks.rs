@@ -3,13 +3,13 @@
 //! page.
 
 use bytes::Bytes;
-use model::{Aggregate, TimeRange};
+use model::{Aggregate, AggregateSet, TimeRange};
 use rayon::prelude::*;
 use tsdb::Chunk;
 
 use super::{
     column::supplied,
-    data_columns::{DataPages, Wanted},
+    data_columns::DataPages,
     lookup::{Lookup, ShardFile, Step, Supply},
     row_chunks::RowChunks,
     shard::Shard,
@@ -28,10 +28,10 @@ const ROWS_PER_TASK: usize = 256;
 #[derive(Debug)]
 pub struct ReadChunks {
     shard: Shard,
-    rows: RowRanges,
-    wanted: Wanted,
-    range: TimeRange,
     group: usize,
+    rows: RowRanges,
+    range: TimeRange,
+    aggregates: AggregateSet,
     columns: Option<Vec<DataPages>>,
     supply: Supply,
 }
@@ -53,15 +53,15 @@ impl ReadChunks {
         shard: Shard,
         group: usize,
         rows: RowRanges,
-        wanted: Wanted,
         range: TimeRange,
+        aggregates: AggregateSet,
     ) -> Self {
         Self {
             shard,
-            rows,
-            wanted,
-            range,
             group,
+            rows,
+            range,
+            aggregates,
             columns: None,
             supply: Supply::default(),
         }
@@ -69,19 +69,11 @@ impl ReadChunks {
 
     fn plan(&self) -> Result<Vec<DataPages>, Error> {
         let file = self.shard.chunks_file();
-        let (expected, found) = (self.wanted.contents(), self.shard.contents());
-        if expected != found {
-            return Err(file.invalid(format!(
-                "{} expected, found {}",
-                expected.name(),
-                found.name()
-            )));
-        }
         if self.rows.is_empty() {
             return Ok(Vec::new());
         }
         self.shard
-            .data_columns(self.wanted, self.range)
+            .data_columns(self.range, self.aggregates)
             .into_iter()
             .map(|column| {
                 let mut column = column.pages(file, self.group)?;

@@ -1,6 +1,6 @@
 //! One column of one row group: its pages, and their values once bytes are there.
 
-use std::ops::Range;
+use std::{borrow::Borrow, ops::Range};
 
 use bytes::Bytes;
 
@@ -139,18 +139,39 @@ impl ColumnPages {
         let mut dictionary = self.dictionary(footer, supply)?;
         let stored = dictionary.len();
         let mut ids = Vec::with_capacity(rows.len());
-        let mut done = 0;
-        for location in &self.pages {
+        self.read_ids(footer, rows, &mut ids, |_, location| {
+            let bytes = supplied(supply, &location.bytes)?;
+            self.id_page(footer, location, bytes, &mut dictionary, stored)
+        })?;
+        Ok((dictionary, ids))
+    }
+
+    /// Puts the ids of `rows` into `ids`, which is empty. `page` decodes a page, which comes with its place among those
+    /// that are wanted. Rows of other pages have no value.
+    pub(crate) fn read_ids<P: Borrow<IdPage>>(
+        &self,
+        footer: &Footer,
+        rows: &RowRanges,
+        ids: &mut Vec<u32>,
+        mut page: impl FnMut(usize, &PageLocation) -> Result<P, Error>,
+    ) -> Result<(), Error> {
+        let span = rows.span().unwrap_or_default();
+        let mut done = span.start;
+        let before = self.pages.partition_point(|page| page.rows.end <= done);
+        for (place, location) in self.pages.iter().enumerate().skip(before) {
+            if location.rows.start >= span.end {
+                break;
+            }
             let gap = rows.within(done..location.rows.start).len();
             ids.resize(ids.len() + gap, NULL);
             done = location.rows.end;
-            let bytes = supplied(supply, &location.bytes)?;
-            let page = self.id_page(footer, location, bytes, &mut dictionary, stored)?;
-            page.read(&rows_of_page(rows, &location.rows), &mut ids)
+            page(place, location)?
+                .borrow()
+                .read(&rows_of_page(rows, &location.rows), ids)
                 .map_err(|fault| footer.damaged(location.bytes.start, fault))?;
         }
         ids.resize(rows.len(), NULL);
-        Ok((dictionary, ids))
+        Ok(())
     }
 
     /// The dictionary of a column of byte strings; empty if it has none.

@@ -13,15 +13,6 @@ use crate::{
     },
 };
 
-/// Which values of rows are wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
-    /// The chunks of raw samples.
-    Chunks,
-    /// Some aggregates.
-    Aggregates(AggregateSet),
-}
-
 /// The columns of the second file.
 pub(crate) struct DataColumns {
     contents: Contents,
@@ -85,8 +76,13 @@ impl DataColumns {
         self.contents
     }
 
-    /// The columns that may hold what is wanted of `range`, in order of time.
-    pub(crate) fn of(&self, wanted: Wanted, range: TimeRange, slices: &Slices) -> Vec<DataColumn> {
+    /// The columns that may hold chunks of `range`; where they hold aggregates, these. In order of time.
+    pub(crate) fn of(
+        &self,
+        slices: &Slices,
+        range: TimeRange,
+        aggregates: AggregateSet,
+    ) -> Vec<DataColumn> {
         let width = self.contents.width();
         let slices_of = self.columns.chunks_exact(width).enumerate();
         let last = (self.columns.len() / width).saturating_sub(1);
@@ -107,34 +103,16 @@ impl DataColumns {
                 let of_chunks = columns.iter().map(|column| (None, *column));
                 let of_aggregates = Aggregate::ALL.into_iter().map(Some);
                 let of_aggregates = of_aggregates.zip(columns.iter().copied());
-                let chosen: Vec<_> = match wanted {
-                    Wanted::Chunks => of_chunks.collect(),
-                    Wanted::Aggregates(set) => of_aggregates
-                        .filter(|(aggregate, _)| aggregate.is_some_and(|one| set.contains(one)))
+                let chosen: Vec<_> = match self.contents {
+                    Contents::Chunks => of_chunks.collect(),
+                    Contents::Aggregates => of_aggregates
+                        .filter(|(one, _)| one.is_some_and(|one| aggregates.contains(one)))
                         .collect(),
                 };
                 chosen
             })
             .map(|(aggregate, column)| DataColumn { aggregate, column })
             .collect()
-    }
-}
-
-impl Wanted {
-    /// All that a file with these contents has.
-    pub(crate) fn all_of(contents: Contents) -> Self {
-        match contents {
-            Contents::Chunks => Self::Chunks,
-            Contents::Aggregates => Self::Aggregates(AggregateSet::ALL),
-        }
-    }
-
-    /// What a file must hold for this.
-    pub(crate) fn contents(self) -> Contents {
-        match self {
-            Self::Chunks => Contents::Chunks,
-            Self::Aggregates(_) => Contents::Aggregates,
-        }
     }
 }
 

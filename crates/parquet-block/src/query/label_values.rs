@@ -35,7 +35,7 @@ struct Wanted {
 }
 
 impl ReadLabelValues {
-    pub(crate) fn new(shard: Shard, name: &[u8], selection: Selection) -> Self {
+    pub(crate) fn new(shard: Shard, selection: Selection, name: &[u8]) -> Self {
         Self {
             column: shard.label_column(name),
             selection,

@@ -203,8 +203,9 @@ pub(crate) fn columns_of(
             if list == last {
                 continue;
             }
+            // Its place is one of the list, not of the file.
             mark(list, &mut named)
-                .map_err(|reason| footer.damaged(location.bytes.start, Fault::new(0, reason)))?;
+                .map_err(|fault| footer.damaged(location.bytes.start, Fault { at: 0, ..fault }))?;
             last.clear();
             last.extend_from_slice(list);
         }
@@ -213,11 +214,14 @@ pub(crate) fn columns_of(
 }
 
 /// Marks the columns that a list names.
-fn mark(list: &[u8], named: &mut [bool]) -> Result<(), String> {
+fn mark(list: &[u8], named: &mut [bool]) -> Result<(), Fault> {
     for column in col_indexes::decode(list)? {
         match named.get_mut(column) {
             Some(named) => *named = true,
-            None => return Err(format!("column {column} of {}", named.len())),
+            None => {
+                let reason = format!("column {column} of {}", named.len());
+                return Err(Fault::new(0, reason));
+            }
         }
     }
     Ok(())

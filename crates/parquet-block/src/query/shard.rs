@@ -6,7 +6,7 @@ use model::{AggregateSet, Matcher, Quoted, TimeRange, Timestamp};
 
 use super::{
     chunks::ReadChunks,
-    data_columns::{DataColumn, DataColumns, Wanted},
+    data_columns::{DataColumn, DataColumns},
     label_values::{ReadLabelNames, ReadLabelValues},
     labels::{Projection, ReadLabels},
     search::Search,
@@ -159,26 +159,18 @@ impl Shard {
         ReadLabels::new(self.clone(), group, rows, projection)
     }
 
-    /// Reads the chunks of rows of a row group that overlap `range`, in the order of the rows; of a shard that
-    /// holds chunks.
+    /// Reads the chunks of rows of a row group that overlap `range`, in the order of the rows. Those of downsampled
+    /// samples have the wanted aggregates only, and one that has none of them is left out.
     #[must_use]
-    pub fn chunks(&self, group: usize, rows: RowRanges, range: TimeRange) -> ReadChunks {
-        let rows = rows.within(0..self.rows(group));
-        ReadChunks::new(self.clone(), group, rows, Wanted::Chunks, range)
-    }
-
-    /// Reads the wanted aggregates of rows of a row group, and of them the chunks that overlap `range`, in the
-    /// order of the rows; of a shard that holds aggregates. A chunk that has none of the wanted ones is left out.
-    #[must_use]
-    pub fn aggregates(
+    pub fn chunks(
         &self,
         group: usize,
         rows: RowRanges,
         range: TimeRange,
-        wanted: AggregateSet,
+        aggregates: AggregateSet,
     ) -> ReadChunks {
         let rows = rows.within(0..self.rows(group));
-        ReadChunks::new(self.clone(), group, rows, Wanted::Aggregates(wanted), range)
+        ReadChunks::new(self.clone(), group, rows, range, aggregates)
     }
 
     /// Reads the names of the labels that the rows of `selection` have.
@@ -187,15 +179,10 @@ impl Shard {
         ReadLabelNames::new(self.clone(), self.existing(selection))
     }
 
-    /// Reads the values of a label that the rows of `selection` have; of all rows, if there is none.
+    /// Reads the values that a label has in the rows of `selection`.
     #[must_use]
-    pub fn label_values(
-        &self,
-        name: impl AsRef<[u8]>,
-        selection: Option<Selection>,
-    ) -> ReadLabelValues {
-        let selection = selection.unwrap_or_else(|| self.everything());
-        ReadLabelValues::new(self.clone(), name.as_ref(), self.existing(selection))
+    pub fn label_values_of(&self, selection: Selection, name: impl AsRef<[u8]>) -> ReadLabelValues {
+        ReadLabelValues::new(self.clone(), self.existing(selection), name.as_ref())
     }
 
     /// Those rows of a selection that there are.
@@ -236,9 +223,13 @@ impl Shard {
         self.0.col_indexes
     }
 
-    /// The columns that may hold what is wanted of `range`, in order of time.
-    pub(crate) fn data_columns(&self, wanted: Wanted, range: TimeRange) -> Vec<DataColumn> {
-        self.0.data.of(wanted, range, &self.0.slices)
+    /// The columns that may hold chunks of `range`; where they hold aggregates, these. In order of time.
+    pub(crate) fn data_columns(
+        &self,
+        range: TimeRange,
+        aggregates: AggregateSet,
+    ) -> Vec<DataColumn> {
+        self.0.data.of(&self.0.slices, range, aggregates)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{cmp::Ordering, fmt, sync::Arc};
 
 use bytes::Bytes;
-use model::{METRIC_NAME, Quoted};
+use model::{METRIC_NAME, Quoted, Ragged};
 
 use super::{
     byte_column::{SharedStrings, SharedValue},
@@ -47,11 +47,7 @@ pub struct RowGroupBuilder {
 
 /// The labels of rows, as ids of names and values.
 #[derive(Default)]
-pub(super) struct RowLabels {
-    pairs: Vec<(u32, u32)>,
-    /// Where each row's labels end.
-    ends: Vec<usize>,
-}
+pub(super) struct RowLabels(Ragged<(u32, u32)>);
 
 impl RowGroupBuilder {
     /// A row group without rows, of labels that are ids of `symbols`.
@@ -196,26 +192,22 @@ impl RowLabels {
         let empty = symbols.get(0).is_empty();
         if empty {
             let present = labels.iter().filter(|(_, value)| *value != 0);
-            self.pairs.extend(present);
+            self.0.push(present.copied());
         } else {
-            self.pairs.extend_from_slice(labels);
+            self.0.push(labels.iter().copied());
         }
-        self.ends.push(self.pairs.len());
     }
 
     pub(super) fn len(&self) -> usize {
-        self.ends.len()
+        self.0.len()
     }
 
     pub(super) fn size(&self) -> usize {
-        self.pairs.len() * size_of::<(u32, u32)>() + self.ends.len() * size_of::<usize>()
+        self.0.size()
     }
 
     pub(super) fn get(&self, row: usize) -> &[(u32, u32)] {
-        let start = row.checked_sub(1).and_then(|before| self.ends.get(before));
-        let end = self.ends.get(row).copied().unwrap_or_default();
-        let start = start.copied().unwrap_or_default();
-        self.pairs.get(start..end).unwrap_or_default()
+        self.0.get(row).unwrap_or_default()
     }
 
     pub(super) fn text(&self, row: usize, symbols: &dyn Symbols) -> model::Labels {

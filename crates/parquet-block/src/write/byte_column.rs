@@ -3,25 +3,21 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use model::Ragged;
 use rayon::prelude::*;
 
-use super::{
-    options::PageOptions,
-    page::{self, Compression, EncodedColumn, Page},
-    schema::Encoding,
+use super::options::PageOptions;
+use crate::{
+    error::Error,
+    format::{
+        delta,
+        file::{ByteEncoding, ColumnKind},
+        page::{Compression, DataPage, EncodedColumn, EncodedPage},
+    },
 };
-use crate::{error::Error, format::delta};
 
 /// Up to how many bytes the options may make pages: their sizes are 32-bit integers.
 const MAX_PAGE: usize = 256 << 20;
-
-/// Byte strings that are made one after the other.
-#[derive(Debug, Default)]
-pub(super) struct ByteStrings {
-    bytes: Vec<u8>,
-    /// Where each ends.
-    ends: Vec<usize>,
-}
 
 /// A byte string that lies in a buffer.
 #[derive(Clone, Debug)]
@@ -44,19 +40,14 @@ pub(super) struct SharedStrings {
     open: Option<(Bytes, Range<usize>)>,
 }
 
-impl ByteStrings {
-    /// Adds what `write` appends.
-    pub(super) fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        write(&mut self.bytes);
-        self.ends.push(self.bytes.len());
-    }
-
-    /// The same, to be encoded.
-    pub(super) fn freeze(self) -> SharedStrings {
-        SharedStrings {
-            piece_ends: vec![self.bytes.len()],
-            pieces: vec![self.bytes.into()],
-            ends: self.ends,
+impl From<Ragged<u8>> for SharedStrings {
+    /// Strings that were made one after the other, to be encoded.
+    fn from(strings: Ragged<u8>) -> Self {
+        let (bytes, ends) = strings.into_parts();
+        Self {
+            piece_ends: vec![bytes.len()],
+            pieces: vec![bytes.into()],
+            ends,
             open: None,
         }
     }
@@ -171,7 +162,7 @@ impl SharedStrings {
 /// Encodes a column of strings that are frozen.
 pub(super) fn encode(
     strings: &SharedStrings,
-    encoding: Encoding,
+    encoding: ByteEncoding,
     options: &PageOptions,
     compression: Compression,
 ) -> Result<EncodedColumn, Error> {
@@ -191,18 +182,18 @@ pub(super) fn encode(
 fn encode_page(
     strings: &SharedStrings,
     rows: &Range<usize>,
-    encoding: Encoding,
+    encoding: ByteEncoding,
     compression: Compression,
-) -> Result<Page, Error> {
+) -> Result<EncodedPage, Error> {
     let mut made = Vec::new();
     let (lengths, bytes) = (strings.lengths_of(rows), strings.bytes_of(rows));
-    let (encoding, rest) = match encoding {
-        Encoding::DeltaLength => {
+    let rest = match encoding {
+        ByteEncoding::Lengths => {
             let lengths: Vec<u32> = lengths.map(length).collect();
             delta::encode_lengths(&lengths, &mut made);
-            (page::DELTA_LENGTH_BYTE_ARRAY, bytes)
+            bytes
         }
-        Encoding::DeltaByteArray => {
+        ByteEncoding::Prefixes => {
             let all = bytes.concat();
             let mut rest = all.as_slice();
             let values = lengths.map(|len| {
@@ -211,13 +202,13 @@ fn encode_page(
                 value
             });
             delta::encode_byte_arrays(values, &mut made);
-            (page::DELTA_BYTE_ARRAY, Vec::new())
+            Vec::new()
         }
     };
-    let contents = page::DataPage {
+    let contents = DataPage {
         rows: rows.len(),
         nulls: 0,
-        encoding,
+        encoding: ColumnKind::Bytes(encoding).encoding(),
         levels: &[],
         made: &made,
         values: rest,
@@ -236,11 +227,11 @@ mod tests {
     use super::*;
 
     fn strings(lengths: &[usize]) -> SharedStrings {
-        let mut strings = ByteStrings::default();
+        let mut strings = Ragged::default();
         for len in lengths {
-            strings.push_with(|bytes| bytes.resize(bytes.len() + len, b'x'));
+            strings.push(vec![b'x'; *len]);
         }
-        strings.freeze()
+        strings.into()
     }
 
     #[test]

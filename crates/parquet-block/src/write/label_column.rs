@@ -6,14 +6,18 @@ use model::Quoted;
 use rayon::prelude::*;
 
 use super::{
-    bounds::Bounds,
     builder::Symbols,
     options::{PageOptions, WriteOptions},
-    page::{self, DataPage, EncodedColumn, Page},
 };
 use crate::{
     error::Error,
-    format::{bloom, hybrid},
+    format::{
+        bloom,
+        bounds::Bounds,
+        file::ColumnKind,
+        hybrid,
+        page::{self, DataPage, EncodedColumn, EncodedPage},
+    },
 };
 
 /// A dictionary is a page, whose size is a 32-bit integer.
@@ -102,7 +106,7 @@ impl<'a> Dictionary<'a> {
         }));
     }
 
-    fn encode(&self, level: i32) -> Result<Page, Error> {
+    fn encode(&self, level: i32) -> Result<EncodedPage, Error> {
         let mut plain = Vec::new();
         let mut before = None;
         for value in self.values() {
@@ -167,7 +171,7 @@ fn encode_page(
     dictionary: &Dictionary<'_>,
     width: u8,
     options: &PageOptions,
-) -> Result<Page, Error> {
+) -> Result<EncodedPage, Error> {
     let (rows, present) = (cut.rows.len(), cut.cells.len());
     let mut levels = Vec::new();
     if present == 0 || present == rows {
@@ -193,7 +197,7 @@ fn encode_page(
     let contents = DataPage {
         rows,
         nulls: rows - present,
-        encoding: page::RLE_DICTIONARY,
+        encoding: ColumnKind::Strings.encoding(),
         levels: &levels,
         made: &values,
         values: Vec::new(),

@@ -2,7 +2,7 @@
 
 use model::METRIC_NAME;
 
-use super::page::Compression;
+use crate::format::page::Compression;
 use crate::query::search::EAGER_BYTES;
 
 /// Pages of both files, and filters.

@@ -1,18 +1,24 @@
 //! A row group, encoded: its columns of both files.
 
 use hashbrown::HashMap;
-use model::{Labels, Quoted};
+use model::{Labels, Quoted, Ragged};
 use rayon::prelude::*;
 use xxhash_rust::xxh64::xxh64;
 
 use super::{
     builder::{RowGroupBuilder, RowLabels, Symbols},
-    byte_column::{self, ByteStrings, SharedStrings},
+    byte_column::{self, SharedStrings},
     label_column::{self, Cells},
-    page::{Compression, EncodedColumn},
-    schema::{Encoding, ShardSchema},
+    schema::ShardSchema,
 };
-use crate::{error::Error, layout::col_indexes};
+use crate::{
+    error::Error,
+    format::{
+        file::ByteEncoding,
+        page::{Compression, EncodedColumn},
+    },
+    layout::col_indexes,
+};
 
 /// What a [`crate::ShardWriter`] appends.
 #[derive(Debug)]
@@ -74,7 +80,7 @@ fn encode_chunks(
     columns
         .into_par_iter()
         .filter_map(|(place, _)| data.get(place))
-        .map(|data| byte_column::encode(data, Encoding::DeltaLength, options, compression))
+        .map(|data| byte_column::encode(data, ByteEncoding::Lengths, options, compression))
         .collect()
 }
 
@@ -98,14 +104,14 @@ fn encode_labels(builder: &RowGroupBuilder) -> Result<(Vec<EncodedColumn>, usize
         || {
             let options = &options.labels;
             let zstd = options.compression();
-            let encode = |strings: ByteStrings, encoding, compression| {
-                byte_column::encode(&strings.freeze(), encoding, options, compression)
+            let encode = |strings: Ragged<u8>, encoding, compression| {
+                byte_column::encode(&strings.into(), encoding, options, compression)
             };
             rayon::join(
-                || encode(lists, Encoding::DeltaByteArray, zstd),
+                || encode(lists, ByteEncoding::Prefixes, zstd),
                 || {
                     let hashes = hashes(&builder.labels, symbols);
-                    encode(hashes, Encoding::DeltaLength, Compression::None)
+                    encode(hashes, ByteEncoding::Lengths, Compression::None)
                 },
             )
         },
@@ -121,9 +127,9 @@ fn transpose(
     labels: &RowLabels,
     schema: &ShardSchema,
     symbols: &dyn Symbols,
-) -> Result<(Vec<Cells>, ByteStrings), Error> {
+) -> Result<(Vec<Cells>, Ragged<u8>), Error> {
     let mut cells = vec![Cells::default(); schema.label_names().len()];
-    let mut lists = ByteStrings::default();
+    let mut lists = Ragged::default();
     let mut columns: HashMap<u32, usize> = HashMap::new();
     let mut of_row = Vec::new();
     for row in 0..labels.len() {
@@ -151,7 +157,7 @@ fn transpose(
 }
 
 /// The hash of each row's labels, as [`Labels::stable_hash`] defines it.
-fn hashes(labels: &RowLabels, symbols: &dyn Symbols) -> ByteStrings {
+fn hashes(labels: &RowLabels, symbols: &dyn Symbols) -> Ragged<u8> {
     let hashes: Vec<u64> = (0..labels.len())
         .into_par_iter()
         .map_init(Vec::new, |text, row| {
@@ -165,9 +171,9 @@ fn hashes(labels: &RowLabels, symbols: &dyn Symbols) -> ByteStrings {
             xxh64(text, 0)
         })
         .collect();
-    let mut strings = ByteStrings::default();
+    let mut strings = Ragged::with_capacity(labels.len());
     for hash in hashes {
-        strings.push_with(|bytes| bytes.extend_from_slice(&hash.to_be_bytes()));
+        strings.push(hash.to_be_bytes());
     }
     strings
 }

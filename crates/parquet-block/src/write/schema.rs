@@ -6,6 +6,7 @@ use model::METRIC_NAME;
 
 use crate::{
     error::Error,
+    format::file::{ByteEncoding, Column, ColumnKind},
     layout::{
         contents::Contents,
         schema::{self, Slices},
@@ -23,31 +24,6 @@ pub struct ShardSchema {
     contents: Contents,
     /// The column of `__name__`.
     metric_name: Option<usize>,
-}
-
-/// A column of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Column {
-    pub(crate) name: Vec<u8>,
-    pub(crate) kind: ColumnKind,
-}
-
-/// What a column holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ColumnKind {
-    /// Optional strings, by dictionary.
-    Label,
-    /// Byte strings, one for each row.
-    Bytes(Encoding),
-}
-
-/// How byte strings are encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Encoding {
-    /// Their lengths, then their bytes.
-    DeltaLength,
-    /// What they share with the one before, then what differs.
-    DeltaByteArray,
 }
 
 impl ShardSchema {
@@ -121,12 +97,12 @@ impl ShardSchema {
     /// The columns of the labels file, in order of their names.
     pub(crate) fn labels_columns(&self) -> Vec<Column> {
         let labels = self.names.iter().map(|name| Column {
-            name: schema::label_column(name),
-            kind: ColumnKind::Label,
+            name: schema::stored_name(&schema::label_column(name)).into_owned(),
+            kind: ColumnKind::Strings,
         });
         let others = [
-            (schema::COL_INDEXES_COLUMN, Encoding::DeltaByteArray),
-            (schema::SERIES_HASH_COLUMN, Encoding::DeltaLength),
+            (schema::COL_INDEXES_COLUMN, ByteEncoding::Prefixes),
+            (schema::SERIES_HASH_COLUMN, ByteEncoding::Lengths),
         ];
         let others = others.map(|(name, encoding)| Column {
             name: name.into(),
@@ -141,8 +117,8 @@ impl ShardSchema {
         let names = (0..self.slices.count()).flat_map(|slice| self.contents.columns(slice));
         let mut columns: Vec<_> = names
             .map(|name| Column {
-                name: name.into_bytes(),
-                kind: ColumnKind::Bytes(Encoding::DeltaLength),
+                name,
+                kind: ColumnKind::Bytes(ByteEncoding::Lengths),
             })
             .enumerate()
             .collect();
@@ -181,10 +157,7 @@ mod tests {
     fn columns_are_in_order_of_their_names() {
         let schema = schema(&["b", "__name__", "Z", "b"], 12);
         let names = |columns: Vec<Column>| -> Vec<String> {
-            columns
-                .into_iter()
-                .map(|column| String::from_utf8(column.name).unwrap())
-                .collect()
+            columns.into_iter().map(|column| column.name).collect()
         };
         let labels = names(schema.labels_columns());
         assert_eq!(
@@ -225,7 +198,7 @@ mod tests {
             (1, "s_sum_0"),
             (6, "s_sum_1"),
         ];
-        assert_eq!(columns, expected.map(|(at, name)| (at, name.as_bytes())));
+        assert_eq!(columns, expected);
     }
 
     #[test]

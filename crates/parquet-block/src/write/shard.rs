@@ -4,9 +4,10 @@ use std::io::Write;
 
 use model::{Labels, METRIC_NAME, ParquetShard};
 
-use super::{file::FileWriter, row_group::EncodedRowGroup, schema::ShardSchema};
+use super::{row_group::EncodedRowGroup, schema::ShardSchema};
 use crate::{
     error::Error,
+    format::file::FileWriter,
     layout::{contents::Contents, schema},
 };
 

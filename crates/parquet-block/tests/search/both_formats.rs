@@ -7,11 +7,11 @@ use std::{
 };
 
 use model::{
-    BlockMeta, CounterReset, Counts, Histogram, HistogramCounts, Labels, METRIC_NAME, Matcher,
-    Span, TimeRange, Timestamp,
+    AggregateSet, BlockMeta, CounterReset, Counts, Histogram, HistogramCounts, Labels, METRIC_NAME,
+    Matcher, Span, TimeRange, Timestamp,
 };
 use parquet_block::{
-    LocalShard, Projection, RowGroupBuilder, ShardSchema, ShardWriter, Slices, Symbols,
+    Contents, LocalShard, Projection, RowGroupBuilder, ShardSchema, ShardWriter, Slices, Symbols,
     WriteOptions, envelope,
 };
 use proptest::prelude::*;
@@ -157,10 +157,9 @@ fn write_parquet(dir: &Path, series: &Series, group_rows: usize) -> LocalShard {
         .flat_map(|labels| labels.iter().map(|(name, _)| name.to_owned()))
         .collect();
     let schema = ShardSchema::new(names, slices);
-    let files = ["labels", "chunks"].map(|kind| dir.join(format!("0.{kind}.parquet")));
-    let [mut labels_file, mut chunks_file] = files
-        .each_ref()
-        .map(|path| std::fs::File::create(path).unwrap());
+    let files = Contents::Chunks.files(0);
+    let [mut labels_file, mut chunks_file] =
+        files.map(|name| std::fs::File::create(dir.join(name)).unwrap());
     let mut writer = ShardWriter::create(&mut labels_file, &mut chunks_file, &schema).unwrap();
     let rows: Vec<(Labels, &Vec<Chunk>)> = by_name(
         series
@@ -183,8 +182,8 @@ fn write_parquet(dir: &Path, series: &Series, group_rows: usize) -> LocalShard {
         }
         writer.append(builder.encode().unwrap()).unwrap();
     }
-    writer.finish().unwrap();
-    LocalShard::open(&files[0], &files[1]).unwrap()
+    let listed = writer.finish().unwrap();
+    LocalShard::open(dir, 0, Contents::Chunks, &listed).unwrap()
 }
 
 /// What a block answers: series with their chunks, names, and values of each name.
@@ -234,7 +233,7 @@ fn ask_parquet(local: &LocalShard, matchers: &[Matcher], range: TimeRange) -> An
             .answer(shard.labels(*group, ranges.clone(), Projection::All))
             .unwrap();
         let chunks = local
-            .answer(shard.chunks(*group, ranges.clone(), range))
+            .answer(shard.chunks(*group, ranges.clone(), range, AggregateSet::ALL))
             .unwrap();
         assert_eq!(labels.len(), chunks.len());
         rows.extend(labels.into_iter().zip(chunks).map(|(labels, mut chunks)| {
@@ -246,7 +245,7 @@ fn ask_parquet(local: &LocalShard, matchers: &[Matcher], range: TimeRange) -> An
     let names = local.answer(shard.label_names_of(found.clone())).unwrap();
     let values = NAMES.map(|name| {
         let values = local
-            .answer(shard.label_values(name, Some(found.clone())))
+            .answer(shard.label_values_of(found.clone(), name))
             .unwrap();
         values.into_iter().collect()
     });
@@ -284,6 +283,7 @@ proptest! {
             prop_assert_eq!(tsdb.0, by_name(expected.collect()));
         }
         let values = block.header().label_values("a").unwrap();
-        prop_assert!(local.answer(local.shard().label_values("a", None)).unwrap().iter().eq(values.iter()));
+        let read = local.shard().label_values_of(local.shard().everything(), "a");
+        prop_assert!(local.answer(read).unwrap().iter().eq(values.iter()));
     }
 }

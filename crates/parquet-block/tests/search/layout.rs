@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs::File, path::Path, sync::Arc};
 
-use model::Labels;
+use model::{Labels, ParquetShard};
 use parquet::{
     basic::{Compression, Encoding, LogicalType, Repetition, Type as PhysicalType, ZstdLevel},
     data_type::{ByteArray, ByteArrayType},
@@ -13,7 +13,7 @@ use parquet::{
     },
     schema::types::Type,
 };
-use parquet_block::LocalShard;
+use parquet_block::{Contents, LocalShard};
 use proptest::prelude::*;
 
 /// How files are written.
@@ -149,7 +149,7 @@ pub(crate) fn write_shard(dir: &Path, layout: &Layout, series: &[Labels]) -> Loc
         Some(list.map(|n| u8::try_from(n * 2).unwrap()).collect())
     });
     columns.push(("s_col_indexes".into(), lists.collect()));
-    let (labels, chunks) = (dir.join("0.labels.parquet"), dir.join("0.chunks.parquet"));
+    let [labels, chunks] = Contents::Chunks.files(0).map(|name| dir.join(name));
     write(&labels, layout, &columns, series.len());
     let data = (0..2).map(|slice| {
         let cells = (0..series.len()).map(|row| Some(chunk_value(row, slice)));
@@ -157,7 +157,7 @@ pub(crate) fn write_shard(dir: &Path, layout: &Layout, series: &[Labels]) -> Loc
     });
     let data: Vec<_> = data.collect();
     write(&chunks, layout, &data, series.len());
-    LocalShard::open(&labels, &chunks).unwrap()
+    LocalShard::open(dir, 0, Contents::Chunks, &ParquetShard::default()).unwrap()
 }
 
 /// The record of one chunk: XOR, first and last time, length, data.

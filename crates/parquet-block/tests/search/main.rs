@@ -14,8 +14,8 @@ mod layout;
 
 use std::{collections::BTreeSet, path::Path};
 
-use model::{Labels, MatchOp, Matcher, TimeRange};
-use parquet_block::{Error, LocalShard, Projection, Selection};
+use model::{AggregateSet, Labels, MatchOp, Matcher, ParquetShard, TimeRange};
+use parquet_block::{Contents, Error, LocalShard, Projection, Selection};
 use proptest::prelude::*;
 use tsdb::Chunk;
 
@@ -76,7 +76,7 @@ proptest! {
         let local = write_shard(dir.path(), &layout, &series);
         let shard = local.shard();
 
-        let scanned: Vec<_> = local.scan().map(Result::unwrap).collect();
+        let scanned = local.read_all().unwrap();
         prop_assert_eq!(scanned.len(), series.len());
         for (row, ((labels, chunks), expected)) in scanned.iter().zip(&series).enumerate() {
             prop_assert_eq!(labels, expected);
@@ -94,9 +94,9 @@ proptest! {
             for (group, rows) in &found {
                 let read = shard.labels(*group, rows.clone(), Projection::All);
                 labels.extend(local.answer(read).unwrap());
-                let read = shard.chunks(*group, rows.clone(), TimeRange::new(1000, 1099));
+                let read = shard.chunks(*group, rows.clone(), TimeRange::new(1000, 1099), AggregateSet::ALL);
                 prop_assert!(local.answer(read).unwrap().iter().all(Vec::is_empty));
-                let read = shard.chunks(*group, rows.clone(), TimeRange::new(1000, 1100));
+                let read = shard.chunks(*group, rows.clone(), TimeRange::new(1000, 1100), AggregateSet::ALL);
                 chunks.extend(local.answer(read).unwrap().iter().map(|c| names_of_chunks(c)));
             }
             prop_assert!(labels.iter().eq(expected.iter().map(|row| &series[*row])));
@@ -109,25 +109,27 @@ proptest! {
             prop_assert!(local.answer(read).unwrap().iter().eq(names.iter()));
             for name in NAMES {
                 let values: BTreeSet<&[u8]> = labels.iter().filter_map(|l| l.get(name)).collect();
-                let read = shard.label_values(name, Some(found.clone()));
+                let read = shard.label_values_of(found.clone(), name);
                 prop_assert!(local.answer(read).unwrap().iter().eq(values.iter()));
             }
         }
         for name in NAMES {
             let values: BTreeSet<&[u8]> = series.iter().filter_map(|l| l.get(name)).collect();
-            let read = shard.label_values(name, None);
+            let read = shard.label_values_of(shard.everything(), name);
             prop_assert!(local.answer(read).unwrap().iter().eq(values.iter()));
         }
     }
 }
 
 /// Asks for everything there is, and gives up at the first error.
-fn ask_everything(labels: &Path, chunks: &Path) -> Result<usize, Error> {
-    let local = LocalShard::open(labels, chunks)?;
+fn ask_everything(dir: &Path) -> Result<usize, Error> {
+    let local = LocalShard::open(dir, 0, Contents::Chunks, &ParquetShard::default())?;
     let shard = local.shard();
     let mut answers = 0;
     for name in NAMES {
-        answers += local.answer(shard.label_values(name, None))?.len();
+        answers += local
+            .answer(shard.label_values_of(shard.everything(), name))?
+            .len();
         for (op, value) in [
             (MatchOp::NotEqual, ""),
             (MatchOp::Regex, "a.*|"),
@@ -138,9 +140,8 @@ fn ask_everything(labels: &Path, chunks: &Path) -> Result<usize, Error> {
             answers += found.len() + local.answer(shard.label_names_of(found))?.len();
         }
     }
-    for row in local.scan() {
-        answers += row?.1.len();
-    }
+    let rows = local.read_all()?;
+    answers += rows.iter().map(|(_, chunks)| chunks.len()).sum::<usize>();
     Ok(answers)
 }
 
@@ -156,24 +157,19 @@ proptest! {
     ) {
         let dir = tempfile::tempdir().unwrap();
         write_shard(dir.path(), &layout, &series);
-        let [labels, chunks] = ["labels", "chunks"].map(|kind| dir.path().join(format!("0.{kind}.parquet")));
-        let damaged = dir.path().join("damaged.parquet");
         for (place, change) in damage {
-            for of_labels in [true, false] {
-                let mut bytes = std::fs::read(if of_labels { &labels } else { &chunks }).unwrap();
-                let place = place.index(bytes.len());
-                bytes[place] ^= change;
-                std::fs::write(&damaged, bytes).unwrap();
-                let asked = if of_labels {
-                    ask_everything(&damaged, &chunks)
-                } else {
-                    ask_everything(&labels, &damaged)
-                };
-                if let Err(error) = asked {
+            for name in Contents::Chunks.files(0) {
+                let file = dir.path().join(name);
+                let good = std::fs::read(&file).unwrap();
+                let mut bytes = good.clone();
+                bytes[place.index(good.len())] ^= change;
+                std::fs::write(&file, bytes).unwrap();
+                if let Err(error) = ask_everything(dir.path()) {
                     prop_assert!(error.to_string().contains(".parquet"), "{}", error);
                 }
+                std::fs::write(&file, good).unwrap();
             }
         }
-        prop_assert!(ask_everything(&labels, &chunks).is_ok());
+        prop_assert!(ask_everything(dir.path()).is_ok());
     }
 }

@@ -1,40 +1,27 @@
 //! Each bit of small files flipped, one by one, with what `meta.json` says of the files: whoever reads them gets the right
 //! answer, or an error that names the file.
 
+mod ways;
+
 use std::{
     fs::{File, OpenOptions},
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use bytes::Bytes;
-use model::{FileSum, Labels, MatchOp, Matcher, ParquetShard, TimeRange, Timestamp};
+use model::{FileSum, Labels, MatchOp, ParquetShard, Timestamp};
 use parquet_block::{
-    BloomFilters, Contents, Error, Footer, FooterRead, LabelIds, LocalShard, Lookup, PageOptions,
-    Projection, RowRanges, Selection, Shard, SharedGroup, Slices, Step, WriteOptions, envelope,
+    BloomFilters, Contents, Error, Footer, FooterRead, LocalShard, Lookup, PageOptions, Shard,
+    Slices, Step, WriteOptions, envelope,
 };
 use rayon::prelude::*;
 use tsdb::{AggregateChunk, Chunk, DownsampledChunk, Encoding};
 
+use self::ways::{Answer, Way, matcher, ways};
 use super::{Files, Series, filters::series_with_ids, labels};
 
 const GROUP_ROWS: usize = 5;
-const FILES: [&str; 2] = ["labels", "chunks"];
-
-/// A way to read a shard.
-type Way = Box<dyn Fn(&LocalShard) -> Result<Answer, Error> + Sync>;
-
-/// What a reader is told.
-#[derive(Debug, PartialEq)]
-enum Answer {
-    Rows(Vec<(Labels, Vec<Chunk>)>),
-    Labels(Vec<Labels>),
-    Chunks(Vec<Vec<Chunk>>),
-    Texts(Vec<Vec<u8>>),
-    Selection(Selection),
-    Pairs(Vec<Vec<(u32, u32)>>),
-}
 
 /// Pages of a few rows, of which some are compressed.
 fn options() -> WriteOptions {
@@ -112,111 +99,10 @@ fn values(contents: Contents, i: u8) -> Vec<Vec<u8>> {
     values
 }
 
-fn matcher(op: MatchOp, name: &str, value: &str) -> Matcher {
-    Matcher::new(op, name, value).unwrap()
-}
-
-fn questions() -> Vec<Vec<Matcher>> {
-    use MatchOp::{Equal, NotEqual, NotRegex, Regex};
-    vec![
-        vec![matcher(Equal, "__name__", "metric_1")],
-        vec![matcher(Regex, "__name__", "metric_[02]")],
-        vec![matcher(Equal, "instance", "10.0.0.006:9090")],
-        vec![matcher(Regex, "job", ".+")],
-        vec![matcher(Equal, "job", "")],
-        vec![matcher(NotEqual, "rare", "once")],
-        vec![
-            matcher(NotRegex, "instance", ".*3:9090"),
-            matcher(Regex, "job", "a .*"),
-        ],
-    ]
-}
-
-/// All ways to read a shard, each told apart: an error of one says nothing of another.
-fn ways() -> Vec<Way> {
-    let mut ways: Vec<Way> = Vec::new();
-    for matchers in questions() {
-        ways.push(Box::new(move |local| {
-            let found = local.answer(local.shard().search(&matchers))?;
-            Ok(Answer::Selection(found))
-        }));
-    }
-    for name in ["__name__", "instance", "job", "rare"] {
-        ways.push(Box::new(move |local| {
-            let values = local.answer(local.shard().label_values(name, None))?;
-            Ok(Answer::Texts(values))
-        }));
-    }
-    ways.push(Box::new(|local| {
-        let some = vec![(0, RowRanges::from(2..5)), (1, RowRanges::from(1..2))];
-        let names = local.answer(local.shard().label_names_of(some.clone()))?;
-        let values = local.answer(local.shard().label_values("instance", Some(some)))?;
-        Ok(Answer::Texts([names, values].concat()))
-    }));
-    let some_labels = Projection::Only(vec![b"job".to_vec()]);
-    for projection in [Projection::All, some_labels] {
-        ways.push(Box::new(move |local| {
-            let rows = |(group, rows)| local.shard().labels(group, rows, projection.clone());
-            let groups = local.shard().everything().into_iter().map(rows);
-            let labels = groups.map(|lookup| local.answer(lookup));
-            let labels = labels.collect::<Result<Vec<_>, _>>()?;
-            Ok(Answer::Labels(labels.concat()))
-        }));
-    }
-    for range in [TimeRange::ALL, TimeRange::new(1200, 1300)] {
-        ways.push(Box::new(move |local| {
-            let shard = local.shard();
-            let rows = |(group, rows)| match shard.contents() {
-                Contents::Chunks => shard.chunks(group, rows, range),
-                Contents::Aggregates => {
-                    shard.aggregates(group, rows, range, model::AggregateSet::ALL)
-                }
-            };
-            let groups = shard.everything().into_iter().map(rows);
-            let chunks = groups.map(|lookup| local.answer(lookup));
-            let chunks = chunks.collect::<Result<Vec<_>, _>>()?;
-            Ok(Answer::Chunks(chunks.concat()))
-        }));
-    }
-    ways.push(Box::new(|local| {
-        Ok(Answer::Rows(local.scan().collect::<Result<_, _>>()?))
-    }));
-    ways.push(Box::new(merged));
-    ways
-}
-
-/// What a merge reads: the labels by the ids of the dictionaries.
-fn merged(local: &LocalShard) -> Result<Answer, Error> {
-    let mut pairs = Vec::new();
-    for group in 0..local.shard().row_groups() {
-        let dictionaries = local.dictionaries(group)?;
-        let ids = dictionaries.iter().enumerate().map(|(name, dictionary)| {
-            // Any ids do, as long as the same values have the same.
-            let values = dictionary.iter().map(|value| {
-                let hash = value.iter().fold(7_u32, |hash, byte| {
-                    hash.wrapping_mul(31).wrapping_add((*byte).into())
-                });
-                hash.min(u32::MAX - 1)
-            });
-            LabelIds {
-                name: u32::try_from(name).unwrap(),
-                values: values.collect(),
-            }
-        });
-        let ids: Vec<LabelIds> = ids.collect();
-        let rows = local.shard().rows(group);
-        let shared = Arc::new(SharedGroup::new(rows as usize, 1 << 20));
-        let mut reader = local.read_rows(group, 0..rows, &ids, shared);
-        for row in 0..rows {
-            pairs.push(reader.labels(row)?.to_vec());
-            reader.chunks(row)?.for_each(drop);
-        }
-    }
-    Ok(Answer::Pairs(pairs))
-}
-
 /// Files in a folder, of which a bit may be another.
 struct Flipping {
+    dir: PathBuf,
+    contents: Contents,
     paths: [PathBuf; 2],
     handles: [File; 2],
     listed: ParquetShard,
@@ -224,12 +110,12 @@ struct Flipping {
 
 impl Flipping {
     fn new(dir: &Path, files: &Files) -> Self {
-        let paths = FILES.map(|kind| dir.join(format!("0.{kind}.parquet")));
-        for (path, bytes) in paths.iter().zip([&files.labels, &files.chunks]) {
-            std::fs::write(path, bytes).unwrap();
-        }
+        files.put(dir);
+        let paths = files.contents.files(0).map(|name| dir.join(name));
         let open = |path: &PathBuf| OpenOptions::new().read(true).write(true).open(path);
         Self {
+            dir: dir.to_owned(),
+            contents: files.contents,
             handles: paths.each_ref().map(|path| open(path).unwrap()),
             paths,
             listed: files.shard.clone(),
@@ -245,7 +131,7 @@ impl Flipping {
     }
 
     fn open(&self) -> Result<LocalShard, Error> {
-        LocalShard::open_listed(&self.paths[0], &self.paths[1], &self.listed)
+        LocalShard::open(&self.dir, 0, self.contents, &self.listed)
     }
 }
 
@@ -421,10 +307,10 @@ fn a_footer_that_is_not_the_one_that_is_listed_is_named_before_it_is_decoded() {
     );
     assert!(text.starts_with(&expected), "{text}");
     // As a block is read that does not tell.
-    LocalShard::open(&flipping.paths[0], &flipping.paths[1]).unwrap_err();
+    files.reopen(dir.path()).unwrap_err();
     flipping.flip(0, bit);
     flipping.open().unwrap();
-    LocalShard::open(&flipping.paths[0], &flipping.paths[1]).unwrap();
+    files.reopen(dir.path()).unwrap();
 
     flipping.listed.labels_bytes += 1;
     let expected = format!(
@@ -448,5 +334,5 @@ fn labels_of_no_series_make_no_difference() {
     let files = Files::write(&series, slices(), &options(), GROUP_ROWS).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let local = Flipping::new(dir.path(), &files).open().unwrap();
-    assert_eq!(local.scan().count(), 1);
+    assert_eq!(local.read_all().unwrap().len(), 1);
 }

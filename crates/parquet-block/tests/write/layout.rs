@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use model::{Labels, METRIC_NAME, Timestamp};
+use model::{Labels, METRIC_NAME, ParquetShard, Timestamp};
 use parquet::{
     basic::{BoundaryOrder, Compression, Encoding, LogicalType, PageType, Repetition, Type},
     column::page::Page,
@@ -12,7 +12,7 @@ use parquet::{
         reader::{FileReader, SerializedFileReader},
     },
 };
-use parquet_block::{LocalShard, Slices, WriteOptions, envelope};
+use parquet_block::{Contents, LocalShard, Slices, WriteOptions, envelope};
 
 use super::{Files, Series, generic_column, generic_rows, labels};
 
@@ -29,13 +29,14 @@ fn golden(file: &str) -> std::path::PathBuf {
 
 /// A golden block's rows in the order that we write, in its own slices.
 fn golden_series(block: &str) -> (Vec<Series>, Slices) {
-    let file = |kind: &str| golden(&format!("{block}/block/0.{kind}.parquet"));
-    let local = LocalShard::open(&file("labels"), &file("chunks")).unwrap();
+    let dir = golden(&format!("{block}/block"));
+    let local = LocalShard::open(&dir, 0, Contents::Chunks, &ParquetShard::default()).unwrap();
     let slices = *local.shard().slices();
     let mut series: Vec<Series> = local
-        .scan()
-        .map(|row| {
-            let (labels, chunks) = row.unwrap();
+        .read_all()
+        .unwrap()
+        .into_iter()
+        .map(|(labels, chunks)| {
             let mut values = vec![Vec::new(); slices.count()];
             for chunk in chunks {
                 let slice = slices.index_of(chunk.min).unwrap();

@@ -23,9 +23,10 @@ use parquet::{
     record::Field,
 };
 use parquet_block::{
-    Contents, Error, LocalShard, RowGroupBuilder, ShardSchema, ShardWriter, Slices, Symbols,
-    WriteOptions,
+    Contents, Error, LocalShard, RowGroupBuilder, ShardSchema, ShardWriter, SharedGroup, Slices,
+    Symbols, WriteOptions,
 };
+use tsdb::Chunk;
 
 /// Labels of a series, and the value of each slice.
 type Series = (Labels, Vec<Vec<u8>>);
@@ -61,6 +62,7 @@ impl Table {
 
 /// The files of a shard.
 struct Files {
+    contents: Contents,
     labels: Vec<u8>,
     chunks: Vec<u8>,
     shard: ParquetShard,
@@ -104,18 +106,43 @@ impl Files {
         }
         let shard = writer.finish()?;
         Ok(Self {
+            contents,
             labels,
             chunks,
             shard,
         })
     }
 
-    fn open(&self, dir: &Path) -> LocalShard {
-        let paths = ["labels", "chunks"].map(|kind| dir.join(format!("0.{kind}.parquet")));
-        std::fs::write(&paths[0], &self.labels).unwrap();
-        std::fs::write(&paths[1], &self.chunks).unwrap();
-        LocalShard::open(&paths[0], &paths[1]).unwrap()
+    /// Puts them into a folder.
+    fn put(&self, dir: &Path) {
+        let [labels, chunks] = self.contents.files(0).map(|name| dir.join(name));
+        std::fs::write(labels, &self.labels).unwrap();
+        std::fs::write(chunks, &self.chunks).unwrap();
     }
+
+    fn open(&self, dir: &Path) -> LocalShard {
+        self.put(dir);
+        self.reopen(dir).unwrap()
+    }
+
+    /// Opens what is in a folder, whatever has become of it.
+    fn reopen(&self, dir: &Path) -> Result<LocalShard, Error> {
+        LocalShard::open(dir, 0, self.contents, &ParquetShard::default())
+    }
+}
+
+/// The chunks of each row as a merge reads them.
+fn merged_chunks(local: &LocalShard) -> Result<Vec<Vec<Chunk>>, Error> {
+    let mut rows = Vec::new();
+    for group in 0..local.shard().row_groups() {
+        let count = local.shard().rows(group);
+        let shared = Arc::new(SharedGroup::new(count as usize, 1 << 20));
+        let mut reader = local.read_rows(group, 0..count, &[], shared);
+        for row in 0..count {
+            rows.push(reader.chunks(row)?.collect());
+        }
+    }
+    Ok(rows)
 }
 
 /// The cells of a file as the generic reader tells them; no entry for a null.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use model::{Labels, METRIC_NAME, MatchOp, Matcher, TimeRange, Timestamp};
+use model::{AggregateSet, Labels, METRIC_NAME, MatchOp, Matcher, TimeRange, Timestamp};
 use parquet_block::{
     BloomFilters, LocalShard, PageOptions, Projection, Slices, WriteOptions, envelope,
 };
@@ -107,7 +107,7 @@ fn decoded(values: &[Vec<u8>]) -> Vec<Chunk> {
 }
 
 fn rows(local: &LocalShard) -> Vec<(Labels, Vec<Chunk>)> {
-    local.scan().map(Result::unwrap).collect()
+    local.read_all().unwrap()
 }
 
 fn found(local: &LocalShard, matchers: &[Matcher], group_rows: usize) -> Vec<usize> {
@@ -139,7 +139,7 @@ proptest! {
         let mut looked_up = Vec::new();
         for (group, ranges) in shard.everything() {
             let labels = shard.labels(group, ranges.clone(), Projection::All);
-            let chunks = shard.chunks(group, ranges, TimeRange::ALL);
+            let chunks = shard.chunks(group, ranges, TimeRange::ALL, AggregateSet::ALL);
             let (labels, chunks) = (local.answer(labels).unwrap(), local.answer(chunks).unwrap());
             looked_up.extend(labels.into_iter().zip(chunks));
         }
@@ -186,7 +186,8 @@ proptest! {
             }
             let values: BTreeSet<&[u8]> =
                 series.iter().filter_map(|(labels, _)| labels.get(&name)).collect();
-            let read = local.answer(local.shard().label_values(&name, None)).unwrap();
+            let all = local.shard().everything();
+            let read = local.answer(local.shard().label_values_of(all, &name)).unwrap();
             prop_assert!(read.iter().eq(values.iter()));
         }
     }
@@ -274,7 +275,8 @@ fn values_of_megabytes_are_pages_of_their_own() {
     assert_eq!(found(&local, &[matcher(MatchOp::Equal, &long)], 100), [3]);
     let others = found(&local, &[matcher(MatchOp::NotRegex, "x+")], 100);
     assert_eq!(others, [0, 1, 2, 4]);
-    let values = local.answer(local.shard().label_values("text", None));
+    let shard = local.shard();
+    let values = local.answer(shard.label_values_of(shard.everything(), "text"));
     assert!(
         values
             .unwrap()
@@ -293,7 +295,7 @@ fn no_damage_to_a_page_goes_unnoticed() {
     let mut noticed = 0;
     for place in (4..files.labels.len() / 4).step_by(7) {
         files.labels[place] ^= 1 << (place % 8);
-        let read: Result<Vec<_>, _> = files.open(dir.path()).scan().collect();
+        let read = files.open(dir.path()).read_all();
         match read {
             // What a scan does not read, such as hashes, or a header's field that does not matter.
             Ok(rows) => assert_eq!(rows, expected, "{place}"),
@@ -334,7 +336,8 @@ fn names_and_values_need_not_be_utf_8() {
             .map(|row| &row.0)
             .eq(series.iter().map(|s| &s.0))
     );
-    let values = local.answer(local.shard().label_values("pod", None));
+    let shard = local.shard();
+    let values = local.answer(shard.label_values_of(shard.everything(), "pod"));
     assert_eq!(values.unwrap(), [&b"a"[..], b"\xffA\xfe", &long]);
     for value in [&b"\xffA\xfe"[..], &long] {
         let matcher = Matcher::new(MatchOp::Equal, "pod", value).unwrap();

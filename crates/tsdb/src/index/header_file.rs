@@ -117,8 +117,8 @@ impl HeaderRoot {
                 toc,
                 version: input.byte()?,
                 symbols: input.be32()?,
-                symbol_root: Self::place(input, start)?,
-                name_root: Self::place(input, start)?,
+                symbol_root: Self::root(input, start)?,
+                name_root: Self::root(input, start)?,
             })
         };
         read(&mut input).map_err(|fault| fail(&input, fault))
@@ -138,7 +138,7 @@ impl HeaderRoot {
     }
 
     /// A page before `end`.
-    fn place(input: &mut Input<'_>, end: u64) -> Result<Option<PageRange>, Fault> {
+    fn root(input: &mut Input<'_>, end: u64) -> Result<Option<PageRange>, Fault> {
         let (start, len) = (input.be64()?, input.be64()?);
         if (start, len) == (0, 0) {
             return Ok(None);
@@ -156,8 +156,8 @@ impl HeaderRoot {
         out.extend(self.toc.encode());
         out.push(self.version);
         out.extend(self.symbols.to_be_bytes());
-        for place in [self.symbol_root, self.name_root] {
-            let (start, len) = place.map_or((0, 0), |place| (place.start, place.len()));
+        for root in [self.symbol_root, self.name_root] {
+            let (start, len) = root.map_or((0, 0), |root| (root.start, root.len()));
             out.extend(start.to_be_bytes());
             out.extend(len.to_be_bytes());
         }

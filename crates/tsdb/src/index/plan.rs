@@ -46,8 +46,8 @@ struct Group {
 struct List {
     /// Index of the range that holds it.
     range: usize,
-    /// Its place in the file.
-    place: Range<u64>,
+    /// Where it is in the file.
+    bytes: Range<u64>,
 }
 
 impl PostingsPlan {
@@ -151,35 +151,35 @@ impl PostingsPlan {
     }
 
     fn postings<'a>(&self, list: &List, bytes: &'a [Bytes]) -> Result<Postings<'a>> {
-        let start = list.place.start;
+        let start = list.bytes.start;
         let found = self.ranges.get(list.range).and_then(|range| {
             let from = usize::try_from(start.checked_sub(range.start)?).ok()?;
-            let to = usize::try_from(list.place.end.checked_sub(range.start)?).ok()?;
+            let to = usize::try_from(list.bytes.end.checked_sub(range.start)?).ok()?;
             bytes.get(list.range)?.get(from..to)
         });
         let missing = || {
-            let expected = format!("the bytes up to {} of postings", list.place.end);
+            let expected = format!("the bytes up to {} of postings", list.bytes.end);
             Error::corrupt(FILE, start, expected, "fewer")
         };
         Postings::decode(found.ok_or_else(missing)?, start)
     }
 
-    /// A group of the lists at `places`; neighbours among them become one range.
-    fn group(&mut self, mut places: Vec<Range<u64>>) -> Group {
-        places.sort_unstable_by_key(|place| place.start);
-        places.dedup();
+    /// A group of the lists in `ranges`; neighbours among them are read as one.
+    fn group(&mut self, mut ranges: Vec<Range<u64>>) -> Group {
+        ranges.sort_unstable_by_key(|bytes| bytes.start);
+        ranges.dedup();
         let mut group = Group::default();
-        for place in places {
+        for bytes in ranges {
             match self.ranges.last_mut() {
-                Some(last) if !group.lists.is_empty() && last.end == place.start => {
-                    last.end = place.end;
+                Some(last) if !group.lists.is_empty() && last.end == bytes.start => {
+                    last.end = bytes.end;
                 }
-                _ => self.ranges.push(place.clone()),
+                _ => self.ranges.push(bytes.clone()),
             }
-            group.size += place.end.saturating_sub(place.start);
+            group.size += bytes.end.saturating_sub(bytes.start);
             group.lists.push(List {
                 range: self.ranges.len() - 1,
-                place,
+                bytes,
             });
         }
         group
@@ -202,7 +202,7 @@ fn selected(
         .filter_map(|matcher| matcher.prefix())
         .max_by_key(|prefix| prefix.len())
         .unwrap_or_default();
-    places(table, name, prefix, meets)
+    of_values(table, name, prefix, meets)
 }
 
 /// The postings of all values that do not meet a condition which the empty value meets.
@@ -216,7 +216,7 @@ fn subtracted(
         let values = condition.iter().map(|matcher| matcher.value.as_slice());
         return these(table, name, values);
     }
-    places(table, name, b"", fails)
+    of_values(table, name, b"", fails)
 }
 
 /// The postings of those of `values` that there are.
@@ -233,17 +233,17 @@ fn these<'a>(
 }
 
 /// The postings of the values that begin with `prefix` and are wanted.
-fn places(
+fn of_values(
     table: &mut LabelTable<'_>,
     name: &[u8],
     prefix: &[u8],
     wanted: impl Fn(&[u8]) -> bool,
 ) -> Result<Vec<Range<u64>>> {
-    let mut places = Vec::new();
+    let mut ranges = Vec::new();
     let Some(name) = table.name(name)? else {
-        return Ok(places);
+        return Ok(ranges);
     };
-    table.each_value(name, prefix, &mut |value, place| {
+    table.each_value(name, prefix, &mut |value, postings| {
         if value < prefix {
             return ControlFlow::Continue(());
         }
@@ -251,9 +251,9 @@ fn places(
             return ControlFlow::Break(());
         }
         if wanted(value) {
-            places.push(place);
+            ranges.push(postings);
         }
         ControlFlow::Continue(())
     })?;
-    Ok(places)
+    Ok(ranges)
 }

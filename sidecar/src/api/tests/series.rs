@@ -1,5 +1,7 @@
+use bytes::Bytes;
+use prost::Message as _;
 use proto::{
-    prompb::label_matcher::Type,
+    prompb::{self, QueryResult, ReadResponse, Sample, TimeSeries, label_matcher::Type},
     thanos::{SeriesRequest, ShardInfo, series_response::Result as Frame},
 };
 use tonic::Code;
@@ -250,6 +252,82 @@ async fn answers_past_a_limit_are_refused_with_its_name() {
         error.message().contains("store.limits.request-sort-bytes"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn samples_wait_whole_and_past_the_limit_are_refused_with_its_name() {
+    let limits = Limits {
+        request_sort_bytes: 2000,
+        ..Limits::default()
+    };
+    let world = World::limited(&[("m", "eu-1")], Some(OWN), limits).await;
+    world.peer.lock().content_type = "application/x-protobuf";
+    let answer = |bytes: usize| {
+        let label = prompb::Label {
+            name: "pod".into(),
+            value: "x".repeat(bytes).into(),
+        };
+        let series = TimeSeries {
+            labels: vec![label],
+            samples: vec![Sample::default()],
+            ..TimeSeries::default()
+        };
+        let results = vec![QueryResult {
+            timeseries: vec![series],
+        }];
+        let body = ReadResponse { results }.encode_to_vec();
+        let body = snap::raw::Encoder::new().compress_vec(&body).unwrap();
+        Bytes::from(body)
+    };
+    world.peer.lock().read = vec![answer(1900)];
+    assert_eq!(world.lines(request()).await.unwrap().len(), 1);
+    // Few bytes on the way, and what comes of them; and many on the way.
+    for body in [vec![answer(2000)], vec![Bytes::from(vec![0xff; 500]); 5]] {
+        world.peer.lock().read = body;
+        let error = world.lines(request()).await.unwrap_err();
+        assert_eq!(error.code(), Code::ResourceExhausted, "{error}");
+        for part in [
+            "/api/v1/read: ",
+            "store.limits.request-sort-bytes limit: limit 2000 ",
+        ] {
+            assert!(error.message().contains(part), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_series_are_left_out_or_become_one_all_are_asked_for_whatever_the_limit() {
+    let own = &["__name__", "pod", "replica"];
+    let world = World::new(&[("cluster", "eu-1")], Some(own)).await;
+    world.peer.lock().api.insert(
+        "api/v1/series",
+        r#"{"status":"success","data":[{"__name__":"up","pod":"1"},{"__name__":"up","pod":"1","replica":"a"},{"__name__":"up","pod":"2"}]}"#,
+    );
+    let wanted = SeriesRequest {
+        skip_chunks: true,
+        limit: 2,
+        ..request()
+    };
+    let removed = SeriesRequest {
+        without_replica_labels: vec!["replica".to_owned()],
+        ..wanted.clone()
+    };
+    assert_eq!(world.lines(removed).await.unwrap().len(), 2);
+    let share = SeriesRequest {
+        shard_info: Some(ShardInfo {
+            total_shards: 1,
+            ..ShardInfo::default()
+        }),
+        ..wanted.clone()
+    };
+    assert_eq!(world.lines(share).await.unwrap().len(), 2);
+    world.lines(wanted).await.unwrap();
+    let asked = world.peer.lock().asked.clone();
+    let limits: Vec<bool> = asked
+        .iter()
+        .map(|(_, pairs)| pairs.iter().any(|(name, _)| name == "limit"))
+        .collect();
+    assert_eq!(limits, [false, false, true]);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use proto::{
 use tonic::{Code, Request, Response, Status};
 
 use super::{
-    super::{Answer, info::InfoApi, told::Told},
+    super::{Answer, StoreApi, info::InfoApi, told::Told},
     world::{World, matcher},
 };
 
@@ -238,7 +238,7 @@ async fn what_cannot_be_read_is_an_error_and_no_empty_answer() {
 #[tokio::test]
 async fn info_is_refused_while_prometheus_does_not_answer() {
     let world = World::new(&[("cluster", "eu-1")], None).await;
-    let info = InfoApi(world.recent.clone());
+    let info = InfoApi(StoreApi::new(world.recent.clone()));
     let error = info.info(Request::new(InfoRequest {})).await.unwrap_err();
     assert_eq!(error.code(), Code::Unavailable);
     assert_eq!(error.message(), "not ready: prometheus does not answer");

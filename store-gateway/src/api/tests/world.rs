@@ -9,7 +9,7 @@ use std::{
 use bucket::{Bucket, testing::FailingBucket};
 use bytes::Bytes;
 use model::{BlockId, BlockMeta, Labels, ParquetMeta, ParquetShard, TimeRange, Timestamp, shown};
-use parquet_block::LocalShard;
+use parquet_block::{Contents, LocalShard};
 use proto::{
     info::info_client::InfoClient,
     thanos::{
@@ -224,9 +224,11 @@ pub(super) async fn put_dir(bucket: &Bucket, dir: &Path, id: BlockId, labels: &[
 /// Puts the Parquet block of all kinds of samples into the bucket.
 pub(super) async fn put_parquet(bucket: &Bucket, id: BlockId, labels: &[(&str, &str)]) {
     let dir = golden("parquet-common/all-kinds/block");
-    let paths = ["0.labels.parquet", "0.chunks.parquet"].map(|file| dir.join(file));
-    let shard = LocalShard::open(&paths[0], &paths[1]).unwrap();
-    let rows: Vec<Labels> = shard.scan().map(|row| row.unwrap().0).collect();
+    let paths = Contents::Chunks.files(0).map(|name| dir.join(name));
+    let unknown = ParquetShard::default();
+    let shard = LocalShard::open(&dir, 0, Contents::Chunks, &unknown).unwrap();
+    let rows = shard.read_all().unwrap().into_iter();
+    let rows: Vec<Labels> = rows.map(|(labels, _)| labels).collect();
     let name = |labels: &Labels| shown(labels.get("__name__").unwrap()).into_owned();
     let text = fs::read(golden(ALL_KINDS).join(BlockMeta::FILE)).unwrap();
     let mut meta = BlockMeta::decode(&text).unwrap();

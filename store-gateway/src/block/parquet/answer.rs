@@ -22,8 +22,8 @@ impl ParquetBlock {
         L: Lookup + Send + 'static,
         L::Answer: Send + 'static,
     {
-        let begun = self.step(lookup).await?;
-        self.finish(shard, begun, budget).await
+        let planned = self.step(lookup).await?;
+        self.finish(shard, planned, budget).await
     }
 
     /// Forgets the files of a shard that were fetched whole.

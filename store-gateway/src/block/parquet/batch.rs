@@ -9,17 +9,18 @@ use parquet_block::{Lookup as _, ReadChunks, Step};
 use tsdb::Chunk;
 
 use super::{
-    Ahead, BlockError, ParquetBlock, RequestBudget, ShardReader, answer::CHUNKS_GAP, heads::Heads,
+    BlockError, ParquetBlock, Prefetch, RequestBudget, ShardReader, answer::CHUNKS_GAP,
+    pending_rows::PendingRows,
 };
 use crate::fetch::{Wanted, size};
 
 /// The chunks of rows, as far as they can be found without fetching.
-pub(super) type Begun = (ReadChunks, Step<Vec<Vec<Chunk>>>);
+pub(super) type PlannedRead = (ReadChunks, Step<Vec<Vec<Chunk>>>);
 
 /// Rows whose chunks are being fetched.
 pub(super) struct Batch {
-    pub(super) heads: Heads,
-    begun: Begun,
+    pub(super) pending: PendingRows,
+    planned: PlannedRead,
     /// The pages that are not those of the batch before.
     fetched: Fetched,
     /// How many bytes these are.
@@ -36,27 +37,27 @@ pub(super) struct Pages {
 }
 
 enum Fetched {
-    Arriving(Ahead<Vec<Page>>),
+    Arriving(Prefetch<Vec<Page>>),
     Here(Vec<Page>),
 }
 
 type Page = (Range<u64>, Bytes);
 
 impl Batch {
-    /// Starts to fetch what the chunks of `heads` need, apart from the pages that the batch `before` has.
+    /// Starts to fetch what the chunks of the rows need, apart from the pages that the batch `before` has.
     pub(super) fn start(
         block: &ParquetBlock,
         shard: &ShardReader,
-        (heads, begun): (Heads, Begun),
+        (pending, planned): (PendingRows, PlannedRead),
         before: Option<&Self>,
         pages: &Pages,
         budget: &Arc<RequestBudget>,
     ) -> Self {
-        let missing = wanted(&begun).iter().filter(|range| match before {
+        let missing = wanted(&planned).iter().filter(|range| match before {
             Some(before) => {
-                before.heads.shard != heads.shard || !wanted(&before.begun).contains(range)
+                before.pending.shard != pending.shard || !wanted(&before.planned).contains(range)
             }
-            None => pages.get(heads.shard, range).is_none(),
+            None => pages.get(pending.shard, range).is_none(),
         });
         let missing: Vec<_> = missing.cloned().collect();
         let cost = missing.iter().map(size).sum();
@@ -65,7 +66,7 @@ impl Batch {
         } else {
             let fetcher = block.source.fetcher.clone();
             let (object, budget) = (shard.chunks.clone(), Arc::clone(budget));
-            Fetched::Arriving(Ahead::start(async move |out| {
+            Fetched::Arriving(Prefetch::start(async move |out| {
                 let wanted = Wanted {
                     object: &object,
                     ranges: &missing,
@@ -79,8 +80,8 @@ impl Batch {
             }))
         };
         Self {
-            heads,
-            begun,
+            pending,
+            planned,
             fetched,
             cost,
         }
@@ -102,16 +103,16 @@ impl Batch {
         shard: &ShardReader,
         pages: &mut Pages,
         budget: &RequestBudget,
-    ) -> Result<(Heads, Vec<Vec<Chunk>>), BlockError> {
+    ) -> Result<(PendingRows, Vec<Vec<Chunk>>), BlockError> {
         self.arrived().await?;
-        let (mut lookup, step) = self.begun;
-        let number = self.heads.shard;
+        let (mut lookup, step) = self.planned;
+        let number = self.pending.shard;
         let mut fetched = match self.fetched {
             Fetched::Here(pages) => pages.into_iter().peekable(),
             Fetched::Arriving(_) => return Err(BlockError::Stopped),
         };
-        let begun = match step {
-            Step::Done(chunks) => return Ok((self.heads, chunks)),
+        let planned = match step {
+            Step::Done(chunks) => return Ok((self.pending, chunks)),
             Step::Fetch { ranges, .. } => {
                 let page = |range| {
                     let fetched = fetched.next_if(|(fetched, _)| *fetched == range);
@@ -129,7 +130,7 @@ impl Batch {
                 next.inspect_err(|_| block.forget(shard))?
             }
         };
-        Ok((self.heads, block.finish(shard, begun, budget).await?))
+        Ok((self.pending, block.finish(shard, planned, budget).await?))
     }
 }
 
@@ -143,7 +144,7 @@ impl Pages {
 }
 
 /// The pages that chunks need.
-pub(super) fn wanted((_, step): &Begun) -> &[Range<u64>] {
+pub(super) fn wanted((_, step): &PlannedRead) -> &[Range<u64>] {
     match step {
         Step::Fetch { ranges, .. } => ranges,
         Step::Done(_) => &[],

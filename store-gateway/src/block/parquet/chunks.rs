@@ -6,13 +6,12 @@ use std::{collections::VecDeque, sync::Arc};
 
 use futures::{Stream, StreamExt as _};
 use model::{AggregateSet, TimeRange};
-use parquet_block::Contents;
 use tsdb::Chunk;
 
 use super::{
     BlockError, ParquetBlock, RequestBudget, ShardReader,
-    batch::{self, Batch, Begun, Pages},
-    heads::Heads,
+    batch::{self, Batch, Pages, PlannedRead},
+    pending_rows::PendingRows,
 };
 use crate::fetch::size;
 
@@ -47,10 +46,10 @@ pub(super) struct ChunkReader<'a, S> {
     block: &'a ParquetBlock,
     reading: Reading,
     budget: &'a Arc<RequestBudget>,
-    heads: S,
+    pending: S,
     /// Rows that are in no batch yet.
-    rest: Option<Heads>,
-    /// How `heads` has ended, if it has.
+    rest: Option<PendingRows>,
+    /// How the stream of rows has ended, if it has.
     end: Option<Result<(), BlockError>>,
     /// Those being fetched, in their order.
     batches: VecDeque<Batch>,
@@ -69,11 +68,11 @@ struct BatchSize {
 
 impl<'a, S> ChunkReader<'a, S>
 where
-    S: Stream<Item = Result<Heads, BlockError>> + Unpin,
+    S: Stream<Item = Result<PendingRows, BlockError>> + Unpin,
 {
     pub(super) fn new(
         block: &'a ParquetBlock,
-        heads: S,
+        pending: S,
         reading: Reading,
         budget: &'a Arc<RequestBudget>,
     ) -> Self {
@@ -81,7 +80,7 @@ where
             block,
             reading,
             budget,
-            heads,
+            pending,
             rest: None,
             end: None,
             batches: VecDeque::new(),
@@ -94,18 +93,20 @@ where
     }
 
     /// The next rows with their chunks in the range, row by row; at the end nothing.
-    pub(super) async fn next(&mut self) -> Result<Option<(Heads, Vec<Vec<Chunk>>)>, BlockError> {
+    pub(super) async fn next(
+        &mut self,
+    ) -> Result<Option<(PendingRows, Vec<Vec<Chunk>>)>, BlockError> {
         loop {
             self.plan().await?;
             let more = self.may_start() && self.end.is_none();
             match self.batches.front_mut() {
                 None => match &mut self.end {
                     Some(end) => return std::mem::replace(end, Ok(())).map(|()| None),
-                    None => self.rest = received(&mut self.heads, &mut self.end).await,
+                    None => self.rest = received(&mut self.pending, &mut self.end).await,
                 },
                 Some(first) if more => tokio::select! {
                     biased;
-                    heads = received(&mut self.heads, &mut self.end) => self.rest = heads,
+                    pending = received(&mut self.pending, &mut self.end) => self.rest = pending,
                     arrived = first.arrived() => {
                         arrived?;
                         break;
@@ -134,13 +135,13 @@ where
             let Some(shard) = self.block.shards.get(rest.shard) else {
                 continue;
             };
-            let begun = self.begin(shard, &rest).await?;
-            let heads = rest.take(begun.1);
+            let planned = self.plan_read(shard, &rest).await?;
+            let pending = rest.take(planned.1);
             if !rest.rows.is_empty() {
                 self.rest = Some(rest);
             }
             let before = self.batches.back();
-            let batch = (heads, begun.0);
+            let batch = (pending, planned.0);
             let (block, pages, budget) = (self.block, &self.pages, self.budget);
             let batch = Batch::start(block, shard, batch, before, pages, budget);
             self.batches.push_back(batch);
@@ -148,42 +149,37 @@ where
         Ok(())
     }
 
-    /// Finds out which pages the first of `heads` need; also tells how many those are.
-    async fn begin(
+    /// Finds out which pages the first of the rows need; also tells how many those are.
+    async fn plan_read(
         &mut self,
         shard: &ShardReader,
-        heads: &Heads,
-    ) -> Result<(Begun, usize), BlockError> {
+        pending: &PendingRows,
+    ) -> Result<(PlannedRead, usize), BlockError> {
         loop {
-            let rows = heads.rows.split_at(self.size.rows).0;
+            let rows = pending.rows.split_at(self.size.rows).0;
             let count = rows.len();
-            let (group, range) = (heads.group, self.reading.range);
-            let lookup = match shard.shard.contents() {
-                Contents::Chunks => shard.shard.chunks(group, rows, range),
-                Contents::Aggregates => {
-                    let wanted = self.reading.aggregates;
-                    shard.shard.aggregates(group, rows, range, wanted)
-                }
-            };
-            let begun = self.block.step(lookup).await?;
-            let fetched = batch::wanted(&begun).iter().map(size).sum();
+            let (group, range) = (pending.group, self.reading.range);
+            let aggregates = self.reading.aggregates;
+            let lookup = shard.shard.chunks(group, rows, range, aggregates);
+            let planned = self.block.step(lookup).await?;
+            let fetched = batch::wanted(&planned).iter().map(size).sum();
             if fetched <= MAX_FETCH || count <= 1 {
                 self.size.fetched(count, fetched);
-                return Ok((begun, count));
+                return Ok((planned, count));
             }
             self.size.rows = shrunk(count, fetched);
         }
     }
 
-    async fn read(&mut self, batch: Batch) -> Result<(Heads, Vec<Vec<Chunk>>), BlockError> {
-        let Some(shard) = self.block.shards.get(batch.heads.shard) else {
-            return Ok((batch.heads, Vec::new()));
+    async fn read(&mut self, batch: Batch) -> Result<(PendingRows, Vec<Vec<Chunk>>), BlockError> {
+        let Some(shard) = self.block.shards.get(batch.pending.shard) else {
+            return Ok((batch.pending, Vec::new()));
         };
         let reading = batch.read(self.block, shard, &mut self.pages, self.budget);
-        let (heads, chunks) = reading.await?;
+        let (pending, chunks) = reading.await?;
         let bytes = chunks.iter().flatten().map(|chunk| chunk.data.len() as u64);
         self.size.decoded = (bytes.sum(), chunks.len().max(1));
-        Ok((heads, chunks))
+        Ok((pending, chunks))
     }
 }
 
@@ -192,13 +188,13 @@ const fn may_start(count: usize, bytes: u64, ahead: usize) -> bool {
     count <= ahead || (ahead > 0 && count < AT_ONCE && bytes < AHEAD_BYTES)
 }
 
-/// The next heads; at the end none, and how it ended.
+/// The next rows; at the end none, and how it ended.
 async fn received(
-    heads: &mut (impl Stream<Item = Result<Heads, BlockError>> + Unpin),
+    pending: &mut (impl Stream<Item = Result<PendingRows, BlockError>> + Unpin),
     end: &mut Option<Result<(), BlockError>>,
-) -> Option<Heads> {
-    match heads.next().await {
-        Some(Ok(heads)) => return Some(heads),
+) -> Option<PendingRows> {
+    match pending.next().await {
+        Some(Ok(pending)) => return Some(pending),
         Some(Err(error)) => *end = Some(Err(error)),
         None => *end = Some(Ok(())),
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 use model::{FileSum, METRIC_NAME, MatchOp, Matcher, ParquetShard};
-use parquet_block::{Contents, Footer, FooterRead, Shard, labels_file};
+use parquet_block::{Contents, Footer, FooterRead, Shard};
 
 use super::{BlockError, BlockSource, CatalogBlock, ParquetBlock, ShardReader};
 use crate::fetch::{ListedObject, Wanted};
@@ -45,10 +45,10 @@ impl ShardReader {
         listed: &ParquetShard,
     ) -> Result<Self, BlockError> {
         let contents = Contents::of(block.meta.resolution());
-        let files = (labels_file(number), contents.file(number));
+        let files = contents.files(number);
         let (labels, chunks) = futures::try_join!(
-            footer(block, source, &files.0, listed.labels_sum()),
-            footer(block, source, &files.1, listed.chunks_sum()),
+            footer(block, source, &files[0], listed.labels_sum()),
+            footer(block, source, &files[1], listed.chunks_sum()),
         )?;
         let open = move || Shard::open(labels.1, chunks.1);
         let (labels, chunks) = (labels.0, chunks.0);

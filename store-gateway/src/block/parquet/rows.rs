@@ -1,6 +1,21 @@
-//! Counting and cutting selections of rows.
+//! Rows of a block: one by one, and in selections.
 
 use parquet_block::{RowRanges, Selection};
+
+/// A row, and where it comes in the order wanted. Those of one rank come as they are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Row {
+    pub(super) rank: u32,
+    /// The shard's place in the block.
+    pub(super) shard: u32,
+    pub(super) group: u32,
+    pub(super) row: u32,
+}
+
+/// There are fewer shards, and fewer row groups in one, than this can count.
+pub(super) fn number(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}
 
 /// How many rows are selected.
 pub(super) fn count(selection: &Selection) -> u64 {

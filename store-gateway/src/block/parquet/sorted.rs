@@ -8,50 +8,41 @@ use series::FinalLabels;
 use tokio::sync::mpsc::Sender;
 
 use super::{
-    BlockError, BlockQuery, BlockSeries, ParquetBlock, RequestBudget, TELLING,
+    BlockError, BlockQuery, BlockSeries, PRESENCE, ParquetBlock, RequestBudget,
+    before_name::RowsInOrder,
     chunks::{self, ChunkReader, Reading},
-    early::ByEarly,
-    heads::Heads,
+    pending_rows::PendingRows,
+    rows::{Row, number},
 };
-use crate::block::order::{First, Sending, Window};
+use crate::block::order::{FirstSeries, Window, WindowSender};
 
 /// Row groups whose labels are read at once.
 pub(super) const GROUPS_AT_ONCE: usize = 16;
 
-/// A row, and where it comes in the order wanted. Those of one rank come as they are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Row {
-    pub(super) rank: u32,
-    /// The shard's place in the block.
-    pub(super) shard: u32,
-    pub(super) group: u32,
-    pub(super) row: u32,
-}
-
 impl ParquetBlock {
-    /// Sends the series that match, first by the labels called as in `early`, then as they are stored.
-    pub(super) async fn send_by_early(
+    /// Sends the series that match, first by the labels `names`, then as they are stored.
+    pub(super) async fn send_in_order(
         self: &Arc<Self>,
-        early: &[Vec<u8>],
+        names: &[Vec<u8>],
         query: &BlockQuery,
         budget: &Arc<RequestBudget>,
         out: &Sender<Vec<BlockSeries>>,
     ) -> Result<(), BlockError> {
         let own = Arc::new(FinalLabels::default());
-        match self.by_early(early, query, budget).await? {
-            ByEarly::Same(selected) => {
+        match self.rows_in_order(names, query, budget).await? {
+            RowsInOrder::Same(selected) => {
                 let found = self.found_of(selected, Arc::clone(budget));
                 self.send(found, query, budget, out).await
             }
-            ByEarly::Rows(rows) => {
-                let mut sending = Sending::new(query, budget, out);
+            RowsInOrder::Rows(rows) => {
+                let mut sender = WindowSender::new(query, budget, out);
                 let mut hold = budget.hold();
                 hold.set(size_of_val(rows.as_slice()));
-                self.send_rows(&rows, &own, query, budget, &mut sending)
+                self.send_rows(&rows, &own, query, budget, &mut sender)
                     .await
             }
             // By all own labels, so by these first.
-            ByEarly::Many => {
+            RowsInOrder::TooMany => {
                 let counted = budget.for_rereading();
                 self.send_passes(&own, query, (budget, counted), out).await
             }
@@ -79,12 +70,12 @@ impl ParquetBlock {
         (budget, mut counting): (&Arc<RequestBudget>, Arc<RequestBudget>),
         out: &Sender<Vec<BlockSeries>>,
     ) -> Result<(), BlockError> {
-        let mut first = First::new(Arc::clone(labels), budget.hold());
-        let mut sending = Sending::new(query, budget, out);
+        let mut first = FirstSeries::new(Arc::clone(labels), budget.hold());
+        let mut sender = WindowSender::new(query, budget, out);
         loop {
-            let mut heads = self.heads(query.clone(), counting);
-            while let Some(heads) = heads.next().await.transpose()? {
-                let offer = move || offered(first, heads);
+            let mut pending = self.pending_rows(query.clone(), counting);
+            while let Some(pending) = pending.next().await.transpose()? {
+                let offer = move || offered(first, pending);
                 first = self.source.pool.run(offer).await;
             }
             let take = move || {
@@ -97,9 +88,9 @@ impl ParquetBlock {
             (first, rows, more) = self.source.pool.run(take).await;
             let mut hold = budget.hold();
             hold.set(size_of_val(rows.as_slice()));
-            self.send_rows(&rows, labels, query, budget, &mut sending)
+            self.send_rows(&rows, labels, query, budget, &mut sender)
                 .await?;
-            if !more || sending.is_done() {
+            if !more || sender.is_done() {
                 return Ok(());
             }
             counting = budget.for_rereading();
@@ -112,13 +103,13 @@ impl ParquetBlock {
         labels: &Arc<FinalLabels>,
         query: &BlockQuery,
         budget: &Arc<RequestBudget>,
-        sending: &mut Sending<'_>,
+        sender: &mut WindowSender<'_>,
     ) -> Result<(), BlockError> {
         let mut rest = rows;
         while !rest.is_empty() {
-            let rows = sending.window(rest);
+            let rows = sender.window(rest);
             let window = self.read_window(rows, labels, query, budget).await?;
-            rest = sending.send(window, rest).await?;
+            rest = sender.send(window, rest).await?;
         }
         Ok(())
     }
@@ -139,12 +130,12 @@ impl ParquetBlock {
             stored
         };
         let stored = self.source.pool.run(sort).await;
-        let heads = self.heads_of_rows(&stored, budget).await?;
+        let pending = self.rows_with_labels(&stored, budget).await?;
         let mut places = stored.into_iter().map(|(place, _)| place);
         if query.skip_chunks && self.within(query.range) {
             let labels = Arc::clone(labels);
             let put = move || {
-                let own = heads.into_iter().flat_map(|heads| heads.labels);
+                let own = pending.into_iter().flat_map(|pending| pending.labels);
                 for (own, place) in own.zip(places) {
                     let labels = labels.apply(own);
                     let chunks = Vec::new();
@@ -158,19 +149,20 @@ impl ParquetBlock {
         let reading = Reading {
             range: query.range,
             aggregates: if skip_chunks {
-                TELLING.into()
+                PRESENCE.into()
             } else {
                 query.aggregates
             },
             ahead: chunks::AHEAD,
         };
-        let heads = stream::iter(heads.into_iter().map(Ok));
-        let mut reader = ChunkReader::new(self, heads, reading, budget);
-        while let Some((heads, chunks)) = reader.next().await? {
+        let pending = stream::iter(pending.into_iter().map(Ok));
+        let mut reader = ChunkReader::new(self, pending, reading, budget);
+        while let Some((pending, chunks)) = reader.next().await? {
             let places: Vec<usize> = places.by_ref().take(chunks.len()).collect();
             let labels = Arc::clone(labels);
             let put = move || {
-                for ((own, mut chunks), place) in heads.labels.into_iter().zip(chunks).zip(places) {
+                for ((own, mut chunks), place) in pending.labels.into_iter().zip(chunks).zip(places)
+                {
                     // Without a chunk in the range, it is not sent.
                     if chunks.is_empty() {
                         continue;
@@ -189,11 +181,11 @@ impl ParquetBlock {
     }
 
     /// The rows, which ascend, with their labels.
-    async fn heads_of_rows(
+    async fn rows_with_labels(
         &self,
         rows: &[(usize, Row)],
         budget: &RequestBudget,
-    ) -> Result<Vec<Heads>, BlockError> {
+    ) -> Result<Vec<PendingRows>, BlockError> {
         let mut groups = Vec::new();
         for of_group in rows.chunk_by(|(_, a), (_, b)| (a.shard, a.group) == (b.shard, b.group)) {
             if let Some((_, Row { shard, group, .. })) = of_group.first() {
@@ -202,7 +194,7 @@ impl ParquetBlock {
                 groups.push((*shard as usize, *group as usize, rows));
             }
         }
-        let heads = groups.into_iter().map(|(number, group, rows)| async move {
+        let pending = groups.into_iter().map(|(number, group, rows)| async move {
             let labels = match self.shards.get(number) {
                 Some(shard) => {
                     let lookup = shard.shard.labels(group, rows.clone(), Projection::All);
@@ -210,23 +202,23 @@ impl ParquetBlock {
                 }
                 None => Vec::new(),
             };
-            Ok(Heads {
+            Ok(PendingRows {
                 shard: number,
                 group,
                 rows,
                 labels,
             })
         });
-        stream::iter(heads)
+        stream::iter(pending)
             .buffered(GROUPS_AT_ONCE)
             .try_collect()
             .await
     }
 }
 
-fn offered(mut first: First<Row>, heads: Heads) -> First<Row> {
-    let (shard, group) = (number(heads.shard), number(heads.group));
-    for (row, own) in heads.rows.rows().zip(heads.labels) {
+fn offered(mut first: FirstSeries<Row>, pending: PendingRows) -> FirstSeries<Row> {
+    let (shard, group) = (number(pending.shard), number(pending.group));
+    for (row, own) in pending.rows.rows().zip(pending.labels) {
         let row = Row {
             rank: 0,
             shard,
@@ -236,9 +228,4 @@ fn offered(mut first: First<Row>, heads: Heads) -> First<Row> {
         first.offer(own, row, size_of::<Row>());
     }
     first
-}
-
-/// There are fewer shards, and fewer row groups in one, than this can count.
-pub(super) fn number(place: usize) -> u32 {
-    u32::try_from(place).unwrap_or(u32::MAX)
 }

@@ -13,7 +13,7 @@ use model::{
     AggregateSet, BlockId, BlockMeta, Labels, METRIC_NAME, MatchOp, Matcher, ParquetMeta,
     ParquetShard, TimeRange, Timestamp,
 };
-use parquet_block::LocalShard;
+use parquet_block::{Contents, LocalShard};
 use prometheus_client::{encoding::text, registry::Registry};
 use service::{CpuPool, Metrics};
 use tsdb::{Chunk, Encoding, Floats, decode_histograms, decode_xor};
@@ -90,12 +90,12 @@ impl Fixture {
     pub(in crate::block) async fn parquet(&self, name: &str) -> CatalogBlock {
         let dir = golden().join("parquet-common").join(name).join("block");
         let count = if name == "shards" { 2 } else { 1 };
-        let files = |n| (parquet_block::labels_file(n), parquet_block::chunks_file(n));
         let shards: Vec<_> = (0..count)
             .map(|n| {
-                let (labels, chunks) = files(n);
-                let local = LocalShard::open(&dir.join(labels), &dir.join(chunks)).unwrap();
-                let rows: Vec<Labels> = local.scan().map(|row| row.unwrap().0).collect();
+                let unknown = ParquetShard::default();
+                let local = LocalShard::open(&dir, n, Contents::Chunks, &unknown).unwrap();
+                let rows = local.read_all().unwrap().into_iter();
+                let rows: Vec<Labels> = rows.map(|(labels, _)| labels).collect();
                 ParquetShard {
                     rows: rows.len() as u64,
                     row_groups: local.shard().row_groups() as u64,
@@ -116,9 +116,7 @@ impl Fixture {
         }
         meta.parquet = Some(ParquetMeta { version: 1, shards });
         meta.ulid = id(name);
-        let names: Vec<_> = (0..count)
-            .flat_map(|n| <[String; 2]>::from(files(n)))
-            .collect();
+        let names: Vec<_> = (0..count).flat_map(|n| Contents::Chunks.files(n)).collect();
         self.block(meta, &dir, &names).await
     }
 

@@ -7,7 +7,7 @@ use futures::future::try_join_all;
 use tsdb::{Chunk, ChunkMeta, Fetched, decode_chunk_record, segment_file_name};
 
 use super::{
-    BlockError, BlockSeries, Head, RequestBudget, TsdbBlock, damaged,
+    BlockError, BlockSeries, PendingSeries, RequestBudget, TsdbBlock, damaged,
     series::{Batch, CHUNK_GAP},
 };
 use crate::fetch::{ListedObject, Wanted, size};
@@ -18,7 +18,7 @@ const MAX_CHUNK: u64 = 64 << 20;
 const MAX_OVERSHOOT: u64 = 16;
 
 /// A chunk to be read, and how much of its segment for it.
-struct Asked {
+struct ChunkRead {
     /// Where the result belongs.
     place: usize,
     chunk: ChunkMeta,
@@ -34,48 +34,50 @@ impl TsdbBlock {
         batch: Batch,
         budget: &RequestBudget,
     ) -> Result<Vec<BlockSeries>, BlockError> {
-        let Batch { heads, ranges, .. } = batch;
-        let chunks = heads.iter().flat_map(|head| &head.chunks);
-        let asked = chunks.zip(ranges).enumerate();
-        let mut asked: Vec<_> = asked
-            .map(|(place, (chunk, range))| Asked {
+        let Batch {
+            pending, ranges, ..
+        } = batch;
+        let chunks = pending.iter().flat_map(|one| &one.chunks);
+        let reads = chunks.zip(ranges).enumerate();
+        let mut reads: Vec<_> = reads
+            .map(|(place, (chunk, range))| ChunkRead {
                 place,
                 chunk: *chunk,
                 range,
                 had: 0,
             })
             .collect();
-        budget.add_chunks(asked.len() as u64)?;
-        let mut found: Vec<Option<Chunk>> = vec![None; asked.len()];
-        while !asked.is_empty() {
-            self.clip(&mut asked)?;
+        budget.add_chunks(reads.len() as u64)?;
+        let mut found: Vec<Option<Chunk>> = vec![None; reads.len()];
+        while !reads.is_empty() {
+            self.clip(&mut reads)?;
             // Blocks have them in this order already.
-            asked.sort_by_key(|asked| asked.chunk.reference);
-            let bytes = self.bytes(&asked, budget).await?;
-            let decode = move || decode(asked, &bytes, found);
+            reads.sort_by_key(|read| read.chunk.reference);
+            let bytes = self.bytes(&reads, budget).await?;
+            let decode = move || decode(reads, &bytes, found);
             let decoded = self.source.pool.run(decode).await;
-            (found, asked) = decoded.map_err(|source| {
+            (found, reads) = decoded.map_err(|source| {
                 for segment in &self.segments {
                     self.source.fetcher.forget(segment);
                 }
                 damaged(&self.block, source)
             })?;
         }
-        Ok(hand_out(heads, found))
+        Ok(hand_out(pending, found))
     }
 
     /// The bytes of each, in their order; segments side by side.
     async fn bytes(
         &self,
-        asked: &[Asked],
+        reads: &[ChunkRead],
         budget: &RequestBudget,
     ) -> Result<Vec<Bytes>, BlockError> {
-        let segment = |asked: &Asked| asked.chunk.reference.segment();
+        let segment = |read: &ChunkRead| read.chunk.reference.segment();
         let mut parts = Vec::new();
-        for part in asked.chunk_by(|a, b| segment(a) == segment(b)) {
+        for part in reads.chunk_by(|a, b| segment(a) == segment(b)) {
             if let Some(first) = part.first() {
                 let found = self.segment(segment(first))?;
-                let ranges: Vec<_> = part.iter().map(|asked| asked.range.clone()).collect();
+                let ranges: Vec<_> = part.iter().map(|read| read.range.clone()).collect();
                 parts.push((found, ranges));
             }
         }
@@ -96,14 +98,14 @@ impl TsdbBlock {
     }
 
     /// Refuses to ask for more than there is, or than a chunk can be.
-    fn clip(&self, asked: &mut [Asked]) -> Result<(), BlockError> {
-        for asked in asked {
-            let number = asked.chunk.reference.segment();
+    fn clip(&self, reads: &mut [ChunkRead]) -> Result<(), BlockError> {
+        for read in reads {
+            let number = read.chunk.reference.segment();
             let segment = self.segment(number)?;
-            let (offset, needed) = (asked.range.start, size(&asked.range));
-            let end = asked.range.end.min(segment.size);
+            let (offset, needed) = (read.range.start, size(&read.range));
+            let end = read.range.end.min(segment.size);
             let available = end.saturating_sub(offset);
-            if available <= asked.had || needed > available + MAX_OVERSHOOT {
+            if available <= read.had || needed > available + MAX_OVERSHOOT {
                 let file = segment_file_name(number);
                 let needed = needed.max(1);
                 let source = tsdb::Error::truncated(&file, offset, needed, segment.size);
@@ -118,7 +120,7 @@ impl TsdbBlock {
                     limit: MAX_CHUNK,
                 });
             }
-            asked.range.end = end;
+            read.range.end = end;
         }
         Ok(())
     }
@@ -126,22 +128,22 @@ impl TsdbBlock {
 
 /// Decodes chunks into their places, and tells which need more bytes.
 fn decode(
-    asked: Vec<Asked>,
+    reads: Vec<ChunkRead>,
     bytes: &[Bytes],
     mut found: Vec<Option<Chunk>>,
-) -> tsdb::Result<(Vec<Option<Chunk>>, Vec<Asked>)> {
+) -> tsdb::Result<(Vec<Option<Chunk>>, Vec<ChunkRead>)> {
     let mut short = Vec::new();
-    for (asked, bytes) in asked.into_iter().zip(bytes) {
-        match decode_chunk_record(bytes, &asked.chunk)? {
+    for (read, bytes) in reads.into_iter().zip(bytes) {
+        match decode_chunk_record(bytes, &read.chunk)? {
             Fetched::Done(chunk) => {
-                if let Some(place) = found.get_mut(asked.place) {
+                if let Some(place) = found.get_mut(read.place) {
                     *place = Some(chunk);
                 }
             }
-            Fetched::Short { needed } => short.push(Asked {
-                range: tsdb::chunk_range(&asked.chunk, needed),
+            Fetched::Short { needed } => short.push(ChunkRead {
+                range: tsdb::chunk_range(&read.chunk, needed),
                 had: bytes.len() as u64,
-                ..asked
+                ..read
             }),
         }
     }
@@ -149,11 +151,11 @@ fn decode(
 }
 
 /// Gives each series its chunks.
-fn hand_out(heads: Vec<Head>, chunks: Vec<Option<Chunk>>) -> Vec<BlockSeries> {
+fn hand_out(pending: Vec<PendingSeries>, chunks: Vec<Option<Chunk>>) -> Vec<BlockSeries> {
     let mut chunks = chunks.into_iter();
-    let series = heads.into_iter().map(|head| BlockSeries {
-        labels: head.labels,
-        chunks: chunks.by_ref().take(head.chunks.len()).flatten().collect(),
+    let series = pending.into_iter().map(|one| BlockSeries {
+        labels: one.labels,
+        chunks: chunks.by_ref().take(one.chunks.len()).flatten().collect(),
     });
     series.collect()
 }
@@ -210,12 +212,12 @@ mod tests {
             max: Timestamp(100),
             reference: ChunkRef::new(segment, u32::try_from(places[place].start).unwrap()),
         };
-        let head = |asked: &[(u32, usize)]| Head {
+        let series = |asked: &[(u32, usize)]| PendingSeries {
             labels: Labels::default(),
             chunks: asked.iter().map(chunk).collect(),
         };
         let batch = Batch {
-            heads: asked.chunks(4).map(head).collect(),
+            pending: asked.chunks(4).map(series).collect(),
             ranges: asked
                 .iter()
                 .map(|(_, place)| places[*place].clone())

@@ -8,7 +8,7 @@ use model::TimeRange;
 use tokio::sync::mpsc::Sender;
 use tsdb::{Fetched, IndexHeader, SeriesEntry, SeriesRef, SymbolReader};
 
-use super::{Ahead, BlockError, BlockQuery, Head, INDEX_GAP, RequestBudget, TsdbBlock};
+use super::{BlockError, BlockQuery, INDEX_GAP, PendingSeries, Prefetch, RequestBudget, TsdbBlock};
 use crate::fetch::{Piece, Wanted, leading, size};
 
 /// Series that are decoded first: few, so that the first answer is soon there.
@@ -23,7 +23,7 @@ const MAX_BYTES: u64 = 1 << 20;
 const MAX_ENTRY: u64 = 64 << 20;
 
 /// An entry to be read, and how much of the index for it.
-struct Asked {
+struct EntryRead {
     /// Where the result belongs.
     place: usize,
     series: SeriesRef,
@@ -33,27 +33,27 @@ struct Asked {
 /// What has become of entries.
 struct Decoded {
     /// Those with chunks in the range, and where they belong.
-    heads: Vec<(usize, Head)>,
+    pending: Vec<(usize, PendingSeries)>,
     /// Those that need more bytes.
-    short: Vec<Asked>,
+    short: Vec<EntryRead>,
 }
 
 impl TsdbBlock {
     /// The series that match and have chunks in the range.
-    pub(super) fn heads(
+    pub(super) fn pending_series(
         self: &Arc<Self>,
         query: BlockQuery,
         budget: Arc<RequestBudget>,
-    ) -> Ahead<Vec<Head>> {
+    ) -> Prefetch<Vec<PendingSeries>> {
         let block = Arc::clone(self);
-        Ahead::start(async move |out| block.send_heads(query, &budget, &out).await)
+        Prefetch::start(async move |out| block.send_pending(query, &budget, &out).await)
     }
 
-    async fn send_heads(
+    async fn send_pending(
         &self,
         query: BlockQuery,
         budget: &RequestBudget,
-        out: &Sender<Vec<Head>>,
+        out: &Sender<Vec<PendingSeries>>,
     ) -> Result<(), BlockError> {
         let (mut refs, piece) = self.refs(&query.matchers, budget).await?;
         let limited = query.limit > 0;
@@ -87,19 +87,19 @@ impl TsdbBlock {
                 let part = all.by_ref().take(first);
                 let part = part.enumerate().map(|(place, ((series, range), bytes))| {
                     let series = *series;
-                    let asked = Asked {
+                    let read = EntryRead {
                         place,
                         series,
                         range,
                     };
-                    (asked, bytes)
+                    (read, bytes)
                 });
-                let (asked, bytes) = part.unzip();
-                let mut heads = self.entries(asked, bytes, query.range, budget).await?;
-                heads.truncate(left);
-                left -= heads.len();
+                let (reads, bytes) = part.unzip();
+                let mut pending = self.entries(reads, bytes, query.range, budget).await?;
+                pending.truncate(left);
+                left -= pending.len();
                 first = MOST;
-                if !heads.is_empty() && out.send(heads).await.is_err() {
+                if !pending.is_empty() && out.send(pending).await.is_err() {
                     return Ok(());
                 }
             }
@@ -148,27 +148,27 @@ impl TsdbBlock {
     /// out.
     async fn entries(
         &self,
-        mut asked: Vec<Asked>,
+        mut reads: Vec<EntryRead>,
         mut bytes: Vec<Bytes>,
         range: TimeRange,
         budget: &RequestBudget,
-    ) -> Result<Vec<Head>, BlockError> {
-        let mut found: Vec<Option<Head>> = vec![None; asked.len()];
+    ) -> Result<Vec<PendingSeries>, BlockError> {
+        let mut found: Vec<Option<PendingSeries>> = vec![None; reads.len()];
         loop {
-            let decode = move |header: &IndexHeader| decode(header, &asked, &bytes, range);
+            let decode = move |header: &IndexHeader| decode(header, &reads, &bytes, range);
             let decoded = self.with_header(decode).await;
             let decoded = decoded.inspect_err(|_| self.forget_index())?;
-            for (place, head) in decoded.heads {
+            for (place, one) in decoded.pending {
                 if let Some(slot) = found.get_mut(place) {
-                    *slot = Some(head);
+                    *slot = Some(one);
                 }
             }
-            asked = decoded.short;
-            if asked.is_empty() {
+            reads = decoded.short;
+            if reads.is_empty() {
                 return Ok(found.into_iter().flatten().collect());
             }
-            self.refuse_long(&asked)?;
-            let ranges: Vec<_> = asked.iter().map(|asked| asked.range.clone()).collect();
+            self.refuse_long(&reads)?;
+            let ranges: Vec<_> = reads.iter().map(|read| read.range.clone()).collect();
             bytes = self.fetch_entries(&ranges, None, budget).await?;
         }
     }
@@ -178,8 +178,8 @@ impl TsdbBlock {
         self.source.fetcher.forget(&self.index);
     }
 
-    fn refuse_long(&self, asked: &[Asked]) -> Result<(), BlockError> {
-        match asked.iter().find(|asked| size(&asked.range) > MAX_ENTRY) {
+    fn refuse_long(&self, reads: &[EntryRead]) -> Result<(), BlockError> {
+        match reads.iter().find(|read| size(&read.range) > MAX_ENTRY) {
             None => Ok(()),
             Some(long) => Err(BlockError::TooLarge {
                 key: self.index.key.to_string(),
@@ -195,42 +195,42 @@ impl TsdbBlock {
 /// Decodes entries.
 fn decode(
     header: &IndexHeader,
-    asked: &[Asked],
+    reads: &[EntryRead],
     bytes: &[Bytes],
     range: TimeRange,
 ) -> tsdb::Result<Decoded> {
     let mut symbols = header.symbols();
     let mut entry = SeriesEntry::default();
     let mut decoded = Decoded {
-        heads: Vec::with_capacity(asked.len()),
+        pending: Vec::with_capacity(reads.len()),
         short: Vec::new(),
     };
-    for (asked, bytes) in asked.iter().zip(bytes) {
-        match header.decode_series_into(bytes, asked.series, &mut entry)? {
+    for (read, bytes) in reads.iter().zip(bytes) {
+        match header.decode_series_into(bytes, read.series, &mut entry)? {
             Fetched::Done(()) => {
-                if let Some(head) = head(&mut symbols, &entry, range)? {
-                    decoded.heads.push((asked.place, head));
+                if let Some(one) = within(&mut symbols, &entry, range)? {
+                    decoded.pending.push((read.place, one));
                 }
             }
-            Fetched::Short { needed } => decoded.short.push(Asked {
-                range: header.series_range(asked.series, needed),
-                ..*asked
+            Fetched::Short { needed } => decoded.short.push(EntryRead {
+                range: header.series_range(read.series, needed),
+                ..*read
             }),
         }
     }
     Ok(decoded)
 }
 
-fn head(
+fn within(
     symbols: &mut SymbolReader<'_>,
     entry: &SeriesEntry,
     range: TimeRange,
-) -> tsdb::Result<Option<Head>> {
+) -> tsdb::Result<Option<PendingSeries>> {
     let chunks = entry.chunks.iter().filter(|c| c.range().overlaps(range));
     let chunks: Vec<_> = chunks.copied().collect();
     if chunks.is_empty() {
         return Ok(None);
     }
     let labels = symbols.labels(entry)?;
-    Ok(Some(Head { labels, chunks }))
+    Ok(Some(PendingSeries { labels, chunks }))
 }

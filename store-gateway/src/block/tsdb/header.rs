@@ -17,7 +17,7 @@ use crate::fetch::{ListedObject, Piece, Wanted};
 
 /// How much of an index is read at first of either end, where it is too large to be read whole: such a part of it, in
 /// which the symbols and the postings offset table mostly are.
-const PART: u64 = 32;
+const ENDS_SHARE: u64 = 32;
 /// The least and the most of it, in bytes.
 const FIRST: RangeInclusive<u64> = 64 << 10..=1 << 20;
 /// What is fetched of a section at once.
@@ -206,7 +206,7 @@ impl<'a> Source<'a> {
         let known = match source.fetcher.fetch_searched(index).await? {
             Some(bytes) => vec![Piece { start: 0, bytes }],
             None => {
-                let first = (size / PART).clamp(*FIRST.start(), *FIRST.end());
+                let first = (size / ENDS_SHARE).clamp(*FIRST.start(), *FIRST.end());
                 // Where both are all of it, they are read as one.
                 let between = size.saturating_sub(2 * first);
                 let start = if between > 0 { first } else { size };

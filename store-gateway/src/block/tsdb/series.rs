@@ -1,11 +1,11 @@
-//! From heads to series: batches of bounded size, each with its chunks.
+//! From pending series to whole ones: batches of bounded size, each with its chunks.
 
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 
 use futures::StreamExt as _;
 use tokio::sync::mpsc::Sender;
 
-use super::{Ahead, BlockError, BlockSeries, Guesses, Head, RequestBudget, TsdbBlock};
+use super::{BlockError, BlockSeries, Guesses, PendingSeries, Prefetch, RequestBudget, TsdbBlock};
 use crate::fetch::{ListedObject, size};
 
 /// Bytes of chunks in the first batch: few, so that the first answer is soon there.
@@ -17,27 +17,27 @@ pub(super) const CHUNK_GAP: u64 = 128 << 10;
 
 /// Batches are read beyond the one that is wanted as long as all that are under way together take fewer bytes.
 const AHEAD_BYTES: u64 = 4 << 20;
-/// Batches that are read at once, at most: their heads take memory too.
+/// Batches that are read at once, at most: their labels take memory too.
 const AT_ONCE: usize = 4;
 
 /// Series that are read together.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    pub(super) heads: Vec<Head>,
+    pub(super) pending: Vec<PendingSeries>,
     /// What of its segment to read for each chunk, series after series.
     pub(super) ranges: Vec<Range<u64>>,
     /// Bytes that are fetched, about.
     pub(super) cost: u64,
 }
 
-/// Sends heads on as series without chunks.
+/// Sends series on without chunks.
 pub(super) async fn send_labels(
-    mut heads: Ahead<Vec<Head>>,
+    mut pending: Prefetch<Vec<PendingSeries>>,
     out: &Sender<Vec<BlockSeries>>,
 ) -> Result<(), BlockError> {
-    while let Some(heads) = heads.next().await {
-        let series = heads?.into_iter().map(|head| BlockSeries {
-            labels: head.labels,
+    while let Some(pending) = pending.next().await {
+        let series = pending?.into_iter().map(|one| BlockSeries {
+            labels: one.labels,
             chunks: Vec::new(),
         });
         if out.send(series.collect()).await.is_err() {
@@ -48,16 +48,16 @@ pub(super) async fn send_labels(
 }
 
 impl TsdbBlock {
-    /// Reads the chunks of heads, and sends them on: the next batches are read meanwhile.
+    /// Reads the chunks of series, and sends them on: the next batches are read meanwhile.
     pub(super) async fn send_series(
         self: &Arc<Self>,
-        mut heads: Ahead<Vec<Head>>,
+        mut pending: Prefetch<Vec<PendingSeries>>,
         budget: &Arc<RequestBudget>,
         out: &Sender<Vec<BlockSeries>>,
     ) -> Result<(), BlockError> {
         let (mut waiting, mut reading) = (VecDeque::<Batch>::new(), VecDeque::new());
         let (mut max, mut bytes) = (FIRST_BATCH, 0);
-        // How the heads have ended, if they have.
+        // How the series have ended, if they have.
         let mut end = None;
         loop {
             let has_room = |bytes, count| count == 0 || bytes < AHEAD_BYTES && count < AT_ONCE;
@@ -70,9 +70,9 @@ impl TsdbBlock {
             let has_room = has_room(bytes, reading.len()) && end.is_none();
             tokio::select! {
                 biased;
-                next = heads.next(), if has_room => match next {
-                    Some(Ok(heads)) => {
-                        waiting.extend(self.batches(heads, max).await);
+                next = pending.next(), if has_room => match next {
+                    Some(Ok(pending)) => {
+                        waiting.extend(self.batches(pending, max).await);
                         max = MAX_BATCH;
                     }
                     Some(Err(error)) => end = Some(Err(error)),
@@ -94,9 +94,9 @@ impl TsdbBlock {
         self: &Arc<Self>,
         batch: Batch,
         budget: &Arc<RequestBudget>,
-    ) -> Ahead<Vec<BlockSeries>> {
+    ) -> Prefetch<Vec<BlockSeries>> {
         let (block, budget) = (Arc::clone(self), Arc::clone(budget));
-        Ahead::start(async move |out| {
+        Prefetch::start(async move |out| {
             let series = block.read(batch, &budget).await?;
             // Whoever has dropped the batch does not want it.
             let _ = out.send(series).await;
@@ -104,11 +104,11 @@ impl TsdbBlock {
         })
     }
 
-    /// Cuts heads into batches, of which the first takes `first` bytes.
-    pub(super) async fn batches(&self, heads: Vec<Head>, first: u64) -> Vec<Batch> {
+    /// Cuts series into batches, of which the first takes `first` bytes.
+    pub(super) async fn batches(&self, pending: Vec<PendingSeries>, first: u64) -> Vec<Batch> {
         let ends: Vec<u64> = self.segments.iter().map(|segment| segment.size).collect();
         let guesses = self.guesses;
-        let cut = move || cut(heads, &ends, guesses, first);
+        let cut = move || cut(pending, &ends, guesses, first);
         self.source.pool.run(cut).await
     }
 
@@ -123,22 +123,22 @@ impl TsdbBlock {
 
 /// The series of the first batch, if there is one.
 async fn first(
-    reading: &mut VecDeque<(u64, Ahead<Vec<BlockSeries>>)>,
+    reading: &mut VecDeque<(u64, Prefetch<Vec<BlockSeries>>)>,
 ) -> Option<Result<Vec<BlockSeries>, BlockError>> {
     let (_, batch) = reading.front_mut()?;
     // An end would look like a complete answer.
     Some(batch.next().await.unwrap_or(Err(BlockError::Stopped)))
 }
 
-/// Cuts heads into batches, of which the first takes `first` bytes and the others up to [`MAX_BATCH`], unless a
+/// Cuts series into batches, of which the first takes `first` bytes and the others up to [`MAX_BATCH`], unless a
 /// series alone is more. `ends` are the sizes of the segments.
-fn cut(heads: Vec<Head>, ends: &[u64], guesses: Guesses, first: u64) -> Vec<Batch> {
-    let mut ranges = ranges(&heads, ends, guesses).into_iter().peekable();
+fn cut(pending: Vec<PendingSeries>, ends: &[u64], guesses: Guesses, first: u64) -> Vec<Batch> {
+    let mut ranges = ranges(&pending, ends, guesses).into_iter().peekable();
     let mut batches: Vec<Batch> = Vec::new();
     let (mut max, mut total, mut last) = (first, 0, None);
-    for head in heads {
-        let own: Vec<_> = ranges.by_ref().take(head.chunks.len()).collect();
-        let cost: u64 = head
+    for one in pending {
+        let own: Vec<_> = ranges.by_ref().take(one.chunks.len()).collect();
+        let cost: u64 = one
             .chunks
             .iter()
             .zip(&own)
@@ -147,7 +147,7 @@ fn cut(heads: Vec<Head>, ends: &[u64], guesses: Guesses, first: u64) -> Vec<Batc
         total += cost;
         match batches.last_mut() {
             Some(batch) if total <= max => {
-                batch.heads.push(head);
+                batch.pending.push(one);
                 batch.ranges.extend(own);
                 batch.cost = total;
             }
@@ -157,7 +157,7 @@ fn cut(heads: Vec<Head>, ends: &[u64], guesses: Guesses, first: u64) -> Vec<Batc
                     total = cost;
                 }
                 batches.push(Batch {
-                    heads: vec![head],
+                    pending: vec![one],
                     ranges: own,
                     cost,
                 });
@@ -168,8 +168,8 @@ fn cut(heads: Vec<Head>, ends: &[u64], guesses: Guesses, first: u64) -> Vec<Batc
 }
 
 /// What of its segment to read for each chunk. Where the next one is known, a chunk does not go on into it.
-fn ranges(heads: &[Head], ends: &[u64], guesses: Guesses) -> Vec<Range<u64>> {
-    let mut chunks = heads.iter().flat_map(|head| &head.chunks).peekable();
+fn ranges(pending: &[PendingSeries], ends: &[u64], guesses: Guesses) -> Vec<Range<u64>> {
+    let mut chunks = pending.iter().flat_map(|one| &one.chunks).peekable();
     let mut ranges = Vec::new();
     while let Some(chunk) = chunks.next() {
         let segment = chunk.reference.segment();
@@ -209,13 +209,13 @@ mod tests {
     use super::*;
 
     /// A series with chunks at these places.
-    fn head(places: &[(u32, u32)]) -> Head {
+    fn series(places: &[(u32, u32)]) -> PendingSeries {
         let chunk = |&(segment, offset): &(u32, u32)| ChunkMeta {
             min: Timestamp(0),
             max: Timestamp(0),
             reference: ChunkRef::new(segment, offset),
         };
-        Head {
+        PendingSeries {
             labels: Labels::default(),
             chunks: places.iter().map(chunk).collect(),
         }
@@ -228,22 +228,22 @@ mod tests {
 
     #[test]
     fn a_chunk_ends_where_the_next_or_the_segment_does() {
-        let heads = [head(&[(0, 8), (0, 40)]), head(&[(0, 500), (1, 8)])];
-        let ranges = ranges(&heads, &[550, 1000], GUESSES);
+        let pending = [series(&[(0, 8), (0, 40)]), series(&[(0, 500), (1, 8)])];
+        let ranges = ranges(&pending, &[550, 1000], GUESSES);
         assert_eq!(ranges, [8..40, 40..140, 500..550, 8..108]);
     }
 
     #[test]
     fn batches_are_cut_between_series_by_their_bytes() {
-        let heads: Vec<_> = (0..6).map(|i| head(&[(0, 8 + i * 100)])).collect();
-        let batches = cut(heads, &[10_000], GUESSES, 250);
+        let pending: Vec<_> = (0..6).map(|i| series(&[(0, 8 + i * 100)])).collect();
+        let batches = cut(pending, &[10_000], GUESSES, 250);
         let sizes: Vec<_> = batches
             .iter()
-            .map(|b| (b.heads.len(), b.ranges.len()))
+            .map(|b| (b.pending.len(), b.ranges.len()))
             .collect();
         assert_eq!(sizes, [(2, 2), (4, 4)]);
         assert_eq!(
-            cut(vec![head(&[(0, 8), (0, 5000)])], &[10_000], GUESSES, 10).len(),
+            cut(vec![series(&[(0, 8), (0, 5000)])], &[10_000], GUESSES, 10).len(),
             1
         );
     }

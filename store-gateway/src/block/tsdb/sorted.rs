@@ -8,9 +8,9 @@ use tokio::sync::mpsc::Sender;
 use tsdb::ChunkMeta;
 
 use super::{
-    BlockError, BlockQuery, BlockSeries, Head, RequestBudget, TsdbBlock, series::MAX_BATCH,
+    BlockError, BlockQuery, BlockSeries, PendingSeries, RequestBudget, TsdbBlock, series::MAX_BATCH,
 };
-use crate::block::order::{First, Sending, Window};
+use crate::block::order::{FirstSeries, Window, WindowSender};
 
 impl TsdbBlock {
     /// Sends the series that match in the order of their final labels, and under these.
@@ -21,55 +21,55 @@ impl TsdbBlock {
         budget: &Arc<RequestBudget>,
         out: &Sender<Vec<BlockSeries>>,
     ) -> Result<(), BlockError> {
-        let mut first = First::new(Arc::clone(labels), budget.hold());
-        let mut sending = Sending::new(query, budget, out);
+        let mut first = FirstSeries::new(Arc::clone(labels), budget.hold());
+        let mut sender = WindowSender::new(query, budget, out);
         let mut counting = Arc::clone(budget);
         loop {
-            let mut heads = self.heads(query.clone(), counting);
-            while let Some(heads) = heads.next().await.transpose()? {
-                let offer = move || offered(first, heads);
+            let mut pending = self.pending_series(query.clone(), counting);
+            while let Some(pending) = pending.next().await.transpose()? {
+                let offer = move || offered(first, pending);
                 first = self.source.pool.run(offer).await;
             }
             let take = move || {
                 let (found, more) = first.take();
-                let heads = found
+                let pending = found
                     .into_iter()
-                    .map(|(labels, chunks)| Head { labels, chunks });
-                (first, heads.collect::<Arc<[Head]>>(), more)
+                    .map(|(labels, chunks)| PendingSeries { labels, chunks });
+                (first, pending.collect::<Arc<[PendingSeries]>>(), more)
             };
-            let (heads, more);
-            (first, heads, more) = self.source.pool.run(take).await;
-            let mut rest = &*heads;
+            let (pending, more);
+            (first, pending, more) = self.source.pool.run(take).await;
+            let mut rest = &*pending;
             while !rest.is_empty() {
-                let from = heads.len() - rest.len();
-                let window = from..from + sending.window(rest).len();
-                let window = self.read_window(&heads, window, query, budget).await?;
-                rest = sending.send(window, rest).await?;
+                let from = pending.len() - rest.len();
+                let window = from..from + sender.window(rest).len();
+                let window = self.read_window(&pending, window, query, budget).await?;
+                rest = sender.send(window, rest).await?;
             }
-            drop(heads);
+            drop(pending);
             first.release();
-            if !more || sending.is_done() {
+            if !more || sender.is_done() {
                 return Ok(());
             }
             counting = budget.for_rereading();
         }
     }
 
-    /// Reads the chunks of some of the heads as they are stored, and gives as many of the first as fit, in this order.
+    /// Reads the chunks of some of the series as they are stored, and gives as many of the first as fit, in this order.
     async fn read_window(
         &self,
-        heads: &Arc<[Head]>,
+        pending: &Arc<[PendingSeries]>,
         some: Range<usize>,
         query: &BlockQuery,
         budget: &Arc<RequestBudget>,
     ) -> Result<Window, BlockError> {
         let mut window = Window::new(some.len(), budget.hold());
-        let heads = Arc::clone(heads);
+        let pending = Arc::clone(pending);
         if query.skip_chunks {
             let put = move || {
-                let heads = heads.get(some).unwrap_or_default();
-                for (place, head) in heads.iter().enumerate() {
-                    let (labels, chunks) = (head.labels.clone(), Vec::new());
+                let pending = pending.get(some).unwrap_or_default();
+                for (place, one) in pending.iter().enumerate() {
+                    let (labels, chunks) = (one.labels.clone(), Vec::new());
                     window.put(place, BlockSeries { labels, chunks });
                 }
                 window
@@ -77,14 +77,14 @@ impl TsdbBlock {
             return Ok(self.source.pool.run(put).await);
         }
         let sort = move || {
-            let heads = heads.get(some).unwrap_or_default();
-            let mut stored: Vec<(usize, &Head)> = heads.iter().enumerate().collect();
-            stored.sort_by_key(|(_, head)| head.chunks.first().map(|chunk| chunk.reference));
+            let pending = pending.get(some).unwrap_or_default();
+            let mut stored: Vec<(usize, &PendingSeries)> = pending.iter().enumerate().collect();
+            stored.sort_by_key(|(_, one)| one.chunks.first().map(|chunk| chunk.reference));
             let stored = stored.into_iter();
-            let stored = stored.map(|(place, head)| (place, head.clone()));
+            let stored = stored.map(|(place, one)| (place, one.clone()));
             stored.unzip()
         };
-        let (places, stored): (Vec<usize>, Vec<Head>) = self.source.pool.run(sort).await;
+        let (places, stored): (Vec<usize>, Vec<PendingSeries>) = self.source.pool.run(sort).await;
         let mut places = places.into_iter();
         // Chunks count when they are sent.
         let reading = budget.for_rereading();
@@ -103,8 +103,11 @@ impl TsdbBlock {
     }
 }
 
-fn offered(mut first: First<Vec<ChunkMeta>>, heads: Vec<Head>) -> First<Vec<ChunkMeta>> {
-    for Head { labels, chunks } in heads {
+fn offered(
+    mut first: FirstSeries<Vec<ChunkMeta>>,
+    pending: Vec<PendingSeries>,
+) -> FirstSeries<Vec<ChunkMeta>> {
+    for PendingSeries { labels, chunks } in pending {
         let size = size_of_val(chunks.as_slice());
         first.offer(labels, chunks, size);
     }

@@ -2,8 +2,8 @@
 
 use std::{path::Path, sync::Arc};
 
-use model::{BlockId, METRIC_NAME, ParquetMeta, ParquetShard, Resolution, SeriesOrder};
-use parquet_block::{Contents, Dictionary, LabelIds, LocalShard, SharedGroup, labels_file};
+use model::{BlockId, BlockMeta, METRIC_NAME, SeriesOrder};
+use parquet_block::{Dictionary, LabelIds, LocalBlock, LocalShard, SharedGroup};
 use rayon::prelude::*;
 
 use super::{
@@ -40,20 +40,15 @@ struct Sorted {
 }
 
 impl OpenedParquet {
-    pub(crate) fn open(
-        dir: &Path,
-        block: BlockId,
-        meta: &ParquetMeta,
-        resolution: Resolution,
-    ) -> Result<Self, MergeError> {
-        let shards = meta
-            .shards
-            .par_iter()
-            .enumerate()
-            .map(|(number, listed)| OpenedShard::open(dir, number, listed, resolution))
-            .collect::<Result<_, _>>()
-            .map_err(MergeError::parquet(block))?;
-        Ok(Self { block, shards })
+    pub(crate) fn open(dir: &Path, meta: &BlockMeta) -> Result<Self, MergeError> {
+        let block = meta.ulid;
+        let opened = LocalBlock::open(dir, meta).map_err(MergeError::parquet(block))?;
+        let shards = opened.into_shards().into_par_iter();
+        let shards = shards.map(OpenedShard::new).collect::<Result<_, _>>();
+        Ok(Self {
+            block,
+            shards: shards.map_err(MergeError::parquet(block))?,
+        })
     }
 
     pub(crate) fn tables(&self) -> Vec<Table<'_>> {
@@ -128,18 +123,7 @@ impl OpenedParquet {
 }
 
 impl OpenedShard {
-    fn open(
-        dir: &Path,
-        number: usize,
-        listed: &ParquetShard,
-        resolution: Resolution,
-    ) -> Result<Self, parquet_block::Error> {
-        let number = u32::try_from(number).unwrap_or(u32::MAX);
-        let shard = LocalShard::open_listed(
-            &dir.join(labels_file(number)),
-            &dir.join(Contents::of(resolution).file(number)),
-            listed,
-        )?;
+    fn new(shard: LocalShard) -> Result<Self, parquet_block::Error> {
         let names = shard.shard().label_names().map(<[u8]>::to_vec).collect();
         let dictionaries = (0..shard.shard().row_groups())
             .into_par_iter()

@@ -8,6 +8,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use model::Ragged;
 use tsdb::Chunk;
 
 use super::{
@@ -27,9 +28,7 @@ pub(super) struct Permutation {
     /// By place in the order of the output.
     rows: Vec<usize>,
     /// By row.
-    labels: Vec<(u32, u32)>,
-    /// Where the labels of each row end.
-    ends: Vec<usize>,
+    labels: Ragged<(u32, u32)>,
     keys: Keys,
 }
 
@@ -47,16 +46,14 @@ impl Permutation {
     pub(super) fn of(input: &StoredRows) -> Result<Self, MergeError> {
         let mut sorted = Self {
             rows: (0..input.len()).collect(),
-            labels: Vec::new(),
-            ends: Vec::with_capacity(input.len()),
+            labels: Ragged::with_capacity(input.len()),
             keys: input.keys,
         };
         let mut reader = input.reader(0..input.len());
         let mut key = Key::default();
         for row in 0..input.len() {
             reader.key(row, &mut key)?;
-            sorted.labels.extend_from_slice(&key.labels);
-            sorted.ends.push(sorted.labels.len());
+            sorted.labels.push(key.labels.iter().copied());
         }
         let mut rows = std::mem::take(&mut sorted.rows);
         // Without a metric name in front, keys compare as their labels.
@@ -66,10 +63,7 @@ impl Permutation {
     }
 
     fn labels_of(&self, row: usize) -> &[(u32, u32)] {
-        let start = row.checked_sub(1).and_then(|before| self.ends.get(before));
-        let end = self.ends.get(row).copied().unwrap_or_default();
-        let labels = self.labels.get(start.copied().unwrap_or_default()..end);
-        labels.unwrap_or_default()
+        self.labels.get(row).unwrap_or_default()
     }
 
     /// The key of the series at `place`.

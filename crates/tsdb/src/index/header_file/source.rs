@@ -121,9 +121,9 @@ impl HeaderPages for HeaderFile {
 /// A header that this program has made and not written to a file: its checksums are not looked at again.
 impl HeaderPages for Bytes {
     fn page(&self, range: Range<u64>) -> Result<Bytes> {
-        let place = |at: u64| usize::try_from(at).ok();
-        place(range.start)
-            .zip(place(range.end))
+        let offset = |at: u64| usize::try_from(at).ok();
+        offset(range.start)
+            .zip(offset(range.end))
             .filter(|(start, end)| start <= end && *end <= self.len())
             .map(|(start, end)| self.slice(start..end))
             .ok_or_else(|| outside(self.name(), &range, self.len() as u64))

@@ -1,0 +1,368 @@
+//! `thanos store` and `varve store`, each over what its own compactor has made of the same blocks, side by side: they
+//! are asked in turn, so that both have the machine as it is at that time.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use benches::{make_blocks, some_pod};
+use futures::future::try_join_all;
+use proto::info::{InfoRequest, info_client::InfoClient};
+use tonic::transport::Channel;
+
+use crate::{
+    Settings,
+    cases::{Program, Run},
+    client::{self, Answer},
+    compaction, folder,
+    questions::{Question, SHARED, questions},
+    server::{Server, free_address},
+};
+
+/// Where the blocks are.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    on_s3: bool,
+}
+
+/// All cases.
+pub(crate) const STORES: &[Case] = &[
+    Case {
+        name: "store-folder",
+        on_s3: false,
+    },
+    Case {
+        name: "store-s3",
+        on_s3: true,
+    },
+];
+
+/// 24 blocks fill two days; the next makes them complete.
+const BLOCKS: usize = 25;
+/// How often a question is asked once both have answered it: until this much time has passed, or so often.
+const ASKED_FOR: Duration = Duration::from_millis(1500);
+const LEAST_ROUNDS: usize = 5;
+const MOST_ROUNDS: usize = 200;
+/// Clients at once, and how often each asks.
+const CLIENTS: usize = 16;
+const TIMES: usize = 3;
+
+const BUCKET: &str = "bucket";
+const KEYS: (&str, &str) = ("peers", "peers-secret");
+
+const HEAD: &str = "\
+| case | series | question | MB theirs | MB ours | cold first/whole ms theirs | ours | warm first/whole ms theirs | ours | ratio | CPU ms theirs | ours | ratio |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|
+";
+
+/// A store that answers.
+struct Store {
+    server: Server,
+    channel: Channel,
+    http: String,
+}
+
+/// What a question has come to at one of them.
+#[derive(Debug, Default)]
+struct Asked {
+    cold: Answer,
+    warm: Vec<Answer>,
+    cpu: Duration,
+}
+
+/// Runs the cases with each number of series, and prints a table of each.
+pub(crate) fn run(settings: &Settings, cases: &[&Case]) -> anyhow::Result<()> {
+    // Without one there is no client for HTTP, even where nothing is encrypted.
+    let provider = rustls::crypto::ring::default_provider();
+    provider.install_default().ok();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    for series in &settings.series {
+        let dir = settings.work.path().join("stores");
+        let pod = prepare(settings, &dir, *series)?;
+        for case in cases {
+            runtime
+                .block_on(ask(settings, case, &dir, *series, &pod))
+                .with_context(|| format!("{} of {series} series", case.name))?;
+        }
+        fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
+    }
+    Ok(())
+}
+
+/// The folder of a program's own, with its bucket.
+fn own(dir: &Path, program: Program) -> PathBuf {
+    dir.join(match program {
+        Program::Thanos => "theirs",
+        Program::Varve => "ours",
+    })
+}
+
+/// Makes the blocks and lets each program compact a copy; gives the pod of a series.
+fn prepare(settings: &Settings, dir: &Path, series: usize) -> anyhow::Result<String> {
+    let blocks = dir.join("blocks");
+    eprintln!("stores: making blocks of {series} series");
+    let dirs = make_blocks(&blocks, BLOCKS, series)?;
+    for program in [Program::Thanos, Program::Varve] {
+        let own = own(dir, program);
+        let bucket = own.join(BUCKET);
+        folder::copy(&blocks, &bucket)?;
+        let run = Run {
+            name: "",
+            program,
+            flags: &[],
+        };
+        let used = compaction::compact(settings, &run, &own, &[])?;
+        if let Some(refused) = used.refused {
+            anyhow::bail!("compact: {refused}");
+        }
+        folder::remove_marked(&bucket)?;
+    }
+    some_pod(dirs.first().context("a block")?)
+}
+
+async fn ask(
+    settings: &Settings,
+    case: &Case,
+    dir: &Path,
+    series: usize,
+    pod: &str,
+) -> anyhow::Result<()> {
+    let mut gateways = Vec::new();
+    for program in [Program::Thanos, Program::Varve] {
+        let own = own(dir, program);
+        gateways.push(if case.on_s3 {
+            Some(s3(settings, &own).await?)
+        } else {
+            None
+        });
+    }
+    let objstores = gateways
+        .iter()
+        .map(|s3| s3.as_ref().map(|(_, address)| address.as_str()));
+    let objstores: Vec<_> = objstores.collect();
+    let (s3_theirs, s3_ours) = match objstores.as_slice() {
+        [theirs, ours] => (*theirs, *ours),
+        _ => (None, None),
+    };
+    let mut theirs = Store::start(
+        settings,
+        Program::Thanos,
+        &own(dir, Program::Thanos),
+        s3_theirs,
+    )
+    .await?;
+    let mut ours =
+        Store::start(settings, Program::Varve, &own(dir, Program::Varve), s3_ours).await?;
+    let what = format!("| {} | {series} |", case.name);
+    let started = (theirs.resident()?, ours.resident()?);
+    print!("{HEAD}");
+    let questions = questions(pod)?;
+    let mut costs = (0.0, 0.0);
+    for question in &questions {
+        eprintln!("{}: {}", case.name, question.name);
+        let (a, b) = both(&mut theirs, &mut ours, question).await?;
+        costs = (costs.0 + a.cpu_ms(), costs.1 + b.cpu_ms());
+        println!(
+            "{what} {} | {:.2} | {:.2} | {} | {} | {} | {} | {:.2} | {:.2} | {:.2} | {:.2} |",
+            question.name,
+            a.cold.bytes as f64 / 1e6,
+            b.cold.bytes as f64 / 1e6,
+            a.cold,
+            b.cold,
+            a.median(),
+            b.median(),
+            b.median().whole.as_secs_f64() / a.median().whole.as_secs_f64(),
+            a.cpu_ms(),
+            b.cpu_ms(),
+            b.cpu_ms() / a.cpu_ms(),
+        );
+    }
+    println!(
+        "{what} CPU ms, sum: theirs {:.0}, ours {:.0}, ratio {:.3}",
+        costs.0,
+        costs.1,
+        costs.1 / costs.0
+    );
+    if let Some(shared) = questions.iter().find(|one| one.name == SHARED) {
+        let (a, b) = (theirs.crowd(shared).await?, ours.crowd(shared).await?);
+        println!("{what} {CLIENTS} clients × {SHARED}, median ms: theirs {a:.1}, ours {b:.1}");
+    }
+    println!(
+        "{what} RSS MiB, ready / peak: theirs {} / {}, ours {} / {}",
+        started.0 >> 20,
+        theirs.peak()? >> 20,
+        started.1 >> 20,
+        ours.peak()? >> 20
+    );
+    for (name, metric) in [
+        ("requests", "thanos_objstore_bucket_operations_total"),
+        (
+            "bytes fetched",
+            "thanos_objstore_bucket_operation_fetched_bytes_total",
+        ),
+    ] {
+        let (a, b) = (theirs.metric(metric).await?, ours.metric(metric).await?);
+        println!("{what} {name} of the bucket: theirs {a}, ours {b}");
+    }
+    Ok(())
+}
+
+/// Asks both in turn.
+async fn both(
+    theirs: &mut Store,
+    ours: &mut Store,
+    question: &Question,
+) -> anyhow::Result<(Asked, Asked)> {
+    let mut asked = (Asked::default(), Asked::default());
+    asked.0.cold = theirs.ask(question).await?;
+    asked.1.cold = ours.ask(question).await?;
+    // One after the other, as CPU time is told in hundredths of a second.
+    for (store, asked) in [(theirs, &mut asked.0), (ours, &mut asked.1)] {
+        let (before, started) = (store.server.cpu()?, Instant::now());
+        while asked.warm.len() < LEAST_ROUNDS
+            || (started.elapsed() < ASKED_FOR && asked.warm.len() < MOST_ROUNDS)
+        {
+            asked.warm.push(store.ask(question).await?);
+        }
+        asked.cpu = store.server.cpu()?.saturating_sub(before);
+        asked.warm.sort_by_key(|answer| answer.whole);
+    }
+    Ok(asked)
+}
+
+/// An S3 server over the folder of a program's bucket, and its address.
+async fn s3(settings: &Settings, own: &Path) -> anyhow::Result<(Server, String)> {
+    let address = free_address()?;
+    let mut command = Command::new(&settings.versitygw);
+    command
+        .args(["--quiet", "--region", "us-east-1", "--access", KEYS.0])
+        .args(["--secret", KEYS.1, "--port", &address, "posix"])
+        .arg(own);
+    let mut server = Server::start(&mut command, &own.join("s3.log"))?;
+    let listens = async || Ok(drop(std::net::TcpStream::connect(&address)?));
+    server.wait(listens).await?;
+    Ok((server, address))
+}
+
+impl Store {
+    async fn start(
+        settings: &Settings,
+        program: Program,
+        own: &Path,
+        s3: Option<&str>,
+    ) -> anyhow::Result<Self> {
+        let objstore = own.join("store.yml");
+        let yaml = match s3 {
+            Some(address) => format!(
+                "type: S3\nconfig:\n  bucket: {BUCKET}\n  endpoint: {address}\n  region: us-east-1\n  \
+                 access_key: {}\n  secret_key: {}\n  insecure: true\n",
+                KEYS.0, KEYS.1
+            ),
+            None => {
+                let bucket = serde_json::to_string(&own.join(BUCKET))?;
+                format!("type: FILESYSTEM\nconfig:\n  directory: {bucket}\n")
+            }
+        };
+        fs::write(&objstore, yaml).with_context(|| format!("writing {}", objstore.display()))?;
+        let data = own.join("store-data");
+        if data.try_exists()? {
+            fs::remove_dir_all(&data)?;
+        }
+        let (grpc, http) = (free_address()?, free_address()?);
+        let (program, more) = match program {
+            Program::Thanos => (&settings.thanos, "THANOS_FLAGS"),
+            Program::Varve => (&settings.varve, "VARVE_FLAGS"),
+        };
+        let more = std::env::var(more).unwrap_or_default();
+        let mut command = Command::new(program);
+        command
+            .arg("store")
+            .arg(format!("--data-dir={}", data.display()))
+            .arg(format!("--objstore.config-file={}", objstore.display()))
+            .arg(format!("--grpc-address={grpc}"))
+            .arg(format!("--http-address={http}"))
+            .args(more.split_whitespace());
+        let mut server = Server::start(&mut command, &own.join("store.log"))?;
+        let ready = format!("http://{http}/-/ready");
+        let is_ready = async || Ok(drop(get(&ready).await?));
+        server.wait(is_ready).await.context("store")?;
+        let channel = Channel::from_shared(format!("http://{grpc}"))?.connect_lazy();
+        let info = async || {
+            Ok(drop(
+                InfoClient::new(channel.clone())
+                    .info(InfoRequest {})
+                    .await?,
+            ))
+        };
+        server.wait(info).await.context("store")?;
+        Ok(Self {
+            server,
+            channel,
+            http,
+        })
+    }
+
+    async fn ask(&self, question: &Question) -> anyhow::Result<Answer> {
+        let answer = client::series(&self.channel, question.request.clone()).await;
+        answer.with_context(|| question.name.to_owned())
+    }
+
+    /// The median of many clients that ask at once, each on a connection of its own, in ms.
+    async fn crowd(&self, question: &Question) -> anyhow::Result<f64> {
+        let clients = (0..CLIENTS).map(|_| async {
+            let mut answers = Vec::new();
+            for _ in 0..TIMES {
+                answers.push(self.ask(question).await?);
+            }
+            anyhow::Ok(answers)
+        });
+        let mut answers = try_join_all(clients).await?.concat();
+        answers.sort_by_key(|answer| answer.whole);
+        let median = answers.get(answers.len() / 2).context("an answer")?;
+        Ok(median.whole.as_secs_f64() * 1e3)
+    }
+
+    fn resident(&self) -> anyhow::Result<u64> {
+        self.server.memory("VmRSS:")
+    }
+
+    fn peak(&self) -> anyhow::Result<u64> {
+        self.server.memory("VmHWM:")
+    }
+
+    /// The sum of a metric over its labels.
+    async fn metric(&self, name: &str) -> anyhow::Result<f64> {
+        let text = get(&format!("http://{}/metrics", self.http)).await?;
+        let of = |line: &str| {
+            let rest = line.strip_prefix(name)?;
+            rest.starts_with(['{', ' ']).then_some(())?;
+            rest.rsplit(' ').next()?.parse::<f64>().ok()
+        };
+        Ok(text.lines().filter_map(of).sum())
+    }
+}
+
+/// The body at an address, which has to answer with success.
+async fn get(url: &str) -> anyhow::Result<String> {
+    Ok(reqwest::get(url).await?.error_for_status()?.text().await?)
+}
+
+impl Asked {
+    /// The warm answer that took the median time.
+    fn median(&self) -> Answer {
+        let median = self.warm.get(self.warm.len() / 2);
+        median.copied().unwrap_or_default()
+    }
+
+    /// CPU of the server for a warm answer, in ms.
+    fn cpu_ms(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e3 / self.warm.len().max(1) as f64
+    }
+}

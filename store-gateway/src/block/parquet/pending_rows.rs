@@ -1,0 +1,308 @@
+//! Finding the series that match, with their labels, whether they have chunks in the range or not.
+
+use std::{collections::VecDeque, pin::pin, sync::Arc};
+
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use model::Labels;
+use parking_lot::Mutex;
+use parquet_block::{Projection, RowRanges, Selection};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc::Sender};
+
+use super::{
+    BlockError, BlockQuery, BlockSeries, ParquetBlock, Prefetch, RequestBudget, SHARDS_AT_ONCE,
+    rows,
+};
+
+/// Rows of the first batch of labels: few, so that the first answer is soon there.
+const FIRST_ROWS: usize = 128;
+/// Rows of a batch of labels. Each batch decodes the dictionaries it needs anew.
+pub(super) const MOST_ROWS: usize = 4096;
+/// Rows whose labels are read, or were and are not yet taken, at most.
+const ROWS_AHEAD: usize = 2 * MOST_ROWS;
+/// In how many batches they may be: a row group that has few of them is a batch.
+const AHEAD: usize = 64;
+
+/// Rows of a row group.
+#[derive(Debug)]
+pub(super) struct PendingRows {
+    /// The shard's place in the block.
+    pub(super) shard: usize,
+    pub(super) group: usize,
+    pub(super) rows: RowRanges,
+    /// Of each row; none, if nobody asks for them here.
+    pub(super) labels: Vec<Labels>,
+}
+
+/// Rows that match, and of which chunks may be read. Their labels are being read meanwhile.
+#[derive(Debug)]
+pub(super) struct Found {
+    pending: PendingRows,
+    labels: ArrivingLabels,
+}
+
+/// The labels of some rows.
+#[derive(Debug)]
+struct ArrivingLabels {
+    /// One item.
+    labels: Prefetch<Vec<Labels>>,
+    /// Of the rows.
+    _room: OwnedSemaphorePermit,
+}
+
+/// Sends on what is found, and starts to read its labels.
+struct Finding<'a> {
+    block: &'a Arc<ParquetBlock>,
+    budget: &'a Arc<RequestBudget>,
+    out: &'a Sender<Found>,
+    /// Rows of the next batch.
+    most: usize,
+    /// For rows whose labels are read and not taken.
+    room: Arc<Semaphore>,
+}
+
+/// The labels of rows whose chunks are read by another, in the order of the rows.
+#[derive(Debug, Default)]
+pub(super) struct LabelQueue {
+    arriving: Arc<Mutex<VecDeque<ArrivingLabels>>>,
+    here: VecDeque<Labels>,
+}
+
+impl ParquetBlock {
+    /// The series that match, whether they have chunks in the range or not.
+    pub(super) fn pending_rows(
+        self: &Arc<Self>,
+        query: BlockQuery,
+        budget: Arc<RequestBudget>,
+    ) -> Prefetch<PendingRows> {
+        let mut found = self.found(query, budget);
+        Prefetch::start(async move |out| {
+            while let Some(Found {
+                mut pending,
+                labels,
+            }) = found.next().await.transpose()?
+            {
+                pending.labels = labels.read().await?;
+                if out.send(pending).await.is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The same, whose labels may come later.
+    pub(super) fn found(
+        self: &Arc<Self>,
+        query: BlockQuery,
+        budget: Arc<RequestBudget>,
+    ) -> Prefetch<Found> {
+        let block = Arc::clone(self);
+        Prefetch::start_with(AHEAD, async move |out| {
+            let mut finding = Finding::new(&block, &budget, &out);
+            let mut left = block.limit(&query);
+            let mut searched = pin!(block.searched(&query, &budget));
+            while left > 0
+                && let Some((shard, mut selection)) = searched.try_next().await?
+            {
+                left = rows::truncate(&mut selection, left);
+                budget.add_series(rows::count(&selection))?;
+                finding.send(shard, selection).await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The series of these rows of shards.
+    pub(super) fn found_of(
+        self: &Arc<Self>,
+        selected: Vec<(usize, Selection)>,
+        budget: Arc<RequestBudget>,
+    ) -> Prefetch<Found> {
+        let block = Arc::clone(self);
+        Prefetch::start_with(AHEAD, async move |out| {
+            let mut finding = Finding::new(&block, &budget, &out);
+            for (shard, selection) in selected {
+                finding.send(shard, selection).await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The rows of shards that match, whether they have chunks in the range or not.
+    pub(super) async fn selected(
+        &self,
+        query: &BlockQuery,
+        budget: &RequestBudget,
+    ) -> Result<Vec<(usize, Selection)>, BlockError> {
+        let mut left = self.limit(query);
+        let mut selected = Vec::new();
+        let mut searched = pin!(self.searched(query, budget));
+        while left > 0
+            && let Some((shard, mut selection)) = searched.try_next().await?
+        {
+            left = rows::truncate(&mut selection, left);
+            budget.add_series(rows::count(&selection))?;
+            selected.push((shard, selection));
+        }
+        Ok(selected)
+    }
+
+    /// The rows of each shard that match; some shards are searched at once, unless few rows are enough.
+    fn searched<'a>(
+        &'a self,
+        query: &'a BlockQuery,
+        budget: &'a RequestBudget,
+    ) -> impl Stream<Item = Result<(usize, Selection), BlockError>> + Send + 'a {
+        let at_once = match self.limit(query) {
+            usize::MAX => SHARDS_AT_ONCE,
+            _ => 1,
+        };
+        let searches = (0..self.shards.len()).map(move |number| async move {
+            let selection = self.search(number, &query.matchers, budget).await?;
+            Ok((number, selection))
+        });
+        stream::iter(searches).buffered(at_once)
+    }
+
+    /// How many rows need be read: where all have chunks in the range, those past the limit need not.
+    fn limit(&self, query: &BlockQuery) -> usize {
+        match query.limit > 0 && self.within(query.range) {
+            true => query.limit,
+            false => usize::MAX,
+        }
+    }
+
+    /// Starts to read the labels of rows.
+    fn labels(
+        self: &Arc<Self>,
+        pending: &PendingRows,
+        room: OwnedSemaphorePermit,
+        budget: &Arc<RequestBudget>,
+    ) -> ArrivingLabels {
+        let (block, budget) = (Arc::clone(self), Arc::clone(budget));
+        let (number, group, rows) = (pending.shard, pending.group, pending.rows.clone());
+        let labels = Prefetch::start(async move |out| {
+            if let Some(shard) = block.shards.get(number) {
+                let lookup = shard.shard.labels(group, rows, Projection::All);
+                let labels = block.answer(shard, lookup, &budget).await?;
+                // Whoever has dropped the rows does not want them.
+                let _ = out.send(labels).await;
+            }
+            Ok(())
+        });
+        ArrivingLabels {
+            labels,
+            _room: room,
+        }
+    }
+}
+
+impl<'a> Finding<'a> {
+    fn new(
+        block: &'a Arc<ParquetBlock>,
+        budget: &'a Arc<RequestBudget>,
+        out: &'a Sender<Found>,
+    ) -> Self {
+        Self {
+            block,
+            budget,
+            out,
+            most: FIRST_ROWS,
+            room: Arc::new(Semaphore::new(ROWS_AHEAD)),
+        }
+    }
+
+    /// Sends rows of a shard on as long as anybody takes them.
+    async fn send(&mut self, shard: usize, selection: Selection) -> Result<(), BlockError> {
+        for (group, mut rest) in selection {
+            while !rest.is_empty() && !self.out.is_closed() {
+                let (rows, others) = rest.split_at(self.most);
+                rest = others;
+                self.most = (self.most * 4).min(MOST_ROWS);
+                let room = room_for(&self.room, rows.len()).await?;
+                let pending = PendingRows {
+                    shard,
+                    group,
+                    rows,
+                    labels: Vec::new(),
+                };
+                let labels = self.block.labels(&pending, room, self.budget);
+                // Whoever is gone wants no more.
+                let _ = self.out.send(Found { pending, labels }).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Waits until there is room for the labels of so many rows.
+async fn room_for(room: &Arc<Semaphore>, rows: usize) -> Result<OwnedSemaphorePermit, BlockError> {
+    let rows = u32::try_from(rows).unwrap_or(u32::MAX);
+    let room = Arc::clone(room).acquire_many_owned(rows).await;
+    // It is never closed.
+    room.map_err(|_| BlockError::Stopped)
+}
+
+impl ArrivingLabels {
+    /// The labels.
+    async fn read(mut self) -> Result<Vec<Labels>, BlockError> {
+        let labels = self.labels.next().await.transpose()?;
+        labels.ok_or(BlockError::Stopped)
+    }
+}
+
+impl PendingRows {
+    /// Takes the first `most` rows.
+    pub(super) fn take(&mut self, most: usize) -> Self {
+        let (rows, rest) = self.rows.split_at(most);
+        self.rows = rest;
+        let labels = self.labels.drain(..rows.len().min(self.labels.len()));
+        Self {
+            labels: labels.collect(),
+            rows,
+            ..*self
+        }
+    }
+}
+
+impl LabelQueue {
+    /// The rows of what was found; their labels are to be taken from here.
+    pub(super) fn rows(
+        &self,
+        found: Prefetch<Found>,
+    ) -> impl Stream<Item = Result<PendingRows, BlockError>> + Send + Unpin + use<> {
+        let arriving = Arc::clone(&self.arriving);
+        found.map_ok(move |Found { pending, labels }| {
+            arriving.lock().push_back(labels);
+            pending
+        })
+    }
+
+    /// The labels of the next `count` rows, which have been given out.
+    pub(super) async fn take(&mut self, count: usize) -> Result<Vec<Labels>, BlockError> {
+        while self.here.len() < count {
+            let next = self.arriving.lock().pop_front();
+            let next = next.ok_or(BlockError::Stopped)?;
+            self.here.extend(next.read().await?);
+        }
+        Ok(self.here.drain(..count).collect())
+    }
+}
+
+/// Sends on what was found as series without chunks.
+pub(super) async fn send_labels(
+    mut found: Prefetch<Found>,
+    out: &Sender<Vec<BlockSeries>>,
+) -> Result<(), BlockError> {
+    while let Some(found) = found.next().await.transpose()? {
+        let series = found.labels.read().await?.into_iter();
+        let series = series.map(|labels| BlockSeries {
+            labels,
+            chunks: Vec::new(),
+        });
+        if out.send(series.collect()).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,269 @@
+//! The series of one block, ready to be merged: read, filtered, under their final labels, in order.
+
+use std::{mem, pin::Pin, sync::Arc};
+
+use ::series::{FinalLabels, FinalOrder, Shard};
+use futures::{Stream, StreamExt as _};
+use model::{AggregateSet, Labels, METRIC_NAME, TimeRange};
+use tsdb::Chunk;
+
+use super::context::RequestContext;
+use crate::{
+    block::{BlockOrder, BlockQuery, BlockSeries},
+    catalog::Format,
+    error::{AnswerError, BlockError, SeriesError},
+    request::SeriesRequest,
+    select::Chosen,
+    series::{Series, SeriesChunk},
+};
+
+type SeriesBatches = Pin<Box<dyn Stream<Item = Result<Vec<BlockSeries>, BlockError>> + Send>>;
+
+/// One block of an answer. It is opened when it is first asked.
+pub(crate) struct BlockStream {
+    chosen: Chosen,
+    shape: Arc<Shape>,
+    state: State,
+}
+
+enum State {
+    /// Not opened yet.
+    New,
+    Open(Open),
+    /// Everything was given.
+    Ended,
+}
+
+struct Open {
+    series: SeriesBatches,
+    /// None if they come under their final labels, and in the order of these.
+    own: Option<Own>,
+}
+
+/// For series that come under their own labels, and in the order of these.
+struct Own {
+    order: FinalOrder<Vec<Chunk>>,
+    /// Labels that are not sent, and do not count in that order.
+    left_out: Arc<[Vec<u8>]>,
+}
+
+/// What becomes of each series.
+#[derive(Clone, Debug)]
+struct Shape {
+    labels: Arc<FinalLabels>,
+    shard: Option<Shard>,
+    aggregates: AggregateSet,
+    skip_chunks: bool,
+    limit: usize,
+}
+
+impl BlockStream {
+    pub(crate) fn new(chosen: Chosen, request: &SeriesRequest) -> Self {
+        let shape = Shape {
+            labels: Arc::new(FinalLabels::new(
+                &chosen.block.labels,
+                &request.selector.without,
+            )),
+            shard: request.shard.clone(),
+            aggregates: request.aggregates,
+            skip_chunks: request.skip_chunks,
+            limit: request.selector.limit,
+        };
+        Self {
+            chosen,
+            shape: Arc::new(shape),
+            state: State::New,
+        }
+    }
+
+    /// The next series; at the end none. After an error there are no more.
+    pub(crate) async fn next(
+        &mut self,
+        context: &RequestContext,
+    ) -> Result<Vec<Series>, AnswerError> {
+        self.advance(context).await.map_err(|source| {
+            self.state = State::Ended;
+            AnswerError::Block {
+                id: self.chosen.block.id,
+                source,
+            }
+        })
+    }
+
+    async fn advance(&mut self, context: &RequestContext) -> Result<Vec<Series>, SeriesError> {
+        let Self {
+            chosen,
+            shape,
+            state,
+        } = self;
+        if matches!(state, State::New) {
+            *state = State::Open(open(chosen, shape, context).await?);
+        }
+        while let State::Open(mut open) = mem::replace(state, State::Ended) {
+            let batch = open.series.next().await.transpose()?;
+            let shape = Arc::clone(shape);
+            let Some(batch) = batch else {
+                let Some(own) = open.own else { break };
+                let rest = move || shape.apply(own.order.finish()?);
+                return context.pool.run(rest).await;
+            };
+            let (open, ready) = context.pool.run(move || open.take(batch, &shape)).await?;
+            *state = State::Open(open);
+            if !ready.is_empty() {
+                return Ok(ready);
+            }
+        }
+        Ok(Vec::new())
+    }
+}
+
+async fn open(
+    chosen: &Chosen,
+    shape: &Shape,
+    context: &RequestContext,
+) -> Result<Open, SeriesError> {
+    let block = &chosen.block;
+    let reader = context.open(block).await?;
+    // Of all series: what is known of the block as soon as it is open.
+    let all = reader.label_names(Arc::from([]), TimeRange::ALL, Arc::clone(&context.budget));
+    let names = all.await?;
+    let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+    // A Parquet block is not sorted by labels before `__name__`; those that are not sent need not be.
+    let before_name =
+        |name: &&[u8]| block.format == Format::Parquet && *name < METRIC_NAME.as_bytes();
+    let (kept, changed): (Vec<&[u8]>, Vec<&[u8]>) =
+        names.iter().partition(|name| shape.labels.keeps(name));
+    let (kept_before, left_out) = (owned(&kept, before_name), owned(&changed, before_name));
+    let order = if changed.len() > left_out.len() || reader.is_out_of_order(&names).await? {
+        BlockOrder::Final(Arc::clone(&shape.labels))
+    } else if kept_before.is_empty() {
+        BlockOrder::Stored
+    } else {
+        BlockOrder::BeforeName(kept_before)
+    };
+    let own = !matches!(order, BlockOrder::Final(_));
+    let query = BlockQuery {
+        matchers: Arc::clone(&chosen.matchers),
+        range: chosen.range,
+        aggregates: shape.aggregates,
+        skip_chunks: shape.skip_chunks,
+        limit: shape.limit_for_block(&names),
+        order,
+    };
+    Ok(Open {
+        series: Box::pin(reader.series(query, Arc::clone(&context.budget))),
+        own: own.then(|| Own {
+            order: shape.order(),
+            left_out,
+        }),
+    })
+}
+
+/// Those names that are `wanted`.
+fn owned(names: &[&[u8]], wanted: impl Fn(&&[u8]) -> bool) -> Arc<[Vec<u8>]> {
+    let names = names.iter().filter(|name| wanted(name));
+    names.map(|name| name.to_vec()).collect()
+}
+
+/// Bytes of chunks.
+fn bytes(chunks: &[Chunk]) -> usize {
+    chunks.iter().map(|chunk| chunk.data.len()).sum()
+}
+
+impl Open {
+    /// Makes of a block's series what is sent, and gives those that are next in order.
+    fn take(
+        mut self,
+        batch: Vec<BlockSeries>,
+        shape: &Shape,
+    ) -> Result<(Self, Vec<Series>), SeriesError> {
+        let batch = batch.into_iter().map(|one| (one.labels, one.chunks));
+        let ready = match &mut self.own {
+            Some(own) => {
+                let left_out = &own.left_out;
+                let batch = batch.map(|(labels, chunks)| (without(labels, left_out), chunks));
+                own.order.push(batch)?
+            }
+            None => batch.collect(),
+        };
+        Ok((self, shape.apply(ready)?))
+    }
+}
+
+/// The labels without those called so.
+fn without(labels: Labels, names: &[Vec<u8>]) -> Labels {
+    let named = |name: &[u8]| names.iter().any(|other| other == name);
+    match names.is_empty() {
+        true => labels,
+        false => Labels::from_sorted(labels.iter().filter(|(name, _)| !named(name))),
+    }
+}
+
+impl Shape {
+    /// The order of series none of whose labels are changed. What waits are those that others begin with: not more than
+    /// a series has labels.
+    fn order(&self) -> FinalOrder<Vec<Chunk>> {
+        let labels = FinalLabels::clone(&self.labels);
+        FinalOrder::new(labels, |_| false, None, |chunks| bytes(chunks))
+    }
+
+    /// The series as they are sent; without those that are not.
+    fn apply(&self, series: Vec<(Labels, Vec<Chunk>)>) -> Result<Vec<Series>, SeriesError> {
+        let shaped = series
+            .into_iter()
+            .filter_map(|(labels, chunks)| self.shaped(labels, chunks).transpose());
+        shaped.collect()
+    }
+
+    /// The series as it is sent; `None` if it is not.
+    fn shaped(&self, labels: Labels, own: Vec<Chunk>) -> Result<Option<Series>, SeriesError> {
+        if self
+            .shard
+            .as_ref()
+            .is_some_and(|shard| !shard.holds(&labels))
+        {
+            return Ok(None);
+        }
+        if self.skip_chunks {
+            let chunks = Vec::new();
+            return Ok(Some(Series { labels, chunks }));
+        }
+        let chunks = self.chunks(&labels, own)?;
+        // Of a histogram there may be none of the aggregates.
+        Ok((!chunks.is_empty()).then_some(Series { labels, chunks }))
+    }
+
+    fn chunks(&self, series: &Labels, own: Vec<Chunk>) -> Result<Vec<SeriesChunk>, SeriesError> {
+        let chunk = |chunk: Chunk| {
+            let range = TimeRange {
+                min: chunk.min,
+                max: chunk.max,
+            };
+            SeriesChunk::new(chunk, self.aggregates).map_err(|source| SeriesError::Chunk {
+                series: series.clone(),
+                range,
+                source,
+            })
+        };
+        own.into_iter()
+            .filter_map(|one| chunk(one).transpose())
+            .collect()
+    }
+
+    /// How many of the block's series are enough, whichever they are; 0 for all.
+    ///
+    /// Where chunks are sent, another block's series may be the same as one that would be cut off here. Where a
+    /// label of the block's own is removed, series may become one.
+    fn limit_for_block(&self, names: &[&[u8]]) -> usize {
+        let all_are_sent =
+            self.shard.is_none() && !names.iter().any(|name| self.labels.removes(name));
+        if self.skip_chunks && all_are_sent {
+            self.limit
+        } else {
+            0
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
