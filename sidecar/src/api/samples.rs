@@ -22,7 +22,7 @@ use super::{
 const SAMPLES_PER_CHUNK: usize = 120;
 
 /// How many bytes a whole answer has, decompressed. An error says what was found.
-pub(super) fn length(body: &[u8]) -> Result<usize, String> {
+pub(super) fn decompressed_length(body: &[u8]) -> Result<usize, String> {
     snap::raw::decompress_len(body).map_err(|error| error.to_string())
 }
 

@@ -146,7 +146,7 @@ async fn sampled(
             place: "samples".to_owned(),
             reason,
         };
-        let bytes = samples::length(&body).map_err(content)?;
+        let bytes = samples::decompressed_length(&body).map_err(content)?;
         if bytes > most {
             return Err(too_large(&url, most, bytes).into());
         }
