@@ -182,7 +182,7 @@ fn generated_types_stay_in_the_api_modules() {
         let Ok(relative) = path.strip_prefix(root()) else {
             continue;
         };
-        let daemons = ["sidecar/src", "store-gateway/src", "standalone/src"];
+        let daemons = ["sidecar/src", "store-gateway/src", "crates/standalone/src"];
         let daemon = daemons.iter().any(|folder| relative.starts_with(folder));
         let api = relative
             .iter()

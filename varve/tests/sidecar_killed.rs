@@ -178,7 +178,10 @@ impl World {
             let writes = bucket.writes.iter().filter(|write| *write == key).count();
             ensure!(writes == 1, "{key} was written {writes} times");
             let meta: Value = serde_json::from_slice(json)?;
-            let files = meta["thanos"]["files"].as_array().context("files")?;
+            let files = meta
+                .pointer("/thanos/files")
+                .and_then(|files| files.as_array())
+                .context("files")?;
             let root = key.trim_end_matches("meta.json");
             for file in files.iter().filter(|file| file["rel_path"] != "meta.json") {
                 let key = format!("{root}{}", file["rel_path"].as_str().context("a path")?);

@@ -308,7 +308,8 @@ async fn files_that_are_being_written_are_waited_for_but_not_for_ever() {
 
 #[tokio::test]
 async fn at_the_start_what_cannot_be_read_or_written_is_an_error() {
-    let cases: [(fn(&World), &str); 3] = [
+    type Change = fn(&World);
+    let cases: [(Change, &str); 3] = [
         (
             |w| fs::remove_file(w.path("in.yaml")).unwrap(),
             "in.yaml: No such file",

@@ -53,10 +53,14 @@ pub(super) async fn api(
 }
 
 fn data(data: &Value, truncated: bool) -> Response {
-    let mut body = json!({"status": "success", "data": data});
-    if truncated {
-        body["warnings"] = json!(["results truncated due to limit"]);
-    }
+    let body = match truncated {
+        false => json!({"status": "success", "data": data}),
+        true => json!({
+            "status": "success",
+            "data": data,
+            "warnings": ["results truncated due to limit"],
+        }),
+    };
     body.to_string().into_response()
 }
 

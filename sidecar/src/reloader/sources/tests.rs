@@ -77,21 +77,21 @@ fn each_change_below_a_rule_folder_is_another_fingerprint() {
     let changes: [(&str, &dyn Fn()); 7] = [
         ("a new text", &|| write(dir.join("rules/a.yaml"), "aa")),
         ("a new text deep down", &|| {
-            write(dir.join("rules/deep/er/b.yaml"), "bb")
+            write(dir.join("rules/deep/er/b.yaml"), "bb");
         }),
         ("a new file", &|| write(dir.join("rules/c.yaml"), "")),
         ("a new name", &|| {
-            fs::rename(dir.join("rules/c.yaml"), dir.join("rules/d.yaml")).unwrap()
+            fs::rename(dir.join("rules/c.yaml"), dir.join("rules/d.yaml")).unwrap();
         }),
         ("text that moves from file to file", &|| {
             write(dir.join("rules/a.yaml"), "");
             write(dir.join("rules/d.yaml"), "aa");
         }),
         ("a new folder with a file", &|| {
-            write(dir.join("rules/new/e.yaml"), "e")
+            write(dir.join("rules/new/e.yaml"), "e");
         }),
         ("a file that is gone", &|| {
-            fs::remove_file(dir.join("rules/d.yaml")).unwrap()
+            fs::remove_file(dir.join("rules/d.yaml")).unwrap();
         }),
     ];
     for (what, change) in changes {

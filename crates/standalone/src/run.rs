@@ -108,9 +108,9 @@ async fn until_ended<T>(shutdown: &CancellationToken, work: impl Future<Output =
 async fn report(whole: &Probe, probes: &[Probe]) {
     let mut all: Vec<_> = probes.iter().map(Probe::subscribe).collect();
     loop {
+        // Each is looked at: one that is not would count as changed at once.
         let ready = all.iter_mut().map(|one| one.borrow_and_update().ready);
-        // Each is looked at, or it would change again at once.
-        match ready.fold(true, |all, one| all && one) {
+        match ready.collect::<Vec<_>>().iter().all(|ready| *ready) {
             true => whole.ready(),
             false => whole.not_ready("a half is not ready"),
         }
