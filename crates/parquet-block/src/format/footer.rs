@@ -101,9 +101,9 @@ impl Footer {
         }
         if footer.bytes > file_size.min(MAX_TAIL) {
             return wrong(format!(
-                "footer: expected at most {} bytes, found {} in meta.json",
-                file_size.min(MAX_TAIL),
-                footer.bytes
+                "footer of {} bytes by meta.json: expected at most {}",
+                footer.bytes,
+                file_size.min(MAX_TAIL)
             ));
         }
         let place = (tail.len() as u64).checked_sub(footer.bytes);

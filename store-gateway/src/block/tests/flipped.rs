@@ -86,7 +86,7 @@ async fn no_flipped_bit_of_an_object_makes_another_answer() {
         let key = world.block.key(name);
         let named = |error: BlockError, at: usize| {
             let text = error.to_string();
-            assert!(text.starts_with(&format!("{key}: ")), "{at}: {text}");
+            assert!(text.starts_with(&format!("{key} at byte ")), "{at}: {text}");
         };
         let whole = world.bucket.get(&key).await.unwrap();
         let mut refused = 0;
