@@ -168,5 +168,8 @@ fn ids_of_other_labels_are_refused() {
     let shard = shards().remove(0);
     let mut reader = shard.read_rows(0, 0..1, &[], alone());
     let error = reader.labels(0).unwrap_err().to_string();
-    assert!(error.contains("ids of 0"), "{error}");
+    assert!(
+        error.contains("one of the 0 labels that have ids"),
+        "{error}"
+    );
 }

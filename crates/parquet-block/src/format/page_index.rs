@@ -265,7 +265,9 @@ mod tests {
         bytes.extend([0; 8]);
         let error = decode_offset_index(&bytes, &(4..20), 9).unwrap_err();
         assert!(
-            error.to_string().contains("2147483648 pages in 15 bytes"),
+            error
+                .to_string()
+                .contains("as many pages as fit 15 bytes, found 2147483648"),
             "{error}"
         );
     }

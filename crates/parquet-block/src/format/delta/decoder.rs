@@ -155,7 +155,12 @@ mod tests {
     #[test]
     fn negative_lengths_and_wrong_counts_are_refused() {
         let bytes = [0x80, 0x01, 0x04, 0x01, 0x01];
-        assert!(lengths(&bytes, 1).unwrap_err().reason.contains("negative"));
+        assert!(
+            lengths(&bytes, 1)
+                .unwrap_err()
+                .reason
+                .contains("expected 0 or more, found -")
+        );
         assert!(
             lengths(&bytes, 2)
                 .unwrap_err()
