@@ -81,7 +81,7 @@ func TestStandaloneServesBothHalvesThroughOnePort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info.Store.MinTime > HistoryStart || len(info.LabelSets) != 1 || info.Rules == nil {
+	if info.Store.MinTime >= HistoryStart+time.Minute.Milliseconds() || len(info.LabelSets) != 1 || info.Rules == nil {
 		t.Errorf("Info is %v", info)
 	}
 	if _, err := os.Stat(filepath.Join(s.data, "thanos.shipper.json")); err != nil {

@@ -120,7 +120,7 @@ impl World {
         let mut blocks: Vec<PathBuf> = Vec::new();
         for entry in fs::read_dir(sample)? {
             let path = entry?.path();
-            if path.join("meta.json").try_exists()? {
+            if path.join("meta.json").is_file() {
                 blocks.push(path);
             }
         }

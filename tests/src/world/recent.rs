@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use compactor::Repeat;
 use service::{Metrics, Probe};
 use sidecar::{LabelSource, PrometheusConfig};
 use tokio::{
@@ -64,6 +65,7 @@ impl World {
             sidecar: self.sidecar_config(prometheus),
             compactor: compactor::Config {
                 data_dir: dir.join("compact"),
+                repeat: Repeat::Every(Duration::from_secs(3600)),
                 ..compactor::Config::default()
             },
             store: store_gateway::Config {
