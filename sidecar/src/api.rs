@@ -77,6 +77,12 @@ impl StoreApi {
         Some(info::response(&self.0, &view))
     }
 
+    /// The answer of the info API before Prometheus has answered: all times, and a set of no labels.
+    #[must_use]
+    pub fn unknown_info() -> InfoResponse {
+        info::unknown()
+    }
+
     /// Adds the sidecar's services besides the StoreAPI and Info: rules, targets, metadata, exemplars and status.
     #[must_use]
     pub fn add_other_services(&self, routes: Routes) -> Routes {

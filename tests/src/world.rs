@@ -134,14 +134,17 @@ impl World {
     /// As the sidecar says.
     pub async fn upload_from(&self, dir: &Path, labels: Labels) -> anyhow::Result<sidecar::Pass> {
         let config = sidecar::Config::new(LabelSource::Fixed(labels), dir);
+        Ok(sidecar::run_once(&config, &self.bucket()?, &self.sidecar_deps()).await?)
+    }
+
+    fn sidecar_deps(&self) -> sidecar::Deps {
         let metrics = Metrics::new();
-        let deps = sidecar::Deps {
+        sidecar::Deps {
             clock: self.clock(),
             pool: self.pool.clone(),
             probe: Probe::new("sidecar", &metrics),
             metrics,
-        };
-        Ok(sidecar::run_once(&config, &self.bucket()?, &deps).await?)
+        }
     }
 
     /// Puts a block, whose files are in `dir`, into the bucket below `root`, as an upload that nobody sees.

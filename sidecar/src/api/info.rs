@@ -1,5 +1,6 @@
 //! The info API.
 
+use model::Timestamp;
 use proto::{
     info::{
         ExemplarsInfo, InfoRequest, InfoResponse, MetricMetadataInfo, RulesInfo, StatusInfo,
@@ -23,10 +24,19 @@ impl info_server::Info for InfoApi {
     }
 }
 
+/// What is known of Prometheus.
 pub(super) fn response(recent: &Recent, view: &View) -> InfoResponse {
-    let labels = ZLabelSet::from(&view.labels);
+    of(ZLabelSet::from(&view.labels), recent.min_time(view))
+}
+
+/// Of a Prometheus that has not answered yet: it may have any times, and no labels stand for any.
+pub(super) fn unknown() -> InfoResponse {
+    of(ZLabelSet::default(), Timestamp::MIN)
+}
+
+fn of(labels: ZLabelSet, min_time: Timestamp) -> InfoResponse {
     // Later samples belong to it too.
-    let (min_time, max_time) = (recent.min_time(view).0, i64::MAX);
+    let (min_time, max_time) = (min_time.0, i64::MAX);
     InfoResponse {
         label_sets: vec![labels.clone()],
         component_type: "sidecar".to_owned(),

@@ -31,14 +31,7 @@ impl World {
     /// # Errors
     /// When it does not become ready.
     pub async fn sidecar(&self, prometheus: &PrometheusServer) -> anyhow::Result<RunningDaemon> {
-        let metrics = Metrics::new();
-        let deps = sidecar::Deps {
-            clock: self.clock(),
-            pool: self.pool.clone(),
-            probe: Probe::new("sidecar", &metrics),
-            metrics,
-        };
-        let config = self.sidecar_config(prometheus);
+        let (config, deps) = (self.sidecar_config(prometheus), self.sidecar_deps());
         RunningDaemon::start(move |listener, shutdown| async move {
             sidecar::run(config, None, deps, shutdown, Some(listener)).await?;
             Ok(())

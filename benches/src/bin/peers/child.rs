@@ -56,10 +56,11 @@ pub(crate) fn run(command: &mut Command, log: &Path) -> anyhow::Result<Used> {
             break status;
         }
         // One that has just ended has no memory any more.
-        let memory = fs::read_to_string(&status_file).unwrap_or_default();
-        looked += memory.len() as u64;
-        used.peak = used.peak.max(kib(&memory, "VmHWM:"));
-        used.anonymous = used.anonymous.max(kib(&memory, "RssAnon:"));
+        let status = fs::read_to_string(&status_file).unwrap_or_default();
+        looked += status.len() as u64;
+        let bytes = |key| memory(&status, key).unwrap_or_default();
+        used.peak = used.peak.max(bytes("VmHWM:"));
+        used.anonymous = used.anonymous.max(bytes("RssAnon:"));
         thread::sleep(PAUSE);
     };
     used.wall = started.elapsed();
@@ -77,10 +78,17 @@ pub(crate) fn run(command: &mut Command, log: &Path) -> anyhow::Result<Used> {
 
 /// CPU time of all programs that this process has waited for.
 fn children_cpu() -> anyhow::Result<Duration> {
-    let stat = fs::read_to_string("/proc/self/stat").context("reading /proc/self/stat")?;
+    cpu("self", 13)
+}
+
+/// CPU time of a process, in the program and in the kernel, of which `/proc/<pid>/stat` tells the ticks from a field on,
+/// counted after the name.
+pub(crate) fn cpu(pid: &str, field: usize) -> anyhow::Result<Duration> {
+    let path = format!("/proc/{pid}/stat");
+    let stat = fs::read_to_string(&path).context(path)?;
     let fields = stat.rsplit(')').next().unwrap_or_default();
-    // Ticks in the program and in the kernel, a hundredth of a second each.
-    let ticks = fields.split_whitespace().skip(13).take(2);
+    // A hundredth of a second each.
+    let ticks = fields.split_whitespace().skip(field).take(2);
     let ticks: u64 = ticks.filter_map(|t| t.parse::<u64>().ok()).sum();
     Ok(Duration::from_millis(ticks * 10))
 }
@@ -94,9 +102,9 @@ fn io(key: &str) -> anyhow::Result<u64> {
         .with_context(|| format!("no {key} in /proc/self/io"))
 }
 
-/// An entry of a process's status, in bytes; 0 if there is none.
-fn kib(status: &str, key: &str) -> u64 {
-    let value = status.lines().find_map(|line| line.strip_prefix(key));
-    let kib = value.and_then(|v| v.split_whitespace().next()?.parse::<u64>().ok());
-    kib.unwrap_or_default() << 10
+/// An entry of a process's status, in bytes.
+pub(crate) fn memory(status: &str, key: &str) -> Option<u64> {
+    let value = status.lines().find_map(|line| line.strip_prefix(key))?;
+    let kib: u64 = value.split_whitespace().next()?.parse().ok()?;
+    Some(kib << 10)
 }

@@ -11,6 +11,8 @@ use std::{
 
 use anyhow::Context;
 
+use crate::child;
+
 /// How long one may take to become ready.
 const START: Duration = Duration::from_secs(120);
 /// Between two tries.
@@ -57,21 +59,14 @@ impl Server {
 
     /// CPU time so far, of the program and of the kernel for it, to a hundredth of a second.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
-        let path = format!("/proc/{}/stat", self.child.id());
-        let stat = fs::read_to_string(&path).context(path)?;
-        let fields = stat.rsplit(')').next().unwrap_or_default();
-        let ticks = fields.split_whitespace().skip(11).take(2);
-        let ticks: u64 = ticks.filter_map(|t| t.parse::<u64>().ok()).sum();
-        Ok(Duration::from_millis(ticks * 10))
+        child::cpu(&self.child.id().to_string(), 11)
     }
 
     /// Bytes of an entry of its `/proc/<pid>/status`, as `VmHWM:`.
     pub(crate) fn memory(&self, key: &str) -> anyhow::Result<u64> {
         let path = format!("/proc/{}/status", self.child.id());
         let status = fs::read_to_string(&path).context(path)?;
-        let value = status.lines().find_map(|line| line.strip_prefix(key));
-        let kib = value.and_then(|v| v.split_whitespace().next()?.parse::<u64>().ok());
-        Ok(kib.with_context(|| format!("no {key}"))? << 10)
+        child::memory(&status, key).with_context(|| format!("no {key}"))
     }
 
     /// Lets the peak of its memory, `VmHWM:`, begin anew.

@@ -66,6 +66,8 @@ struct Store {
     server: Server,
     channel: Channel,
     http: String,
+    /// The server of its bucket, which ends after it.
+    _s3: Option<Server>,
 }
 
 /// What a question has come to at one of them.
@@ -154,32 +156,8 @@ async fn ask(
     series: usize,
     pod: &str,
 ) -> anyhow::Result<()> {
-    let mut gateways = Vec::new();
-    for program in [Program::Thanos, Program::Varve] {
-        let own = own(dir, program);
-        gateways.push(if case.on_s3 {
-            Some(s3(settings, &own).await?)
-        } else {
-            None
-        });
-    }
-    let objstores = gateways
-        .iter()
-        .map(|s3| s3.as_ref().map(|(_, address)| address.as_str()));
-    let objstores: Vec<_> = objstores.collect();
-    let (s3_theirs, s3_ours) = match objstores.as_slice() {
-        [theirs, ours] => (*theirs, *ours),
-        _ => (None, None),
-    };
-    let mut theirs = Store::start(
-        settings,
-        Program::Thanos,
-        &own(dir, Program::Thanos),
-        s3_theirs,
-    )
-    .await?;
-    let mut ours =
-        Store::start(settings, Program::Varve, &own(dir, Program::Varve), s3_ours).await?;
+    let mut theirs = Store::start(settings, case, Program::Thanos, dir).await?;
+    let mut ours = Store::start(settings, case, Program::Varve, dir).await?;
     let what = format!("| {} | {series} |", case.name);
     let started = (theirs.resident()?, ours.resident()?);
     print!("{HEAD}");
@@ -277,13 +255,18 @@ async fn s3(settings: &Settings, own: &Path) -> anyhow::Result<(Server, String)>
 impl Store {
     async fn start(
         settings: &Settings,
+        case: &Case,
         program: Program,
-        own: &Path,
-        s3: Option<&str>,
+        dir: &Path,
     ) -> anyhow::Result<Self> {
+        let own = own(dir, program);
+        let s3 = match case.on_s3 {
+            true => Some(s3(settings, &own).await?),
+            false => None,
+        };
         let objstore = own.join("store.yml");
-        let yaml = match s3 {
-            Some(address) => format!(
+        let yaml = match &s3 {
+            Some((_, address)) => format!(
                 "type: S3\nconfig:\n  bucket: {BUCKET}\n  endpoint: {address}\n  region: us-east-1\n  \
                  access_key: {}\n  secret_key: {}\n  insecure: true\n",
                 KEYS.0, KEYS.1
@@ -331,6 +314,7 @@ impl Store {
             server,
             channel,
             http,
+            _s3: s3.map(|(server, _)| server),
         })
     }
 

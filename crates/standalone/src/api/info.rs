@@ -1,12 +1,6 @@
 //! What both halves together say of themselves.
 
-use proto::{
-    info::{
-        ExemplarsInfo, InfoRequest, InfoResponse, MetricMetadataInfo, RulesInfo, StatusInfo,
-        StoreInfo, TargetsInfo, TsdbInfo, info_server,
-    },
-    thanos::ZLabelSet,
-};
+use proto::info::{InfoRequest, InfoResponse, StoreInfo, TsdbInfo, info_server};
 use tonic::{Request, Response, Status};
 
 /// Answers the info API.
@@ -27,7 +21,7 @@ impl info_server::Info for InfoApi {
 
 /// Of both halves. Before Prometheus has answered, its series may have any times and labels.
 pub(super) fn of_both(recent: Option<InfoResponse>, bucket: InfoResponse) -> InfoResponse {
-    let recent = recent.unwrap_or_else(unknown);
+    let recent = recent.unwrap_or_else(sidecar::StoreApi::unknown_info);
     let mut stores = [recent.store, bucket.store].into_iter().flatten();
     let store = stores.next().unwrap_or_default();
     let store = stores.fold(store, |all, one| StoreInfo {
@@ -64,31 +58,4 @@ fn joined(mut all: Vec<TsdbInfo>, more: Vec<TsdbInfo>) -> Vec<TsdbInfo> {
         }
     }
     all
-}
-
-/// Of a Prometheus that has not answered yet. No labels stand for any.
-fn unknown() -> InfoResponse {
-    let (min_time, max_time) = (i64::MIN, i64::MAX);
-    InfoResponse {
-        label_sets: vec![ZLabelSet::default()],
-        component_type: "sidecar".to_owned(),
-        store: Some(StoreInfo {
-            min_time,
-            max_time,
-            supports_sharding: true,
-            supports_without_replica_labels: true,
-            supports_projections: false,
-            tsdb_infos: vec![TsdbInfo {
-                labels: Some(ZLabelSet::default()),
-                min_time,
-                max_time,
-            }],
-        }),
-        rules: Some(RulesInfo {}),
-        metric_metadata: Some(MetricMetadataInfo {}),
-        targets: Some(TargetsInfo {}),
-        exemplars: Some(ExemplarsInfo::default()),
-        status: Some(StatusInfo {}),
-        query: None,
-    }
 }
