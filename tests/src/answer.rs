@@ -7,8 +7,10 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use model::{CounterReset, Labels, LabelsBuilder, Matcher, TimeRange, Timestamp};
-use tsdb::{Block, Encoding, Floats, SeriesEntry, decode_histograms, decode_xor};
+use model::{CounterReset, Labels, Matcher, TimeRange, Timestamp};
+use tsdb::{Encoding, Floats, decode_histograms, decode_xor};
+
+use crate::block::read_block;
 
 /// Series with their samples, wherever those come from.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -41,25 +43,16 @@ impl Answer {
     }
 
     fn read(&mut self, dir: &std::path::Path, external: &Labels) -> anyhow::Result<()> {
-        let block = Block::open(dir)?;
-        let (mut series, mut chunks) = (block.series_cursor(), block.chunk_cursor());
-        let mut entry = SeriesEntry::default();
-        for reference in block.refs_by_name()? {
-            series.read(reference, &mut entry)?;
-            let mut labels = LabelsBuilder::default();
-            for (name, value) in &entry.labels {
-                labels.set(block.symbols().get(*name), block.symbols().get(*value));
-            }
+        read_block(dir, |mut labels, chunks| {
             for (name, value) in external.iter() {
                 labels.set(name, value);
             }
             let labels = labels.finish();
-            for chunk in &entry.chunks {
-                let chunk = chunks.read(chunk)?;
+            for chunk in chunks {
                 self.add_chunk(&labels, chunk.encoding, &chunk.data)?;
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Adds the samples of a chunk; says the times of its first and its last one.

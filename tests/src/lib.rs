@@ -3,6 +3,7 @@
 //! block holds.
 
 mod answer;
+mod block;
 mod crash;
 mod fixtures;
 mod log;

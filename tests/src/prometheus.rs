@@ -10,9 +10,11 @@ use axum::{
     Router,
     routing::{get, post},
 };
-use model::{Labels, LabelsBuilder, Matcher, TimeRange};
+use model::{Labels, Matcher, TimeRange};
 use tokio::{net::TcpListener, task::JoinHandle};
-use tsdb::{Block, Chunk, SeriesEntry};
+use tsdb::Chunk;
+
+use crate::block::read_block;
 
 /// In which form a remote read is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,22 +92,12 @@ impl Drop for PrometheusServer {
 
 impl Content {
     fn add(&mut self, dir: &std::path::Path) -> anyhow::Result<()> {
-        let block = Block::open(dir)?;
-        let (mut series, mut chunks) = (block.series_cursor(), block.chunk_cursor());
-        let mut entry = SeriesEntry::default();
-        for reference in block.refs_by_name()? {
-            series.read(reference, &mut entry)?;
-            let mut labels = LabelsBuilder::default();
-            for (name, value) in &entry.labels {
-                labels.set(block.symbols().get(*name), block.symbols().get(*value));
-            }
+        read_block(dir, |labels, chunks| {
             let all = self.series.entry(labels.finish()).or_default();
-            for chunk in &entry.chunks {
-                all.push(chunks.read(chunk)?);
-            }
+            all.extend(chunks);
             all.sort_by_key(|chunk| chunk.min);
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// The series that match, with their chunks of the range; none without chunks.
