@@ -66,7 +66,7 @@ impl LocalFile {
         for (range, crc) in pages.headers() {
             let head = range.start..range.end.min(range.start.saturating_add(HEADER_HINT));
             let checked = match page::check_header(&self.read_one(&head)?, crc) {
-                // Reading may go on.
+                // The header may be longer than what was read.
                 Err(_) if head.end < range.end => page::check_header(&self.read_one(range)?, crc),
                 checked => checked,
             };
