@@ -28,6 +28,9 @@ pub enum SidecarError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The system gave no thread for remote reads.
+    #[error("starting the thread for remote reads: {0}")]
+    ReadThread(#[source] io::Error),
     /// Prometheus was not reached or did not answer in time.
     #[error("{url}: {}", chain(source))]
     Http {

@@ -3,6 +3,7 @@
 mod answers;
 mod frames;
 mod metrics_text;
+mod read_thread;
 mod told;
 
 use std::{
@@ -19,6 +20,8 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 pub use self::frames::{FrameDecoder, FrameError, FrameFault};
+use self::read_thread::ReadThread;
+pub(crate) use self::read_thread::{Part, ReadAnswer};
 pub(crate) use self::told::{
     ActiveTarget, Alert, AlertingRule, Count, Exemplar, Meta, Rule, RuleGroup, Rules,
     SeriesExemplars, Targets, Texts, Time, TsdbStatus,
@@ -35,6 +38,9 @@ const MAX_ERROR_TEXT: usize = 200;
 pub(crate) struct Prometheus {
     base: Url,
     client: HttpClient,
+    /// For remote reads, on their thread.
+    read_client: HttpClient,
+    read_thread: ReadThread,
     timeout: Duration,
 }
 
@@ -58,8 +64,11 @@ impl Prometheus {
         if base.set_username("").is_err() || base.set_password(None).is_err() {
             return Err(no_url("expected a host".to_owned()));
         }
+        let read_thread = ReadThread::start().map_err(SidecarError::ReadThread)?;
         Ok(Self {
+            read_client: HttpClient::new(client.clone(), &base)?,
             client: HttpClient::new(client, &base)?,
+            read_thread,
             base,
             timeout: config.get_config_timeout,
         })
@@ -147,7 +156,7 @@ impl Prometheus {
     ///
     /// # Errors
     /// When it is not reached or answers with an error.
-    pub(crate) async fn read(&self, request: Vec<u8>) -> Result<Response, SidecarError> {
+    pub(crate) async fn read(&self, request: Vec<u8>) -> Result<ReadAnswer, SidecarError> {
         let url = self.url("api/v1/read", &[]);
         let fill = |builder: RequestBuilder| {
             builder
@@ -156,12 +165,16 @@ impl Prometheus {
                 .header("X-Prometheus-Remote-Read-Version", "0.1.0")
                 .body(request)
         };
-        let response = self.client.send(Method::POST, &url, None, fill).await?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        let body = read_body(response, &url).await?;
-        Err(body.unexpected())
+        let (client, place) = (self.read_client.clone(), url.to_string());
+        let ask = async move {
+            let response = client.send(Method::POST, &url, None, fill).await?;
+            if response.status().is_success() {
+                return Ok(response);
+            }
+            let body = read_body(response, &url).await?;
+            Err(body.unexpected())
+        };
+        self.read_thread.read(place, ask).await
     }
 
     /// Where a remote read goes, for errors.

@@ -4,19 +4,13 @@
 //! read when the client has taken that. At any time one part is held, and the series that wait to be sorted. An answer
 //! in samples waits as a whole.
 
-use std::{collections::BTreeSet, mem, time::Duration};
+use std::{collections::BTreeSet, mem};
 
-use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use model::{Labels, Matcher, TimeRange, Timestamp};
 use proto::thanos::SeriesRequest;
-use reqwest::{Response, header::CONTENT_TYPE};
 use series::{AnswerPart, FinalLabels, OrderError};
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    task,
-    time::{self, Instant},
-};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     Answer,
@@ -27,26 +21,12 @@ use super::{
     status,
 };
 use crate::{
-    SidecarError,
     error::{AnswerError, ReadError},
-    prometheus::{FrameDecoder, FrameError},
+    prometheus::{FrameDecoder, FrameError, Part, ReadAnswer},
     recent::{Recent, Selection, own_matchers},
     view::View,
 };
 
-/// The most bytes of an answer that are taken at once.
-const PART: usize = 1 << 20;
-/// How long bytes gather in the connection before more are taken, unless many come at a time.
-///
-/// Prometheus sends each series by itself. Taking a few hundred bytes at a time, every one costs several switches
-/// between threads: more CPU than all the rest.
-const GATHER: Duration = Duration::from_millis(8);
-/// Which part of the time that an answer has taken so far bytes may gather: a short answer is not delayed.
-const GATHER_SHARE: u32 = 10;
-/// Less than the timer can tell apart.
-const GATHER_LEAST: Duration = Duration::from_millis(1);
-/// So many bytes at a time need not gather.
-const ENOUGH: usize = 128 << 10;
 const STREAMED: &str = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse";
 const SAMPLED: &str = "application/x-protobuf";
 
@@ -100,14 +80,11 @@ where
     let request = read::request(&selection.matchers, selection.range);
     let response = recent.prometheus.read(request).await;
     let response = response.map_err(ReadError::Peer)?;
-    let kind = response.headers().get(CONTENT_TYPE);
-    let kind = kind.and_then(|k| k.to_str().ok()).unwrap_or_default();
+    let kind = response.content_type();
     if kind.starts_with(STREAMED) {
         let reading = Reading {
             recent: recent.clone(),
-            begun: Instant::now(),
-            last_part: 0,
-            response,
+            answer: response,
             work: Some(Work {
                 url: recent.prometheus.read_url(),
                 decoder: FrameDecoder::default(),
@@ -199,15 +176,20 @@ where
     Ok(stream::iter(made.await?).boxed())
 }
 
-async fn whole(mut response: Response, url: &str, most: usize) -> Result<Vec<u8>, ReadError> {
+async fn whole(mut answer: ReadAnswer, url: &str, most: usize) -> Result<Vec<u8>, ReadError> {
     let mut body = Vec::new();
-    while let Some(part) = response.chunk().await.map_err(|e| cut(url, e))? {
-        if body.len() + part.len() > most {
-            return Err(too_large(url, most, body.len() + part.len()));
+    loop {
+        let part = answer.next().await.map_err(ReadError::Peer)?;
+        for bytes in part.bytes {
+            if body.len() + bytes.len() > most {
+                return Err(too_large(url, most, body.len() + bytes.len()));
+            }
+            body.extend_from_slice(&bytes);
         }
-        body.extend_from_slice(&part);
+        if part.is_last {
+            return Ok(body);
+        }
     }
-    Ok(body)
 }
 
 fn too_large(url: &str, limit: usize, found: usize) -> ReadError {
@@ -219,21 +201,10 @@ fn too_large(url: &str, limit: usize, found: usize) -> ReadError {
     }
 }
 
-fn cut(url: &str, source: reqwest::Error) -> ReadError {
-    ReadError::Peer(SidecarError::Http {
-        url: url.to_owned(),
-        source: source.without_url(),
-    })
-}
-
 /// A streamed answer being read.
 struct Reading<E> {
     recent: Recent,
-    response: Response,
-    /// When the answer began to come.
-    begun: Instant,
-    /// The bytes that were taken last.
-    last_part: usize,
+    answer: ReadAnswer,
     /// `None` once the answer has ended.
     work: Option<Work<E>>,
     _place: Option<OwnedSemaphorePermit>,
@@ -285,12 +256,9 @@ impl<E: Send + 'static> Reading<E> {
         E: Fn(AnswerPart) -> Vec<T>,
     {
         while let Some(work) = self.work.take() {
-            let (parts, ended) = self.part(&work.url).await?;
-            let (work, messages) = self
-                .recent
-                .pool
-                .run(move || work.take(parts, ended))
-                .await?;
+            let part = self.answer.next().await.map_err(ReadError::Peer)?;
+            let took = self.recent.pool.run(move || work.take(part));
+            let (work, messages) = took.await?;
             self.work = work;
             if self.work.is_none() {
                 // Nothing more is read.
@@ -302,52 +270,17 @@ impl<E: Send + 'static> Reading<E> {
         }
         Ok(None)
     }
-
-    /// The bytes of the answer at hand, at least one, and whether these are all.
-    async fn part(&mut self, url: &str) -> Result<(Vec<Bytes>, bool), ReadError> {
-        let mut parts = Vec::new();
-        let mut size = 0;
-        let gather = GATHER.min(self.begun.elapsed() / GATHER_SHARE);
-        if self.last_part < ENOUGH && gather >= GATHER_LEAST {
-            time::sleep(gather).await;
-        }
-        let mut next = self.response.chunk().await.map_err(|e| cut(url, e))?;
-        while let Some(part) = next {
-            size += part.len();
-            parts.push(part);
-            self.last_part = size;
-            if size >= PART {
-                return Ok((parts, false));
-            }
-            next = tokio::select! {
-                biased;
-                next = self.response.chunk() => next.map_err(|e| cut(url, e))?,
-                () = turns() => return Ok((parts, false)),
-            };
-        }
-        Ok((parts, true))
-    }
-}
-
-/// Gives the task that reads the connection its turns: after those, what was received is there.
-async fn turns() {
-    task::yield_now().await;
-    task::yield_now().await;
 }
 
 impl<E> Work<E> {
     /// Makes messages of the next part of the answer; returns itself unless it wants no more.
-    fn take<T>(
-        mut self,
-        parts: Vec<Bytes>,
-        ended: bool,
-    ) -> Result<(Option<Self>, Vec<T>), AnswerError>
+    fn take<T>(mut self, part: Part) -> Result<(Option<Self>, Vec<T>), AnswerError>
     where
         E: Fn(AnswerPart) -> Vec<T>,
     {
         let mut sorted = Vec::new();
-        for part in parts {
-            self.decoder.push(&part);
+        for bytes in part.bytes {
+            self.decoder.push(&bytes);
             while let Some(frame) = self.decoder.next_frame().map_err(|e| self.broken(e))? {
                 let series =
                     read::series(frame, &self.external).map_err(|reason| ReadError::Content {
@@ -358,7 +291,7 @@ impl<E> Work<E> {
                 sorted.append(&mut self.order.push(series).map_err(unsorted(&self.url))?);
             }
         }
-        if !ended {
+        if !part.is_last {
             let messages = (self.encode)(self.sender.part(sorted)?);
             let goes_on = !self.sender.is_full();
             return Ok((goes_on.then_some(self), messages));
