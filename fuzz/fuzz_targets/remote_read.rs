@@ -36,7 +36,7 @@ fn read(stream: &[u8], step: usize) -> (Vec<Vec<u8>>, Result<(), FrameError>) {
     let mut decoder = FrameDecoder::default();
     let mut frames = Vec::new();
     for piece in stream.chunks(step) {
-        decoder.push(piece);
+        decoder.push(piece.to_vec().into());
         loop {
             match decoder.next_frame() {
                 Ok(Some(frame)) => frames.push(frame.to_vec()),

@@ -1,6 +1,7 @@
 //! The gRPC services of the sidecar: the StoreAPI, and the answers of Prometheus's own API. Only this module knows
 //! their messages.
 
+mod fields;
 mod info;
 mod labels;
 mod order;

@@ -36,7 +36,8 @@ pub(super) fn series(body: &[u8], external: &Labels) -> Result<Vec<(Labels, Chun
     };
     let mut series = Vec::with_capacity(result.timeseries.len());
     for one in &result.timeseries {
-        let labels = own_labels(&one.labels, external);
+        let pairs = one.labels.iter().map(|l| (&*l.name, &*l.value));
+        let labels = own_labels(pairs.collect(), external);
         let chunks = chunks(one).map_err(|error| format!("{labels}: {error}"))?;
         if !chunks.is_empty() {
             series.push((labels, chunks));

@@ -278,19 +278,19 @@ impl<E> Work<E> {
     where
         E: Fn(AnswerPart) -> Vec<T>,
     {
-        let mut sorted = Vec::new();
+        let mut series = Vec::new();
         for bytes in part.bytes {
-            self.decoder.push(&bytes);
+            self.decoder.push(bytes);
             while let Some(frame) = self.decoder.next_frame().map_err(|e| self.broken(e))? {
-                let series =
-                    read::series(frame, &self.external).map_err(|reason| ReadError::Content {
-                        url: self.url.clone(),
-                        place: read::place(&self.decoder),
-                        reason,
-                    })?;
-                sorted.append(&mut self.order.push(series).map_err(unsorted(&self.url))?);
+                let read = read::series(&frame, &self.external, &mut series);
+                read.map_err(|reason| ReadError::Content {
+                    url: self.url.clone(),
+                    place: read::place(&self.decoder),
+                    reason,
+                })?;
             }
         }
+        let mut sorted = self.order.push(series).map_err(unsorted(&self.url))?;
         if !part.is_last {
             let messages = (self.encode)(self.sender.part(sorted)?);
             let goes_on = !self.sender.is_full();

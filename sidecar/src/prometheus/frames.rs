@@ -8,6 +8,8 @@
 //! A frame that is cut, longer than Prometheus ever sends or not what its checksum says is an error: whatever follows
 //! could be anything.
 
+use std::mem;
+
 use bytes::{Buf, Bytes, BytesMut};
 
 /// The longest data of a frame in bytes: the limit of Prometheus's own client.
@@ -19,8 +21,10 @@ const CHECKSUM: usize = 4;
 /// Takes bytes as they arrive and gives the data of frames.
 #[derive(Debug, Default)]
 pub struct FrameDecoder {
-    buffer: BytesMut,
-    /// The offset of `buffer` in the answer.
+    /// The beginning of a frame whose end has not arrived; if it is empty, the next bytes are in `arrived`.
+    begun: BytesMut,
+    arrived: Bytes,
+    /// The offset of the next frame in the answer.
     at: u64,
     /// The number of given frames.
     frames: u64,
@@ -67,9 +71,14 @@ pub enum FrameFault {
 }
 
 impl FrameDecoder {
-    /// Takes the next bytes of the answer.
-    pub fn push(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(bytes);
+    /// Takes the next bytes of the answer. Frames that are whole in them are not copied.
+    pub fn push(&mut self, bytes: Bytes) {
+        if self.begun.is_empty() && self.arrived.is_empty() {
+            self.arrived = bytes;
+        } else {
+            self.begun.extend_from_slice(&mem::take(&mut self.arrived));
+            self.begun.extend_from_slice(&bytes);
+        }
     }
 
     /// The data of the next frame, if all of it has arrived.
@@ -78,14 +87,17 @@ impl FrameDecoder {
     /// When the frame is too long or its checksum differs; nothing can be read from then on.
     pub fn next_frame(&mut self) -> Result<Option<Bytes>, FrameError> {
         let Some((length, head)) = self.head()? else {
-            return Ok(None);
+            return Ok(self.wait());
         };
         let total = head + CHECKSUM + length;
         // Memory grows with the bytes that arrive: the length alone is only a claim.
-        if self.buffer.len() < total {
-            return Ok(None);
+        if self.rest().len() < total {
+            return Ok(self.wait());
         }
-        let mut frame = self.buffer.split_to(total).freeze();
+        let mut frame = match self.begun.is_empty() {
+            true => self.arrived.split_to(total),
+            false => self.begun.split_to(total).freeze(),
+        };
         frame.advance(head);
         let expected = frame.get_u32();
         let found = crc32c::crc32c(&frame);
@@ -102,11 +114,11 @@ impl FrameDecoder {
     /// # Errors
     /// When it is within a frame.
     pub fn finish(&self) -> Result<(), FrameError> {
-        if self.buffer.is_empty() {
+        if self.rest().is_empty() {
             return Ok(());
         }
         let expected = match self.head()? {
-            Some((length, head)) => head + CHECKSUM + length - self.buffer.len(),
+            Some((length, head)) => head + CHECKSUM + length - self.rest().len(),
             None => 1,
         };
         Err(self.fault(FrameFault::Cut { expected }))
@@ -118,11 +130,27 @@ impl FrameDecoder {
         self.frames
     }
 
+    /// What has arrived of the next frames.
+    fn rest(&self) -> &[u8] {
+        match self.begun.is_empty() {
+            true => &self.arrived,
+            false => &self.begun,
+        }
+    }
+
+    /// Keeps what has arrived of a frame, so that what it came with can go.
+    fn wait(&mut self) -> Option<Bytes> {
+        if self.begun.is_empty() {
+            self.begun.extend_from_slice(&mem::take(&mut self.arrived));
+        }
+        None
+    }
+
     /// The length of the data, and the bytes that state it.
     fn head(&self) -> Result<Option<(usize, usize)>, FrameError> {
         let mut length = 0_u64;
         let shifts = (0_u32..).step_by(7);
-        for (i, (byte, shift)) in self.buffer.iter().take(MAX_UVARINT).zip(shifts).enumerate() {
+        for (i, (byte, shift)) in self.rest().iter().take(MAX_UVARINT).zip(shifts).enumerate() {
             let bits = u64::from(byte & 0x7f);
             if shift == 63 && bits > 1 {
                 return Err(self.fault(FrameFault::Length));
@@ -135,7 +163,7 @@ impl FrameDecoder {
                 };
             }
         }
-        match self.buffer.len() >= MAX_UVARINT {
+        match self.rest().len() >= MAX_UVARINT {
             true => Err(self.fault(FrameFault::Length)),
             false => Ok(None),
         }
@@ -170,7 +198,7 @@ mod tests {
             let mut decoder = FrameDecoder::default();
             let mut found = Vec::new();
             for bytes in stream.chunks(step) {
-                decoder.push(bytes);
+                decoder.push(Bytes::copy_from_slice(bytes));
                 while let Some(data) = decoder.next_frame().unwrap() {
                     found.push(data);
                 }
@@ -186,7 +214,7 @@ mod tests {
         let stream = [frame(b"one"), frame(b"two")].concat();
         for cut in 9..stream.len() {
             let mut decoder = FrameDecoder::default();
-            decoder.push(&stream[..cut]);
+            decoder.push(Bytes::copy_from_slice(&stream[..cut]));
             assert_eq!(decoder.next_frame().unwrap().unwrap(), &b"one"[..]);
             assert_eq!(decoder.next_frame(), Ok(None));
             let error = decoder.finish().unwrap_err();
@@ -200,7 +228,7 @@ mod tests {
         let mut stream = [frame(b"one"), frame(b"two")].concat();
         *stream.last_mut().unwrap() ^= 1;
         let mut decoder = FrameDecoder::default();
-        decoder.push(&stream);
+        decoder.push(stream.into());
         decoder.next_frame().unwrap();
         let error = decoder.next_frame().unwrap_err().to_string();
         assert!(
@@ -213,17 +241,17 @@ mod tests {
     fn a_frame_of_60_megabytes_is_refused_by_its_length() {
         let mut decoder = FrameDecoder::default();
         // 60,000,000 as a uvarint.
-        decoder.push(&[0x80, 0x8e, 0xce, 0x1c]);
+        decoder.push(Bytes::from_static(&[0x80, 0x8e, 0xce, 0x1c]));
         assert_eq!(
             decoder.next_frame().unwrap_err().to_string(),
             "frame 0 at byte 0: expected at most 50000000 bytes of data, found a length of 60000000"
         );
         let mut endless = FrameDecoder::default();
-        endless.push(&[0xff; 10]);
+        endless.push(Bytes::from_static(&[0xff; 10]));
         assert_eq!(endless.next_frame().unwrap_err().fault, FrameFault::Length);
         // What Prometheus appends when it fails on the way.
         let mut text = FrameDecoder::default();
-        text.push(b"remote read: out of memory\n");
+        text.push(Bytes::from_static(b"remote read: out of memory\n"));
         assert_eq!(text.next_frame(), Ok(None));
         assert!(text.finish().is_err());
     }

@@ -27,9 +27,9 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::SidecarError;
 
 /// How long the thread sleeps before it waits while a long answer comes.
-const PAUSE: Duration = Duration::from_millis(4);
+const PAUSE: Duration = Duration::from_millis(3);
 /// How long an answer takes to be long.
-const LONG: Duration = Duration::from_millis(20);
+const LONG: Duration = Duration::from_millis(5);
 /// The most bytes that are given at once, but for the last piece.
 const PART: usize = 512 << 10;
 
