@@ -1,4 +1,4 @@
-use super::super::testing::{Answer, Asked, Server};
+use super::super::super::testing::{Answer, Asked, Server};
 use crate::{Bucket, BucketConfig, config::Retry};
 
 const OBJECT: &[(&str, &str)] = &[
