@@ -160,7 +160,7 @@ func FreeAddress(t *testing.T) string {
 // nothing.
 func peer(t *testing.T, name string) string {
 	t.Helper()
-	path := os.Getenv(strings.ToUpper(name) + "_BIN")
+	path := os.Getenv(strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "_BIN")
 	if path == "" {
 		path = filepath.Join("bin", name)
 	}

@@ -115,6 +115,7 @@ impl World {
             attempts: 3,
             timeout: Duration::from_secs(5),
             pause: Duration::from_millis(1),
+            longest_pause: None,
         };
         Ok(config.open()?)
     }

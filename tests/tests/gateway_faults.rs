@@ -215,6 +215,7 @@ fn impatient(world: &World) -> anyhow::Result<Bucket> {
         attempts: 1,
         timeout: PATIENCE * 10,
         pause: Duration::from_millis(1),
+        longest_pause: None,
     };
     Ok(config.open()?)
 }

@@ -240,6 +240,8 @@ impl Bucket {
                 .try_collect()
                 .await
                 .map_err(|source| BucketError::store(operation, prefix, source))?;
+            // Some servers list from the start, or with `after` itself.
+            objects.retain(|object| after.is_none_or(|after| object.key.as_str() > after));
             objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
             Ok(objects)
         };

@@ -1,24 +1,46 @@
 //! Thanos's objstore YAML, and the bucket that it means.
 //!
 //! ```yaml
-//! type: S3              # or FILESYSTEM
+//! type: S3              # or another of `fields::TABLES`
 //! config: {…}           # $(VAR) is taken from the environment
 //! prefix: a/folder      # all keys lie below it
+//! hedging_config: {…}   # reads that are asked twice
 //! ```
 //! Strict: a field that is not known, and a value that cannot be honoured, is an error. What would change nothing here
-//! is taken and has no effect.
+//! is taken, with a warning: `fields.rs` has a table for each type.
 
+mod azure;
+mod compatible;
+mod document;
+mod fields;
+mod foreign;
+mod gcs;
 mod http;
 mod lengths;
+mod refusals;
+mod retry;
 mod s3;
+#[cfg(test)]
+mod testing;
+mod values;
 mod variables;
 
-use std::{fmt, fs, path::Path, time::Duration};
+use std::{fmt, fs, path::Path};
 
-use object_store::{BackoffConfig, RetryConfig, local::LocalFileSystem};
-use serde::{Deserialize, de::DeserializeOwned, de::IgnoredAny};
+use object_store::local::LocalFileSystem;
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::Value;
 
-use self::s3::S3;
+pub use self::retry::Retry;
+use self::{
+    azure::Azure,
+    compatible::{AliyunOss, Bos, Cos, Obs},
+    document::{Document, config_of, parse},
+    fields::{Notice, TABLES, Table},
+    gcs::Gcs,
+    http::Hedging,
+    s3::S3,
+};
 use crate::{Bucket, BucketError, bucket::Settings};
 
 /// The place of a bucket.
@@ -28,49 +50,24 @@ pub struct BucketConfig {
     pub retry: Retry,
     provider: Provider,
     prefix: String,
-}
-
-/// How often and how long an operation is retried after a transient error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retry {
-    /// Attempts after the first.
-    pub attempts: usize,
-    /// Time after which no attempt is made any more.
-    pub timeout: Duration,
-    /// The first pause; later ones are longer.
-    pub pause: Duration,
+    hedging: Option<Hedging>,
+    /// Fields that change nothing.
+    notices: Vec<Notice>,
 }
 
 #[derive(Clone, Debug)]
 enum Provider {
     Filesystem(Filesystem),
     S3(Box<S3>),
-}
-
-/// The whole file; `config` is read once the type is known.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document<T> {
-    #[serde(rename = "type")]
-    kind: String,
-    config: Option<T>,
-    #[serde(default)]
-    prefix: Option<String>,
-    /// Thanos's store documents it. Requests are not hedged here.
-    #[serde(default, rename = "hedging_config")]
-    _hedging: Option<IgnoredAny>,
+    Gcs(Box<Gcs>),
+    Azure(Box<Azure>),
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 struct Filesystem {
     directory: String,
 }
-
-/// A value that is not shown.
-#[derive(Clone, Default, Deserialize)]
-#[serde(transparent)]
-struct Secret(String);
 
 impl BucketConfig {
     /// Reads the YAML; `variable` gives the value of an environment variable.
@@ -83,36 +80,55 @@ impl BucketConfig {
     ) -> Result<Self, BucketError> {
         let yaml = variables::expand(yaml, &variable)?;
         let document: Document<IgnoredAny> = parse(&yaml)?;
-        let mut retry = Retry::default();
-        let provider = match document.kind.to_uppercase().as_str() {
-            "FILESYSTEM" => {
-                let config: Filesystem = config_of(&yaml)?;
-                if config.directory.is_empty() {
-                    return Err(BucketError::config(
-                        "config.directory",
-                        "expected a folder, found none",
-                    ));
-                }
-                Provider::Filesystem(config)
-            }
-            "S3" => {
-                let config = S3::new(config_of(&yaml)?, &variable)?;
-                if let Some(attempts) = config.max_retries() {
-                    retry.attempts = attempts;
-                }
-                Provider::S3(Box::new(config))
-            }
-            _ => {
-                let found = document.kind;
-                let reason = format!("expected FILESYSTEM or S3, found {found:?}");
-                return Err(BucketError::config("type", reason));
-            }
+        let kind = document.kind.to_uppercase();
+        let Some(table) = Table::of(&kind) else {
+            let kinds = TABLES.map(|table| table.kind).join(", ");
+            let reason = format!("expected one of {kinds}, found {:?}", document.kind);
+            return Err(BucketError::config("type", reason));
         };
+        let mut retry = Retry::default();
+        let of_s3 = |config| S3::new(config, &variable);
+        let provider = match table.kind {
+            "S3" => Some(Provider::s3(of_s3(config_of(&yaml)?)?)),
+            "GCS" => Some(Provider::Gcs(Box::new(Gcs::new(
+                config_of(&yaml)?,
+                &variable,
+            )?))),
+            "AZURE" => Some(Provider::Azure(Box::new(Azure::new(
+                config_of(&yaml)?,
+                &variable,
+            )?))),
+            "FILESYSTEM" => Some(Provider::Filesystem(filesystem(config_of(&yaml)?)?)),
+            "COS" => Some(Provider::s3(of_s3(config_of::<Cos>(&yaml)?.as_s3()?)?)),
+            "ALIYUNOSS" => {
+                let config: AliyunOss = config_of(&yaml)?;
+                Some(Provider::s3(of_s3(config.as_s3()?)?))
+            }
+            "OBS" => Some(Provider::s3(of_s3(config_of::<Obs>(&yaml)?.as_s3()?)?)),
+            "BOS" => Some(Provider::s3(of_s3(config_of::<Bos>(&yaml)?.as_s3()?)?)),
+            _ => None,
+        };
+        let notices = table.check(&config_of::<Value>(&yaml)?)?;
+        // The table refuses the others.
+        let Some(provider) = provider else {
+            return Err(BucketError::config("type", "not supported"));
+        };
+        match &provider {
+            Provider::Filesystem(_) => {}
+            Provider::S3(s3) => s3.adapt(&mut retry),
+            Provider::Gcs(gcs) => gcs.adapt(&mut retry),
+            Provider::Azure(azure) => azure.adapt(&mut retry),
+        }
+        if let Some(hedging) = &document.hedging {
+            hedging.check()?;
+        }
         let prefix = document.prefix.unwrap_or_default();
         Ok(Self {
             retry,
             provider,
             prefix: prefix.trim_matches('/').to_owned(),
+            hedging: document.hedging,
+            notices,
         })
     }
 
@@ -125,29 +141,35 @@ impl BucketConfig {
                 directory: directory.display().to_string(),
             }),
             prefix: String::new(),
+            hedging: None,
+            notices: Vec::new(),
         }
     }
 
-    /// Opens the bucket. No request is made yet. A missing folder is created.
+    /// Opens the bucket. No request is made yet. A missing folder is created. Fields that have no effect are logged.
     ///
     /// # Errors
-    /// [`BucketError::Config`] when the folder or a certificate cannot be used.
+    /// [`BucketError::Config`] when the folder, a certificate or a credential cannot be used.
     pub fn open(&self) -> Result<Bucket, BucketError> {
+        for Notice { field, why } in &self.notices {
+            tracing::warn!(field, why, "a field of the objstore config has no effect");
+        }
+        let (prefix, hedging) = (self.prefix.clone(), self.hedging.clone());
+        if !matches!(self.provider, Provider::Filesystem(_)) {
+            install_crypto_provider();
+        }
         match &self.provider {
             Provider::Filesystem(config) => {
                 let made = fs::create_dir_all(&config.directory);
                 made.map_err(unusable(&config.directory))?;
                 open_directory(&config.directory, &self.prefix)
             }
-            Provider::S3(config) => {
-                install_crypto_provider();
-                config.open(self.prefix.clone(), self.retry.into())
-            }
+            Provider::S3(config) => config.open(prefix, self.retry.into(), hedging),
+            Provider::Gcs(config) => config.open(prefix, self.retry, hedging),
+            Provider::Azure(config) => config.open(prefix, self.retry, hedging),
         }
     }
-}
 
-impl BucketConfig {
     /// As [`Self::open`], but a missing folder is an error, as it holds nothing to read.
     ///
     /// # Errors
@@ -163,40 +185,17 @@ impl BucketConfig {
     }
 }
 
-impl Default for Retry {
-    fn default() -> Self {
-        Self {
-            attempts: 10,
-            timeout: Duration::from_secs(180),
-            pause: Duration::from_millis(100),
+impl Provider {
+    fn s3(config: S3) -> Self {
+        Self::S3(Box::new(config))
+    }
+
+    #[cfg(test)]
+    fn shown(&self) -> String {
+        match self {
+            Self::S3(config) => config.shown(),
+            other => format!("{other:?}"),
         }
-    }
-}
-
-impl From<Retry> for RetryConfig {
-    fn from(retry: Retry) -> Self {
-        let backoff = BackoffConfig {
-            init_backoff: retry.pause,
-            max_backoff: (retry.pause * 150).max(Duration::from_millis(1)),
-            base: 2.0,
-        };
-        Self {
-            backoff,
-            max_retries: retry.attempts,
-            retry_timeout: retry.timeout,
-        }
-    }
-}
-
-impl Secret {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_empty() { "none" } else { "***" })
     }
 }
 
@@ -204,6 +203,14 @@ impl fmt::Debug for Secret {
 pub fn install_crypto_provider() {
     // An error means that one is installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+fn filesystem(config: Filesystem) -> Result<Filesystem, BucketError> {
+    if config.directory.is_empty() {
+        let reason = "expected a folder, found none";
+        return Err(BucketError::config("config.directory", reason));
+    }
+    Ok(config)
 }
 
 fn unusable<E: fmt::Display>(directory: &str) -> impl Fn(E) -> BucketError {
@@ -220,18 +227,6 @@ fn open_directory(directory: &str, prefix: &str) -> Result<Bucket, BucketError> 
         ..Settings::new(format!("fs: {directory}"))
     };
     Ok(Bucket::in_folder(store, settings))
-}
-
-fn config_of<T: DeserializeOwned + Default>(yaml: &str) -> Result<T, BucketError> {
-    let document: Document<T> = parse(yaml)?;
-    Ok(document.config.unwrap_or_default())
-}
-
-fn parse<T: DeserializeOwned>(yaml: &str) -> Result<T, BucketError> {
-    // The lines around an error may hold secrets, so only the position is given.
-    let options = serde_saphyr::options! { with_snippet: false };
-    let parsed = serde_saphyr::from_str_with_options(yaml, options);
-    parsed.map_err(|error| BucketError::config("yaml", error))
 }
 
 #[cfg(test)]

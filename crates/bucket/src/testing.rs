@@ -4,6 +4,7 @@ mod conformance;
 mod failing;
 mod folder;
 mod hold;
+mod leases;
 mod store;
 mod waves;
 
@@ -13,5 +14,6 @@ pub use self::{
     conformance::conformance,
     failing::{FailingBucket, ReadFault, WriteFault},
     hold::Held,
+    leases::lease_conformance,
     waves::{Wave, WaveBucket},
 };

@@ -1,15 +1,13 @@
 //! `type: S3`, any server with the protocol of S3.
 
 mod credentials;
+mod encryption;
 mod fields;
-mod foreign;
 mod listing;
 mod metadata;
 mod profile;
 mod region;
 mod service;
-#[cfg(test)]
-mod testing;
 
 use std::sync::Arc;
 
@@ -20,14 +18,18 @@ use object_store::{
 };
 use reqwest::Url;
 
-pub(super) use self::fields::S3Config;
+pub(super) use self::fields::{Compatible, S3Config};
 use self::{
     credentials::{Keys, Order, Reach, Source},
     fields::LookupType,
     region::Region,
     service::{Connector, Rules},
 };
-use super::Secret;
+use super::{
+    Retry,
+    http::{Connection, Hedging},
+    values::Secret,
+};
 use crate::{Bucket, BucketError, bucket::Settings};
 
 /// AWS's name that belongs to no region.
@@ -64,7 +66,7 @@ impl S3 {
                 access_key: config.access_key.clone(),
                 secret_key: config.secret_key.clone(),
                 session_token: config.session_token.clone(),
-                place: "config.access_key",
+                place: config.place.unwrap_or("config.access_key"),
             };
             keys.check()?;
             Source::Keys(keys)
@@ -78,21 +80,40 @@ impl S3 {
         Ok(s3)
     }
 
-    /// Attempts after the first, if configured.
-    pub(super) fn max_retries(&self) -> Option<usize> {
-        Some(self.config.max_retries).filter(|attempts| *attempts > 0)
+    /// Applies what is configured to the handling of transient errors.
+    pub(super) fn adapt(&self, retry: &mut Retry) {
+        if self.config.max_retries > 0 {
+            retry.attempts = self.config.max_retries;
+        }
     }
 
-    pub(super) fn open(&self, prefix: String, retry: RetryConfig) -> Result<Bucket, BucketError> {
+    /// The server, the region and the source of the credentials.
+    #[cfg(test)]
+    pub(super) fn shown(&self) -> String {
+        format!("{} {} {}", self.endpoint(), self.region, self.credentials)
+    }
+
+    pub(super) fn open(
+        &self,
+        prefix: String,
+        retry: RetryConfig,
+        hedging: Option<Hedging>,
+    ) -> Result<Bucket, BucketError> {
         let config = &self.config;
         let http = config.http_config.clone().unwrap_or_default();
-        let options = http.options()?;
+        let connection = Connection::new(http, hedging).traced(config.is_traced());
+        let options = connection.options()?;
         let credentials = self.credentials.provider(&Reach {
+            connection: connection.clone(),
             options: options.clone(),
             retry: retry.clone(),
             region: self.region.name(),
             sts_endpoint: &config.sts_endpoint,
         })?;
+        let mut headers = metadata::headers(&config.put_user_metadata)?;
+        if let Some(sse) = &config.sse_config {
+            headers.extend(sse.headers()?);
+        }
         let rules = Rules {
             credentials: Arc::clone(&credentials),
             region: self.region.clone(),
@@ -102,7 +123,7 @@ impl S3 {
                 "bucket {} with the credentials of {}",
                 config.bucket, self.credentials
             ),
-            headers: metadata::headers(&config.put_user_metadata)?,
+            headers,
             lists_v1: config.list_objects_version == "v1",
             learnt: Arc::default(),
         };
@@ -114,14 +135,14 @@ impl S3 {
             .with_client_options(options)
             .with_allow_http(config.insecure)
             .with_credentials(credentials)
-            .with_http_connector(Connector(rules))
+            .with_http_connector(Connector(rules, connection))
             // One request for each object, so that an error belongs to its object.
             .with_disable_bulk_delete(true)
             // `If-None-Match: *`, whatever the environment says.
             .with_conditional_put(S3ConditionalPut::ETagMatch)
             .with_retry(retry);
         if let Some(sse) = &config.sse_config {
-            builder = sse.apply(builder);
+            builder = sse.apply(builder)?;
         }
         let store = builder
             .build()
@@ -151,15 +172,27 @@ impl S3 {
     fn endpoint(&self) -> String {
         let config = &self.config;
         let scheme = if config.insecure { "http" } else { "https" };
-        let host = match config.endpoint.as_str() {
-            // The global name serves one region only.
-            GLOBAL => format!("s3.{}.amazonaws.com", self.region),
-            other => other.to_owned(),
-        };
+        let host = self.host();
         if self.names_bucket_in_host() {
             format!("{scheme}://{}.{host}", config.bucket)
         } else {
             format!("{scheme}://{host}")
+        }
+    }
+
+    /// The server's name. On AWS it is that of both IP families unless configured otherwise, as with Thanos.
+    fn host(&self) -> String {
+        let config = &self.config;
+        let (region, domain) = match region::of_plain_host(&config.endpoint) {
+            // The global name serves one region only.
+            _ if config.endpoint == GLOBAL => (self.region.name(), "amazonaws.com"),
+            Some(named) => named,
+            None => return config.endpoint.clone(),
+        };
+        match config.disable_dualstack {
+            true if config.endpoint != GLOBAL => config.endpoint.clone(),
+            true => format!("s3.{region}.{domain}"),
+            false => format!("s3.dualstack.{region}.{domain}"),
         }
     }
 
@@ -179,11 +212,8 @@ impl S3 {
             let reason = format!("expected host:port, found {:?}: {error}", config.endpoint);
             BucketError::config("config.endpoint", reason)
         };
-        let server = server.map_err(|error| unusable(&error))?;
-        let is_address = server
-            .host_str()
-            .is_none_or(|host| host.starts_with('[') || host.parse::<std::net::Ipv4Addr>().is_ok());
-        if is_address && self.names_bucket_in_host() {
+        server.map_err(|error| unusable(&error))?;
+        if region::is_address(&config.endpoint) && self.names_bucket_in_host() {
             let reason = format!(
                 "virtual-hosted needs a host name to put the bucket before, found the address {:?}; expected path or auto",
                 config.endpoint

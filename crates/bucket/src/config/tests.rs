@@ -1,3 +1,5 @@
+mod secrets;
+
 use super::*;
 
 fn variable(name: &str) -> Option<String> {
@@ -16,14 +18,17 @@ fn error(yaml: &str) -> String {
 fn an_invalid_value_is_an_error_that_names_the_field() {
     for (yaml, expected) in [
         (
-            "type: GCS\nconfig: {bucket: b}",
-            "type: expected FILESYSTEM or S3, found \"GCS\"",
+            "type: GLACIER\nconfig: {bucket: b}",
+            "type: expected one of S3, GCS, AZURE, FILESYSTEM, COS, ALIYUNOSS, OBS, BOS, OCI, SWIFT, found \"GLACIER\"",
         ),
         (
             "type: FILESYSTEM",
             "config.directory: expected a folder, found none",
         ),
-        ("type: FILESYSTEM\nconfig: {}", "missing field `directory`"),
+        (
+            "type: FILESYSTEM\nconfig: {}",
+            "config.directory: expected a folder, found none",
+        ),
         ("config: {}", "missing field `type`"),
         (
             "type: FILESYSTEM\nconfig: {directory: a, dir: b}",

@@ -11,7 +11,7 @@ use object_store::{
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{Secret, profile};
+use super::{Connection, Secret, profile};
 use crate::BucketError;
 
 /// How long the contents of the shared file are used before it is read again.
@@ -72,6 +72,7 @@ pub(super) struct Services(Vec<(&'static str, String)>);
 
 /// Opens connections to a service.
 pub(super) struct Reach<'a> {
+    pub(super) connection: Connection,
     pub(super) options: ClientOptions,
     pub(super) retry: RetryConfig,
     pub(super) region: &'a str,
@@ -218,6 +219,7 @@ impl Services {
             .with_bucket_name("credentials")
             .with_region(reach.region)
             .with_client_options(reach.options.clone())
+            .with_http_connector(reach.connection.clone())
             .with_retry(RetryConfig {
                 max_retries: reach.retry.max_retries.min(ATTEMPTS),
                 ..reach.retry.clone()

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
-    super::{Secret, http::HttpConfig},
+    super::{
+        http::HttpConfig,
+        values::{Secret, or_default},
+    },
+    encryption::SseConfig,
     metadata, region,
 };
 use crate::BucketError;
@@ -17,7 +20,7 @@ const MIN_PART: u64 = 5 << 20;
 const MAX_PART: u64 = 5 << 30;
 
 /// The section, as Thanos has it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(in super::super) struct S3Config {
     #[serde(deserialize_with = "or_default")]
@@ -37,8 +40,6 @@ pub(in super::super) struct S3Config {
     #[serde(deserialize_with = "or_default")]
     pub(super) insecure: bool,
     #[serde(deserialize_with = "or_default")]
-    pub(super) signature_version2: bool,
-    #[serde(deserialize_with = "or_default")]
     pub(super) put_user_metadata: BTreeMap<String, String>,
     pub(super) http_config: Option<HttpConfig>,
     #[serde(deserialize_with = "or_default")]
@@ -54,14 +55,56 @@ pub(in super::super) struct S3Config {
     pub(super) sts_endpoint: String,
     #[serde(deserialize_with = "or_default")]
     pub(super) max_retries: usize,
-    // The rest has no effect: names are resolved for both families, every body is signed with its SHA-256, and the log
-    // level traces requests.
-    #[serde(rename = "disable_dualstack", deserialize_with = "or_default")]
-    _disable_dualstack: bool,
-    #[serde(rename = "send_content_md5", deserialize_with = "or_default")]
-    _send_content_md5: bool,
-    #[serde(rename = "trace")]
-    _trace: Option<Trace>,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) disable_dualstack: bool,
+    trace: Option<Trace>,
+    #[serde(rename = "signature_version2")]
+    _signature_version2: Option<IgnoredAny>,
+    #[serde(rename = "send_content_md5")]
+    _send_content_md5: Option<IgnoredAny>,
+    /// The field of the access key, for errors.
+    #[serde(skip)]
+    pub(super) place: Option<&'static str>,
+}
+
+/// A store that speaks S3 too, and whose section has other fields.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Compatible {
+    pub(in super::super) bucket: String,
+    /// host:port.
+    pub(in super::super) host: String,
+    pub(in super::super) insecure: bool,
+    /// Empty if unknown.
+    pub(in super::super) region: String,
+    pub(in super::super) access_key: Secret,
+    pub(in super::super) secret_key: Secret,
+    /// The field of the access key.
+    pub(in super::super) place: &'static str,
+    pub(in super::super) max_retries: usize,
+    pub(in super::super) http_config: Option<HttpConfig>,
+}
+
+impl From<Compatible> for S3Config {
+    /// The bucket is named in the host, as these stores demand; but an address has no place for it.
+    fn from(store: Compatible) -> Self {
+        let bucket_lookup_type = match region::is_address(&store.host) {
+            true => LookupType::Path,
+            false => LookupType::VirtualHosted,
+        };
+        Self {
+            bucket: store.bucket,
+            endpoint: store.host,
+            insecure: store.insecure,
+            region: store.region,
+            access_key: store.access_key,
+            secret_key: store.secret_key,
+            place: Some(store.place),
+            max_retries: store.max_retries,
+            http_config: store.http_config,
+            bucket_lookup_type,
+            ..Self::default()
+        }
+    }
 }
 
 /// Whether the host or the path names the bucket.
@@ -78,49 +121,8 @@ pub(super) enum LookupType {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Trace {
-    #[serde(rename = "enable")]
-    _enable: bool,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct SseConfig {
-    #[serde(rename = "type", deserialize_with = "or_default")]
-    kind: String,
     #[serde(deserialize_with = "or_default")]
-    kms_key_id: String,
-    #[serde(deserialize_with = "or_default")]
-    kms_encryption_context: BTreeMap<String, String>,
-    #[serde(rename = "encryption_key")]
-    _encryption_key: String,
-}
-
-impl Default for S3Config {
-    fn default() -> Self {
-        Self {
-            bucket: String::new(),
-            endpoint: String::new(),
-            region: String::new(),
-            aws_sdk_auth: false,
-            access_key: Secret::default(),
-            secret_key: Secret::default(),
-            session_token: Secret::default(),
-            insecure: false,
-            signature_version2: false,
-            put_user_metadata: BTreeMap::new(),
-            http_config: None,
-            list_objects_version: String::new(),
-            bucket_lookup_type: LookupType::Auto,
-            disable_multipart: false,
-            part_size: 0,
-            sse_config: None,
-            sts_endpoint: String::new(),
-            max_retries: 0,
-            _disable_dualstack: false,
-            _send_content_md5: true,
-            _trace: None,
-        }
-    }
+    enable: bool,
 }
 
 impl S3Config {
@@ -147,12 +149,6 @@ impl S3Config {
         if self.aws_sdk_auth && !self.access_key.is_empty() {
             return refuse("aws_sdk_auth", "expected no access_key beside it");
         }
-        if self.signature_version2 {
-            return refuse(
-                "signature_version2",
-                "not supported, requests are signed by version 4",
-            );
-        }
         if !["", "v1", "v2"].contains(&self.list_objects_version.as_str()) {
             let reason = format!("expected v1 or v2, found {:?}", self.list_objects_version);
             return refuse("list_objects_version", &reason);
@@ -168,53 +164,13 @@ impl S3Config {
         }
         metadata::headers(&self.put_user_metadata)?;
         if let Some(sse) = &self.sse_config {
-            sse.check()?;
+            sse.check(self.insecure)?;
         }
         self.http_config.as_ref().map_or(Ok(()), HttpConfig::check)
     }
-}
 
-impl SseConfig {
-    fn check(&self) -> Result<(), BucketError> {
-        let refuse = |field: &str, reason: String| {
-            Err(BucketError::config(
-                format!("config.sse_config.{field}"),
-                reason,
-            ))
-        };
-        match self.kind.as_str() {
-            "" | "SSE-S3" => Ok(()),
-            "SSE-KMS" if self.kms_key_id.is_empty() => {
-                refuse("kms_key_id", "expected the key's id, found none".to_owned())
-            }
-            "SSE-KMS" if !self.kms_encryption_context.is_empty() => {
-                refuse("kms_encryption_context", "not supported".to_owned())
-            }
-            "SSE-KMS" => Ok(()),
-            other => refuse(
-                "type",
-                format!("expected SSE-S3 or SSE-KMS, found {other:?}"),
-            ),
-        }
+    /// Whether requests are logged.
+    pub(super) fn is_traced(&self) -> bool {
+        self.trace.as_ref().is_some_and(|trace| trace.enable)
     }
-
-    pub(super) fn apply(&self, builder: AmazonS3Builder) -> AmazonS3Builder {
-        match self.kind.as_str() {
-            "SSE-S3" => match "aws_server_side_encryption".parse::<AmazonS3ConfigKey>() {
-                Ok(key) => builder.with_config(key, "AES256"),
-                Err(_) => builder,
-            },
-            "SSE-KMS" => builder.with_sse_kms_encryption(&self.kms_key_id),
-            _ => builder,
-        }
-    }
-}
-
-/// A field without a value has its default, as in Go.
-fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

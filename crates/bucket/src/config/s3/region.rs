@@ -1,7 +1,9 @@
 //! The region of a bucket: from the name of its server, or from the server's answer to a request that was signed for
 //! another region.
 
-use std::fmt;
+use std::{fmt, net::Ipv4Addr};
+
+use reqwest::Url;
 
 use super::listing::element;
 
@@ -45,6 +47,15 @@ pub(super) fn is_aws(host: &str) -> bool {
     host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn")
 }
 
+/// Whether `host:port` is an IP address, or no host at all.
+pub(super) fn is_address(host: &str) -> bool {
+    let server: Result<Url, _> = format!("http://{host}").parse();
+    server.is_ok_and(|server| {
+        let host = server.host_str();
+        host.is_none_or(|host| host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok())
+    })
+}
+
 /// The region in the name of an AWS server: `s3.REGION.amazonaws.com` and the like.
 pub(super) fn of_host(host: &str) -> Option<String> {
     let host = host
@@ -61,6 +72,18 @@ pub(super) fn of_host(host: &str) -> Option<String> {
     Some(region.to_owned()).filter(|region| {
         let is_other = ["accelerate", "external-1"].contains(&region.as_str());
         is_name(region) && !region.contains('.') && !is_other
+    })
+}
+
+/// The region and the domain of an AWS server without a special part in its name: `s3.REGION.amazonaws.com`.
+pub(super) fn of_plain_host(host: &str) -> Option<(&str, &'static str)> {
+    let rest = host.strip_prefix("s3")?.strip_prefix(['.', '-'])?;
+    let domains = ["amazonaws.com", "amazonaws.com.cn"];
+    domains.into_iter().find_map(|domain| {
+        let region = rest.strip_suffix(domain)?.strip_suffix('.')?;
+        let is_special = ["accelerate", "external-1", "fips"].contains(&region);
+        let is_region = is_name(region) && !region.contains('.') && !region.starts_with("fips-");
+        (is_region && !is_special).then_some((region, domain))
     })
 }
 

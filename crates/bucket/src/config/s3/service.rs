@@ -9,17 +9,19 @@ use object_store::{
     ClientOptions,
     aws::{AwsAuthorizer, AwsCredentialProvider},
     client::{
-        HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody,
-        HttpResponse, HttpService, ReqwestConnector,
+        HttpClient, HttpConnector, HttpError, HttpRequest, HttpRequestBody, HttpResponse,
+        HttpService,
     },
 };
 use parking_lot::RwLock;
 
-use crate::error::Refused;
-
 use super::{
-    super::lengths,
-    foreign, listing,
+    super::{
+        foreign,
+        http::Connection,
+        refusals::{admitted, unusable},
+    },
+    listing,
     region::{self, Region},
 };
 
@@ -56,7 +58,7 @@ pub(super) struct Learnt {
 
 /// Makes clients that follow the rules.
 #[derive(Debug)]
-pub(super) struct Connector(pub(super) Rules);
+pub(super) struct Connector(pub(super) Rules, pub(super) Connection);
 
 #[derive(Debug)]
 struct Service {
@@ -66,7 +68,7 @@ struct Service {
 
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        let inner = lengths::stated(ReqwestConnector::default().connect(options)?);
+        let inner = self.1.connect(options)?;
         let rules = self.0.clone();
         Ok(foreign::sifted(HttpClient::new(Service { inner, rules })))
     }
@@ -87,7 +89,8 @@ impl HttpService for Service {
             *request.uri_mut() = listing::as_v1(request.uri()).map_err(unusable)?;
             is_changed = true;
         }
-        let response = self.admitted(self.send(request, is_changed).await?).await?;
+        let response = self.send(request, is_changed).await?;
+        let response = admitted(response, &self.rules.who).await?;
         if is_listing && response.status().is_success() {
             let (mut parts, body) = response.into_parts();
             let body = listing::as_v2(body.bytes().await?);
@@ -99,21 +102,6 @@ impl HttpService for Service {
 }
 
 impl Service {
-    /// The answer, unless the server refused the credentials: the library's error does not show that for every kind of
-    /// request.
-    async fn admitted(&self, response: HttpResponse) -> Result<HttpResponse, HttpError> {
-        let status = response.status();
-        if ![StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) {
-            return Ok(response);
-        }
-        let body = response.into_body().bytes().await?;
-        Err(unusable(Refused {
-            who: self.rules.who.clone(),
-            status,
-            says: String::from_utf8_lossy(&body).trim().to_owned(),
-        }))
-    }
-
     /// Sends a request, signed anew if needed, and once more if the server names another region.
     async fn send(
         &self,
@@ -200,7 +188,10 @@ impl Service {
         let rules = &self.rules;
         let assumed = rules.region.name();
         if let Some(region) = region.filter(|_| rules.region_in_host) {
-            let (from, to) = (format!("s3.{assumed}."), format!("s3.{region}."));
+            let (from, to) = (
+                format!(".{assumed}.amazonaws."),
+                format!(".{region}.amazonaws."),
+            );
             let uri = request.uri().to_string().replacen(&from, &to, 1);
             *request.uri_mut() = uri.parse().map_err(unusable)?;
         }
@@ -236,10 +227,6 @@ fn digest(text: &[u8]) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()?;
     }
     Some(bytes)
-}
-
-fn unusable(error: impl std::error::Error + Send + Sync + 'static) -> HttpError {
-    HttpError::new(HttpErrorKind::Unknown, error)
 }
 
 #[cfg(test)]

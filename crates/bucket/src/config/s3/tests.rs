@@ -33,7 +33,7 @@ fn an_unsupported_value_is_an_error_that_names_the_field() {
         ),
         (
             "endpoint: e, signature_version2: true",
-            "signature_version2: not supported",
+            "signature_version2: requests are signed by version 4",
         ),
         (
             "endpoint: e, list_objects_version: v3",
@@ -48,24 +48,44 @@ fn an_unsupported_value_is_an_error_that_names_the_field() {
             "put_user_metadata.X-Amz-Date: not supported",
         ),
         (
-            "endpoint: e, sse_config: {type: SSE-C, encryption_key: k}",
-            "sse_config.type: expected SSE-S3 or SSE-KMS, found \"SSE-C\"",
+            "endpoint: e, sse_config: {type: SSE-D}",
+            "sse_config.type: expected SSE-S3, SSE-KMS or SSE-C, found \"SSE-D\"",
         ),
         (
             "endpoint: e, sse_config: {type: SSE-KMS}",
             "sse_config.kms_key_id: expected the key's id, found none",
         ),
         (
-            "endpoint: e, sse_config: {type: SSE-KMS, kms_key_id: k, kms_encryption_context: {a: b}}",
-            "sse_config.kms_encryption_context: not supported",
+            "endpoint: e, sse_config: {type: SSE-C}",
+            "sse_config.encryption_key: expected the file with the key, found none",
+        ),
+        (
+            "endpoint: e, sse_config: {type: SSE-C, encryption_key: /none}",
+            "sse_config.encryption_key: /none: No such file",
+        ),
+        (
+            "endpoint: e, sse_config: {type: SSE-C, encryption_key: Cargo.toml}",
+            "sse_config.encryption_key: Cargo.toml: expected 32 bytes, found ",
+        ),
+        (
+            "endpoint: e, insecure: true, sse_config: {type: SSE-C, encryption_key: k}",
+            "sse_config.type: SSE-C sends the key with each request, so it needs https",
         ),
         (
             "endpoint: e, http_config: {tls_config: {cert_file: c}}",
-            "http_config.tls_config.cert_file: not supported",
+            "http_config.tls_config.cert_file: expected key_file beside it, found none",
         ),
         (
-            "endpoint: e, http_config: {tls_config: {server_name: c}}",
-            "http_config.tls_config.server_name: not supported",
+            "endpoint: e, http_config: {tls_config: {key_file: c}}",
+            "http_config.tls_config.key_file: expected cert_file beside it, found none",
+        ),
+        (
+            "endpoint: e, http_config: {tls_config: {cert_file: /none, key_file: k}}",
+            "http_config.tls_config.cert_file: /none: No such file",
+        ),
+        (
+            "endpoint: e, http_config: {tls_config: {server_name: 'a b'}}",
+            "http_config.tls_config.server_name: invalid dns name",
         ),
         (
             "endpoint: e, http_config: {tls_config: {ca_file: /none}}",
@@ -124,16 +144,41 @@ fn the_bucket_is_named_where_the_server_expects_it() {
         (
             "s3.eu-west-1.amazonaws.com",
             "",
-            "https://b.s3.eu-west-1.amazonaws.com",
+            "https://b.s3.dualstack.eu-west-1.amazonaws.com",
         ),
         (
             "s3.eu-west-1.amazonaws.com",
+            "disable_dualstack: true",
+            "https://b.s3.eu-west-1.amazonaws.com",
+        ),
+        (
+            "s3-eu-west-1.amazonaws.com",
             "bucket_lookup_type: path",
-            "https://s3.eu-west-1.amazonaws.com",
+            "https://s3.dualstack.eu-west-1.amazonaws.com",
+        ),
+        (
+            "s3.cn-north-1.amazonaws.com.cn",
+            "",
+            "https://b.s3.dualstack.cn-north-1.amazonaws.com.cn",
+        ),
+        (
+            "s3-fips.us-west-1.amazonaws.com",
+            "",
+            "https://b.s3-fips.us-west-1.amazonaws.com",
+        ),
+        (
+            "s3-accelerate.amazonaws.com",
+            "",
+            "https://b.s3-accelerate.amazonaws.com",
         ),
         (
             "s3.amazonaws.com",
             "region: eu-west-3",
+            "https://b.s3.dualstack.eu-west-3.amazonaws.com",
+        ),
+        (
+            "s3.amazonaws.com",
+            "region: eu-west-3\ndisable_dualstack: true",
             "https://b.s3.eu-west-3.amazonaws.com",
         ),
     ] {
@@ -141,7 +186,10 @@ fn the_bucket_is_named_where_the_server_expects_it() {
     }
     let mut dotted = s3("s3.eu-west-1.amazonaws.com", "");
     dotted.config.bucket = "a.b".to_owned();
-    assert_eq!(dotted.endpoint(), "https://s3.eu-west-1.amazonaws.com");
+    assert_eq!(
+        dotted.endpoint(),
+        "https://s3.dualstack.eu-west-1.amazonaws.com"
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use std::fs;
 
-use super::{super::testing::Server, *};
+use super::{super::super::testing::Server, *};
 use crate::{Bucket, BucketConfig, config::Retry};
 
 /// What is found with these variables.

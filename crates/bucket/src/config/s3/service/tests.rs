@@ -1,4 +1,4 @@
-use super::super::testing::{Answer, Asked, Server};
+use super::super::super::testing::{Answer, Asked, Server};
 use crate::{Bucket, BucketConfig, config::Retry};
 
 const OBJECT: &[(&str, &str)] = &[
@@ -175,6 +175,35 @@ async fn headers_of_s3_are_sent_and_signed_only_when_objects_are_created() {
         .map(|line| line.trim_end_matches('='))
         .collect();
     assert_eq!(lines, ["PUT /b/k", "POST /b/big?uploads"]);
+}
+
+#[tokio::test]
+async fn created_objects_are_encrypted_as_configured() {
+    for (sse, expected) in [
+        ("{type: SSE-S3}", ["AES256", "", ""]),
+        ("{type: SSE-KMS, kms_key_id: key}", ["aws:kms", "key", ""]),
+        (
+            "{type: SSE-KMS, kms_key_id: key, kms_encryption_context: {b: '2', a: '1'}}",
+            ["aws:kms", "key", "eyJhIjoiMSIsImIiOiIyIn0="],
+        ),
+    ] {
+        let server = Server::start(|_| ok()).await;
+        let bucket = bucket(&server, &format!("region: eu-9, sse_config: {sse}"));
+        bucket.put("k", "1".into()).await.unwrap();
+        bucket.get("k").await.unwrap();
+        let asked = server.asked();
+        let names = ["", "-aws-kms-key-id", "-context"];
+        let sent = |asked: &Asked| {
+            names.map(|name| {
+                let header = format!("x-amz-server-side-encryption{name}");
+                let value = asked.header(&header).to_owned();
+                assert_eq!(asked.signs(&header), !value.is_empty(), "{sse}");
+                value
+            })
+        };
+        assert_eq!(sent(&asked[0]), expected, "{sse}");
+        assert_eq!(sent(&asked[1]), ["", "", ""], "{sse}");
+    }
 }
 
 #[tokio::test]

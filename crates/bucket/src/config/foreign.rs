@@ -1,4 +1,4 @@
-//! Removes the keys from S3's listings that are no objects to us.
+//! Removes the keys from the listings of S3, GCS and Azure that are no objects to us.
 //!
 //! The library parses each key of a page as a path, and the whole listing fails at a key that is none: with an empty,
 //! `.` or `..` segment, or with a control character. Any program may write such keys; ours do not. So they are removed
@@ -24,7 +24,9 @@ pub(super) fn sifted(client: HttpClient) -> HttpClient {
 impl HttpService for Sifted {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let query = request.uri().query().unwrap_or_default();
-        let is_listing = query.split('&').any(|pair| pair == "list-type=2");
+        let is_listing = query
+            .split('&')
+            .any(|pair| ["list-type=2", "comp=list"].contains(&pair));
         let response = self.0.execute(request).await?;
         if !is_listing || !response.status().is_success() {
             return Ok(response);
@@ -76,6 +78,8 @@ fn next_entry(xml: &str) -> Option<(usize, usize, String)> {
             "<Prefix>",
             "</Prefix>",
         ),
+        ("<Blob>", "</Blob>", "<Name>", "</Name>"),
+        ("<BlobPrefix>", "</BlobPrefix>", "<Name>", "</Name>"),
     ];
     let found = entries
         .iter()
@@ -87,7 +91,7 @@ fn next_entry(xml: &str) -> Option<(usize, usize, String)> {
     let (key, _) = key.split_once(end_of_key)?;
     let mut key = unescape(key);
     // A folder in a listing by folders ends so too, and is no object.
-    if *close == "</CommonPrefixes>" && key.ends_with('/') {
+    if ["</CommonPrefixes>", "</BlobPrefix>"].contains(close) && key.ends_with('/') {
         key.pop();
     }
     Some((start, end, key))
@@ -193,6 +197,21 @@ mod tests {
         assert_eq!(sift(page(&all).into()), page(&expected));
         assert_eq!(sift(page(&kept).into()), page(&kept));
         assert_eq!(sift(Bytes::new()), Bytes::new());
+    }
+
+    #[test]
+    fn keys_of_azure_that_are_no_paths_are_taken_out() {
+        let page = |keys: &[&str]| {
+            let entry = |key: &&str| {
+                format!("<Blob><Name>{key}</Name><Properties><Etag>1</Etag></Properties></Blob>")
+            };
+            let entries: String = keys.iter().map(entry).collect();
+            format!(
+                "<EnumerationResults><Blobs>{entries}</Blobs><NextMarker/></EnumerationResults>"
+            )
+        };
+        let all = page(&["a", "a//b", "b/c", "d/", "e"]);
+        assert_eq!(sift(all.into()), page(&["a", "b/c", "e"]));
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub(super) struct Asked {
     pub(super) line: String,
     /// Names in lower case.
     headers: Vec<(String, String)>,
+    /// As far as it is UTF-8.
+    pub(super) body: String,
 }
 
 /// An answer: status, headers, body.
@@ -119,6 +121,7 @@ async fn serve(
     let length = asked.header("content-length").parse().unwrap_or(0);
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.unwrap();
+    asked.body = String::from_utf8_lossy(&body).into_owned();
     let (status, headers, text) = answer(&asked);
     let mut head = format!("HTTP/1.1 {status} Status\r\nconnection: close\r\n");
     for (name, value) in headers {

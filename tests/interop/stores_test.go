@@ -1,0 +1,204 @@
+package interop
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// TestTheWholePathOnGoogleCloudStorage uploads, compacts with two compactors
+// at once, which share the work by leases, and serves behind a real Thanos
+// Query, on a real server of GCS's API: fake-gcs-server, with its objects as
+// files.
+func TestTheWholePathOnGoogleCloudStorage(t *testing.T) {
+	s := newStack(t)
+	s.startPrometheus(t)
+	s.startGCS(t)
+	asked := s.askPrometheus(t)
+
+	s.upload(t)
+	s.checkUploaded(t)
+	var compactors []*Process
+	for _, name := range []string{"compact-a", "compact-b"} {
+		compactors = append(compactors, Start(t, s.dir, name, varve(t), "compact",
+			"--data-dir="+filepath.Join(s.dir, name), "--objstore.config-file="+s.objstore,
+			"--consistency-delay=0s", "--http-address="+FreeAddress(t)))
+	}
+	for _, compactor := range compactors {
+		compactor.AwaitEnd(t)
+	}
+	// Each block was made once.
+	s.checkCompacted(t, 2)
+	if keys := s.objects(t, "parquet/leases"); len(keys) == 0 {
+		t.Error("there are no leases in the bucket")
+	}
+	s.removeMarked(t)
+	s.checkQuery(t, asked, s.startQuery(t, s.startStore(t)))
+}
+
+// TestEveryStoreDoesWhatABucketMust runs the conformance suites of buckets and
+// of leases on real servers.
+func TestEveryStoreDoesWhatABucketMust(t *testing.T) {
+	t.Run("S3", func(t *testing.T) {
+		s := &stack{dir: t.TempDir()}
+		s.startBucket(t)
+		s.checkBucket(t)
+	})
+	t.Run("S3 over mutual TLS", func(t *testing.T) {
+		s := &stack{dir: t.TempDir()}
+		s.startTLS(t, s.startServer(t, "us-east-1"))
+		s.checkBucket(t)
+	})
+	t.Run("GCS", func(t *testing.T) {
+		s := &stack{dir: t.TempDir()}
+		s.startGCS(t)
+		s.checkBucket(t)
+	})
+}
+
+// startGCS starts an emulator of GCS with one bucket.
+func (s *stack) startGCS(t *testing.T) {
+	t.Helper()
+	root, address := filepath.Join(s.dir, "gcs"), FreeAddress(t)
+	s.bucket = filepath.Join(root, bucketName)
+	if err := os.MkdirAll(s.bucket, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := Start(t, s.dir, "fake-gcs-server", peer(t, "fake-gcs-server"), "-scheme=http",
+		"-host="+host, "-port="+port, "-filesystem-root="+root, "-log-level=error")
+	server.AwaitReady(t, "http://"+address+"/storage/v1/b/"+bucketName)
+	t.Setenv("STORAGE_EMULATOR_HOST", address)
+	s.objstore = filepath.Join(s.dir, "objstore.yml")
+	s.write(t, s.objstore, fmt.Sprintf("type: GCS\nconfig:\n  bucket: %s\n", bucketName))
+}
+
+// checkBucket runs the conformance suites on the bucket, which is empty.
+func (s *stack) checkBucket(t *testing.T) {
+	t.Helper()
+	program := os.Getenv("BUCKET_CONFORMANCE_BIN")
+	if program == "" {
+		program = filepath.Join("..", "..", "target", "debug", "examples", "bucket_conformance")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, s.objstore, filepath.Join(s.dir, "scratch"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("bucket_conformance: %v\n%s", err, out)
+	}
+}
+
+// startTLS puts a proxy before the server that demands a certificate of its
+// clients, and whose own certificate is for another name than the one that it
+// is reached by.
+func (s *stack) startTLS(t *testing.T, server string) {
+	t.Helper()
+	ca := s.newCertificate(t, "ca", nil)
+	own := s.newCertificate(t, "store.internal", ca)
+	s.newCertificate(t, "varve", ca)
+	clients := x509.NewCertPool()
+	clients.AddCert(ca.Leaf)
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
+		Certificates: []tls.Certificate{*own}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: "http", Host: server})
+		// The signature covers it.
+		r.Out.Host = r.In.Host
+	}}
+	front := &http.Server{Handler: proxy, ReadHeaderTimeout: patience}
+	go func() { _ = front.Serve(listener) }()
+	t.Cleanup(func() { _ = front.Close() })
+
+	s.objstore = filepath.Join(s.dir, "objstore.yml")
+	text := fmt.Sprintf(`
+type: S3
+config:
+  bucket: %s
+  endpoint: %s
+  region: us-east-1
+  access_key: %s
+  secret_key: %s
+  http_config:
+    max_conns_per_host: 20
+    tls_config:
+      ca_file: %s
+      cert_file: %s
+      key_file: %s
+`, bucketName, listener.Addr(), accessKey, secretKey,
+		s.pem("ca", "crt"), s.pem("varve", "crt"), s.pem("varve", "key"))
+	s.write(t, s.objstore, text)
+	for _, c := range []struct{ what, more string }{
+		{"the proxy's name is not the one in the URL", ""},
+		{"another name", "      server_name: other.internal\n"},
+	} {
+		s.write(t, s.objstore, text+c.more)
+		if out, err := s.plan(t, s.objstore, nil); err == nil {
+			t.Errorf("%s: status 0\n%s", c.what, out)
+		}
+	}
+	s.write(t, s.objstore, text+"      server_name: store.internal\n")
+}
+
+func (s *stack) pem(name, kind string) string {
+	return filepath.Join(s.dir, name+"."+kind)
+}
+
+// newCertificate makes a certificate for a name, in files, signed by another
+// or by itself.
+func (s *stack) newCertificate(t *testing.T, name string, by *tls.Certificate) *tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, BasicConstraintsValid: true,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	parent, signer := of, any(key)
+	if by == nil {
+		of.IsCA, of.KeyUsage, of.ExtKeyUsage = true, x509.KeyUsageCertSign, nil
+	} else {
+		parent, signer = by.Leaf, by.PrivateKey
+	}
+	der, err := x509.CreateCertificate(rand.Reader, of, parent, &key.PublicKey, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write(t, s.pem(name, "crt"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
+	s.write(t, s.pem(name, "key"), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: text})))
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+}
