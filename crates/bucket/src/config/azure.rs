@@ -184,7 +184,7 @@ impl Azure {
             url: format!("{}/{}?restype=container", self.url, config.container),
             account: self.account.clone(),
             credentials: Arc::clone(&credentials),
-            creating: Arc::new(Mutex::default()),
+            was_created: Arc::new(Mutex::default()),
         });
         let store = builder()
             .with_credentials(credentials)

@@ -24,7 +24,7 @@ pub(super) struct Container {
     pub(super) account: String,
     pub(super) credentials: AzureCredentialProvider,
     /// Whether it was created.
-    pub(super) creating: Arc<Mutex<bool>>,
+    pub(super) was_created: Arc<Mutex<bool>>,
 }
 
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Created {
             .try_authorize(&mut request)
             .map_err(unusable)?;
         let response = self.inner.execute(request).await?;
-        let mut is_created = container.creating.lock();
+        let mut is_created = container.was_created.lock();
         if response.status().is_success() && !*is_created {
             *is_created = true;
             // The URL itself, without what authorizes the request.

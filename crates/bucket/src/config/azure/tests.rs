@@ -128,6 +128,30 @@ async fn a_container_that_may_not_be_created_is_an_error_that_says_so() {
 }
 
 #[tokio::test]
+async fn a_server_that_ignores_where_a_listing_starts_is_listed_from_there() {
+    let server = Server::start(|_| {
+        let entry = |name: &str| {
+            format!(
+                "<Blob><Name>{name}</Name><Properties><Last-Modified>Tue, 14 Nov 2023 22:13:20 GMT</Last-Modified><Etag>0x1</Etag><Content-Length>1</Content-Length><Content-Type>a/b</Content-Type></Properties></Blob>"
+            )
+        };
+        let all: String = ["a/0", "a/1", "a//x", "a/2"].map(entry).concat();
+        let text = format!(
+            "<EnumerationResults><Blobs>{all}</Blobs><NextMarker /></EnumerationResults>"
+        );
+        (200, &[], text)
+    })
+    .await;
+    let bucket = bucket(&server, &format!("storage_account_key: {KEY}"), &[]);
+    let keys = async |after| {
+        let objects = bucket.list("a", after).await.unwrap();
+        objects.into_iter().map(|o| o.key).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(None).await, ["a/0", "a/1", "a/2"]);
+    assert_eq!(keys(Some("a/1")).await, ["a/2"]);
+}
+
+#[tokio::test]
 async fn tokens_are_fetched_for_each_kind_of_identity() {
     let server = Server::start(|asked| {
         let given = |token: &str| {

@@ -124,6 +124,19 @@ fn a_ca_file_without_certificates_is_an_error() {
 }
 
 #[test]
+fn a_customers_key_of_32_bytes_opens_a_bucket() {
+    crate::install_crypto_provider();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), [7; 32]).unwrap();
+    let path = file.path().display();
+    let yaml = format!(
+        "type: S3\nconfig: {{bucket: b, endpoint: e, access_key: a, secret_key: s, sse_config: {{type: SSE-C, encryption_key: {path}}}}}"
+    );
+    let config = BucketConfig::from_yaml(&yaml, NO_VARIABLE).unwrap();
+    assert_eq!(config.open().unwrap().name(), "b");
+}
+
+#[test]
 fn the_bucket_is_named_where_the_server_expects_it() {
     for (server, more, expected) in [
         ("localhost:9000", "insecure: true", "http://localhost:9000"),
