@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use super::{
     column::{ColumnPages, rows_of_page, supplied},
-    lookup::{Lookup, ShardFile, Step, Supply},
+    lookup::{Lookup, ShardFile, Step, Supply, tasks_per_thread},
     shard::Shard,
 };
 use crate::{
@@ -122,6 +122,7 @@ impl ReadLabels {
         let footer = self.shard.labels_file();
         let columns = columns
             .par_iter()
+            .with_min_len(tasks_per_thread(columns.len(), self.supply.bytes()))
             .map(|(place, pages)| {
                 let label = self.shard.label_columns().get(*place);
                 let (dictionary, ids) = pages.ids(footer, &self.supply, &self.rows)?;

@@ -61,6 +61,17 @@ pub trait Lookup {
     fn supply(&mut self, bytes: Vec<Bytes>) -> Result<(), Error>;
 }
 
+/// Decoding fewer bytes than this takes less time than handing it to other threads.
+const PARALLEL_BYTES: usize = 256 << 10;
+
+/// How many of `tasks`, which decode so many `bytes` together, are done by one thread at least.
+pub(crate) const fn tasks_per_thread(tasks: usize, bytes: usize) -> usize {
+    match bytes < PARALLEL_BYTES {
+        true => tasks,
+        false => 1,
+    }
+}
+
 /// Requested and supplied bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Supply {
@@ -97,6 +108,11 @@ impl Supply {
             file,
             ranges: self.asked.clone(),
         })
+    }
+
+    /// The number of supplied bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.pages.values().map(Bytes::len).sum()
     }
 
     /// The requested ranges that are not supplied.

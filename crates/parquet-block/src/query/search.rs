@@ -22,7 +22,7 @@ use self::{
     group::{Condition, GroupSearch},
 };
 use super::{
-    lookup::{Lookup, ShardFile, Step},
+    lookup::{Lookup, ShardFile, Step, tasks_per_thread},
     shard::{Selection, Shard},
 };
 use crate::error::Error;
@@ -75,8 +75,11 @@ impl Lookup for Search {
 
     fn next(&mut self) -> Result<Step<Selection>, Error> {
         let (footer, conditions) = (self.shard.labels_file(), &self.conditions);
+        let bytes = self.groups.iter().map(|group| group.supply.bytes()).sum();
+        let per_thread = tasks_per_thread(self.groups.len(), bytes);
         self.groups
             .par_iter_mut()
+            .with_min_len(per_thread)
             .try_for_each(|group| group.advance(footer, conditions))?;
         let mut ranges: Vec<_> = self
             .groups
