@@ -22,7 +22,9 @@ pub(crate) use self::{
     compact::{Aim, BlockFormat, CompactArgs, CompactCommand},
     export::{ExportArgs, ExportFormat, Partition, SourceResolution},
     reloader::{Method, ReloaderArgs},
-    shared::{GrpcArgs, HttpArgs, HttpClientArgs, LogArgs, ObjstoreArgs, TimeArgs},
+    shared::{
+        GrpcArgs, GrpcClientTlsArgs, HttpArgs, HttpClientArgs, LogArgs, ObjstoreArgs, TimeArgs,
+    },
     sidecar::SidecarArgs,
     store::StoreArgs,
 };
@@ -116,6 +118,8 @@ pub(crate) struct SeriesArgs {
     pub(crate) wait: Duration,
     #[command(flatten)]
     pub(crate) time: TimeArgs,
+    #[command(flatten)]
+    pub(crate) tls: GrpcClientTlsArgs,
 }
 
 /// Forms of output.

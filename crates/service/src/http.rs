@@ -93,7 +93,7 @@ async fn connections(
     let mut open = JoinSet::new();
     {
         // Dropping it ends listening.
-        let mut incoming = std::pin::pin!(accept(listener, "http", limits, metrics));
+        let mut incoming = std::pin::pin!(accept(listener, "http", limits, metrics, || None));
         loop {
             let connection = tokio::select! {
                 () = shutdown.cancelled() => break,

@@ -14,7 +14,10 @@ mod logging;
 mod metrics;
 mod probe;
 mod process;
+mod reload;
+mod secret;
 mod shutdown;
+mod tls;
 
 pub use crate::{
     blocking::blocking,
@@ -27,5 +30,7 @@ pub use crate::{
     logging::{LogFormat, LogLevel, init_logging},
     metrics::{Exposition, Metrics},
     probe::{Probe, Status},
+    reload::Reload,
     shutdown::shutdown_signal,
+    tls::{GrpcClientTls, GrpcTls, GrpcTlsOptions, TlsVersion, Verification, connect_grpc},
 };

@@ -29,6 +29,8 @@ struct Accepted {
 
 /// Our own booleans, for which clap lacks the `--no-`; the second is the short form.
 const SWITCHES: &[(&str, &str)] = &[
+    ("grpc-client-tls-secure", ""),
+    ("grpc-client-tls-skip-verify", ""),
     ("wait", "-w"),
     ("downsampling.disable", ""),
     ("once", ""),

@@ -121,8 +121,6 @@ fn an_unsupported_flag_says_so() {
         ("compact", "--http.config=web.yaml"),
         ("store", "--selector.relabel-config=[]"),
         ("store", "--objstore-parquet.config-file=bucket.yaml"),
-        ("store", "--grpc-server-tls-cert=cert.pem"),
-        ("sidecar", "--grpc-server-tls-cert=cert.pem"),
     ] {
         let line = accepted::accept(["varve", component, flag].map(OsString::from));
         let [refused] = line.refused.as_slice() else {

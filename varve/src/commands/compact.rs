@@ -13,7 +13,7 @@ use compactor::{
     Compression, Config, Dedup, Deps, Downsampling, MergeOptions, Outcome, OutputFormat, Plan,
     ProgressStyle, Repeat, Replicas, Retention, Shard, Sharing, Summary, WINDOWS,
 };
-use service::{CpuPool, Metrics, Probe, SystemClock, shutdown_signal};
+use service::{CpuPool, Metrics, Probe, Reload, SystemClock, shutdown_signal};
 use tokio_util::sync::CancellationToken;
 
 use super::daemon;
@@ -49,7 +49,8 @@ pub(super) async fn run(args: CompactArgs) -> anyhow::Result<ExitCode> {
         let plan = compactor::plan_now(config, bucket, deps).await?;
         return show(&plan, output);
     }
-    let shutdown = shutdown_signal()?;
+    let reload = Reload::new();
+    let shutdown = shutdown_signal(&reload)?;
     let work = async {
         if let Some(CompactCommand::Run { task }) = &args.command {
             return one(config, bucket, deps, task, shutdown.clone()).await;

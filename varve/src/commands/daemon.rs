@@ -6,12 +6,14 @@ use anyhow::Context as _;
 use bucket::{Bucket, BucketConfig};
 use futures::future::{self, Either};
 use model::{Labels, LabelsBuilder, Timestamp};
-use service::{Clock as _, HttpOptions, Metrics, Probe, ServiceError, SystemClock, serve_http};
+use service::{
+    Clock as _, GrpcTls, HttpOptions, Metrics, Probe, Reload, ServiceError, SystemClock, serve_http,
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{self, HttpArgs, ObjstoreArgs, TimeArgs},
+    cli::{self, GrpcArgs, HttpArgs, ObjstoreArgs, TimeArgs},
     values::{LabelFlag, ListenAddress},
 };
 
@@ -19,6 +21,17 @@ use crate::{
 pub(super) async fn listen(flag: &str, address: &ListenAddress) -> anyhow::Result<TcpListener> {
     let bound = address.bind().await;
     bound.with_context(|| format!("--{flag} {address}"))
+}
+
+/// TLS of the gRPC server, if the flags ask for it. Its files are read again when they change, and on `reload`.
+pub(super) fn grpc_tls(
+    args: &GrpcArgs,
+    metrics: &Metrics,
+    reload: &Reload,
+) -> anyhow::Result<Option<GrpcTls>> {
+    let options = args.tls.options()?;
+    let opened = options.map(|options| GrpcTls::open(&options, metrics, reload));
+    opened.transpose().context("TLS of gRPC")
 }
 
 /// The bucket of the flags, for uploads: a missing folder is created.
