@@ -46,7 +46,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Upload the blocks of a Prometheus to a bucket.
-    Sidecar(SidecarArgs),
+    Sidecar(Box<SidecarArgs>),
     /// Compact and downsample the blocks of a bucket.
     Compact(CompactArgs),
     /// Serve the blocks of a bucket over Thanos's StoreAPI (gRPC).

@@ -18,6 +18,7 @@ mod reload;
 mod secret;
 mod shutdown;
 mod tls;
+mod web;
 
 pub use crate::{
     blocking::blocking,
@@ -32,5 +33,6 @@ pub use crate::{
     probe::{Probe, Status},
     reload::Reload,
     shutdown::shutdown_signal,
-    tls::{GrpcClientTls, GrpcTls, GrpcTlsOptions, TlsVersion, Verification, connect_grpc},
+    tls::{GrpcClientTls, GrpcConnector, GrpcTls, GrpcTlsOptions, TlsVersion, Verification},
+    web::WebConfig,
 };

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rustls::crypto::{CryptoProvider, ring};
 
 pub use self::{
-    client::{GrpcClientTls, Verification, connect_grpc},
+    client::{GrpcClientTls, GrpcConnector, Verification},
     grpc::{GrpcTls, GrpcTlsOptions},
     version::TlsVersion,
 };

@@ -66,6 +66,16 @@ pub(crate) struct HttpArgs {
     /// Time to wait for running HTTP requests at shutdown.
     #[arg(long = "http-grace-period", global = true, default_value = "2m", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) http_grace_period: Duration,
+    /// YAML file that configures TLS, users and headers of HTTP, as Prometheus's web configuration. It is read again
+    /// when it changes.
+    #[arg(
+        long = "http.config",
+        global = true,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "PATH"
+    )]
+    pub(crate) http_config: String,
 }
 
 /// The gRPC server of the StoreAPI.

@@ -118,7 +118,6 @@ fn every_flag_of_thanos_is_understood() {
 #[test]
 fn an_unsupported_flag_says_so() {
     for (component, flag) in [
-        ("compact", "--http.config=web.yaml"),
         ("store", "--selector.relabel-config=[]"),
         ("store", "--objstore-parquet.config-file=bucket.yaml"),
     ] {

@@ -51,6 +51,7 @@ pub(super) async fn run(args: CompactArgs) -> anyhow::Result<ExitCode> {
     }
     let reload = Reload::new();
     let shutdown = shutdown_signal(&reload)?;
+    let web = daemon::web_config(&args.http, &metrics, &reload)?;
     let work = async {
         if let Some(CompactCommand::Run { task }) = &args.command {
             return one(config, bucket, deps, task, shutdown.clone()).await;
@@ -58,7 +59,7 @@ pub(super) async fn run(args: CompactArgs) -> anyhow::Result<ExitCode> {
         let summary = compactor::run(config, bucket, deps, shutdown.clone()).await?;
         Ok(ended(&summary))
     };
-    daemon::beside_http(&args.http, &metrics, &probe, &shutdown, work).await
+    daemon::beside_http(&args.http, web, &metrics, &probe, &shutdown, work).await
 }
 
 /// Does one of the tasks that are planned now.

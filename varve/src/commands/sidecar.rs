@@ -20,6 +20,7 @@ pub(super) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
     let probe = Probe::new("sidecar", &metrics);
     let reload = Reload::new();
     let shutdown = shutdown_signal(&reload)?;
+    let web = daemon::web_config(&args.http, &metrics, &reload)?;
     let mut config = config(&args)?;
     config.grpc.tls = daemon::grpc_tls(&args.grpc, &metrics, &reload)?;
     let bucket = daemon::open_bucket(&args.objstore, &metrics)?;
@@ -39,7 +40,7 @@ pub(super) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
         drained(sidecar::run(config, bucket, deps, shutdown.clone(), listener).await)?;
         Ok(ExitCode::SUCCESS)
     };
-    daemon::beside_http(&args.http, &metrics, &probe, &shutdown, work).await
+    daemon::beside_http(&args.http, web, &metrics, &probe, &shutdown, work).await
 }
 
 /// The configuration that the flags make.

@@ -17,6 +17,7 @@ pub(super) async fn run(args: StandaloneArgs) -> anyhow::Result<ExitCode> {
     let probe = Probe::new("standalone", &metrics);
     let reload = Reload::new();
     let shutdown = shutdown_signal(&reload)?;
+    let web = daemon::web_config(&args.http, &metrics, &reload)?;
     let mut config = config(&args)?;
     config.store.grpc.tls = daemon::grpc_tls(&args.grpc, &metrics, &reload)?;
     let bucket = BucketConfig::filesystem(&args.data_dir.join("bucket")).open()?;
@@ -33,7 +34,7 @@ pub(super) async fn run(args: StandaloneArgs) -> anyhow::Result<ExitCode> {
         drained(standalone::run(config, bucket, deps, shutdown.clone(), listener).await)?;
         Ok(ExitCode::SUCCESS)
     };
-    daemon::beside_http(&args.http, &metrics, &probe, &shutdown, work).await
+    daemon::beside_http(&args.http, web, &metrics, &probe, &shutdown, work).await
 }
 
 /// What the flags mean.

@@ -17,6 +17,7 @@ pub(super) async fn run(args: StoreArgs) -> anyhow::Result<ExitCode> {
     let probe = Probe::new("store", &metrics);
     let reload = Reload::new();
     let shutdown = shutdown_signal(&reload)?;
+    let web = daemon::web_config(&args.http, &metrics, &reload)?;
     let mut config = config(&args);
     config.grpc.tls = daemon::grpc_tls(&args.grpc, &metrics, &reload)?;
     let bucket = daemon::need_bucket(&args.objstore, &metrics)?;
@@ -31,7 +32,7 @@ pub(super) async fn run(args: StoreArgs) -> anyhow::Result<ExitCode> {
         ended(store_gateway::run(config, bucket, deps, shutdown.clone(), listener).await)?;
         Ok(ExitCode::SUCCESS)
     };
-    daemon::beside_http(&args.http, &metrics, &probe, &shutdown, work).await
+    daemon::beside_http(&args.http, web, &metrics, &probe, &shutdown, work).await
 }
 
 /// The configuration that the flags make.

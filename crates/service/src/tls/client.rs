@@ -1,6 +1,6 @@
 //! TLS of a gRPC client, as Thanos Query's flags `--grpc-client-tls-*` set it.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{fmt, io, path::PathBuf, sync::Arc};
 
 use hyper_util::rt::TokioIo;
 use rustls::{
@@ -10,8 +10,8 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tonic::transport::{Channel, Endpoint, Uri};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use tonic::transport::{self, Channel, Endpoint, Uri};
 use tower::service_fn;
 
 use super::{Pem, provider, server::unusable_pair};
@@ -45,32 +45,60 @@ pub enum Verification {
 #[derive(Debug)]
 struct Anyone(Arc<CryptoProvider>);
 
-/// Connects to the server of `endpoint`, whose URL begins with `http://`, by TLS.
-///
-/// # Errors
-/// [`ServiceError::File`] for a file that cannot be used, [`ServiceError::Grpc`] when the server is not reached.
-pub async fn connect_grpc(
-    endpoint: &Endpoint,
-    tls: &GrpcClientTls,
-) -> Result<Channel, ServiceError> {
-    let connector = TlsConnector::from(Arc::new(tls.config()?));
-    let name = tls.server_name.clone();
-    let connect = service_fn(move |uri: Uri| {
-        let (connector, name) = (connector.clone(), name.clone());
-        async move {
-            let host = uri.host().unwrap_or_default();
-            let port = uri.port_u16().unwrap_or(443);
-            // Those of an IPv6 address.
-            let host = host.trim_start_matches('[').trim_end_matches(']');
-            let name = name.unwrap_or_else(|| host.to_owned());
-            let invalid = |_| io::Error::other(format!("{name:?} is no name of a server"));
-            let name = ServerName::try_from(name.clone()).map_err(invalid)?;
-            let tcp = TcpStream::connect((host, port)).await?;
-            tcp.set_nodelay(true)?;
-            Ok::<_, io::Error>(TokioIo::new(connector.connect(name, tcp).await?))
-        }
-    });
-    Ok(endpoint.connect_with_connector(connect).await?)
+/// Connects to gRPC servers by TLS.
+#[derive(Clone)]
+pub struct GrpcConnector {
+    tls: TlsConnector,
+    server_name: Option<String>,
+}
+
+impl GrpcConnector {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// [`ServiceError::File`] for a file that cannot be used.
+    pub fn open(options: &GrpcClientTls) -> Result<Self, ServiceError> {
+        Ok(Self {
+            tls: TlsConnector::from(Arc::new(options.config()?)),
+            server_name: options.server_name.clone(),
+        })
+    }
+
+    /// Connects to the server of `endpoint`, whose URL begins with `http://`.
+    ///
+    /// # Errors
+    /// When the server is not reached, or TLS not settled.
+    pub async fn connect(&self, endpoint: &Endpoint) -> Result<Channel, transport::Error> {
+        let connector = self.clone();
+        let connect = service_fn(move |uri: Uri| {
+            let connector = connector.clone();
+            async move { connector.stream(&uri).await.map(TokioIo::new) }
+        });
+        endpoint.connect_with_connector(connect).await
+    }
+
+    async fn stream(&self, uri: &Uri) -> io::Result<TlsStream<TcpStream>> {
+        let host = uri.host().unwrap_or_default();
+        let port = uri.port_u16().unwrap_or(443);
+        // Those of an IPv6 address.
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let name = self.server_name.as_deref().unwrap_or(host);
+        let invalid = |_| io::Error::other(format!("{name:?} is no name of a server"));
+        let name = ServerName::try_from(name.to_owned()).map_err(invalid)?;
+        let tcp = TcpStream::connect((host, port)).await?;
+        tcp.set_nodelay(true)?;
+        self.tls.connect(name, tcp).await
+    }
+}
+
+impl fmt::Debug for GrpcConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The configuration holds a key.
+        let name = &self.server_name;
+        f.debug_struct("GrpcConnector")
+            .field("server_name", name)
+            .finish_non_exhaustive()
+    }
 }
 
 impl GrpcClientTls {

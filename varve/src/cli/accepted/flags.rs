@@ -34,11 +34,6 @@ pub(super) const EVERYWHERE: &[Accepted] = &[
         takes: Takes::Value,
         why: "requests are not logged yet",
     },
-    Accepted {
-        names: &["http.config"],
-        takes: Takes::Only(&[""]),
-        why: "HTTP is served without TLS and passwords",
-    },
 ];
 
 const WEB: Accepted = Accepted {

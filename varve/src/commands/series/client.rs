@@ -1,11 +1,11 @@
 //! The connection to a StoreAPI server.
 
-use std::time::Duration;
+use std::{error::Error as _, time::Duration};
 
 use anyhow::Context as _;
 use futures::{Stream, StreamExt as _};
 use proto::thanos::{SeriesRequest, SeriesResponse, store_client::StoreClient};
-use service::{GrpcClientTls, MAX_MESSAGE_BYTES, connect_grpc};
+use service::{GrpcClientTls, GrpcConnector, MAX_MESSAGE_BYTES};
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::{
     Code, Status,
@@ -26,7 +26,7 @@ const CHECK: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 struct Server {
     endpoint: Endpoint,
-    tls: Option<GrpcClientTls>,
+    tls: Option<GrpcConnector>,
 }
 
 /// A client of one server.
@@ -44,6 +44,7 @@ impl Client {
         wait: Duration,
     ) -> anyhow::Result<Self> {
         let endpoint = endpoint(address)?;
+        let tls = tls.as_ref().map(GrpcConnector::open).transpose()?;
         let server = Server { endpoint, tls };
         let channel = match wait.is_zero() {
             true => server.connect().await.with_context(|| address.to_owned())?,
@@ -74,7 +75,7 @@ impl Client {
 impl Server {
     async fn connect(&self) -> anyhow::Result<Channel> {
         Ok(match &self.tls {
-            Some(tls) => connect_grpc(&self.endpoint, tls).await?,
+            Some(tls) => tls.connect(&self.endpoint).await?,
             None => self.endpoint.connect().await?,
         })
     }
@@ -123,9 +124,18 @@ async fn ready(server: &Server) -> anyhow::Result<Channel> {
     }
 }
 
-/// The message of a server or of the connection, without the metadata of a status.
+/// The message of a server or of the connection and its causes, without the metadata of a status.
 fn told(status: Status) -> anyhow::Error {
-    anyhow::anyhow!("{:?}: {}", status.code(), status.message())
+    let mut text = format!("{:?}: {}", status.code(), status.message());
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    anyhow::Error::msg(text)
 }
 
 #[cfg(test)]
