@@ -28,21 +28,15 @@ impl Daemon {
         })
     }
 
-    /// The address in the next line of the log that holds `text`.
+    /// The address in the first line of the log that holds `text`.
     pub(crate) fn address(&mut self, text: &str) -> anyhow::Result<String> {
-        loop {
-            let mut line = String::new();
-            let read = self.log.read_line(&mut line)?;
-            self.said.push_str(&line);
-            ensure!(read > 0, "ended before it said {text:?}:\n{}", self.said);
-            if line.contains(text) {
-                let (_, address) = line
-                    .trim()
-                    .split_once("address=")
-                    .context(text.to_owned())?;
-                return Ok(address.to_owned());
-            }
-        }
+        self.says(text)?;
+        let mut lines = self.said.lines();
+        let line = lines.find(|line| line.contains(text));
+        let (_, address) = line
+            .and_then(|line| line.split_once("address="))
+            .context(text.to_owned())?;
+        Ok(address.to_owned())
     }
 
     /// Reads the log up to the line that holds `text`, unless that was read before.
