@@ -75,10 +75,15 @@ impl Passwords {
         };
         let own = users.get(&user);
         // An unknown user takes as long as a known one.
-        let Some(hash) = own.or_else(|| users.values().next()).cloned() else {
+        let Some(hash) = own.or_else(|| users.values().next()) else {
             return false;
         };
-        let key = self.key(&user, &hash.0, &password);
+        self.is_right(&user, hash, password).await && own.is_some()
+    }
+
+    /// Whether a password is that of a hash.
+    async fn is_right(&self, user: &str, hash: &Secret, password: Vec<u8>) -> bool {
+        let key = self.key(user, &hash.0, &password);
         if let Some(known) = self.known(&key) {
             return known;
         }
@@ -89,14 +94,14 @@ impl Passwords {
         if let Some(known) = self.known(&key) {
             return known;
         }
-        let is_known_user = own.is_some();
-        let same = blocking(move || {
-            let same = bcrypt::verify(password, &hash.0).unwrap_or(false);
+        let hash = hash.clone();
+        let right = blocking(move || {
+            let right = bcrypt::verify(password, &hash.0).unwrap_or(false);
             // Whoever asked may have left by now: the turn ends with the work.
             drop(turn);
-            same
-        });
-        let right = same.await && is_known_user;
+            right
+        })
+        .await;
         self.remember(key, right);
         right
     }
@@ -199,6 +204,11 @@ mod tests {
         let users = BTreeMap::from([("ann".to_owned(), Secret(other))]);
         assert!(!passwords.allow(&users, &basic("ann:right")).await);
         assert!(passwords.allow(&users, &basic("ann:other")).await);
+        // A user who has gone is unknown, also if another has the same hash.
+        let renamed = users.into_values().map(|hash| ("bob".to_owned(), hash));
+        let users = renamed.collect();
+        assert!(!passwords.allow(&users, &basic("ann:other")).await);
+        assert!(passwords.allow(&users, &basic("bob:other")).await);
     }
 
     #[tokio::test]
