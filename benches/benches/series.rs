@@ -147,7 +147,7 @@ async fn ask(
     let metrics = Metrics::new();
     let deps = store_gateway::Deps {
         clock: Arc::new(clock.clone()),
-        pool: CpuPool::new("store", threads())?,
+        pool: CpuPool::for_requests(threads()),
         probe: Probe::new("store", &metrics),
         metrics,
     };

@@ -4,11 +4,15 @@
 //! names and numbers. Generated types stay in here and in each service's `api` module.
 
 mod convert;
+mod frames;
 mod messages;
+mod store_service;
 
 pub use crate::{
     convert::{ConvertError, matchers, model_labels, shard, wire_labels},
-    messages::{allows_partial, series_messages, warning},
+    frames::encoded_messages,
+    messages::{allows_partial, messages, series_messages, warning},
+    store_service::{EncodedSeries, StoreService},
 };
 
 #[expect(

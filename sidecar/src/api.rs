@@ -15,13 +15,15 @@ mod told;
 
 use std::pin::Pin;
 
-use futures::Stream;
+use ::series::AnswerPart;
+use bytes::Bytes;
+use futures::{Stream, stream::BoxStream};
 use proto::{
+    EncodedSeries, StoreService,
     info::{InfoResponse, info_server::InfoServer},
     thanos::{
         LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse,
-        SeriesRequest, SeriesResponse,
-        store_server::{self, StoreServer},
+        SeriesRequest, SeriesResponse, store_server,
     },
 };
 use service::{GrpcOptions, MAX_MESSAGE_BYTES};
@@ -38,9 +40,7 @@ pub(crate) fn routes(recent: Recent) -> Routes {
     let info = InfoServer::new(info::InfoApi(api.clone()))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let store = StoreServer::new(api.clone())
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let store = StoreService::new(api.clone(), MAX_MESSAGE_BYTES);
     api.add_other_services(Routes::new(store).add_service(info))
 }
 
@@ -83,10 +83,35 @@ impl StoreApi {
         info::unknown()
     }
 
+    /// The parts of the answer to a request for series.
+    ///
+    /// # Errors
+    /// The call and each part, as the StoreAPI's. An error is the last item.
+    pub async fn series_parts(
+        &self,
+        wire: SeriesRequest,
+    ) -> Result<BoxStream<'static, Result<AnswerPart, Status>>, Status> {
+        let answer = series::series(&self.0, wire, |part| vec![part]).await;
+        answer.map_err(|error| status::of(&error))
+    }
+
     /// Adds the sidecar's services besides the StoreAPI and Info: rules, targets, metadata, exemplars and status.
     #[must_use]
     pub fn add_other_services(&self, routes: Routes) -> Routes {
         told::routes(routes, &self.0)
+    }
+}
+
+#[tonic::async_trait]
+impl EncodedSeries for StoreApi {
+    async fn encoded_series(
+        &self,
+        wire: SeriesRequest,
+    ) -> Result<BoxStream<'static, Result<Bytes, Status>>, Status> {
+        let batch_size = wire.response_batch_size;
+        let encode = move |part| proto::encoded_messages(part, batch_size);
+        let answer = series::series(&self.0, wire, encode).await;
+        answer.map_err(|error| status::of(&error))
     }
 }
 
@@ -98,7 +123,10 @@ impl store_server::Store for StoreApi {
         &self,
         wire: Request<SeriesRequest>,
     ) -> Result<Response<Self::SeriesStream>, Status> {
-        let answer = series::series(&self.0, wire.into_inner()).await;
+        let wire = wire.into_inner();
+        let batch_size = wire.response_batch_size;
+        let encode = move |part| proto::messages(part, batch_size);
+        let answer = series::series(&self.0, wire, encode).await;
         Ok(Response::new(answer.map_err(|error| status::of(&error))?))
     }
 

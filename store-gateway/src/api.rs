@@ -1,30 +1,29 @@
 //! The StoreAPI and the info API over gRPC. Only this module knows their messages.
 
-mod frames;
 mod info;
 mod request;
 mod response;
-mod service;
 mod status;
 #[cfg(test)]
 mod tests;
 
 use std::pin::Pin;
 
-use ::service::{GrpcOptions, MAX_MESSAGE_BYTES};
 use bytes::Bytes;
-use futures::{Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _, stream::BoxStream};
 use proto::{
+    EncodedSeries, StoreService,
     info::{InfoResponse, info_server::InfoServer},
     thanos::{
         LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse,
         SeriesRequest, SeriesResponse, store_server,
     },
 };
+use series::AnswerPart;
+use service::{GrpcOptions, MAX_MESSAGE_BYTES};
 use tonic::{Request, Response, Status, service::Routes};
 
-use self::service::StoreService;
-use crate::store::{AnswerPart, Store};
+use crate::store::Store;
 
 /// The options of their server.
 pub(crate) fn grpc_options(told: GrpcOptions) -> GrpcOptions {
@@ -49,7 +48,7 @@ impl StoreApi {
         let info = InfoServer::new(info::InfoApi(self.clone()))
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        Routes::new(StoreService::new(self)).add_service(info)
+        Routes::new(StoreService::new(self, MAX_MESSAGE_BYTES)).add_service(info)
     }
 
     /// The messages that answer a request for series.
@@ -68,19 +67,33 @@ impl StoreApi {
         Ok(answer.map(|message| message.map_err(|error| status::of(&error))))
     }
 
-    /// The same, encoded.
-    async fn encoded_series(
+    /// The parts of the answer to a request for series.
+    ///
+    /// # Errors
+    /// The call and each part, as the StoreAPI's. An error is the last item.
+    pub async fn series_parts(
         &self,
         wire: SeriesRequest,
-    ) -> Result<impl Stream<Item = Result<Bytes, Status>> + Send + use<>, Status> {
-        let encode = frames::encoded(wire.response_batch_size);
-        self.messages(wire, encode).await
+    ) -> Result<BoxStream<'static, Result<AnswerPart, Status>>, Status> {
+        Ok(self.messages(wire, |part| vec![part]).await?.boxed())
     }
 
     /// What the store gateway says of itself.
     #[must_use]
     pub fn info(&self) -> InfoResponse {
         info::response(&self.0.advertised())
+    }
+}
+
+#[tonic::async_trait]
+impl EncodedSeries for StoreApi {
+    async fn encoded_series(
+        &self,
+        wire: SeriesRequest,
+    ) -> Result<BoxStream<'static, Result<Bytes, Status>>, Status> {
+        let batch_size = wire.response_batch_size;
+        let encode = move |part| proto::encoded_messages(part, batch_size);
+        Ok(self.messages(wire, encode).await?.boxed())
     }
 }
 
@@ -93,7 +106,8 @@ impl store_server::Store for StoreApi {
         wire: Request<SeriesRequest>,
     ) -> Result<Response<Self::SeriesStream>, Status> {
         let wire = wire.into_inner();
-        let encode = response::frames(wire.response_batch_size);
+        let batch_size = wire.response_batch_size;
+        let encode = move |part| proto::messages(part, batch_size);
         Ok(Response::new(Box::pin(self.messages(wire, encode).await?)))
     }
 

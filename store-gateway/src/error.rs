@@ -4,8 +4,8 @@ mod block;
 
 use std::time::Duration;
 
-use ::series::OrderError;
 use model::BlockId;
+use series::OrderError;
 use service::ServiceError;
 
 pub(crate) use self::block::BlockError;

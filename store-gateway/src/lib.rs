@@ -19,7 +19,6 @@ mod reader;
 mod request;
 mod run;
 mod select;
-mod series;
 mod store;
 mod sync;
 #[cfg(test)]
@@ -31,6 +30,5 @@ pub use crate::{
     error::GatewayError,
     reader::{Chunks, ReadRequest, Reader},
     run::{Gateway, run},
-    series::{Coding, Encoded, Samples, Series, SeriesChunk},
     sync::SyncHandle,
 };

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use bucket::Bucket;
 use futures::{Stream, StreamExt as _};
 use model::{AggregateSet, Matcher, Resolution, TimeRange, Timestamp};
+use series::{AnswerPart, Series};
 
 use crate::{
     Config, Deps, GatewayError,
     error::AnswerError,
     request::{NamesRequest, OnFailure, Selector, SeriesRequest},
     run::assemble,
-    series::Series,
-    store::{AnswerPart, Store},
+    store::Store,
 };
 
 /// A reader of the blocks that the bucket held when it was opened.

@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use futures::Stream;
 use model::{Resolution, Timestamp};
+use series::AnswerPart;
 use service::{Clock, CpuPool};
 use tokio::sync::watch;
 
+pub(crate) use self::labels::LabelsAnswer;
 use self::{answer::Answer, context::RequestContext, gate::Gate};
-pub(crate) use self::{answer::AnswerPart, labels::LabelsAnswer};
 use crate::{
     block::{BlockCache, BlockSource},
     budget::RequestBudget,

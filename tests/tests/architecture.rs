@@ -24,8 +24,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("proto", &["model", "series"]),
     ("bucket", &["model", "files"]),
     ("parquet-block", &["model", "tsdb", "files"]),
-    ("export", &["model", "tsdb"]),
-    ("series", &["model"]),
+    ("export", &["model", "series", "tsdb"]),
+    ("series", &["model", "tsdb"]),
     (
         "sidecar",
         &[

@@ -21,26 +21,25 @@
 //! ```
 //! Sync and without I/O but for local files. Memory is bounded by a batch of rows and a row group of encoded pages.
 
-mod chunks;
 mod counter;
 mod csv_rows;
 mod days;
+mod decode;
 mod error;
+mod exporter;
 mod file;
 mod files;
 mod histogram;
 mod label_column;
 mod layout;
 mod rows;
-mod series;
 
 pub use crate::{
-    chunks::{ChunkSamples, Encoded, SeriesChunk},
     days::{Day, days},
     error::ExportError,
+    exporter::Exporter,
     file::Format,
     files::{Files, Finished},
     histogram::{Bucket, Buckets},
     layout::Layout,
-    series::Exporter,
 };

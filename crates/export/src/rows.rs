@@ -13,7 +13,7 @@ use model::{Aggregate, Labels};
 
 use crate::{
     Buckets, Format, Layout,
-    chunks::Value,
+    decode::Value,
     label_column::LabelColumn,
     layout::{self, HISTOGRAM_AGGREGATES},
 };

@@ -14,14 +14,15 @@ use arrow_array::{
     types::{Float64Type, Int8Type, Int32Type, TimestampMillisecondType},
 };
 use arrow_ipc::reader::StreamReader;
-use export::{ChunkSamples, Encoded, Exporter, Files, Finished, Format, Layout, SeriesChunk};
+use export::{Exporter, Files, Finished, Format, Layout};
 use model::{
     CounterReset, Counts, Histogram, HistogramCounts, Labels, Resolution, STALE_NAN, Span,
     TimeRange, Timestamp,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
-use tsdb::{Encoding, encode_histograms, encode_xor};
+use series::{Coding, Encoded, Samples, SeriesChunk};
+use tsdb::{encode_histograms, encode_xor};
 
 /// Labels and the chunks of a series.
 type Series = (Labels, Vec<SeriesChunk>);
@@ -33,15 +34,16 @@ fn labels(pairs: &[(&str, &str)]) -> Labels {
 fn xor(samples: &[(i64, f64)]) -> Encoded {
     let (times, values): (Vec<i64>, Vec<f64>) = samples.iter().copied().unzip();
     Encoded {
-        encoding: Encoding::Xor,
+        coding: Coding::Xor,
         data: encode_xor(&times, &values),
     }
 }
 
 fn chunk(samples: &[(i64, f64)]) -> SeriesChunk {
     SeriesChunk {
-        range: TimeRange::new(samples[0].0, samples[samples.len() - 1].0),
-        samples: ChunkSamples::Raw(xor(samples)),
+        min: Timestamp(samples[0].0),
+        max: Timestamp(samples[samples.len() - 1].0),
+        samples: Samples::Raw(xor(samples)),
     }
 }
 
@@ -148,7 +150,7 @@ proptest! {
             let job = job.as_ref().map(|job| ("job".to_owned(), job.clone()));
             let own = Labels::from_pairs(job.into_iter().chain([("__name__".to_owned(), name.clone())]));
             let mut chunks: Vec<_> = parts.iter().map(|part| chunk(part)).collect();
-            chunks.sort_by_key(|chunk| (chunk.range.min, chunk.range.max));
+            chunks.sort_by_key(|chunk| (chunk.min, chunk.max));
             series.push((own, chunks));
         }
         series.sort_by(|a, b| a.0.cmp(&b.0));
@@ -156,7 +158,7 @@ proptest! {
         for (own, chunks) in &series {
             let mut rows: BTreeMap<i64, u64> = BTreeMap::new();
             for chunk in chunks {
-                let ChunkSamples::Raw(encoded) = &chunk.samples else { unreachable!() };
+                let Samples::Raw(encoded) = &chunk.samples else { unreachable!() };
                 let mut floats = tsdb::Floats::default();
                 tsdb::decode_xor(&encoded.data, &mut floats).unwrap();
                 for (time, value) in floats.timestamps.into_iter().zip(floats.values) {
@@ -264,12 +266,10 @@ fn native_histograms_are_structs_with_the_fields_of_prometheus_s_json() {
     let chunks: Vec<_> = encoded
         .into_iter()
         .map(|chunk| SeriesChunk {
-            range: TimeRange {
-                min: chunk.min,
-                max: chunk.max,
-            },
-            samples: ChunkSamples::Raw(Encoded {
-                encoding: chunk.encoding,
+            min: chunk.min,
+            max: chunk.max,
+            samples: Samples::Raw(Encoded {
+                coding: Coding::of(chunk.encoding).unwrap(),
                 data: chunk.data,
             }),
         })
@@ -325,8 +325,9 @@ fn aggregates_of_one_time_are_one_row_and_the_counter_never_falls() {
             .max()
             .unwrap();
         SeriesChunk {
-            range: TimeRange::new(first, last),
-            samples: ChunkSamples::Aggregates(parts.map(|p| (!p.is_empty()).then(|| xor(p)))),
+            min: Timestamp(first),
+            max: Timestamp(last),
+            samples: Samples::Aggregates(Box::new(parts.map(|p| (!p.is_empty()).then(|| xor(p))))),
         }
     };
     let chunks = vec![
@@ -382,12 +383,13 @@ fn aggregates_of_one_time_are_one_row_and_the_counter_never_falls() {
 #[test]
 fn a_damaged_chunk_is_named_with_its_series() {
     let mut broken = chunk(&[(10, 1.0), (20, 2.0)]);
-    let ChunkSamples::Raw(encoded) = &mut broken.samples else {
+    let Samples::Raw(encoded) = &mut broken.samples else {
         unreachable!()
     };
     encoded.data = encoded.data.slice(..3);
     let late = SeriesChunk {
-        range: TimeRange::new(30, 31),
+        min: Timestamp(30),
+        max: Timestamp(31),
         ..chunk(&[(10, 1.0), (20, 2.0)])
     };
     let dir = tempfile::tempdir().unwrap();

@@ -88,7 +88,7 @@ pub async fn serve_grpc(
     }
     let stalls = Stalls::new(options.send_timeout);
     let compress = Compress {
-        pool: CpuPool::new("grpc-encoding", 0)?,
+        pool: CpuPool::for_requests(0),
         request_bytes: options.max_request_bytes,
         request_wait: options.send_timeout,
     };

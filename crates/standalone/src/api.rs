@@ -6,33 +6,40 @@ mod labels;
 mod merged;
 #[cfg(test)]
 mod tests;
-mod wire;
 
 use std::{pin::Pin, sync::Arc};
 
-use futures::Stream;
+use bytes::Bytes;
+use futures::{Stream, stream::BoxStream};
 use proto::{
+    EncodedSeries, StoreService,
     info::info_server::InfoServer,
     thanos::{
         LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse,
-        SeriesRequest, SeriesResponse,
-        store_server::{Store, StoreServer},
+        SeriesRequest, SeriesResponse, store_server::Store,
     },
 };
+use series::AnswerPart;
 use service::{CpuPool, MAX_MESSAGE_BYTES};
 use tonic::{Request, Response, Status, service::Routes};
 
 /// The messages of an answer, as they are made.
 type Answer = Pin<Box<dyn Stream<Item = Result<SeriesResponse, Status>> + Send>>;
 
+/// The parts of an answer, as they are made.
+type Parts = BoxStream<'static, Result<AnswerPart, Status>>;
+
 /// One half.
-type Half = Arc<dyn Store<SeriesStream = Answer>>;
+#[tonic::async_trait]
+trait Half: Store {
+    async fn series_parts(&self, wire: SeriesRequest) -> Result<Parts, Status>;
+}
 
 /// Answers the StoreAPI from both halves.
 #[derive(Clone)]
 struct StoreApi {
     /// The bucket's first: its gate lets requests in.
-    halves: [Half; 2],
+    halves: [Arc<dyn Half<SeriesStream = Answer>>; 2],
     pool: CpuPool,
 }
 
@@ -49,9 +56,7 @@ pub(crate) fn routes(
         halves: [Arc::new(bucket.clone()), Arc::new(recent.clone())],
         pool: pool.clone(),
     };
-    let store = StoreServer::new(store)
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let store = StoreService::new(store, MAX_MESSAGE_BYTES);
     let info = info::InfoApi {
         recent: recent.clone(),
         bucket,
@@ -68,6 +73,32 @@ pub(crate) fn descriptors() -> Vec<&'static [u8]> {
 }
 
 #[tonic::async_trait]
+impl Half for sidecar::StoreApi {
+    async fn series_parts(&self, wire: SeriesRequest) -> Result<Parts, Status> {
+        self.series_parts(wire).await
+    }
+}
+
+#[tonic::async_trait]
+impl Half for store_gateway::StoreApi {
+    async fn series_parts(&self, wire: SeriesRequest) -> Result<Parts, Status> {
+        self.series_parts(wire).await
+    }
+}
+
+#[tonic::async_trait]
+impl EncodedSeries for StoreApi {
+    async fn encoded_series(
+        &self,
+        wire: SeriesRequest,
+    ) -> Result<BoxStream<'static, Result<Bytes, Status>>, Status> {
+        let batch_size = wire.response_batch_size;
+        let encode = move |part| proto::encoded_messages(part, batch_size);
+        merged::series(&self.halves, wire, &self.pool, encode).await
+    }
+}
+
+#[tonic::async_trait]
 impl Store for StoreApi {
     type SeriesStream = Answer;
 
@@ -75,7 +106,10 @@ impl Store for StoreApi {
         &self,
         wire: Request<SeriesRequest>,
     ) -> Result<Response<Self::SeriesStream>, Status> {
-        let answer = merged::series(&self.halves, wire.into_inner(), &self.pool);
+        let wire = wire.into_inner();
+        let batch_size = wire.response_batch_size;
+        let encode = move |part| proto::messages(part, batch_size);
+        let answer = merged::series(&self.halves, wire, &self.pool, encode);
         Ok(Response::new(answer.await?))
     }
 

@@ -7,18 +7,17 @@
 use std::{collections::BTreeSet, mem};
 
 use model::{Labels, METRIC_NAME};
-use proto::thanos::AggrChunk;
-use series::{Budget, FinalLabels, FinalOrder, OrderError};
+use series::{Budget, FinalLabels, FinalOrder, OrderError, SeriesChunk};
 
 use crate::view::View;
 
 /// The chunks of a series, or of a part of one.
-pub(super) type Chunks = Vec<AggrChunk>;
+pub(super) type Chunks = Vec<SeriesChunk>;
 
 /// The limit of series that wait to be sorted.
 pub(super) const SORT_BYTES: &str = "store.limits.request-sort-bytes";
 /// Bytes that a chunk takes besides its data.
-const CHUNK_OVERHEAD: usize = 320;
+const CHUNK_OVERHEAD: usize = 96;
 
 /// Sorts series.
 pub(super) enum Order {
@@ -116,6 +115,6 @@ fn metric(labels: &Labels) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 fn size(chunks: &Chunks) -> usize {
-    let data = |chunk: &AggrChunk| chunk.raw.as_ref().map_or(0, |raw| raw.data.len());
-    chunks.iter().map(|c| data(c) + CHUNK_OVERHEAD).sum()
+    let size = |chunk: &SeriesChunk| chunk.size() + CHUNK_OVERHEAD;
+    chunks.iter().map(size).sum()
 }

@@ -1,14 +1,12 @@
 //! Remote read: the request to Prometheus, and the series of its answer.
 
-use model::{Labels, Matcher, TimeRange};
+use model::{Labels, Matcher, TimeRange, Timestamp};
 use prost::Message as _;
-use proto::{
-    prompb::{
-        self, ChunkedReadResponse, ChunkedSeries, Query, ReadRequest, chunk::Encoding as From,
-        read_request::ResponseType,
-    },
-    thanos::{self, AggrChunk, chunk::Encoding as To},
+use proto::prompb::{
+    self, ChunkedReadResponse, ChunkedSeries, Query, ReadRequest, chunk::Encoding,
+    read_request::ResponseType,
 };
+use series::{Coding, Encoded, Samples, SeriesChunk};
 
 use super::order::Chunks;
 use crate::prometheus::FrameDecoder;
@@ -70,38 +68,26 @@ pub(super) fn own_labels(wire: &[prompb::Label], external: &Labels) -> Labels {
     Labels::from_sorted(own)
 }
 
-fn chunk(chunk: prompb::Chunk) -> Result<AggrChunk, String> {
-    let encoding = match From::try_from(chunk.r#type) {
-        Ok(From::Xor) => To::Xor,
-        Ok(From::Histogram) => To::Histogram,
-        Ok(From::FloatHistogram) => To::FloatHistogram,
-        Ok(From::Unknown) | Err(_) => {
+fn chunk(chunk: prompb::Chunk) -> Result<SeriesChunk, String> {
+    let coding = match Encoding::try_from(chunk.r#type) {
+        Ok(Encoding::Xor) => Coding::Xor,
+        Ok(Encoding::Histogram) => Coding::Histogram,
+        Ok(Encoding::FloatHistogram) => Coding::FloatHistogram,
+        Ok(Encoding::Unknown) | Err(_) => {
             return Err(format!(
                 "chunk of {} to {}: expected encoding 1, 2 or 3, found {}",
                 chunk.min_time_ms, chunk.max_time_ms, chunk.r#type
             ));
         }
     };
-    Ok(raw(
-        chunk.min_time_ms,
-        chunk.max_time_ms,
-        encoding,
-        chunk.data,
-    ))
-}
-
-pub(super) fn raw(min_time: i64, max_time: i64, encoding: To, data: bytes::Bytes) -> AggrChunk {
-    AggrChunk {
-        min_time,
-        max_time,
-        raw: Some(thanos::Chunk {
-            r#type: encoding.into(),
-            data,
-            // Receivers compute it if they need it.
-            hash: 0,
+    Ok(SeriesChunk {
+        min: Timestamp(chunk.min_time_ms),
+        max: Timestamp(chunk.max_time_ms),
+        samples: Samples::Raw(Encoded {
+            coding,
+            data: chunk.data,
         }),
-        ..AggrChunk::default()
-    }
+    })
 }
 
 /// The position of the last frame in a streamed answer.

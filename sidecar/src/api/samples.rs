@@ -2,21 +2,18 @@
 
 use std::sync::Arc;
 
-use model::{CounterReset, Counts, Histogram, HistogramCounts, Labels, Span, Timestamp};
+use model::{
+    AggregateSet, CounterReset, Counts, Histogram, HistogramCounts, Labels, Span, Timestamp,
+};
 use prost::Message as _;
-use proto::{
-    prompb::{
-        self, BucketSpan, ReadResponse, TimeSeries,
-        histogram::{Count, ResetHint, ZeroCount},
-    },
-    thanos::{AggrChunk, chunk::Encoding as To},
+use proto::prompb::{
+    self, BucketSpan, ReadResponse, TimeSeries,
+    histogram::{Count, ResetHint, ZeroCount},
 };
-use tsdb::{Chunk, Encoding, encode_histograms, encode_xor};
+use series::{Coding, Encoded, Samples, SeriesChunk};
+use tsdb::{encode_histograms, encode_xor};
 
-use super::{
-    order::Chunks,
-    read::{own_labels, raw},
-};
+use super::{order::Chunks, read::own_labels};
 
 /// Samples of a chunk, as in Prometheus.
 const SAMPLES_PER_CHUNK: usize = 120;
@@ -54,7 +51,14 @@ fn chunks(series: &TimeSeries) -> Result<Chunks, String> {
         let times: Vec<i64> = samples.iter().map(|s| s.timestamp).collect();
         let values: Vec<f64> = samples.iter().map(|s| s.value).collect();
         if let (Some(min), Some(max)) = (times.first(), times.last()) {
-            chunks.push(raw(*min, *max, To::Xor, encode_xor(&times, &values)));
+            chunks.push(SeriesChunk {
+                min: Timestamp(*min),
+                max: Timestamp(*max),
+                samples: Samples::Raw(Encoded {
+                    coding: Coding::Xor,
+                    data: encode_xor(&times, &values),
+                }),
+            });
         }
     }
     let histograms = series.histograms.iter().map(|wire| {
@@ -66,20 +70,11 @@ fn chunks(series: &TimeSeries) -> Result<Chunks, String> {
     });
     let histograms = histograms.collect::<Result<Vec<_>, String>>()?;
     for chunk in encode_histograms(&histograms) {
-        chunks.push(of(chunk)?);
+        let chunk = SeriesChunk::new(chunk, AggregateSet::ALL);
+        chunks.extend(chunk.map_err(|error| error.to_string())?);
     }
-    chunks.sort_by_key(|chunk| (chunk.min_time, chunk.max_time));
+    chunks.sort_by_key(|chunk| (chunk.min, chunk.max));
     Ok(chunks)
-}
-
-fn of(chunk: Chunk) -> Result<AggrChunk, String> {
-    let encoding = match chunk.encoding {
-        Encoding::Xor => To::Xor,
-        Encoding::Histogram => To::Histogram,
-        Encoding::FloatHistogram => To::FloatHistogram,
-        Encoding::Aggr => return Err("expected samples, found aggregates".to_owned()),
-    };
-    Ok(raw(chunk.min.0, chunk.max.0, encoding, chunk.data))
 }
 
 fn histogram(wire: &prompb::Histogram) -> Result<Histogram, String> {
@@ -167,9 +162,16 @@ fn absolute(deltas: &[i64], expected: u64) -> Result<Vec<u64>, String> {
 #[cfg(test)]
 mod tests {
     use proto::prompb::{QueryResult, Sample};
-    use tsdb::{Floats, decode_histograms, decode_xor};
+    use tsdb::{Encoding, Floats, decode_histograms, decode_xor};
 
     use super::*;
+
+    fn raw(chunk: &SeriesChunk) -> &Encoded {
+        match &chunk.samples {
+            Samples::Raw(raw) => raw,
+            Samples::Aggregates(_) => panic!("{chunk:?}"),
+        }
+    }
 
     fn body(series: Vec<TimeSeries>) -> Vec<u8> {
         let answer = ReadResponse {
@@ -203,10 +205,10 @@ mod tests {
             panic!("{found:?}");
         };
         assert_eq!(labels.to_string(), r#"{__name__="up"}"#);
-        let times: Vec<_> = chunks.iter().map(|c| (c.min_time, c.max_time)).collect();
+        let times: Vec<_> = chunks.iter().map(|c| (c.min.0, c.max.0)).collect();
         assert_eq!(times, [(0, 119_000), (120_000, 120_000)]);
         let mut floats = Floats::default();
-        decode_xor(&chunks[0].raw.as_ref().unwrap().data, &mut floats).unwrap();
+        decode_xor(&raw(&chunks[0]).data, &mut floats).unwrap();
         assert_eq!(floats.values[119], 119.0);
     }
 
@@ -230,8 +232,8 @@ mod tests {
             ..TimeSeries::default()
         };
         let found = series(&body(vec![one]), &Labels::default()).unwrap();
-        let chunk = found[0].1[0].raw.clone().unwrap();
-        assert_eq!(chunk.r#type(), To::Histogram);
+        let chunk = raw(&found[0].1[0]);
+        assert_eq!(chunk.coding, Coding::Histogram);
         let decoded = decode_histograms(Encoding::Histogram, &chunk.data).unwrap();
         let HistogramCounts::Integer(counts) = &decoded[0].1.counts else {
             panic!("{decoded:?}");

@@ -1,8 +1,8 @@
-//! Makes messages of series, within the limits of a request.
+//! The series that are sent, within the limits of a request.
 
 use model::Labels;
-use proto::thanos::{self, SeriesRequest, SeriesResponse};
-use series::Shard;
+use proto::thanos::SeriesRequest;
+use series::{AnswerPart, Series, Shard};
 
 use super::order::Chunks;
 use crate::{Limits, error::AnswerError, metrics::ServeMetrics, recent::Recent};
@@ -10,9 +10,8 @@ use crate::{Limits, error::AnswerError, metrics::ServeMetrics, recent::Recent};
 /// How many samples a chunk counts for.
 const SAMPLES_PER_CHUNK: u64 = 120;
 
-/// Makes messages of series in order, within the limits.
+/// Takes series in order, and gives those that are sent, within the limits.
 pub(super) struct Sender {
-    batch_size: i64,
     /// Whether labels are enough.
     skip_chunks: bool,
     shard: Option<Shard>,
@@ -29,7 +28,6 @@ pub(super) struct Sender {
 impl Sender {
     pub(super) fn new(wire: &SeriesRequest, recent: &Recent) -> Self {
         Self {
-            batch_size: wire.response_batch_size,
             skip_chunks: wire.skip_chunks,
             shard: wire.shard_info.as_ref().and_then(proto::shard),
             limits: recent.limits,
@@ -70,15 +68,17 @@ impl Sender {
         Err(AnswerError::Limit { name, limit, got })
     }
 
-    /// Messages of the next series.
-    pub(super) fn messages(
+    /// The part of the answer that the next series are.
+    pub(super) fn part(
         &mut self,
         series: Vec<(Labels, Chunks)>,
-    ) -> Result<Vec<SeriesResponse>, AnswerError> {
-        let mut wire = Vec::with_capacity(series.len());
+    ) -> Result<AnswerPart, AnswerError> {
+        let mut sent: Vec<Series> = Vec::with_capacity(series.len());
         for (labels, mut chunks) in series {
+            let last = sent.last().map(|one| &one.labels).or(self.last.as_ref());
+            let is_new = last != Some(&labels);
             if self.skip_chunks {
-                if self.last.as_ref() == Some(&labels) {
+                if !is_new {
                     continue;
                 }
                 chunks = Chunks::new();
@@ -90,7 +90,7 @@ impl Sender {
             {
                 continue;
             }
-            if self.last.as_ref() != Some(&labels) {
+            if is_new {
                 self.series += 1;
                 if self.is_full() {
                     break;
@@ -99,12 +99,11 @@ impl Sender {
             }
             self.chunks += chunks.len() as u64;
             self.within_samples()?;
-            wire.push(thanos::Series {
-                labels: proto::wire_labels(&labels),
-                chunks,
-            });
-            self.last = Some(labels);
+            sent.push(Series { labels, chunks });
         }
-        Ok(proto::series_messages(wire, self.batch_size))
+        if let Some(last) = sent.last() {
+            self.last = Some(last.labels.clone());
+        }
+        Ok(AnswerPart::Series(sent))
     }
 }

@@ -4,15 +4,19 @@
 //! read when the client has taken that. At any time one part is held, and the series that wait to be sorted. An answer
 //! in samples waits as a whole.
 
-use std::{collections::BTreeSet, mem};
+use std::{collections::BTreeSet, mem, time::Duration};
 
 use bytes::Bytes;
-use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use model::{Labels, Matcher, TimeRange, Timestamp};
-use proto::thanos::{SeriesRequest, SeriesResponse};
+use proto::thanos::SeriesRequest;
 use reqwest::{Response, header::CONTENT_TYPE};
-use series::{FinalLabels, OrderError};
-use tokio::sync::OwnedSemaphorePermit;
+use series::{AnswerPart, FinalLabels, OrderError};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    task,
+    time::{self, Instant},
+};
 
 use super::{
     Answer,
@@ -32,14 +36,30 @@ use crate::{
 
 /// The most bytes of an answer that are taken at once.
 const PART: usize = 1 << 20;
+/// How long bytes gather in the connection before more are taken, unless many come at a time.
+///
+/// Prometheus sends each series by itself. Taking a few hundred bytes at a time, every one costs several switches
+/// between threads: more CPU than all the rest.
+const GATHER: Duration = Duration::from_millis(8);
+/// Which part of the time that an answer has taken so far bytes may gather: a short answer is not delayed.
+const GATHER_SHARE: u32 = 10;
+/// Less than the timer can tell apart.
+const GATHER_LEAST: Duration = Duration::from_millis(1);
+/// So many bytes at a time need not gather.
+const ENOUGH: usize = 128 << 10;
 const STREAMED: &str = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse";
 const SAMPLED: &str = "application/x-protobuf";
 
-/// Answers a request for series.
-pub(super) async fn series(
+/// Answers a request for series. `encode` makes messages of the parts of the answer, on the pool.
+pub(super) async fn series<T, E>(
     recent: &Recent,
     wire: SeriesRequest,
-) -> Result<Answer<SeriesResponse>, AnswerError> {
+    encode: E,
+) -> Result<Answer<T>, AnswerError>
+where
+    T: Send + 'static,
+    E: Fn(AnswerPart) -> Vec<T> + Send + 'static,
+{
     let matchers = matchers(&wire.matchers)?;
     let view = recent.view()?;
     let Some(matchers) = own_matchers(&view, matchers) else {
@@ -75,7 +95,7 @@ pub(super) async fn series(
             limit: if all_are_sent { selection.limit } else { 0 },
             ..selection
         };
-        return label_sets(recent, &view, &selection, &without, sender).await;
+        return label_sets(recent, &view, &selection, &without, sender, encode).await;
     }
     let request = read::request(&selection.matchers, selection.range);
     let response = recent.prometheus.read(request).await;
@@ -85,6 +105,8 @@ pub(super) async fn series(
     if kind.starts_with(STREAMED) {
         let reading = Reading {
             recent: recent.clone(),
+            begun: Instant::now(),
+            last_part: 0,
             response,
             work: Some(Work {
                 url: recent.prometheus.read_url(),
@@ -92,6 +114,7 @@ pub(super) async fn series(
                 order: Order::new(&view, &without, recent.limits.request_sort_bytes),
                 external: view.labels,
                 sender,
+                encode,
             }),
             _place: place,
         };
@@ -100,7 +123,7 @@ pub(super) async fn series(
     if kind.starts_with(SAMPLED) {
         let most = recent.limits.request_sort_bytes;
         let body = whole(response, &recent.prometheus.read_url(), most).await?;
-        return sampled(recent, view, body, without, sender).await;
+        return sampled(recent, view, body, without, sender, encode).await;
     }
     Err(AnswerError::Read(ReadError::ContentType {
         url: recent.prometheus.read_url(),
@@ -109,35 +132,47 @@ pub(super) async fn series(
 }
 
 /// Series with labels only.
-async fn label_sets(
+async fn label_sets<T, E>(
     recent: &Recent,
     view: &View,
     selection: &Selection,
     without: &BTreeSet<Vec<u8>>,
     mut sender: Sender,
-) -> Result<Answer<SeriesResponse>, AnswerError> {
+    encode: E,
+) -> Result<Answer<T>, AnswerError>
+where
+    T: Send + 'static,
+    E: Fn(AnswerPart) -> Vec<T> + Send + 'static,
+{
     let (sets, warnings) = recent.series(selection).await?;
     let labels = FinalLabels::new(&view.labels, without);
     let messages = recent.pool.run(move || {
         let mut sets: Vec<Labels> = sets.into_iter().map(|own| labels.apply(own)).collect();
         sets.sort_unstable();
         sets.dedup();
-        sender.messages(sets.into_iter().map(|set| (set, Chunks::new())).collect())
+        let series = sender.part(sets.into_iter().map(|set| (set, Chunks::new())).collect())?;
+        let parts = warnings
+            .into_iter()
+            .map(AnswerPart::Warning)
+            .chain([series]);
+        Ok::<_, AnswerError>(parts.flat_map(encode).map(Ok).collect::<Vec<_>>())
     });
-    let messages = messages.await?;
-    let warnings = warnings.into_iter().map(proto::warning);
-    let all: Vec<_> = warnings.chain(messages).map(Ok).collect();
-    Ok(stream::iter(all).boxed())
+    Ok(stream::iter(messages.await?).boxed())
 }
 
 /// A whole answer of samples. Its server may sort them in any way, so all of them wait to be sorted.
-async fn sampled(
+async fn sampled<T, E>(
     recent: &Recent,
     view: View,
     body: Vec<u8>,
     without: BTreeSet<Vec<u8>>,
     mut sender: Sender,
-) -> Result<Answer<SeriesResponse>, AnswerError> {
+    encode: E,
+) -> Result<Answer<T>, AnswerError>
+where
+    T: Send + 'static,
+    E: Fn(AnswerPart) -> Vec<T> + Send + 'static,
+{
     let url = recent.prometheus.read_url();
     let most = recent.limits.request_sort_bytes;
     let made = recent.pool.run(move || {
@@ -158,10 +193,10 @@ async fn sampled(
         };
         let mut sorted = order.push(series).map_err(unsorted)?;
         sorted.append(&mut order.finish().map_err(unsorted)?);
-        sender.messages(sorted)
+        let messages = encode(sender.part(sorted)?);
+        Ok::<_, AnswerError>(messages.into_iter().map(Ok).collect::<Vec<_>>())
     });
-    let messages = made.await?.into_iter().map(Ok);
-    Ok(stream::iter(messages.collect::<Vec<_>>()).boxed())
+    Ok(stream::iter(made.await?).boxed())
 }
 
 async fn whole(mut response: Response, url: &str, most: usize) -> Result<Vec<u8>, ReadError> {
@@ -192,25 +227,34 @@ fn cut(url: &str, source: reqwest::Error) -> ReadError {
 }
 
 /// A streamed answer being read.
-struct Reading {
+struct Reading<E> {
     recent: Recent,
     response: Response,
+    /// When the answer began to come.
+    begun: Instant,
+    /// The bytes that were taken last.
+    last_part: usize,
     /// `None` once the answer has ended.
-    work: Option<Work>,
+    work: Option<Work<E>>,
     _place: Option<OwnedSemaphorePermit>,
 }
 
 /// The work on the pool.
-struct Work {
+struct Work<E> {
     url: String,
     decoder: FrameDecoder,
     order: Order,
     external: Labels,
     sender: Sender,
+    encode: E,
 }
 
-impl Reading {
-    fn messages(self) -> Answer<SeriesResponse> {
+impl<E: Send + 'static> Reading<E> {
+    fn messages<T>(self) -> Answer<T>
+    where
+        T: Send + 'static,
+        E: Fn(AnswerPart) -> Vec<T>,
+    {
         let steps = stream::try_unfold(self, |mut reading| async move {
             match reading.next().await {
                 Ok(Some(messages)) => {
@@ -235,7 +279,11 @@ impl Reading {
     }
 
     /// The next messages; `None` at the end.
-    async fn next(&mut self) -> Result<Option<Vec<SeriesResponse>>, AnswerError> {
+    async fn next<T>(&mut self) -> Result<Option<Vec<T>>, AnswerError>
+    where
+        T: Send + 'static,
+        E: Fn(AnswerPart) -> Vec<T>,
+    {
         while let Some(work) = self.work.take() {
             let (parts, ended) = self.part(&work.url).await?;
             let (work, messages) = self
@@ -259,29 +307,44 @@ impl Reading {
     async fn part(&mut self, url: &str) -> Result<(Vec<Bytes>, bool), ReadError> {
         let mut parts = Vec::new();
         let mut size = 0;
+        let gather = GATHER.min(self.begun.elapsed() / GATHER_SHARE);
+        if self.last_part < ENOUGH && gather >= GATHER_LEAST {
+            time::sleep(gather).await;
+        }
         let mut next = self.response.chunk().await.map_err(|e| cut(url, e))?;
         while let Some(part) = next {
             size += part.len();
             parts.push(part);
+            self.last_part = size;
             if size >= PART {
                 return Ok((parts, false));
             }
-            next = match self.response.chunk().now_or_never() {
-                Some(next) => next.map_err(|e| cut(url, e))?,
-                None => return Ok((parts, false)),
+            next = tokio::select! {
+                biased;
+                next = self.response.chunk() => next.map_err(|e| cut(url, e))?,
+                () = turns() => return Ok((parts, false)),
             };
         }
         Ok((parts, true))
     }
 }
 
-impl Work {
+/// Gives the task that reads the connection its turns: after those, what was received is there.
+async fn turns() {
+    task::yield_now().await;
+    task::yield_now().await;
+}
+
+impl<E> Work<E> {
     /// Makes messages of the next part of the answer; returns itself unless it wants no more.
-    fn take(
+    fn take<T>(
         mut self,
         parts: Vec<Bytes>,
         ended: bool,
-    ) -> Result<(Option<Self>, Vec<SeriesResponse>), AnswerError> {
+    ) -> Result<(Option<Self>, Vec<T>), AnswerError>
+    where
+        E: Fn(AnswerPart) -> Vec<T>,
+    {
         let mut sorted = Vec::new();
         for part in parts {
             self.decoder.push(&part);
@@ -296,7 +359,7 @@ impl Work {
             }
         }
         if !ended {
-            let messages = self.sender.messages(sorted)?;
+            let messages = (self.encode)(self.sender.part(sorted)?);
             let goes_on = !self.sender.is_full();
             return Ok((goes_on.then_some(self), messages));
         }
@@ -306,7 +369,7 @@ impl Work {
         self.sender.metrics.received_frames.observe(frames);
         let rest = mem::replace(&mut self.order, Order::of_unsorted(FinalLabels::default()));
         sorted.append(&mut rest.finish().map_err(unsorted(&self.url))?);
-        Ok((None, self.sender.messages(sorted)?))
+        Ok((None, (self.encode)(self.sender.part(sorted)?)))
     }
 
     fn broken(&self, source: FrameError) -> ReadError {

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use ::series::Merge;
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
+use series::{AnswerPart, Merge, Series};
 
 use super::{block_stream::BlockStream, context::RequestContext, gate::GatePermit};
 use crate::{
@@ -12,20 +12,10 @@ use crate::{
     metrics::StoreMetrics,
     request::{OnFailure, SeriesRequest},
     select::Chosen,
-    series::Series,
 };
 
 /// How many series are merged at once.
 const BATCH: usize = 1024;
-
-/// A part of an answer.
-#[derive(Debug)]
-pub(crate) enum AnswerPart {
-    /// Series, in order after those of the parts before.
-    Series(Vec<Series>),
-    /// A block could not be read.
-    Warning(String),
-}
 
 /// An answer in progress. `encode` makes messages of its parts, on the pool.
 pub(super) struct Answer<E> {

@@ -2,9 +2,9 @@
 
 use std::{mem, pin::Pin, sync::Arc};
 
-use ::series::{FinalLabels, FinalOrder, Shard};
 use futures::{Stream, StreamExt as _};
 use model::{AggregateSet, Labels, METRIC_NAME, TimeRange};
+use series::{FinalLabels, FinalOrder, Series, SeriesChunk, Shard};
 use tsdb::Chunk;
 
 use super::context::RequestContext;
@@ -14,7 +14,6 @@ use crate::{
     error::{AnswerError, BlockError, SeriesError},
     request::SeriesRequest,
     select::Chosen,
-    series::{Series, SeriesChunk},
 };
 
 type SeriesBatches = Pin<Box<dyn Stream<Item = Result<Vec<BlockSeries>, BlockError>> + Send>>;

@@ -11,12 +11,11 @@ mod target;
 use std::{process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
-use export::{ChunkSamples, Encoded, Exporter, Files, Format, Layout, days};
+use export::{Exporter, Files, Format, Layout, days};
 use futures::StreamExt as _;
 use model::{Counted, Resolution, TimeRange, Timestamp};
 use service::{Clock as _, CpuPool, Metrics, SystemClock};
-use store_gateway::{Chunks, Coding, ReadRequest, Reader, Samples, Series, SeriesChunk};
-use tsdb::Encoding;
+use store_gateway::{Chunks, ReadRequest, Reader};
 
 use self::{progress::Progress, source::Source, target::Target};
 use crate::{
@@ -99,7 +98,7 @@ async fn export(
         let count = batch.len() as u64;
         let wrote = pool.run(move || {
             for series in batch {
-                write(&mut exporter, series)?;
+                exporter.series(&series.labels, &series.chunks)?;
             }
             anyhow::Ok(exporter)
         });
@@ -111,34 +110,6 @@ async fn export(
     let finished = pool.run(move || exporter.finish()).await?;
     target.take(finished).await?;
     Ok(written)
-}
-
-fn write(exporter: &mut Exporter, series: Series) -> anyhow::Result<()> {
-    let chunks: Vec<_> = series.chunks.into_iter().map(chunk).collect();
-    Ok(exporter.series(&series.labels, &chunks)?)
-}
-
-fn chunk(chunk: SeriesChunk) -> export::SeriesChunk {
-    let encoded = |from: store_gateway::Encoded| Encoded {
-        encoding: match from.coding {
-            Coding::Xor => Encoding::Xor,
-            Coding::Histogram => Encoding::Histogram,
-            Coding::FloatHistogram => Encoding::FloatHistogram,
-        },
-        data: from.data,
-    };
-    export::SeriesChunk {
-        range: TimeRange {
-            min: chunk.min,
-            max: chunk.max,
-        },
-        samples: match chunk.samples {
-            Samples::Raw(raw) => ChunkSamples::Raw(encoded(raw)),
-            Samples::Aggregates(parts) => {
-                ChunkSamples::Aggregates(parts.map(|part| part.map(encoded)))
-            }
-        },
-    }
 }
 
 /// The folders of an export.

@@ -26,7 +26,7 @@ pub(super) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
     let bucket = daemon::open_bucket(&args.objstore, &metrics)?;
     let deps = Deps {
         clock: Arc::new(SystemClock),
-        pool: CpuPool::new("cpu", 0)?,
+        pool: CpuPool::for_requests(0),
         metrics: metrics.clone(),
         probe: probe.clone(),
     };

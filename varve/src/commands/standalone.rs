@@ -25,7 +25,7 @@ pub(super) async fn run(args: StandaloneArgs) -> anyhow::Result<ExitCode> {
     let listener = daemon::listen("grpc-address", &args.grpc.grpc_address).await?;
     let deps = Deps {
         clock: Arc::new(SystemClock),
-        pool: CpuPool::new("cpu", 0)?,
+        pool: CpuPool::for_requests(0),
         merge_pool: CpuPool::new("merge", 0)?,
         metrics: metrics.clone(),
         probe: probe.clone(),

@@ -24,7 +24,7 @@ pub(super) async fn run(args: StoreArgs) -> anyhow::Result<ExitCode> {
     let listener = daemon::listen("grpc-address", &args.grpc.grpc_address).await?;
     let deps = Deps {
         clock: Arc::new(SystemClock),
-        pool: CpuPool::new("cpu", 0)?,
+        pool: CpuPool::for_requests(0),
         metrics: metrics.clone(),
         probe: probe.clone(),
     };

@@ -62,6 +62,9 @@ struct Chosen {
 }
 
 fn main() -> anyhow::Result<()> {
+    // Without one there is no client for HTTP, even where nothing is encrypted.
+    let provider = rustls::crypto::ring::default_provider();
+    provider.install_default().ok();
     let settings = Settings::read()?;
     let Chosen {
         compaction,

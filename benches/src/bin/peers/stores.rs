@@ -80,9 +80,6 @@ struct Asked {
 
 /// Runs the cases with each number of series, and prints a table of each.
 pub(crate) fn run(settings: &Settings, cases: &[&Case]) -> anyhow::Result<()> {
-    // Without one there is no client for HTTP, even where nothing is encrypted.
-    let provider = rustls::crypto::ring::default_provider();
-    provider.install_default().ok();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()

@@ -1,5 +1,7 @@
 //! Names and values of labels of both halves.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::future;
 use prost_types::Any;
@@ -10,7 +12,7 @@ use proto::thanos::{
 use service::CpuPool;
 use tonic::{Request, Response, Status};
 
-use super::{Half, failures::Failures};
+use super::{Answer, Half, failures::Failures};
 
 /// What both kinds of answers have.
 #[derive(Default)]
@@ -21,7 +23,7 @@ struct Texts {
 }
 
 pub(super) async fn names(
-    halves: &[Half],
+    halves: &[Arc<dyn Half<SeriesStream = Answer>>],
     wire: LabelNamesRequest,
     pool: &CpuPool,
 ) -> Result<LabelNamesResponse, Status> {
@@ -48,7 +50,7 @@ pub(super) async fn names(
 }
 
 pub(super) async fn values(
-    halves: &[Half],
+    halves: &[Arc<dyn Half<SeriesStream = Answer>>],
     wire: LabelValuesRequest,
     pool: &CpuPool,
 ) -> Result<LabelValuesResponse, Status> {

@@ -1,32 +1,32 @@
 //! Series of both halves, merged as they come.
 //!
-//! Of each half one message is held, and the merge of the two goes out before the next is asked for. Order, limits of
+//! Of each half one part is held, and the merge of the two goes out before the next is asked for. Order, limits of
 //! the request and partial answers are kept; what is removed or left out of each series, the halves have done.
 
-use futures::{StreamExt as _, TryStreamExt as _, future, stream};
-use proto::thanos::{Series, SeriesRequest, SeriesResponse, series_response::Result as Frame};
-use series::Merge;
+use std::sync::Arc;
+
+use futures::{StreamExt as _, TryStreamExt as _, future, stream, stream::BoxStream};
+use proto::thanos::SeriesRequest;
+use series::{AnswerPart, Merge, Series};
 use service::CpuPool;
-use tonic::{Request, Status};
+use tonic::Status;
 
-use super::{Answer, Half, failures::Failures, wire::WireSeries};
+use super::{Answer, Half, Parts, failures::Failures};
 
-/// How many series a half sends in one message, at most.
-const BATCH: i64 = 512;
 /// How many series are merged before they are handed on.
 const MERGED: usize = 1024;
 
-/// An answer being made.
-struct Merged {
+/// An answer being made. `encode` makes messages of its parts, on the pool.
+struct Merged<E> {
     /// None once a half has ended.
-    inputs: Vec<Option<Answer>>,
-    merge: Merge<WireSeries>,
+    inputs: Vec<Option<Parts>>,
+    merge: Merge<Series>,
     failures: Failures,
-    /// Messages that are no series, still to be sent.
-    said: Vec<SeriesResponse>,
+    /// Warnings that are still to be sent.
+    warnings: Vec<String>,
     /// How many series may still be sent.
     remaining: usize,
-    batch_size: i64,
+    encode: Arc<E>,
     pool: CpuPool,
 }
 
@@ -34,15 +34,20 @@ struct Merged {
 struct Next {
     /// Without any, the half has ended.
     series: Vec<Series>,
-    said: Vec<SeriesResponse>,
+    warnings: Vec<String>,
     failed: Option<Status>,
 }
 
-pub(super) async fn series(
-    halves: &[Half],
+pub(super) async fn series<T, E>(
+    halves: &[Arc<dyn Half<SeriesStream = Answer>>],
     wire: SeriesRequest,
     pool: &CpuPool,
-) -> Result<Answer, Status> {
+    encode: E,
+) -> Result<BoxStream<'static, Result<T, Status>>, Status>
+where
+    T: Send + 'static,
+    E: Fn(AnswerPart) -> Vec<T> + Send + Sync + 'static,
+{
     let partial = proto::allows_partial(
         wire.partial_response_disabled,
         wire.partial_response_strategy(),
@@ -51,23 +56,19 @@ pub(super) async fn series(
         inputs: Vec::with_capacity(halves.len()),
         merge: Merge::new(halves.len()),
         failures: Failures::new(partial),
-        said: Vec::new(),
+        warnings: Vec::new(),
         // A limit below 1 is none.
         remaining: match usize::try_from(wire.limit) {
             Ok(0) | Err(_) => usize::MAX,
             Ok(limit) => limit,
         },
-        batch_size: wire.response_batch_size,
+        encode: Arc::new(encode),
         pool: pool.clone(),
-    };
-    let asked = SeriesRequest {
-        response_batch_size: BATCH,
-        ..wire
     };
     // One after the other: the first lets as many in as may be under way, before the second is asked.
     for half in halves {
-        match half.series(Request::new(asked.clone())).await {
-            Ok(answer) => merged.inputs.push(Some(answer.into_inner())),
+        match half.series_parts(wire.clone()).await {
+            Ok(parts) => merged.inputs.push(Some(parts)),
             Err(status) => {
                 merged.inputs.push(None);
                 merged.warn(status)?;
@@ -77,8 +78,12 @@ pub(super) async fn series(
     Ok(merged.messages())
 }
 
-impl Merged {
-    fn messages(self) -> Answer {
+impl<E: Send + Sync + 'static> Merged<E> {
+    fn messages<T>(self) -> BoxStream<'static, Result<T, Status>>
+    where
+        T: Send + 'static,
+        E: Fn(AnswerPart) -> Vec<T>,
+    {
         let steps = stream::try_unfold(self, |mut merged| async move {
             let messages = merged.next().await?;
             let messages = messages.map(|some| stream::iter(some.into_iter().map(Ok)));
@@ -88,30 +93,33 @@ impl Merged {
     }
 
     fn warn(&mut self, status: Status) -> Result<(), Status> {
-        let warning = self.failures.warning(status)?;
-        self.said.push(proto::warning(warning));
+        self.warnings.push(self.failures.warning(status)?);
         Ok(())
     }
 
     /// The next messages; `None` at the end.
-    async fn next(&mut self) -> Result<Option<Vec<SeriesResponse>>, Status> {
+    async fn next<T>(&mut self) -> Result<Option<Vec<T>>, Status>
+    where
+        T: Send + 'static,
+        E: Fn(AnswerPart) -> Vec<T>,
+    {
         loop {
             self.feed().await?;
-            if !self.said.is_empty() {
-                return Ok(Some(std::mem::take(&mut self.said)));
+            if !self.warnings.is_empty() {
+                let warnings = std::mem::take(&mut self.warnings).into_iter();
+                let parts = warnings.map(AnswerPart::Warning);
+                return Ok(Some(parts.flat_map(|part| (self.encode)(part)).collect()));
             }
             if self.remaining == 0 || self.merge.is_done() {
                 return Ok(None);
             }
             let mut merge = std::mem::replace(&mut self.merge, Merge::new(0));
-            let (most, batch_size) = (self.remaining.min(MERGED), self.batch_size);
+            let (most, encode) = (self.remaining.min(MERGED), Arc::clone(&self.encode));
             let (merge, count, messages) = self
                 .pool
                 .run(move || {
                     let series = merge.take(most);
-                    let count = series.len();
-                    let series = series.into_iter().map(|one| one.0);
-                    (merge, count, proto::series_messages(series, batch_size))
+                    (merge, series.len(), encode(AnswerPart::Series(series)))
                 })
                 .await;
             self.merge = merge;
@@ -129,10 +137,9 @@ impl Merged {
         let asked = asked.filter(|(i, _)| waiting.contains(i));
         let asked = asked.map(|(i, input)| async move { (i, next(input).await) });
         for (i, next) in future::join_all(asked).await {
-            self.said.extend(next.said);
+            self.warnings.extend(next.warnings);
             if !next.series.is_empty() {
-                let series = next.series.into_iter().map(WireSeries);
-                self.merge.feed(i, series.collect());
+                self.merge.feed(i, next.series);
             }
             if let Some(status) = next.failed {
                 self.warn(status)?;
@@ -143,25 +150,20 @@ impl Merged {
 }
 
 /// The next series of a half, and what it says besides on the way.
-async fn next(input: &mut Option<Answer>) -> Next {
+async fn next(input: &mut Option<Parts>) -> Next {
     let mut next = Next {
         series: Vec::new(),
-        said: Vec::new(),
+        warnings: Vec::new(),
         failed: None,
     };
     while next.series.is_empty()
-        && let Some(answer) = input
+        && let Some(parts) = input
     {
-        let message = answer.next().await;
-        match message.transpose().map(|m| m.map(|m| m.result)) {
-            Ok(Some(Some(Frame::Series(one)))) => next.series.push(one),
-            Ok(Some(Some(Frame::Batch(batch)))) => next.series = batch.series,
-            Ok(Some(Some(other))) => next.said.push(SeriesResponse {
-                result: Some(other),
-            }),
-            Ok(Some(None)) => {}
-            Ok(None) => *input = None,
-            Err(status) => {
+        match parts.next().await {
+            Some(Ok(AnswerPart::Series(series))) => next.series = series,
+            Some(Ok(AnswerPart::Warning(warning))) => next.warnings.push(warning),
+            None => *input = None,
+            Some(Err(status)) => {
                 *input = None;
                 next.failed = Some(status);
             }

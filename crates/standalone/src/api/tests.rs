@@ -6,23 +6,25 @@ mod series;
 
 use std::{sync::Arc, time::Duration};
 
+use ::series::{AnswerPart, Coding, Encoded, Samples, Series, SeriesChunk};
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
+use model::{Labels, Timestamp};
 use proto::thanos::{
-    AggrChunk, Chunk, Label, LabelNamesRequest, LabelNamesResponse, LabelValuesRequest,
-    LabelValuesResponse, Series, SeriesRequest, SeriesResponse, store_server::Store,
+    LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse, SeriesRequest,
+    store_server::Store,
 };
 use service::CpuPool;
 use tonic::{Request, Response, Status};
 
-use super::{Answer, StoreApi};
+use super::{Answer, Half, Parts, StoreApi};
 
 /// What a half answers.
 #[derive(Clone, Debug, Default)]
 struct Script {
     /// In place of any answer.
     refuses: Option<Status>,
-    messages: Vec<SeriesResponse>,
+    parts: Vec<AnswerPart>,
     /// What ends the answer.
     breaks: Option<Status>,
     texts: Vec<&'static str>,
@@ -33,19 +35,8 @@ struct Script {
 impl Store for Script {
     type SeriesStream = Answer;
 
-    async fn series(&self, wire: Request<SeriesRequest>) -> Result<Response<Answer>, Status> {
-        assert!(wire.into_inner().response_batch_size > 1);
-        if let Some(status) = &self.refuses {
-            return Err(status.clone());
-        }
-        let messages = self.messages.clone().into_iter().map(Ok);
-        let all = messages.chain(self.breaks.clone().map(Err));
-        let slow = stream::iter(all).then(|message| async {
-            // As if it came from elsewhere.
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            message
-        });
-        Ok(Response::new(slow.boxed()))
+    async fn series(&self, _: Request<SeriesRequest>) -> Result<Response<Answer>, Status> {
+        Err(Status::unimplemented("only parts are asked for"))
     }
 
     async fn label_names(
@@ -77,6 +68,23 @@ impl Store for Script {
     }
 }
 
+#[tonic::async_trait]
+impl Half for Script {
+    async fn series_parts(&self, _: SeriesRequest) -> Result<Parts, Status> {
+        if let Some(status) = &self.refuses {
+            return Err(status.clone());
+        }
+        let parts = self.parts.clone().into_iter().map(Ok);
+        let all = parts.chain(self.breaks.clone().map(Err));
+        let slow = stream::iter(all).then(|part| async {
+            // As if it came from elsewhere.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            part
+        });
+        Ok(slow.boxed())
+    }
+}
+
 fn api(bucket: Script, recent: Script) -> StoreApi {
     StoreApi {
         halves: [Arc::new(bucket), Arc::new(recent)],
@@ -86,30 +94,21 @@ fn api(bucket: Script, recent: Script) -> StoreApi {
 
 /// A series `{n="name"}` with a chunk for each time and text.
 fn series(name: &str, chunks: &[(i64, &'static str)]) -> Series {
+    let chunk = |&(at, data): &(i64, &'static str)| SeriesChunk {
+        min: Timestamp(at),
+        max: Timestamp(at + 10),
+        samples: Samples::Raw(Encoded {
+            coding: Coding::Xor,
+            data: data.into(),
+        }),
+    };
     Series {
-        labels: vec![Label {
-            name: "n".into(),
-            value: name.to_owned().into(),
-        }],
-        chunks: chunks
-            .iter()
-            .map(|&(at, data)| AggrChunk {
-                min_time: at,
-                max_time: at + 10,
-                raw: Some(Chunk {
-                    data: data.into(),
-                    ..Chunk::default()
-                }),
-                ..AggrChunk::default()
-            })
-            .collect(),
+        labels: Labels::from_pairs([("n", name)]),
+        chunks: chunks.iter().map(chunk).collect(),
     }
 }
 
-/// One message for each group of series.
-fn messages<const N: usize>(groups: [Vec<Series>; N]) -> Vec<SeriesResponse> {
-    let groups = groups.into_iter();
-    groups
-        .flat_map(|group| proto::series_messages(group, 64))
-        .collect()
+/// One part for each group of series.
+fn parts<const N: usize>(groups: [Vec<Series>; N]) -> Vec<AnswerPart> {
+    groups.into_iter().map(AnswerPart::Series).collect()
 }

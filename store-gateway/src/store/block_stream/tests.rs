@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use bucket::Bucket;
 use model::{BlockId, MatchOp, Matcher, Timestamp};
 use proptest::prelude::*;
+use series::Samples;
 use service::{CpuPool, Metrics};
 
 use super::*;
@@ -15,7 +16,6 @@ use crate::{
     config::Limits,
     metrics::{HeaderMetrics, StoreMetrics},
     request::{OnFailure, Selector},
-    series::Samples,
     testing::downsampled::{RANGE, Rows, counts, put_parquet, put_tsdb},
 };
 

@@ -1,3 +1,4 @@
+use ::series::AnswerPart;
 use futures::StreamExt as _;
 use proto::thanos::{
     PartialResponseStrategy, SeriesRequest, SeriesResponse, series_response::Result as Frame,
@@ -5,7 +6,7 @@ use proto::thanos::{
 };
 use tonic::{Code, Request, Status};
 
-use super::{Script, StoreApi, api, messages, series};
+use super::{Script, StoreApi, api, parts, series};
 
 /// Asks, and draws each message: `a:x+y` is a series and its chunks, `!` a warning.
 async fn drawn(api: &StoreApi, request: SeriesRequest) -> Result<Vec<String>, Status> {
@@ -52,7 +53,7 @@ fn whole() -> SeriesRequest {
 
 fn bucket() -> Script {
     Script {
-        messages: messages([
+        parts: parts([
             vec![series("a", &[(0, "a0")]), series("b", &[(0, "b0")])],
             vec![series("b", &[(20, "b2")]), series("d", &[(0, "d0")])],
         ]),
@@ -62,7 +63,7 @@ fn bucket() -> Script {
 
 fn recent() -> Script {
     Script {
-        messages: messages([
+        parts: parts([
             vec![series("b", &[(20, "b2"), (40, "b4")])],
             vec![series("c", &[(40, "c4")]), series("e", &[(40, "e4")])],
         ]),
@@ -92,7 +93,7 @@ async fn the_first_series_leave_before_the_halves_have_ended() {
 #[tokio::test(start_paused = true)]
 async fn chunks_that_differ_are_all_sent_in_order_of_time_the_larger_first() {
     let one = |chunks: &[(i64, &'static str)]| Script {
-        messages: messages([vec![series("a", chunks)]]),
+        parts: parts([vec![series("a", chunks)]]),
         ..Script::default()
     };
     let api = api(
@@ -180,8 +181,8 @@ async fn a_limit_that_one_half_finds_exceeded_ends_the_request() {
 async fn warnings_of_a_half_are_passed_on() {
     let mut warns = bucket();
     warns
-        .messages
-        .insert(1, proto::warning("block X is damaged".to_owned()));
+        .parts
+        .insert(1, AnswerPart::Warning("block X is damaged".to_owned()));
     let lines = drawn(&api(warns, recent()), asked()).await.unwrap();
     assert!(
         lines.contains(&"! block X is damaged".to_owned()),

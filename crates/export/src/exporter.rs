@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use model::{Labels, STALE_NAN, TimeRange};
+use series::{Samples, SeriesChunk};
 use tsdb::Floats;
 
 use crate::{
     ExportError, Files, Finished, Layout,
-    chunks::{ChunkSamples, SeriesChunk},
     counter::Counter,
+    decode::{self, Value},
     rows::{Row, Rows},
 };
 
@@ -96,23 +97,24 @@ impl Exporter {
         last: &mut i64,
     ) -> Result<bool, ExportError> {
         let [
-            SeriesChunk {
-                range,
-                samples: ChunkSamples::Raw(encoded),
+            chunk @ SeriesChunk {
+                samples: Samples::Raw(encoded),
+                ..
             },
         ] = group
         else {
             return Ok(false);
         };
+        let range = times_of(chunk);
         self.floats.timestamps.clear();
         self.floats.values.clear();
-        let decoded = encoded.floats(&mut self.floats);
-        if !decoded.map_err(|source| damaged(labels, *range, source))? {
+        let decoded = decode::append_floats(encoded, &mut self.floats);
+        if !decoded.map_err(|source| damaged(labels, range, source))? {
             return Ok(false);
         }
         let Floats { timestamps, values } = &mut self.floats;
         for &time in timestamps.iter() {
-            check_order(labels, *range, time, last)?;
+            check_order(labels, range, time, last)?;
         }
         if values.iter().any(|value| value.to_bits() == STALE_NAN) {
             let mut is_sample = values.iter().map(|value| value.to_bits() != STALE_NAN);
@@ -139,13 +141,13 @@ impl Exporter {
     ) -> Result<(), ExportError> {
         let mut rows: Vec<Row> = Vec::new();
         for chunk in group {
-            let decoded = decode(&chunk.samples, counter);
-            let mut decoded = decoded.map_err(|source| damaged(labels, chunk.range, source))?;
+            let decoded = rows_of(&chunk.samples, counter);
+            let mut decoded = decoded.map_err(|source| damaged(labels, times_of(chunk), source))?;
             rows.append(&mut decoded);
         }
         rows.sort_by_key(|row| row.time);
         rows.dedup_by_key(|row| row.time);
-        let range = group.first().map_or(TimeRange::ALL, |chunk| chunk.range);
+        let range = group.first().map_or(TimeRange::ALL, times_of);
         for row in &rows {
             check_order(labels, range, row.time, last)?;
             if self.range.contains(model::Timestamp(row.time)) {
@@ -173,13 +175,20 @@ impl Exporter {
 
 /// The first chunks up to one that begins after all of them have ended.
 fn overlapping(chunks: &[SeriesChunk]) -> Option<&[SeriesChunk]> {
-    let mut end = chunks.first()?.range.max;
+    let mut end = chunks.first()?.max;
     let more = chunks.iter().skip(1).take_while(|chunk| {
-        let overlaps = chunk.range.min <= end;
-        end = end.max(chunk.range.max);
+        let overlaps = chunk.min <= end;
+        end = end.max(chunk.max);
         overlaps
     });
     chunks.get(..1 + more.count())
+}
+
+fn times_of(chunk: &SeriesChunk) -> TimeRange {
+    TimeRange {
+        min: chunk.min,
+        max: chunk.max,
+    }
 }
 
 fn damaged(labels: &Labels, range: TimeRange, source: tsdb::ChunkError) -> ExportError {
@@ -210,7 +219,7 @@ fn check_order(
 }
 
 /// The rows of a chunk, sorted by time.
-fn decode(samples: &ChunkSamples, counter: &mut Counter) -> Result<Vec<Row>, tsdb::ChunkError> {
+fn rows_of(samples: &Samples, counter: &mut Counter) -> Result<Vec<Row>, tsdb::ChunkError> {
     const COUNTER: usize = 4;
     let empty = |time| Row {
         time,
@@ -218,26 +227,26 @@ fn decode(samples: &ChunkSamples, counter: &mut Counter) -> Result<Vec<Row>, tsd
         aggregates: [const { None }; 5],
     };
     let parts = match samples {
-        ChunkSamples::Raw(encoded) => {
-            let samples = encoded.samples()?.into_iter();
+        Samples::Raw(encoded) => {
+            let samples = decode::samples(encoded)?.into_iter();
             let row = |(time, value)| Row {
                 value: Some(value),
                 ..empty(time)
             };
             return Ok(samples.map(row).collect());
         }
-        ChunkSamples::Aggregates(parts) => parts,
+        Samples::Aggregates(parts) => parts,
     };
     let mut rows: std::collections::BTreeMap<i64, Row> = std::collections::BTreeMap::new();
     for (place, part) in parts.iter().enumerate() {
         let Some(part) = part else { continue };
-        for (time, value) in part.samples()? {
+        for (time, value) in decode::samples(part)? {
             let value = match value {
-                crate::chunks::Value::Float(value) if place == COUNTER => {
+                Value::Float(value) if place == COUNTER => {
                     let Some(total) = counter.next(time, value) else {
                         continue;
                     };
-                    crate::chunks::Value::Float(total)
+                    Value::Float(total)
                 }
                 value => value,
             };

@@ -46,7 +46,10 @@ pub enum Coding {
 
 impl SeriesChunk {
     /// The chunk of an answer; `None` if it holds none of the `wanted` aggregates.
-    pub(crate) fn new(chunk: Chunk, wanted: AggregateSet) -> Result<Option<Self>, ChunkError> {
+    ///
+    /// # Errors
+    /// When the aggregates of a downsampled chunk cannot be told apart.
+    pub fn new(chunk: Chunk, wanted: AggregateSet) -> Result<Option<Self>, ChunkError> {
         let (min, max) = (chunk.min, chunk.max);
         let samples = match Coding::of(chunk.encoding) {
             Some(coding) => Samples::Raw(Encoded {
@@ -65,7 +68,8 @@ impl SeriesChunk {
     }
 
     /// Bytes of encoded samples.
-    pub(crate) fn size(&self) -> usize {
+    #[must_use]
+    pub fn size(&self) -> usize {
         self.parts().map(|part| part.data.len()).sum()
     }
 
@@ -97,12 +101,23 @@ pub(crate) fn arrange(chunks: &mut Vec<SeriesChunk>) {
 
 impl Coding {
     /// `None` for a chunk of aggregates.
-    pub(crate) const fn of(encoding: Encoding) -> Option<Self> {
+    #[must_use]
+    pub const fn of(encoding: Encoding) -> Option<Self> {
         match encoding {
             Encoding::Xor => Some(Self::Xor),
             Encoding::Histogram => Some(Self::Histogram),
             Encoding::FloatHistogram => Some(Self::FloatHistogram),
             Encoding::Aggr => None,
+        }
+    }
+}
+
+impl From<Coding> for Encoding {
+    fn from(coding: Coding) -> Self {
+        match coding {
+            Coding::Xor => Self::Xor,
+            Coding::Histogram => Self::Histogram,
+            Coding::FloatHistogram => Self::FloatHistogram,
         }
     }
 }

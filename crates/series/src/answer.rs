@@ -1,13 +1,22 @@
-//! The series of an answer: their chunks, and the merge of several blocks.
-
-mod chunks;
+//! An answer: its parts, and the series of which they consist.
 
 use std::cmp::Ordering;
 
-use ::series::Mergeable;
 use model::Labels;
 
-pub use self::chunks::{Coding, Encoded, Samples, SeriesChunk};
+use crate::{
+    Mergeable,
+    chunks::{self, SeriesChunk},
+};
+
+/// A part of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnswerPart {
+    /// Series, in order after those of the parts before.
+    Series(Vec<Series>),
+    /// Something could not be read.
+    Warning(String),
+}
 
 /// A series of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

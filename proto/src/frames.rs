@@ -10,11 +10,9 @@ use prost::{
     Message as _,
     encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len},
 };
+use series::{AnswerPart, Coding, Encoded, Samples, Series, SeriesChunk};
 
-use crate::{
-    series::{Coding, Encoded, Samples, Series, SeriesChunk},
-    store::AnswerPart,
-};
+use crate::messages::warning;
 
 /// Fields of `SeriesResponse`.
 const RESPONSE_SERIES: u32 = 1;
@@ -40,9 +38,10 @@ const DATA_DATA: u32 = 2;
 const PIECE_BYTES: usize = 256 << 10;
 
 /// The messages of an answer's part: batches of `batch_size` series at most, or where that is below 2, one series each.
-pub(super) fn encoded(batch_size: i64) -> impl Fn(AnswerPart) -> Vec<Bytes> + Send + Sync {
-    move |part| match part {
-        AnswerPart::Warning(text) => vec![proto::warning(text).encode_to_vec().into()],
+#[must_use]
+pub fn encoded_messages(part: AnswerPart, batch_size: i64) -> Vec<Bytes> {
+    match part {
+        AnswerPart::Warning(text) => vec![warning(text).encode_to_vec().into()],
         AnswerPart::Series(series) => of_series(&series, batch_size),
     }
 }
@@ -228,7 +227,7 @@ mod tests {
     use proptest::{prelude::*, sample::select};
 
     use super::*;
-    use crate::api::response;
+    use crate::messages::messages;
 
     fn data() -> impl Strategy<Value = Encoded> {
         let coding = select(vec![Coding::Xor, Coding::Histogram, Coding::FloatHistogram]);
@@ -280,9 +279,9 @@ mod tests {
             batch_size in prop_oneof![Just(-1), Just(0), Just(1), 2_i64..9, Just(64)],
         ) {
             let part = || AnswerPart::Series(all.clone());
-            let expected = response::frames(batch_size)(part()).into_iter();
+            let expected = messages(part(), batch_size).into_iter();
             let expected: Vec<_> = expected.map(|frame| Bytes::from(frame.encode_to_vec())).collect();
-            prop_assert_eq!(encoded(batch_size)(part()), expected);
+            prop_assert_eq!(encoded_messages(part(), batch_size), expected);
         }
     }
 
@@ -307,16 +306,16 @@ mod tests {
                     .into(),
             )
         };
-        let expected = response::frames(0)(part()).into_iter();
+        let expected = messages(part(), 0).into_iter();
         let expected: Vec<_> = expected.map(|frame| frame.encode_to_vec()).collect();
-        assert_eq!(encoded(0)(part()), expected);
+        assert_eq!(encoded_messages(part(), 0), expected);
     }
 
     #[test]
     fn a_warning_is_a_frame_of_its_own() {
         let part = || AnswerPart::Warning("gone".to_owned());
-        let expected = response::frames(0)(part()).into_iter();
+        let expected = messages(part(), 0).into_iter();
         let expected: Vec<_> = expected.map(|frame| frame.encode_to_vec()).collect();
-        assert_eq!(encoded(64)(part()), expected);
+        assert_eq!(encoded_messages(part(), 64), expected);
     }
 }

@@ -6,10 +6,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use ::service::MAX_MESSAGE_BYTES;
 use bytes::{BufMut as _, Bytes};
-use futures::Stream;
-use proto::thanos::{SeriesRequest, store_server::StoreServer};
+use futures::stream::BoxStream;
 use tonic::{
     Request, Response, Status,
     body::Body,
@@ -19,7 +17,10 @@ use tonic::{
 };
 use tonic_prost::{ProstCodec, ProstDecoder};
 
-use super::StoreApi;
+use crate::thanos::{
+    SeriesRequest,
+    store_server::{Store, StoreServer},
+};
 
 /// The path of the method whose messages come as bytes.
 const SERIES: &str = "/thanos.Store/Series";
@@ -30,28 +31,45 @@ const SENT_FROM_BYTES: usize = 64 << 10;
 
 type Answering<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// The service.
-#[derive(Clone)]
-pub(super) struct StoreService {
-    api: StoreApi,
-    /// All other methods.
-    others: StoreServer<StoreApi>,
+/// A StoreAPI that writes the messages of series itself.
+#[tonic::async_trait]
+pub trait EncodedSeries: Store + Clone {
+    /// The messages that answer a request for series, encoded.
+    async fn encoded_series(
+        &self,
+        wire: SeriesRequest,
+    ) -> Result<BoxStream<'static, Result<Bytes, Status>>, Status>;
 }
 
-impl StoreService {
-    pub(super) fn new(api: StoreApi) -> Self {
+/// The service.
+#[derive(Clone, Debug)]
+pub struct StoreService<T> {
+    api: T,
+    max_message_bytes: usize,
+    /// All other methods.
+    others: StoreServer<T>,
+}
+
+impl<T: EncodedSeries> StoreService<T> {
+    /// Serves `api`, with messages of `max_message_bytes` at most in both directions.
+    #[must_use]
+    pub fn new(api: T, max_message_bytes: usize) -> Self {
         let others = StoreServer::new(api.clone())
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        Self { api, others }
+            .max_decoding_message_size(max_message_bytes)
+            .max_encoding_message_size(max_message_bytes);
+        Self {
+            api,
+            max_message_bytes,
+            others,
+        }
     }
 }
 
-impl NamedService for StoreService {
-    const NAME: &'static str = StoreServer::<StoreApi>::NAME;
+impl<T: Store> NamedService for StoreService<T> {
+    const NAME: &'static str = StoreServer::<T>::NAME;
 }
 
-impl Service<http::Request<Body>> for StoreService {
+impl<T: EncodedSeries> Service<http::Request<Body>> for StoreService<T> {
     type Response = http::Response<Body>;
     type Error = Infallible;
     type Future = Answering<Result<Self::Response, Infallible>>;
@@ -65,28 +83,29 @@ impl Service<http::Request<Body>> for StoreService {
             return self.others.call(request);
         }
         let method = Series(self.api.clone());
+        let max_message_bytes = self.max_message_bytes;
         Box::pin(async move {
             let mut grpc = Grpc::new(SeriesCodec)
-                .max_decoding_message_size(MAX_MESSAGE_BYTES)
-                .max_encoding_message_size(MAX_MESSAGE_BYTES);
+                .max_decoding_message_size(max_message_bytes)
+                .max_encoding_message_size(max_message_bytes);
             Ok(grpc.server_streaming(method, request).await)
         })
     }
 }
 
 /// The method.
-struct Series(StoreApi);
+struct Series<T>(T);
 
-impl ServerStreamingService<SeriesRequest> for Series {
+impl<T: EncodedSeries> ServerStreamingService<SeriesRequest> for Series<T> {
     type Response = Bytes;
-    type ResponseStream = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
+    type ResponseStream = BoxStream<'static, Result<Bytes, Status>>;
     type Future = Answering<Result<Response<Self::ResponseStream>, Status>>;
 
     fn call(&mut self, request: Request<SeriesRequest>) -> Self::Future {
         let api = self.0.clone();
         Box::pin(async move {
-            let frames = api.encoded_series(request.into_inner()).await?;
-            Ok(Response::new(Box::pin(frames) as Self::ResponseStream))
+            let messages = api.encoded_series(request.into_inner()).await?;
+            Ok(Response::new(messages))
         })
     }
 }
