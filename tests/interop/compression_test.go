@@ -2,9 +2,6 @@ package interop
 
 import (
 	"encoding/json"
-	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/thanos-io/thanos/pkg/info/infopb"
@@ -21,20 +18,7 @@ import (
 // compresses its requests, and one that does not, and asks every service as
 // gRPC for Go does.
 func TestQuerierAndStoreAgreeOnACompression(t *testing.T) {
-	s := &stack{dir: t.TempDir()}
-	s.objstore = filepath.Join(s.dir, "objstore.yml")
-	bucket := filepath.Join(s.dir, "bucket")
-	if err := os.Mkdir(bucket, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	s.write(t, s.objstore, fmt.Sprintf("type: FILESYSTEM\nconfig: {directory: %q}\n", bucket))
-	s.data = filepath.Join(s.dir, "prometheus")
-	if err := os.CopyFS(s.data, os.DirFS(filepath.Join("..", "fixtures", "sample"))); err != nil {
-		t.Fatal(err)
-	}
-	Run(t, varve(t), "sidecar", "--once", "--tsdb.path="+s.data, "--objstore.config-file="+s.objstore,
-		`--label=cluster="eu"`, `--label=replica="a"`,
-		"--http-address="+FreeAddress(t), "--grpc-address="+FreeAddress(t))
+	s := sampleStack(t)
 	store := s.startStore(t)
 
 	plain := s.startQuery(t, store, "--grpc-compression=none")

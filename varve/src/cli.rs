@@ -22,7 +22,9 @@ pub(crate) use self::{
     compact::{Aim, BlockFormat, CompactArgs, CompactCommand},
     export::{ExportArgs, ExportFormat, Partition, SourceResolution},
     reloader::{Method, ReloaderArgs},
-    shared::{GrpcArgs, HttpArgs, HttpClientArgs, LogArgs, ObjstoreArgs, TimeArgs},
+    shared::{
+        GrpcArgs, GrpcClientTlsArgs, HttpArgs, HttpClientArgs, LogArgs, ObjstoreArgs, TimeArgs,
+    },
     sidecar::SidecarArgs,
     store::StoreArgs,
 };
@@ -44,7 +46,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Upload the blocks of a Prometheus to a bucket.
-    Sidecar(SidecarArgs),
+    Sidecar(Box<SidecarArgs>),
     /// Compact and downsample the blocks of a bucket.
     Compact(CompactArgs),
     /// Serve the blocks of a bucket over Thanos's StoreAPI (gRPC).
@@ -116,6 +118,8 @@ pub(crate) struct SeriesArgs {
     pub(crate) wait: Duration,
     #[command(flatten)]
     pub(crate) time: TimeArgs,
+    #[command(flatten)]
+    pub(crate) tls: GrpcClientTlsArgs,
 }
 
 /// Forms of output.

@@ -15,7 +15,7 @@ use crate::cli::{Command, Tools};
 /// Runs a subcommand to its end.
 pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Sidecar(args) => sidecar::run(args).await,
+        Command::Sidecar(args) => sidecar::run(*args).await,
         Command::Compact(args) => compact::run(args).await,
         Command::Store(args) => store::run(args).await,
         Command::Standalone(args) => standalone::run(args).await,

@@ -1,6 +1,6 @@
 //! What can go wrong in running a daemon.
 
-use std::{io, time::Duration};
+use std::{fmt, io, time::Duration};
 
 /// Why a part of the service could not start or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +43,14 @@ pub enum ServiceError {
     /// Signals could not be listened for.
     #[error("signals: {0}")]
     Signals(#[source] io::Error),
+    /// A file of settings, certificates or keys cannot be used.
+    #[error("{place}: {found}")]
+    File {
+        /// The file, with the field in it if there is one.
+        place: String,
+        /// What was found, without secrets.
+        found: String,
+    },
     /// Connections were still open when the grace period was over.
     #[error("{server} server: connections still open after the grace period of {grace:?}")]
     Drain {
@@ -51,4 +59,13 @@ pub enum ServiceError {
         /// The grace period.
         grace: Duration,
     },
+}
+
+impl ServiceError {
+    pub(crate) fn file(place: impl fmt::Display, found: impl fmt::Display) -> Self {
+        Self::File {
+            place: place.to_string(),
+            found: found.to_string(),
+        }
+    }
 }

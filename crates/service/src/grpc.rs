@@ -20,7 +20,8 @@ use tonic_health::{
 use tonic_reflection::server::Builder as Reflection;
 
 use crate::{
-    ConnectionLimits, CpuPool, Metrics, Probe, ServiceError, connection::accept, drain::drain,
+    ConnectionLimits, CpuPool, GrpcTls, Metrics, Probe, ServiceError, connection::accept,
+    drain::drain, reload::Watched,
 };
 use compress::Compress;
 use deadline::Deadlines;
@@ -46,6 +47,8 @@ pub struct GrpcOptions {
     pub send_timeout: Option<Duration>,
     /// The largest message of a request, both compressed and decoded. Default: 64 MiB.
     pub max_request_bytes: usize,
+    /// TLS. Default: none.
+    pub tls: Option<GrpcTls>,
     /// The limits of connections.
     pub connections: ConnectionLimits,
 }
@@ -99,9 +102,15 @@ pub async fn serve_grpc(
         .add_service(reflection(&sets).build_v1()?)
         .add_service(reflection(&sets).build_v1alpha()?);
     if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, "listening for serving gRPC");
+        let tls = options.tls.is_some();
+        tracing::info!(tls, %address, "listening for serving gRPC");
     }
-    let incoming = accept(listener, "grpc", limits, metrics);
+    let tls = options.tls;
+    let followed = Watched::follow_any(tls.as_ref().map(GrpcTls::watched));
+    let configured = tls.clone();
+    let incoming = accept(listener, "grpc", limits, metrics, move || {
+        configured.as_ref().map(GrpcTls::config)
+    });
     let asked_to_end = shutdown.clone().cancelled_owned();
     // Not SERVING before the probe is ready.
     report(&health, ServingStatus::NotServing).await;
@@ -111,6 +120,7 @@ pub async fn serve_grpc(
         tokio::select! {
             ended = serve => ended,
             never = stalls.watch() => never,
+            never = followed => match never {},
         }
     };
     let follow = std::pin::pin!(follow(probe, &health, &shutdown));
@@ -159,6 +169,7 @@ impl Default for GrpcOptions {
             max_connection_age: Some(Duration::from_hours(1)),
             send_timeout: Some(Duration::from_mins(1)),
             max_request_bytes: 64 << 20,
+            tls: None,
             connections: ConnectionLimits::default(),
         }
     }

@@ -1,4 +1,4 @@
-//! The HTTP server of a daemon: metrics, health and readiness.
+//! The HTTP server of a daemon: metrics, health and readiness, behind what the web configuration asks for.
 
 use std::time::Duration;
 
@@ -19,17 +19,23 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ConnectionLimits, Exposition, Metrics, Probe, ServiceError, connection::accept, drain::drain,
+    ConnectionLimits, Exposition, Metrics, Probe, ServiceError, WebConfig,
+    connection::accept,
+    drain::drain,
     process,
+    reload::Watched,
+    web::{Gate, gate},
 };
 
 /// Settings of an HTTP server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpOptions {
     /// How long running requests may take at the end (`--http-grace-period`). Default: 2 m.
     pub grace_period: Duration,
     /// How long a connection may be idle, and the head of a request may take. Default: 2 m.
     pub head_timeout: Duration,
+    /// TLS, users and headers (`--http.config`). Default: none.
+    pub web: Option<WebConfig>,
     /// The limits of connections.
     pub connections: ConnectionLimits,
 }
@@ -57,16 +63,27 @@ pub async fn serve_http(
         metrics: metrics.clone(),
         probe: probe.clone(),
     };
-    let app = Router::new()
+    let mut app = Router::new()
         .route("/metrics", get(metrics_text))
         .route("/-/healthy", get(healthy))
         .route("/-/ready", get(ready))
         .with_state(told);
-    if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, "listening for service metrics and probes");
+    if let Some(web) = &options.web {
+        let before = Gate::new(web.clone());
+        app = app.layer(axum::middleware::from_fn_with_state(before, gate));
     }
+    if let Ok(address) = listener.local_addr() {
+        let web = options.web.as_ref();
+        let tls = web.is_some_and(|web| web.get().tls.is_some());
+        tracing::info!(tls, %address, "listening for service metrics and probes");
+    }
+    let (grace, web) = (options.grace_period, options.web.clone());
     let serve = connections(listener, app, options, metrics, &shutdown);
-    drain("http", serve, options.grace_period, &shutdown).await
+    let serve = drain("http", serve, grace, &shutdown);
+    tokio::select! {
+        ended = serve => ended,
+        never = Watched::follow_any(web.as_ref().map(WebConfig::watched)) => match never {},
+    }
 }
 
 /// Serves all connections until `shutdown`, and waits for the running requests.
@@ -89,11 +106,14 @@ async fn connections(
         .keep_alive_interval(limits.keepalive_interval)
         .keep_alive_timeout(limits.keepalive_timeout)
         .max_concurrent_streams(limits.streams);
+    let without_http2 = server.clone().http1_only();
     let graceful = GracefulShutdown::new();
     let mut open = JoinSet::new();
     {
         // Dropping it ends listening.
-        let mut incoming = std::pin::pin!(accept(listener, "http", limits, metrics));
+        let (web, configured) = (options.web.as_ref(), options.web.clone());
+        let tls = move || configured.as_ref().and_then(|web| web.get().tls.clone());
+        let mut incoming = std::pin::pin!(accept(listener, "http", limits, metrics, tls));
         loop {
             let connection = tokio::select! {
                 () = shutdown.cancelled() => break,
@@ -102,6 +122,10 @@ async fn connections(
             };
             let Ok(connection) = connection else { continue };
             let service = TowerToHyperService::new(app.clone());
+            let server = match web.is_none_or(|web| web.get().http2) {
+                true => &server,
+                false => &without_http2,
+            };
             let served = server.serve_connection(TokioIo::new(connection), service);
             let served = graceful.watch(served.into_owned());
             open.spawn(async move {
@@ -143,6 +167,7 @@ impl Default for HttpOptions {
         Self {
             grace_period: Duration::from_mins(2),
             head_timeout: Duration::from_mins(2),
+            web: None,
             connections: ConnectionLimits::default(),
         }
     }

@@ -14,7 +14,11 @@ mod logging;
 mod metrics;
 mod probe;
 mod process;
+mod reload;
+mod secret;
 mod shutdown;
+mod tls;
+mod web;
 
 pub use crate::{
     blocking::blocking,
@@ -27,5 +31,8 @@ pub use crate::{
     logging::{LogFormat, LogLevel, init_logging},
     metrics::{Exposition, Metrics},
     probe::{Probe, Status},
+    reload::Reload,
     shutdown::shutdown_signal,
+    tls::{GrpcClientTls, GrpcConnector, GrpcTls, GrpcTlsOptions, TlsVersion, Verification},
+    web::WebConfig,
 };

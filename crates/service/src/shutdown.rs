@@ -1,32 +1,35 @@
-//! The signals of a daemon: SIGINT and SIGTERM cancel a token, SIGHUP ends nothing.
+//! The signals of a daemon: SIGINT and SIGTERM cancel a token, SIGHUP reads files again.
 
 use std::process;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::ServiceError;
+use crate::{Reload, ServiceError};
 
-/// A token that SIGINT or SIGTERM cancels. A second signal ends the process at once with status 1. SIGHUP is logged and
-/// changes nothing: what a daemon reads again, it reads again by itself.
+/// A token that SIGINT or SIGTERM cancels. A second signal ends the process at once with status 1. SIGHUP requests
+/// `reload`, and never ends the process.
 ///
 /// Must be called within a runtime; the listening task lives as long as that.
 ///
 /// # Errors
 /// When the system refuses to deliver signals.
-pub fn shutdown_signal() -> Result<CancellationToken, ServiceError> {
+pub fn shutdown_signal(reload: &Reload) -> Result<CancellationToken, ServiceError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServiceError::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(ServiceError::Signals)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(ServiceError::Signals)?;
     let token = CancellationToken::new();
-    let cancelled = token.clone();
+    let (cancelled, reload) = (token.clone(), reload.clone());
     tokio::spawn(async move {
         loop {
             let name = tokio::select! {
                 _ = interrupt.recv() => "SIGINT",
                 _ = terminate.recv() => "SIGTERM",
                 _ = hangup.recv() => {
-                    tracing::info!(signal = "SIGHUP", "caught signal, nothing to reload");
+                    match reload.request() {
+                        0 => tracing::info!(signal = "SIGHUP", "caught signal, nothing to reload"),
+                        _ => tracing::info!(signal = "SIGHUP", "caught signal, reading files again"),
+                    }
                     continue;
                 }
             };

@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use model::{TimeBound, Timestamp};
-use service::{LogFormat, LogLevel};
+use service::{GrpcClientTls, GrpcTlsOptions, LogFormat, LogLevel, Verification};
 
 use super::content;
 use crate::values::{self, ListenAddress};
@@ -66,6 +66,16 @@ pub(crate) struct HttpArgs {
     /// Time to wait for running HTTP requests at shutdown.
     #[arg(long = "http-grace-period", global = true, default_value = "2m", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) http_grace_period: Duration,
+    /// YAML file that configures TLS, users and headers of HTTP, as Prometheus's web configuration. It is read again
+    /// when it changes.
+    #[arg(
+        long = "http.config",
+        global = true,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "PATH"
+    )]
+    pub(crate) http_config: String,
 }
 
 /// The gRPC server of the StoreAPI.
@@ -87,6 +97,75 @@ pub(crate) struct GrpcArgs {
     /// Time for which a client may read nothing before its call is ended; 0s is no limit.
     #[arg(long = "grpc-server-send-timeout", default_value = "1m", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) send_timeout: Duration,
+    #[command(flatten)]
+    pub(crate) tls: GrpcTlsArgs,
+}
+
+/// TLS of the gRPC server. An empty flag counts as unset, as in Thanos.
+#[derive(Debug, Args)]
+pub(crate) struct GrpcTlsArgs {
+    /// Certificate for gRPC, PEM; without it there is no TLS. The files are read again when they change.
+    #[arg(long = "grpc-server-tls-cert", default_value = "", value_name = "PATH")]
+    pub(crate) cert: String,
+    /// Private key of the certificate, PEM.
+    #[arg(long = "grpc-server-tls-key", default_value = "", value_name = "PATH")]
+    pub(crate) key: String,
+    /// Certificate authorities of clients, PEM; with them, each client needs a certificate.
+    #[arg(
+        long = "grpc-server-tls-client-ca",
+        default_value = "",
+        value_name = "PATH"
+    )]
+    pub(crate) client_ca: String,
+    /// Minimum version of TLS: 1.2 or 1.3.
+    #[arg(
+        long = "grpc-server-tls-min-version",
+        default_value = "1.3",
+        value_name = "VERSION"
+    )]
+    pub(crate) min_version: String,
+    /// Cipher suite of TLS 1.2, by Go's name. Repeatable; without it, all that are supported.
+    #[arg(long = "grpc-server-tls-ciphers", value_name = "NAME")]
+    pub(crate) ciphers: Vec<String>,
+    /// Curve, by Go's name. Repeatable; without it, all that are supported.
+    #[arg(long = "grpc-server-tls-curves", value_name = "NAME")]
+    pub(crate) curves: Vec<String>,
+}
+
+/// TLS of a gRPC client, under the names of Thanos Query's flags.
+#[derive(Debug, Args)]
+pub(crate) struct GrpcClientTlsArgs {
+    /// Connect by TLS.
+    #[arg(long = "grpc-client-tls-secure")]
+    pub(crate) secure: bool,
+    /// Accept any certificate of the server.
+    #[arg(long = "grpc-client-tls-skip-verify", requires = "secure")]
+    pub(crate) skip_verify: bool,
+    /// Certificate of the client, PEM.
+    #[arg(
+        long = "grpc-client-tls-cert",
+        requires_all = ["secure", "key"],
+        value_name = "PATH"
+    )]
+    pub(crate) cert: Option<PathBuf>,
+    /// Private key of that certificate, PEM.
+    #[arg(long = "grpc-client-tls-key", requires_all = ["secure", "cert"], value_name = "PATH")]
+    pub(crate) key: Option<PathBuf>,
+    /// Certificate authorities of the server, PEM. Default: those of the system.
+    #[arg(
+        long = "grpc-client-tls-ca",
+        requires = "secure",
+        conflicts_with = "skip_verify",
+        value_name = "PATH"
+    )]
+    pub(crate) ca: Option<PathBuf>,
+    /// Name in the server's certificate. Default: that of the endpoint.
+    #[arg(
+        long = "grpc-client-server-name",
+        requires = "secure",
+        value_name = "NAME"
+    )]
+    pub(crate) server_name: Option<String>,
 }
 
 /// The HTTP client for Prometheus.
@@ -171,6 +250,56 @@ impl GrpcArgs {
     /// How long a client may take no data, if there is a limit.
     pub(crate) fn send_timeout(&self) -> Option<Duration> {
         (!self.send_timeout.is_zero()).then_some(self.send_timeout)
+    }
+}
+
+impl GrpcTlsArgs {
+    /// What the flags mean; nothing without a certificate.
+    pub(crate) fn options(&self) -> anyhow::Result<Option<GrpcTlsOptions>> {
+        let file = |path: &str| Some(PathBuf::from(path)).filter(|p| !p.as_os_str().is_empty());
+        let client_ca_file = file(&self.client_ca);
+        let (cert_file, key_file) = match (file(&self.cert), file(&self.key)) {
+            (Some(cert_file), Some(key_file)) => (cert_file, key_file),
+            (None, None) => {
+                anyhow::ensure!(
+                    client_ca_file.is_none(),
+                    "--grpc-server-tls-client-ca: expected --grpc-server-tls-cert and --grpc-server-tls-key with it"
+                );
+                if !(self.ciphers.is_empty() && self.curves.is_empty()) {
+                    tracing::warn!(
+                        "--grpc-server-tls-ciphers and -curves have no effect: gRPC is served without TLS"
+                    );
+                }
+                return Ok(None);
+            }
+            _ => anyhow::bail!(
+                "--grpc-server-tls-cert and --grpc-server-tls-key: expected both or neither, found one"
+            ),
+        };
+        let min_version = self.min_version.parse().map_err(anyhow::Error::msg);
+        Ok(Some(GrpcTlsOptions {
+            cert_file,
+            key_file,
+            client_ca_file,
+            min_version: min_version.context("--grpc-server-tls-min-version")?,
+            cipher_suites: self.ciphers.clone(),
+            curves: self.curves.clone(),
+        }))
+    }
+}
+
+impl GrpcClientTlsArgs {
+    /// What the flags mean, if TLS is wanted.
+    pub(crate) fn options(&self) -> Option<GrpcClientTls> {
+        self.secure.then(|| GrpcClientTls {
+            identity: self.cert.clone().zip(self.key.clone()),
+            ca_file: self.ca.clone(),
+            server_name: self.server_name.clone(),
+            verification: match self.skip_verify {
+                true => Verification::Off,
+                false => Verification::On,
+            },
+        })
     }
 }
 

@@ -118,11 +118,8 @@ fn every_flag_of_thanos_is_understood() {
 #[test]
 fn an_unsupported_flag_says_so() {
     for (component, flag) in [
-        ("compact", "--http.config=web.yaml"),
         ("store", "--selector.relabel-config=[]"),
         ("store", "--objstore-parquet.config-file=bucket.yaml"),
-        ("store", "--grpc-server-tls-cert=cert.pem"),
-        ("sidecar", "--grpc-server-tls-cert=cert.pem"),
     ] {
         let line = accepted::accept(["varve", component, flag].map(OsString::from));
         let [refused] = line.refused.as_slice() else {

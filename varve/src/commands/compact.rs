@@ -13,7 +13,7 @@ use compactor::{
     Compression, Config, Dedup, Deps, Downsampling, MergeOptions, Outcome, OutputFormat, Plan,
     ProgressStyle, Repeat, Replicas, Retention, Shard, Sharing, Summary, WINDOWS,
 };
-use service::{CpuPool, Metrics, Probe, SystemClock, shutdown_signal};
+use service::{CpuPool, Metrics, Probe, Reload, SystemClock, shutdown_signal};
 use tokio_util::sync::CancellationToken;
 
 use super::daemon;
@@ -49,7 +49,9 @@ pub(super) async fn run(args: CompactArgs) -> anyhow::Result<ExitCode> {
         let plan = compactor::plan_now(config, bucket, deps).await?;
         return show(&plan, output);
     }
-    let shutdown = shutdown_signal()?;
+    let reload = Reload::new();
+    let shutdown = shutdown_signal(&reload)?;
+    let web = daemon::web_config(&args.http, &metrics, &reload)?;
     let work = async {
         if let Some(CompactCommand::Run { task }) = &args.command {
             return one(config, bucket, deps, task, shutdown.clone()).await;
@@ -57,7 +59,7 @@ pub(super) async fn run(args: CompactArgs) -> anyhow::Result<ExitCode> {
         let summary = compactor::run(config, bucket, deps, shutdown.clone()).await?;
         Ok(ended(&summary))
     };
-    daemon::beside_http(&args.http, &metrics, &probe, &shutdown, work).await
+    daemon::beside_http(&args.http, web, &metrics, &probe, &shutdown, work).await
 }
 
 /// Does one of the tasks that are planned now.

@@ -1,17 +1,20 @@
 //! The common parts of all daemons: listening, serving metrics and readiness, ending on a signal.
 
-use std::{collections::BTreeSet, future::Future, pin::pin};
+use std::{collections::BTreeSet, future::Future, path::Path, pin::pin};
 
 use anyhow::Context as _;
 use bucket::{Bucket, BucketConfig};
 use futures::future::{self, Either};
 use model::{Labels, LabelsBuilder, Timestamp};
-use service::{Clock as _, HttpOptions, Metrics, Probe, ServiceError, SystemClock, serve_http};
+use service::{
+    Clock as _, GrpcTls, HttpOptions, Metrics, Probe, Reload, ServiceError, SystemClock, WebConfig,
+    serve_http,
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{self, HttpArgs, ObjstoreArgs, TimeArgs},
+    cli::{self, GrpcArgs, HttpArgs, ObjstoreArgs, TimeArgs},
     values::{LabelFlag, ListenAddress},
 };
 
@@ -19,6 +22,28 @@ use crate::{
 pub(super) async fn listen(flag: &str, address: &ListenAddress) -> anyhow::Result<TcpListener> {
     let bound = address.bind().await;
     bound.with_context(|| format!("--{flag} {address}"))
+}
+
+/// TLS of the gRPC server, if the flags ask for it. Its files are read again when they change, and on `reload`.
+pub(super) fn grpc_tls(
+    args: &GrpcArgs,
+    metrics: &Metrics,
+    reload: &Reload,
+) -> anyhow::Result<Option<GrpcTls>> {
+    let options = args.tls.options()?;
+    let opened = options.map(|options| GrpcTls::open(&options, metrics, reload));
+    opened.transpose().context("TLS of gRPC")
+}
+
+/// The web configuration of the flags, if they name one. Its files are read again when they change, and on `reload`.
+pub(super) fn web_config(
+    args: &HttpArgs,
+    metrics: &Metrics,
+    reload: &Reload,
+) -> anyhow::Result<Option<WebConfig>> {
+    let path = Some(Path::new(&args.http_config)).filter(|p| !p.as_os_str().is_empty());
+    let opened = path.map(|path| WebConfig::open(path, metrics, reload));
+    opened.transpose().context("--http.config")
 }
 
 /// The bucket of the flags, for uploads: a missing folder is created.
@@ -71,6 +96,7 @@ pub(super) fn labels(flags: &[LabelFlag]) -> anyhow::Result<Labels> {
 /// If they cannot be served any more, `shutdown` is cancelled, so that the work ends too.
 pub(super) async fn beside_http<T>(
     args: &HttpArgs,
+    web: Option<WebConfig>,
     metrics: &Metrics,
     probe: &Probe,
     shutdown: &CancellationToken,
@@ -79,6 +105,7 @@ pub(super) async fn beside_http<T>(
     let listener = listen("http-address", &args.http_address).await?;
     let options = HttpOptions {
         grace_period: args.http_grace_period,
+        web,
         ..HttpOptions::default()
     };
     let end = CancellationToken::new();
@@ -177,9 +204,10 @@ mod tests {
         let args = HttpArgs {
             http_address: "127.0.0.1:0".parse().unwrap(),
             http_grace_period: Duration::ZERO,
+            http_config: String::new(),
         };
         let shutdown = CancellationToken::new();
-        let done = beside_http(&args, &metrics, &probe, &shutdown, async { Ok(7) }).await;
+        let done = beside_http(&args, None, &metrics, &probe, &shutdown, async { Ok(7) }).await;
         assert_eq!(done.unwrap(), 7);
         assert!(!shutdown.is_cancelled());
     }

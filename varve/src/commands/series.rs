@@ -32,7 +32,7 @@ pub(super) async fn run(args: SeriesArgs) -> anyhow::Result<ExitCode> {
         min: Timestamp(request.min_time),
         max: Timestamp(request.max_time),
     };
-    let mut client = Client::connect(&args.endpoint, args.wait).await?;
+    let mut client = Client::connect(&args.endpoint, args.tls.options(), args.wait).await?;
     let frames = client.series(request).await?;
     pin_mut!(frames);
     let mut answer = Answer::new(range);

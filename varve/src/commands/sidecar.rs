@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use bucket::Bucket;
-use service::{CpuPool, Metrics, Probe, ServiceError, SystemClock, shutdown_signal};
+use service::{CpuPool, Metrics, Probe, Reload, ServiceError, SystemClock, shutdown_signal};
 use sidecar::{
     Config, Deps, HttpClientConfig, LabelSource, Levels, Limits, Overlaps, Pass, PrometheusConfig,
     ReloadMethod, ReloaderConfig, SidecarError, UnequalBlocks, UnsetVariables,
@@ -18,7 +18,11 @@ use crate::cli::{Method, ReloaderArgs, SidecarArgs, variable};
 pub(super) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
     let metrics = Metrics::new();
     let probe = Probe::new("sidecar", &metrics);
-    let shutdown = shutdown_signal()?;
+    let reload = Reload::new();
+    let shutdown = shutdown_signal(&reload)?;
+    let web = daemon::web_config(&args.http, &metrics, &reload)?;
+    let mut config = config(&args)?;
+    config.grpc.tls = daemon::grpc_tls(&args.grpc, &metrics, &reload)?;
     let bucket = daemon::open_bucket(&args.objstore, &metrics)?;
     let deps = Deps {
         clock: Arc::new(SystemClock),
@@ -26,7 +30,6 @@ pub(super) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
         metrics: metrics.clone(),
         probe: probe.clone(),
     };
-    let config = config(&args)?;
     let work = async {
         if args.once {
             let bucket = bucket.context("--once needs a bucket to upload to")?;
@@ -37,7 +40,7 @@ pub(super) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
         drained(sidecar::run(config, bucket, deps, shutdown.clone(), listener).await)?;
         Ok(ExitCode::SUCCESS)
     };
-    daemon::beside_http(&args.http, &metrics, &probe, &shutdown, work).await
+    daemon::beside_http(&args.http, web, &metrics, &probe, &shutdown, work).await
 }
 
 /// The configuration that the flags make.

@@ -4,7 +4,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use bucket::BucketConfig;
 use compactor::Repeat;
-use service::{CpuPool, Metrics, Probe, ServiceError, SystemClock, shutdown_signal};
+use service::{CpuPool, Metrics, Probe, Reload, ServiceError, SystemClock, shutdown_signal};
 use sidecar::{HttpClientConfig, LabelSource, PrometheusConfig};
 use standalone::{Config, Deps, StandaloneError};
 
@@ -15,11 +15,14 @@ use crate::cli::StandaloneArgs;
 pub(super) async fn run(args: StandaloneArgs) -> anyhow::Result<ExitCode> {
     let metrics = Metrics::new();
     let probe = Probe::new("standalone", &metrics);
-    let shutdown = shutdown_signal()?;
+    let reload = Reload::new();
+    let shutdown = shutdown_signal(&reload)?;
+    let web = daemon::web_config(&args.http, &metrics, &reload)?;
+    let mut config = config(&args)?;
+    config.store.grpc.tls = daemon::grpc_tls(&args.grpc, &metrics, &reload)?;
     let bucket = BucketConfig::filesystem(&args.data_dir.join("bucket")).open()?;
     let bucket = daemon::metered(bucket, &metrics);
     let listener = daemon::listen("grpc-address", &args.grpc.grpc_address).await?;
-    let config = config(&args)?;
     let deps = Deps {
         clock: Arc::new(SystemClock),
         pool: CpuPool::for_requests(0),
@@ -31,7 +34,7 @@ pub(super) async fn run(args: StandaloneArgs) -> anyhow::Result<ExitCode> {
         drained(standalone::run(config, bucket, deps, shutdown.clone(), listener).await)?;
         Ok(ExitCode::SUCCESS)
     };
-    daemon::beside_http(&args.http, &metrics, &probe, &shutdown, work).await
+    daemon::beside_http(&args.http, web, &metrics, &probe, &shutdown, work).await
 }
 
 /// What the flags mean.

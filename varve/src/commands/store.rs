@@ -2,7 +2,9 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use service::{CpuPool, GrpcOptions, Metrics, Probe, ServiceError, SystemClock, shutdown_signal};
+use service::{
+    CpuPool, GrpcOptions, Metrics, Probe, Reload, ServiceError, SystemClock, shutdown_signal,
+};
 use store_gateway::{Config, Deps, GatewayError, IndexHeaders, Limits};
 
 use super::daemon;
@@ -13,7 +15,11 @@ pub(super) async fn run(args: StoreArgs) -> anyhow::Result<ExitCode> {
     daemon::check_times(&args.time)?;
     let metrics = Metrics::new();
     let probe = Probe::new("store", &metrics);
-    let shutdown = shutdown_signal()?;
+    let reload = Reload::new();
+    let shutdown = shutdown_signal(&reload)?;
+    let web = daemon::web_config(&args.http, &metrics, &reload)?;
+    let mut config = config(&args);
+    config.grpc.tls = daemon::grpc_tls(&args.grpc, &metrics, &reload)?;
     let bucket = daemon::need_bucket(&args.objstore, &metrics)?;
     let listener = daemon::listen("grpc-address", &args.grpc.grpc_address).await?;
     let deps = Deps {
@@ -22,12 +28,11 @@ pub(super) async fn run(args: StoreArgs) -> anyhow::Result<ExitCode> {
         metrics: metrics.clone(),
         probe: probe.clone(),
     };
-    let config = config(&args);
     let work = async {
         ended(store_gateway::run(config, bucket, deps, shutdown.clone(), listener).await)?;
         Ok(ExitCode::SUCCESS)
     };
-    daemon::beside_http(&args.http, &metrics, &probe, &shutdown, work).await
+    daemon::beside_http(&args.http, web, &metrics, &probe, &shutdown, work).await
 }
 
 /// The configuration that the flags make.

@@ -1,12 +1,18 @@
+use std::net::SocketAddr;
+
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
     task::JoinHandle,
     time::timeout,
 };
+use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use super::*;
-use crate::{Exposition, GrpcOptions, HttpOptions, Probe, ServiceError, serve_grpc, serve_http};
+use crate::{
+    Exposition, GrpcOptions, HttpOptions, Metrics, Probe, ServiceError, serve_grpc, serve_http,
+};
 
 /// How long a test waits for what has to come.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -69,6 +75,7 @@ fn impatient() -> ConnectionLimits {
     ConnectionLimits {
         opening: soon,
         write: soon,
+        handshake: soon,
         keepalive_interval: soon,
         keepalive_timeout: soon,
         ..ConnectionLimits::default()
@@ -166,7 +173,7 @@ async fn a_client_whose_tcp_takes_nothing_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let _client = TcpStream::connect(address).await.unwrap();
-    let connections = accept(listener, "grpc", impatient(), &Metrics::new());
+    let connections = accept(listener, "grpc", impatient(), &Metrics::new(), || None);
     let mut connections = std::pin::pin!(connections);
     let mut connection = futures::StreamExt::next(&mut connections)
         .await

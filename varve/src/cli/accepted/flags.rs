@@ -34,34 +34,7 @@ pub(super) const EVERYWHERE: &[Accepted] = &[
         takes: Takes::Value,
         why: "requests are not logged yet",
     },
-    Accepted {
-        names: &["http.config"],
-        takes: Takes::Only(&[""]),
-        why: "HTTP is served without TLS and passwords",
-    },
 ];
-
-/// Of those that serve gRPC.
-const TLS: Accepted = Accepted {
-    names: &[
-        "grpc-server-tls-cert",
-        "grpc-server-tls-key",
-        "grpc-server-tls-client-ca",
-    ],
-    takes: Takes::Only(&[""]),
-    why: "gRPC is served without TLS",
-};
-
-/// Of those that serve gRPC.
-const TLS_DETAILS: Accepted = Accepted {
-    names: &[
-        "grpc-server-tls-min-version",
-        "grpc-server-tls-ciphers",
-        "grpc-server-tls-curves",
-    ],
-    takes: Takes::Value,
-    why: "gRPC is served without TLS",
-};
 
 const WEB: Accepted = Accepted {
     names: &[
@@ -87,15 +60,11 @@ const WEB_DETAILS: Accepted = Accepted {
 };
 
 /// Of `thanos sidecar`.
-pub(super) const SIDECAR: &[Accepted] = &[
-    Accepted {
-        names: &["shipper.skip-corrupted-blocks"],
-        takes: Takes::Nothing,
-        why: "a block that cannot be read never keeps the others from being uploaded",
-    },
-    TLS,
-    TLS_DETAILS,
-];
+pub(super) const SIDECAR: &[Accepted] = &[Accepted {
+    names: &["shipper.skip-corrupted-blocks"],
+    takes: Takes::Nothing,
+    why: "a block that cannot be read never keeps the others from being uploaded",
+}];
 
 /// Of `thanos compact`.
 pub(super) const COMPACT: &[Accepted] = &[
@@ -223,6 +192,4 @@ pub(super) const STORE: &[Accepted] = &[
     },
     WEB,
     WEB_DETAILS,
-    TLS,
-    TLS_DETAILS,
 ];

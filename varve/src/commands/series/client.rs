@@ -1,11 +1,11 @@
 //! The connection to a StoreAPI server.
 
-use std::time::Duration;
+use std::{error::Error as _, time::Duration};
 
 use anyhow::Context as _;
 use futures::{Stream, StreamExt as _};
 use proto::thanos::{SeriesRequest, SeriesResponse, store_client::StoreClient};
-use service::MAX_MESSAGE_BYTES;
+use service::{GrpcClientTls, GrpcConnector, MAX_MESSAGE_BYTES};
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::{
     Code, Status,
@@ -22,6 +22,13 @@ const RETRY: Duration = Duration::from_millis(200);
 /// The longest time of a health check: a starting server may not answer.
 const CHECK: Duration = Duration::from_secs(5);
 
+/// A server, and how it is reached.
+#[derive(Debug)]
+struct Server {
+    endpoint: Endpoint,
+    tls: Option<GrpcConnector>,
+}
+
 /// A client of one server.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -31,14 +38,17 @@ pub(super) struct Client {
 
 impl Client {
     /// Connects, and waits up to `wait` for the server to be ready.
-    pub(super) async fn connect(address: &str, wait: Duration) -> anyhow::Result<Self> {
+    pub(super) async fn connect(
+        address: &str,
+        tls: Option<GrpcClientTls>,
+        wait: Duration,
+    ) -> anyhow::Result<Self> {
         let endpoint = endpoint(address)?;
+        let tls = tls.as_ref().map(GrpcConnector::open).transpose()?;
+        let server = Server { endpoint, tls };
         let channel = match wait.is_zero() {
-            true => endpoint
-                .connect()
-                .await
-                .with_context(|| address.to_owned())?,
-            false => await_ready(&endpoint, wait)
+            true => server.connect().await.with_context(|| address.to_owned())?,
+            false => await_ready(&server, wait)
                 .await
                 .with_context(|| format!("{address}: not ready after {wait:?}"))?,
         };
@@ -62,10 +72,19 @@ impl Client {
     }
 }
 
+impl Server {
+    async fn connect(&self) -> anyhow::Result<Channel> {
+        Ok(match &self.tls {
+            Some(tls) => tls.connect(&self.endpoint).await?,
+            None => self.endpoint.connect().await?,
+        })
+    }
+}
+
 /// The address from a flag, as a URL.
 fn endpoint(address: &str) -> anyhow::Result<Endpoint> {
     if address.starts_with("https://") {
-        anyhow::bail!("{address}: TLS is not supported, expected HOST:PORT");
+        anyhow::bail!("{address}: expected HOST:PORT, and --grpc-client-tls-secure for TLS");
     }
     let host = address.strip_prefix("http://").unwrap_or(address);
     let endpoint = Endpoint::from_shared(format!("http://{host}"));
@@ -75,10 +94,10 @@ fn endpoint(address: &str) -> anyhow::Result<Endpoint> {
 }
 
 /// Checks the server's health again and again.
-async fn await_ready(endpoint: &Endpoint, wait: Duration) -> anyhow::Result<Channel> {
+async fn await_ready(server: &Server, wait: Duration) -> anyhow::Result<Channel> {
     let deadline = Instant::now() + wait;
     loop {
-        let attempt = timeout_at(deadline.min(Instant::now() + CHECK), ready(endpoint));
+        let attempt = timeout_at(deadline.min(Instant::now() + CHECK), ready(server));
         let error = match attempt.await {
             Ok(Ok(channel)) => return Ok(channel),
             Ok(Err(error)) => error,
@@ -92,8 +111,8 @@ async fn await_ready(endpoint: &Endpoint, wait: Duration) -> anyhow::Result<Chan
 }
 
 /// A connection to a ready server. One without health checks counts as ready.
-async fn ready(endpoint: &Endpoint) -> anyhow::Result<Channel> {
-    let channel = endpoint.connect().await?;
+async fn ready(server: &Server) -> anyhow::Result<Channel> {
+    let channel = server.connect().await?;
     let request = HealthCheckRequest::default();
     match HealthClient::new(channel.clone()).check(request).await {
         Ok(answer) => match answer.into_inner().status() {
@@ -105,9 +124,18 @@ async fn ready(endpoint: &Endpoint) -> anyhow::Result<Channel> {
     }
 }
 
-/// The message of a server or of the connection, without the metadata of a status.
+/// The message of a server or of the connection and its causes, without the metadata of a status.
 fn told(status: Status) -> anyhow::Error {
-    anyhow::anyhow!("{:?}: {}", status.code(), status.message())
+    let mut text = format!("{:?}: {}", status.code(), status.message());
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    anyhow::Error::msg(text)
 }
 
 #[cfg(test)]
@@ -140,7 +168,7 @@ mod tests {
     #[tokio::test]
     async fn a_server_is_waited_for_until_it_is_ready() {
         let (address, probe, token, server) = start().await;
-        let error = Client::connect(&address, Duration::from_millis(1))
+        let error = Client::connect(&address, None, Duration::from_millis(1))
             .await
             .unwrap_err();
         let error = format!("{error:#}");
@@ -149,7 +177,7 @@ mod tests {
             "{error}"
         );
         probe.ready();
-        let mut client = Client::connect(&address, Duration::from_secs(60))
+        let mut client = Client::connect(&address, None, Duration::from_secs(60))
             .await
             .unwrap();
         let error = client.series(SeriesRequest::default()).await.err().unwrap();
@@ -168,7 +196,9 @@ mod tests {
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = free.local_addr().unwrap().to_string();
         drop(free);
-        let error = Client::connect(&address, Duration::ZERO).await.unwrap_err();
+        let error = Client::connect(&address, None, Duration::ZERO)
+            .await
+            .unwrap_err();
         let error = format!("{error:#}");
         assert!(error.starts_with(&format!("{address}: ")), "{error}");
         assert!(error.contains("refused"), "{error}");

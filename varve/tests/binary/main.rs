@@ -1,143 +1,13 @@
 //! The program itself, as a user starts it.
 
-use std::{
-    fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpStream,
-    path::{Path, PathBuf},
-    process::{Child, ChildStderr, Command, Output, Stdio},
-};
+mod daemon;
+mod tls;
+
+use std::{fs, path::Path};
 
 use anyhow::{Context as _, ensure};
 
-/// A daemon that runs until it is told to end.
-struct Daemon {
-    child: Child,
-    log: BufReader<ChildStderr>,
-    said: String,
-}
-
-impl Daemon {
-    fn start(args: &[&str]) -> anyhow::Result<Self> {
-        let mut child = varve(args).stderr(Stdio::piped()).spawn()?;
-        let log = child.stderr.take().context("stderr is piped")?;
-        Ok(Self {
-            child,
-            log: BufReader::new(log),
-            said: String::new(),
-        })
-    }
-
-    /// The address in the next line of the log that holds `text`.
-    fn address(&mut self, text: &str) -> anyhow::Result<String> {
-        loop {
-            let mut line = String::new();
-            let read = self.log.read_line(&mut line)?;
-            self.said.push_str(&line);
-            ensure!(read > 0, "ended before it said {text:?}:\n{}", self.said);
-            if line.contains(text) {
-                let (_, address) = line
-                    .trim()
-                    .split_once("address=")
-                    .context(text.to_owned())?;
-                return Ok(address.to_owned());
-            }
-        }
-    }
-
-    fn signal(&self, signal: &str) -> anyhow::Result<()> {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args([signal, &pid]).status()?;
-        ensure!(sent.success(), "kill {signal}: {sent}");
-        Ok(())
-    }
-
-    /// Ends it as an init system does; gives all it said.
-    fn end(mut self) -> anyhow::Result<String> {
-        self.signal("-TERM")?;
-        self.log.read_to_string(&mut self.said)?;
-        let status = self.child.wait()?;
-        ensure!(status.success(), "{status}:\n{}", self.said);
-        Ok(std::mem::take(&mut self.said))
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // Ended already, but for a test that failed.
-        let _ = self.child.kill();
-    }
-}
-
-fn varve(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_varve"));
-    command.args(args).stdin(Stdio::null());
-    command
-}
-
-fn run(args: &[&str]) -> anyhow::Result<Output> {
-    Ok(varve(args).output()?)
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Blocks of two hours that a Prometheus scraped, in a folder like its own.
-fn sample(to: &Path) -> anyhow::Result<()> {
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/sample");
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &to.join(entry.file_name()))?;
-        }
-    }
-    Ok(())
-}
-
-fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let (entry, to): (_, PathBuf) = (entry?, to.to_owned());
-        let to = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &to)?;
-        } else {
-            fs::copy(entry.path(), to)?;
-        }
-    }
-    Ok(())
-}
-
-fn http(address: &str, path: &str) -> anyhow::Result<String> {
-    let mut stream = TcpStream::connect(address)?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
-}
-
-/// What `varve tools series` answers, line by line.
-fn ask(endpoint: &str, selector: &str) -> anyhow::Result<Vec<serde_json::Value>> {
-    let asked = run(&[
-        "tools",
-        "series",
-        "--endpoint",
-        endpoint,
-        "--wait=60s",
-        "--output=json",
-        selector,
-    ])?;
-    ensure!(asked.status.success(), "{}", text(&asked.stderr));
-    let lines = text(&asked.stdout);
-    Ok(lines
-        .lines()
-        .map(serde_json::from_str)
-        .collect::<Result<_, _>>()?)
-}
+use daemon::{Daemon, ask, http, run, sample, text};
 
 #[test]
 fn standalone_compacts_and_serves_what_lies_in_its_folder() -> anyhow::Result<()> {
@@ -282,9 +152,58 @@ fn an_error_is_one_line_and_a_status() -> anyhow::Result<()> {
             "unknown field `bukket`",
         ),
         (
-            &["compact", "--http.config=web.yaml"],
+            &["store", http, "--http.config=/nowhere/web.yaml"],
+            1,
+            "--http.config: /nowhere/web.yaml: No such file or directory",
+        ),
+        (
+            &["store", http, "--grpc-server-tls-cert=server.pem"],
+            1,
+            "--grpc-server-tls-cert and --grpc-server-tls-key: expected both or neither, found one",
+        ),
+        (
+            &[
+                "sidecar",
+                http,
+                "--label=a=\"b\"",
+                "--grpc-server-tls-client-ca=ca.pem",
+            ],
+            1,
+            "--grpc-server-tls-client-ca: expected --grpc-server-tls-cert and --grpc-server-tls-key with it",
+        ),
+        (
+            &[
+                "standalone",
+                http,
+                "--label=a=\"b\"",
+                "--data-dir=/proc/nowhere",
+                "--grpc-server-tls-cert=/nowhere/server.pem",
+                "--grpc-server-tls-key=/nowhere/server.key",
+            ],
+            1,
+            "TLS of gRPC: /nowhere/server.pem: No such file or directory",
+        ),
+        (
+            &[
+                "store",
+                http,
+                "--grpc-server-tls-cert=/nowhere/server.pem",
+                "--grpc-server-tls-key=/nowhere/server.key",
+                "--grpc-server-tls-min-version=1.0",
+            ],
+            1,
+            "--grpc-server-tls-min-version: 1.0 is not supported, as it is not safe (RFC 8996): expected TLS 1.2 or 1.3",
+        ),
+        (
+            &[
+                "tools",
+                "series",
+                "--endpoint=x:1",
+                "--grpc-client-tls-ca=ca.pem",
+                "up",
+            ],
             2,
-            "error: --http.config \"web.yaml\" cannot be honoured: ",
+            "error: the following required arguments were not provided:",
         ),
         (
             &["compact", "plan"],

@@ -1,0 +1,35 @@
+//! TLS of the servers and of a gRPC client, by rustls with ring.
+
+mod client;
+mod client_auth;
+mod go_names;
+mod grpc;
+mod pem;
+mod server;
+mod version;
+
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, ring};
+
+pub use self::{
+    client::{GrpcClientTls, GrpcConnector, Verification},
+    grpc::{GrpcTls, GrpcTlsOptions},
+    version::TlsVersion,
+};
+pub(crate) use self::{
+    client_auth::ClientAuth,
+    go_names::{cipher_suites, key_exchange},
+    pem::Pem,
+    server::TlsSettings,
+};
+
+/// What ring has.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
