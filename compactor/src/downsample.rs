@@ -39,8 +39,8 @@ use self::{float_hours::FloatHours, floats::RawFloats};
 
 /// Downsamples series, one after the other, in memory that is used again.
 ///
-/// It needs no more than one chunk decoded and one downsampled chunk at a time, and up to 1 MiB of
-/// floats so as not to decode them twice.
+/// It holds one decoded chunk and one downsampled chunk at a time, and up to 1 MiB of floats so that they
+/// are decoded only once.
 #[derive(Debug, Default)]
 pub struct Downsampler {
     floats: RawFloats,

@@ -61,9 +61,9 @@ pub struct MergeInput {
     pub blocks: Vec<PathBuf>,
     /// The times that the output covers, both ends included; no sample lies outside.
     pub range: TimeRange,
-    /// What to make; each of another resolution, none finer than the blocks.
+    /// The outputs. Each has a resolution of its own, none finer than that of the blocks.
     pub outputs: Vec<MergeTarget>,
-    /// What is made of samples that several blocks hold.
+    /// How samples that several blocks hold are deduplicated.
     pub dedup: Dedup,
     /// The format of what is made.
     pub format: OutputFormat,
@@ -74,32 +74,32 @@ pub struct MergeInput {
 /// One output of a merge.
 #[derive(Clone, Debug)]
 pub struct MergeTarget {
-    /// That of the blocks: they are merged. A coarser one: they are downsampled, too.
+    /// The resolution. If it is coarser than that of the blocks, they are merged and downsampled.
     pub resolution: Resolution,
     /// An existing folder for the output's files.
     pub dir: PathBuf,
 }
 
-/// How a merge writes, and what it may take.
+/// Options of a merge: how it writes, and its limits.
 #[derive(Clone, Debug)]
 pub struct MergeOptions {
     /// Pages, compression and the like.
     pub write: WriteOptions,
-    /// Most rows of a row group.
+    /// The maximum number of rows of a row group.
     pub row_group_rows: usize,
-    /// Rows after which a shard is followed by another, at the end of a row group. A reader holds the footer of a
-    /// shard whole, and that grows with its row groups.
+    /// After so many rows a new shard begins, at the end of a row group. A reader holds the whole footer of a shard,
+    /// which grows with its row groups.
     pub shard_rows: usize,
-    /// Bytes of chunks after which a shard is followed by another: an object store takes an object in ten thousand
-    /// parts at most.
+    /// After so many bytes of chunks a new shard begins: an object store takes an object in at most ten thousand
+    /// parts.
     pub shard_bytes: usize,
-    /// Most label names of a shard, of which each is a column.
+    /// The maximum number of label names of a shard. Each is a column.
     pub shard_columns: usize,
-    /// Bytes of memory that the merge aims to stay within, symbols apart.
+    /// The memory budget in bytes. Symbols are not counted.
     pub memory_budget: u64,
 }
 
-/// What a merge has written of one output; nothing, if no sample was left.
+/// What a merge has written of one output; empty if no sample was left.
 #[derive(Clone, Debug, Default)]
 pub struct MergeOutput {
     /// The resolution.

@@ -1,4 +1,5 @@
-//! Proof, before anything is committed, that the output holds what the sources hold and that the bucket holds the output.
+//! Verifies, before anything is committed, that the output holds what the sources hold and that the bucket holds the
+//! output.
 //!
 //! ```text
 //! object ── the same file, or the same hash ── file in the work folder ── read by a witness ─────── counts of the merge
@@ -6,18 +7,17 @@
 //! ```
 //! The witness of a Parquet block is the reader of `arrow`, which shares no code of the container with what wrote the block.
 //!
-//! Each file is read once to count, and each object that is no link of it once more:
-//! - Where the bucket is a folder, the object is the file, under a second name, and nobody has written to it since:
-//!   what was read to count is what the object holds. That it is the same file is asked of the two once they are open,
-//!   as their names might have been given to others.
-//! - Else the bytes are hashed on their way, as they leave the file, and the object is read back and hashed: whatever
-//!   was changed behind that, on the way there, there, or on the way back, makes another hash. Only then file and
-//!   object are compared, to name the byte.
+//! Each file is read once to count its contents, and each object that is not a hard link of it is read once more:
+//! - If the bucket is a folder, the object is the same file under a second name, and nobody has written to it since:
+//!   what was counted is what the object holds. Both are opened before they are compared, because a name may have been
+//!   given to another file.
+//! - Otherwise the bytes are hashed as they leave the file, and the object is read back and hashed. A change during the
+//!   upload, in the store, or during the download gives another hash. If the hashes differ, file and object are compared
+//!   to name the byte.
 //!
-//! A file that goes bad on its way to the disk or there is noticed when it is read to count, as the lengths, the
-//! checksums and the statistics of its pages, its chunks and its index do not fit. One that goes bad after that and
-//! before it is sent is not noticed, as little as one that goes bad after it was compared byte by byte; for a link that
-//! is the time in which the object itself may go bad.
+//! Damage to a file while it is written, or on the disk, is found when it is counted: lengths, checksums and statistics of
+//! its pages, its chunks and its index do not agree. Damage after the count and before the upload is not found, nor is
+//! damage after the comparison. For a hard link, that is damage to the object itself.
 //!
 //! The objects are read back in parts, so memory does not depend on their size.
 
@@ -57,7 +57,7 @@ pub(crate) struct Claim {
     pub(crate) files: Vec<FileMeta>,
 }
 
-/// Reads the outputs of a task here as a reader would, and counts. `dir` is the task's folder, with its sources.
+/// Reads the local outputs of a task as a reader would, and counts. `dir` is the task's folder, with its sources.
 ///
 /// # Errors
 /// When one is not what the merge says, or holds less than the sources do, or they contradict one another; when a
@@ -85,7 +85,7 @@ pub(crate) async fn nothing_held(
         .await
 }
 
-/// Reads the output back from the bucket; `uploaded` is what became of its files, one by one.
+/// Reads the output back from the bucket. `uploaded` says how each of its files was uploaded.
 ///
 /// # Errors
 /// When it cannot be opened there, or is not what was uploaded.
@@ -128,7 +128,7 @@ pub(crate) async fn uploaded(
     Ok(())
 }
 
-/// Sees that an object of `size` bytes is what an upload of the file made of it.
+/// Checks that an object of `size` bytes is what the upload of the file made.
 async fn as_uploaded(
     path: &Path,
     key: &str,
@@ -194,7 +194,7 @@ async fn footer(
     }
 }
 
-/// Refuses what is not as expected.
+/// An error if something is not as expected.
 fn equal<T: PartialEq + ToString>(
     what: &'static str,
     expected: T,

@@ -94,9 +94,12 @@ impl HttpClient {
         fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, SidecarError> {
         let inner = Arc::clone(&self.0);
-        let (client, credentials) =
-            blocking(move || Ok::<_, SidecarError>((inner.client()?, inner.config.credentials()?)))
-                .await?;
+        let reads_files = inner.config.reads_files();
+        let current = move || Ok::<_, SidecarError>((inner.client()?, inner.config.credentials()?));
+        let (client, credentials) = match reads_files {
+            true => blocking(current).await?,
+            false => current()?,
+        };
         let failed = |source: reqwest::Error| SidecarError::Http {
             url: url.to_string(),
             source: source.without_url(),

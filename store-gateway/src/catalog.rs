@@ -12,7 +12,7 @@ use model::{Labels, Resolution, TimeRange, Timestamp};
 pub(crate) use self::{
     block::{CatalogBlock, Format},
     filter::{Rules, State},
-    missing::{EarlierMeta, Missing},
+    missing::{EarlierMeta, Missing, unread},
 };
 
 /// The served blocks.
@@ -66,8 +66,8 @@ impl Catalog {
         }
         let catalog = Self {
             groups,
-            missing: missing::of(snapshot),
-            rules: *rules,
+            missing: missing::of(snapshot, &rules.blocks),
+            rules: rules.clone(),
         };
         (catalog, states)
     }

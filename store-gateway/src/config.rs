@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use bucket::BlockFilter;
 use model::{TimeBound, Timestamp};
 use service::{Clock, CpuPool, GrpcOptions, Metrics, Probe};
 
@@ -22,6 +23,8 @@ pub struct Config {
     pub min_time: TimeBound,
     /// Blocks that begin after this time are not served (`--max-time`). Default: all are.
     pub max_time: TimeBound,
+    /// Which blocks are served, by external labels and id (`--selector.relabel-config`). Default: all are.
+    pub blocks: BlockFilter,
     /// The least age of a served block (`--consistency-delay`). Default: 0 s.
     pub consistency_delay: Duration,
     /// How long a block is still served after it was marked for deletion (`--ignore-deletion-marks-delay`). Must be
@@ -90,6 +93,7 @@ impl Default for Config {
             block_concurrency: 20,
             min_time: TimeBound::At(Timestamp::MIN),
             max_time: TimeBound::At(Timestamp::MAX),
+            blocks: BlockFilter::default(),
             consistency_delay: Duration::ZERO,
             ignore_deletion_marks_delay: Duration::from_hours(24),
             series_concurrency: 20,

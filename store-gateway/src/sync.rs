@@ -19,7 +19,7 @@ use self::{advertised::Extents, backoff::Backoff};
 use crate::{
     Config, Deps, GatewayError,
     block::HeaderFiles,
-    catalog::{Catalog, Format, Rules},
+    catalog::{Catalog, Format, Rules, unread},
     metrics::CatalogMetrics,
 };
 
@@ -185,7 +185,7 @@ impl Syncer {
     async fn retry(&mut self, attempts: u32) -> Result<(), BucketError> {
         let concurrency = self.concurrency.checked_shr(attempts).unwrap_or(1).max(1);
         let snapshot = self.fetcher.retry(concurrency).await?;
-        if snapshot.unread.len() != self.unread {
+        if unread(&snapshot, &self.rules.blocks).count() != self.unread {
             self.serve(&snapshot).await;
         }
         Ok(())
@@ -202,7 +202,8 @@ impl Syncer {
             .partition(|block| block.objects.files.contains_key(model::BlockMeta::FILE));
         self.metrics.state("corrupted-meta-json", corrupted.len());
         self.metrics.state("no-meta-json", without_meta.len());
-        self.metrics.state("failed", snapshot.unread.len());
+        let unread: Vec<_> = unread(snapshot, &self.rules.blocks).collect();
+        self.metrics.state("failed", unread.len());
         self.count(&catalog, now);
         let extents = Extents::of(&catalog);
         let kept = catalog
@@ -212,8 +213,8 @@ impl Syncer {
         kept.extend(catalog.missing.iter().map(|block| block.id));
         self.served
             .send_replace(Some(Arc::new(Served { catalog, extents })));
-        self.unread = snapshot.unread.len();
-        match snapshot.unread.first() {
+        self.unread = unread.len();
+        match unread.first() {
             None => self.probe.ready(),
             Some(first) => {
                 let (blocks, reason) = (self.unread, &first.reason);

@@ -6,6 +6,7 @@ mod accepted;
 mod compact;
 mod export;
 mod reloader;
+mod selector;
 mod shared;
 mod sidecar;
 mod store;
@@ -22,6 +23,7 @@ pub(crate) use self::{
     compact::{Aim, BlockFormat, CompactArgs, CompactCommand},
     export::{ExportArgs, ExportFormat, Partition, SourceResolution},
     reloader::{Method, ReloaderArgs},
+    selector::SelectorArgs,
     shared::{
         GrpcArgs, GrpcClientTlsArgs, HttpArgs, HttpClientArgs, LogArgs, ObjstoreArgs, TimeArgs,
     },
@@ -163,10 +165,10 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 /// The value of a flag, or the content of the file of its `-file` form.
 pub(crate) fn content(file: Option<&Path>, inline: Option<&str>) -> anyhow::Result<Option<String>> {
     match file {
-        Some(path) => std::fs::read_to_string(path)
+        Some(path) if !path.as_os_str().is_empty() => std::fs::read_to_string(path)
             .map(Some)
             .map_err(|e| anyhow::anyhow!("reading {}: {e}", path.display())),
-        None => Ok(inline.map(str::to_owned)),
+        _ => Ok(inline.map(str::to_owned)),
     }
 }
 

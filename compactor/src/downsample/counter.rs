@@ -1,6 +1,6 @@
-//! Counters: a value that grows, its resets taken out.
+//! Counters: a growing value without its resets.
 
-/// Adds up by how much a counter has grown.
+/// Sums the increases of a counter.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counter {
     total: f64,

@@ -20,9 +20,9 @@ pub(crate) enum ArrangeError {
 
 /// Raw chunks in order of time, none overlapping another, none across the border of two slices.
 ///
-/// A chunk that is so already is passed on as it is; the same chunk from several inputs is passed
-/// on once; only what overlaps or straddles is decoded and encoded again. What becomes of samples
-/// that overlap is for `dedup` to say.
+/// A chunk that is so already passes unchanged, and the same chunk from several inputs passes once. Only
+/// chunks that overlap others or straddle a border are decoded and encoded again. `dedup` decides which of
+/// the samples that overlap are kept.
 ///
 /// # Errors
 /// When a chunk that must be re-encoded does not decode.
@@ -54,7 +54,7 @@ pub(crate) fn arrange_raw(
     finish_run(&mut run, slices, out)
 }
 
-/// Passes on a run of chunks that overlap one another, and empties it.
+/// Gives the chunks of a run that overlap one another, and empties the run.
 fn finish_run(
     run: &mut Vec<SourceChunk>,
     slices: &Slices,
@@ -74,10 +74,10 @@ fn finish_run(
     Ok(())
 }
 
-/// Downsampled chunks in order of time, each as it is; the same one from several inputs once.
+/// Downsampled chunks in order of time, unchanged. The same chunk from several inputs is given once.
 ///
 /// # Errors
-/// When two overlap that are not the same: what is right of two aggregates, neither tells.
+/// When two different chunks overlap: neither tells which aggregates are right.
 pub(crate) fn arrange_aggregates(
     chunks: &mut Vec<SourceChunk>,
     out: &mut Vec<Chunk>,

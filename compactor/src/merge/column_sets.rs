@@ -19,7 +19,7 @@ pub(crate) struct ColumnSet {
 
 /// Column sets of at most `columns` names each, a single row with more apart.
 ///
-/// Only where all names together are more, the labels of all series are read for it.
+/// The labels of all series are read only if all names together are more than `columns`.
 ///
 /// # Errors
 /// When an input cannot be read.

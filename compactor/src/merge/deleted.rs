@@ -6,14 +6,14 @@ use tsdb::{
     encode_histograms, encode_xor,
 };
 
-/// Whether a part of `chunk` is deleted that cannot be told from the rest, as it has aggregates.
+/// Whether tombstones delete a part of `chunk` that cannot be cut off, because it holds aggregates.
 pub(crate) fn divides(deleted: &Intervals, chunk: &Chunk) -> bool {
     let (min, max) = (chunk.min, chunk.max);
     chunk.encoding == Encoding::Aggr
         && deleted.coverage(model::TimeRange { min, max }) == Coverage::Part
 }
 
-/// What is left of `chunk`: itself where nothing of it is deleted, and nothing where all is.
+/// What is left of `chunk`: the chunk itself if nothing is deleted, and `None` if everything is.
 ///
 /// # Errors
 /// When the chunk must be decoded and does not.

@@ -74,7 +74,7 @@ pub enum MergeError {
         /// The second series: its reference in the index, or the number of its row.
         series: u64,
     },
-    /// Series of a block are the same without their labels whose values are empty, too many of them.
+    /// Too many series of a block are equal once labels with empty values are left out.
     #[error("block {block}: series {series} and {} others are the same without their empty labels, expected at most {most}", alike - 1)]
     Alike {
         /// The block.
@@ -86,7 +86,7 @@ pub enum MergeError {
         /// How many there may be.
         most: usize,
     },
-    /// What several blocks hold of a series cannot be put together. Which of them is to blame does not show.
+    /// The chunks that several blocks hold of a series cannot be combined. Which block is at fault is not known.
     #[error("series {series} of {} blocks: {reason}", blocks.len())]
     Series {
         /// The labels.
@@ -108,8 +108,7 @@ pub enum MergeError {
         /// The times of the output.
         range: TimeRange,
     },
-    /// Tombstones delete a part of a chunk of aggregates. Which samples a window has is not known, so neither is what would
-    /// be left of it.
+    /// Tombstones delete a part of a chunk of aggregates. Its samples are not known, so the rest cannot be computed.
     #[error(
         "block {block}: tombstones delete a part of the aggregates from {} to {} ms, expected all or nothing",
         times.min, times.max
@@ -145,7 +144,7 @@ pub enum MergeError {
         /// Its own.
         found: Resolution,
     },
-    /// The output is to be finer than the inputs.
+    /// The requested output is finer than the inputs.
     #[error("output of {} ms, inputs of {} ms", output.millis(), inputs.millis())]
     Finer {
         /// What is to be made.

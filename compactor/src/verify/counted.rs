@@ -63,8 +63,8 @@ fn check_one(claim: &Claim, dir: &Path) -> Result<Counted, CompactError> {
     Ok(total)
 }
 
-/// A coarser output tells of the samples that the finer one has, but for those that do not count when downsampled; of
-/// one that is downsampled itself, it tells of all.
+/// A coarser output accounts for the samples of the finer one, except those that downsampling does not count. If the
+/// finer one is downsampled itself, it accounts for all.
 fn check_pair(
     [(finer, fine), (coarser, coarse)]: &[(&MergeOutput, Counted); 2],
 ) -> Result<(), CompactError> {
@@ -89,8 +89,8 @@ fn check_pair(
     Ok(())
 }
 
-/// How many samples the raw sources have together, where that can be told without reading them: they share no time,
-/// nothing was deleted from them, and each says how many it has.
+/// How many samples the raw sources have together, if that is known without reading them: they do not overlap, nothing
+/// was deleted from them, and each states its number.
 fn samples_of_sources(task: &Task) -> Option<u64> {
     if task.dedup != Dedup::Exact || task.group.resolution != Resolution::Raw {
         return None;
@@ -113,13 +113,13 @@ fn samples_of_sources(task: &Task) -> Option<u64> {
 #[derive(Default)]
 struct Counted {
     stats: BlockStats,
-    /// How many raw samples the aggregates tell of.
+    /// How many raw samples the aggregates account for.
     told: u64,
     /// The labels of the first series and of the last.
     ends: Option<(Labels, Labels)>,
 }
 
-/// Refuses a series that is not after the one before.
+/// An error if a series does not come after the one before.
 fn check_order(
     order: SeriesOrder,
     before: Option<&Labels>,

@@ -1,14 +1,13 @@
 //! What the sources hold, read sample by sample, where an output has fewer than their `meta.json` state.
 //!
-//! Several things may be the reason although the merge did all it should: a source has fewer samples than it states,
-//! which is damage; or some are there twice, in chunks that overlap, of one block or of two, or are deleted by
-//! tombstones, which is none.
+//! The merge may be right all the same. A source may have fewer samples than it states, which is damage. Or chunks of one
+//! block or of two overlap and hold samples twice, or tombstones delete some, which is not.
 
 use std::path::{Path, PathBuf};
 
 use crate::{CompactError, Task, merge};
 
-/// Sees that the sources of `task`, which are below `dir`, hold no more than `found` samples by the rules of the merge.
+/// Checks that the sources of `task`, which are below `dir`, hold at most `found` samples by the rules of the merge.
 ///
 /// # Errors
 /// When they do; when one holds fewer samples than it states, which is named.

@@ -1,8 +1,8 @@
-//! A reader of Parquet shards by `arrow`: of the container it shares nothing with what writes them, of the chunks in it the
-//! envelope, which has its own tests.
+//! A reader of Parquet shards by `arrow`. It shares no code of the container with what writes them; of the chunks it
+//! shares the envelope, which has its own tests.
 //!
-//! It reads a row group at a time, in batches of rows, from the files that the merge wrote a moment ago: damaged bytes
-//! of others are no concern here. What the files say twice is compared:
+//! It reads one row group at a time, in batches of rows, from the files that the merge has just written: it does not
+//! guard against malicious bytes. What the files state twice is compared:
 //!
 //! - pages with their checksums, and with their places in the page index;
 //! - the labels of a row with the hash of its labels and with the list of its columns;
@@ -42,7 +42,7 @@ use self::{
 };
 use crate::CompactError;
 
-/// Rows of a batch at most, and the bytes that it should not have more of.
+/// The most rows of a batch, and the most bytes that it should have.
 const BATCH_ROWS: usize = 512;
 const BATCH_BYTES: usize = 4 << 20;
 

@@ -1,4 +1,4 @@
-//! Which blocks of a bucket are worked on: Thanos's `--selector.relabel-config`.
+//! Which blocks of a bucket are worked on or served: Thanos's `--selector.relabel-config`.
 //!
 //! ```yaml
 //! - action: keep                  # or drop
@@ -21,6 +21,8 @@ use serde::Deserialize;
 /// Selects blocks by rules; without rules, all.
 #[derive(Clone, Debug, Default)]
 pub struct BlockFilter {
+    /// As they were written.
+    text: String,
     rules: Vec<Rule>,
 }
 
@@ -88,6 +90,7 @@ impl BlockFilter {
             })
         };
         Ok(Self {
+            text: yaml.to_owned(),
             rules: rules.map(rule).collect::<Result<_, _>>()?,
         })
     }
@@ -101,6 +104,33 @@ impl BlockFilter {
         let mut labels = external_labels.to_texts();
         labels.insert(BLOCK_ID.to_owned(), block.to_string());
         self.rules.iter().all(|rule| rule.keeps(&mut labels))
+    }
+
+    /// Whether the rules may select a block whose external labels are not known: a rule that needs one of them is passed
+    /// over.
+    #[must_use]
+    pub fn may_select(&self, block: BlockId) -> bool {
+        let mut known = BTreeMap::from([(BLOCK_ID.to_owned(), block.to_string())]);
+        self.rules.iter().all(|rule| {
+            if rule
+                .source_labels
+                .iter()
+                .all(|name| known.contains_key(name))
+            {
+                return rule.keeps(&mut known);
+            }
+            if let Action::HashMod { target, .. } = &rule.action {
+                known.remove(target);
+            }
+            true
+        })
+    }
+}
+
+impl PartialEq for BlockFilter {
+    /// Whether both were read from the same text.
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
     }
 }
 
@@ -189,6 +219,30 @@ mod tests {
         for none in ["", "[]", "# nothing"] {
             assert!(selects(none, &[]), "{none:?}");
         }
+    }
+
+    #[test]
+    fn a_block_without_known_labels_is_left_out_where_its_id_alone_decides() {
+        let shard = |shard: u32| {
+            let yaml = format!(
+                "[{{action: hashmod, source_labels: [__block_id], target_label: shard, modulus: 2}}, \
+                  {{action: keep, source_labels: [shard], regex: {shard}}}]"
+            );
+            BlockFilter::from_yaml(&yaml).unwrap()
+        };
+        let block: BlockId = BLOCK.parse().unwrap();
+        let none = Labels::default();
+        for of in [shard(0), shard(1)] {
+            assert_eq!(of.may_select(block), of.selects(block, &none));
+        }
+        let by_label = "[{action: hashmod, source_labels: [cluster], target_label: shard, modulus: 2}, \
+                        {action: keep, source_labels: [shard], regex: 7}, \
+                        {action: drop, source_labels: [__block_id], regex: 01HF.*}]";
+        let by_label = BlockFilter::from_yaml(by_label).unwrap();
+        assert!(!by_label.may_select(block));
+        let keep = BlockFilter::from_yaml("[{action: keep, source_labels: [cluster], regex: a}]");
+        assert!(keep.unwrap().may_select(block));
+        assert!(BlockFilter::default().may_select(block));
     }
 
     #[test]

@@ -210,6 +210,15 @@ impl HttpClientConfig {
         Ok(Files { ca, identity })
     }
 
+    /// Whether there are files, which are read for each request.
+    pub(super) fn reads_files(&self) -> bool {
+        let tls = self.tls_config.iter();
+        let tls = tls.flat_map(|tls| [&tls.ca_file, &tls.cert_file, &tls.key_file]);
+        let basic = self.basic_auth.iter().map(|basic| &basic.password_file);
+        let mut all = tls.chain(basic).chain([&self.bearer_token_file]);
+        all.any(|path| !path.is_empty())
+    }
+
     /// The credentials, by the current contents of the files.
     pub(super) fn credentials(&self) -> Result<Credentials, SidecarError> {
         let from = |place: &str, path: &str| {

@@ -2,7 +2,8 @@
 //!
 //! Prometheus sends each series by itself, and whoever waits for its connection is woken for each: for a long answer
 //! that is more work than all the rest. This thread has a runtime and connections of its own, and while a long answer
-//! comes, it sleeps for a moment before it waits for more. Nothing else in the process is delayed.
+//! comes, it sleeps for a moment before it waits for more. Other answers wait as long; nothing else in the process
+//! does.
 
 use std::{
     io,

@@ -1,12 +1,12 @@
-//! Selects the blocks to serve, in the order of Thanos's filters: by time, by age, by deletion mark, and one of those
-//! that hold the same samples.
+//! Selects the blocks to serve, in the order of Thanos's filters: by time, by labels, by age, by deletion mark, and one of
+//! those that hold the same samples.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
-use bucket::BlockView;
+use bucket::{BlockFilter, BlockView};
 use model::{
     BlockId, BlockMeta, Coverable, Labels, Resolution, Sources, ThanosMeta, TimeBound, TimeRange,
     Timestamp, covered_by,
@@ -16,10 +16,11 @@ use super::block::Format;
 use crate::config::Config;
 
 /// The settings that decide whether a block is served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Rules {
     pub(crate) min_time: TimeBound,
     pub(crate) max_time: TimeBound,
+    pub(crate) blocks: BlockFilter,
     pub(crate) consistency_delay: Duration,
     pub(crate) ignore_deletion_marks_delay: Duration,
 }
@@ -31,6 +32,8 @@ pub(crate) enum State {
     Loaded,
     /// It lies outside of the served times.
     TimeExcluded,
+    /// Its labels or its id do not belong to this gateway.
+    LabelExcluded,
     /// It was uploaded less than the consistency delay ago.
     TooFresh,
     /// It was marked for deletion longer ago than the delay allows.
@@ -40,9 +43,10 @@ pub(crate) enum State {
 }
 
 impl State {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Loaded,
         Self::TimeExcluded,
+        Self::LabelExcluded,
         Self::TooFresh,
         Self::MarkedForDeletion,
         Self::Duplicate,
@@ -53,6 +57,7 @@ impl State {
         match self {
             Self::Loaded => "loaded",
             Self::TimeExcluded => "time-excluded",
+            Self::LabelExcluded => "label-excluded",
             Self::TooFresh => "too-fresh",
             Self::MarkedForDeletion => "marked-for-deletion",
             Self::Duplicate => "duplicate",
@@ -86,6 +91,7 @@ impl From<&Config> for Rules {
         Self {
             min_time: config.min_time,
             max_time: config.max_time,
+            blocks: config.blocks.clone(),
             consistency_delay: config.consistency_delay,
             ignore_deletion_marks_delay: config.ignore_deletion_marks_delay,
         }
@@ -131,6 +137,10 @@ pub(super) fn filter<'a>(
 fn excluded(block: &BlockView, rules: &Rules, now: Timestamp) -> Option<State> {
     if lies_outside(&block.meta, rules.bounds_now_or_later(now)) {
         return Some(State::TimeExcluded);
+    }
+    let labels = block.meta.external_labels();
+    if !rules.blocks.selects(block.objects.id, &labels) {
+        return Some(State::LabelExcluded);
     }
     let age = now.0.saturating_sub(block.objects.id.time().0);
     let rewritten = block
@@ -302,6 +312,49 @@ mod tests {
             ..rules
         };
         assert_eq!(served(&blocks, &fixed, 999), "BC");
+    }
+
+    #[test]
+    fn shards_serve_each_block_once_between_them() {
+        let blocks: Vec<_> = ('A'..='P')
+            .map(|letter| Drawn::raw(letter, 0, 10))
+            .collect();
+        let shard = |shard: u32| {
+            let yaml = format!(
+                "[{{action: hashmod, source_labels: [__block_id], target_label: shard, modulus: 3}}, \
+                  {{action: keep, source_labels: [shard], regex: {shard}}}]"
+            );
+            let rules = Rules {
+                blocks: BlockFilter::from_yaml(&yaml).unwrap(),
+                ..Rules::default()
+            };
+            served(&blocks, &rules, 0)
+        };
+        let shards = [shard(0), shard(1), shard(2)];
+        assert!(shards.iter().all(|letters| letters.len() > 1), "{shards:?}");
+        let mut all: Vec<char> = shards.concat().chars().collect();
+        all.sort_unstable();
+        assert_eq!(all, ('A'..='P').collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_another_gateway_serves_hides_nothing_here() {
+        let rules = Rules {
+            blocks: BlockFilter::from_yaml(
+                "[{action: drop, source_labels: [__block_id], regex: .*D}]",
+            )
+            .unwrap(),
+            ..Rules::default()
+        };
+        let (source, merged) = (Drawn::raw('A', 0, 10), Drawn::raw('M', 0, 20).sources("A"));
+        assert!(Drawn::id('M').to_string().ends_with('D'));
+        assert_eq!(served(&[source.clone(), merged.clone()], &rules, 0), "A");
+        let (_, states) = filter(
+            &Drawn::snapshot(&[source, merged]).blocks,
+            &rules,
+            Timestamp(0),
+        );
+        assert_eq!(states[&State::LabelExcluded], 1);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bucket::{Snapshot, UnreadBlock};
+use bucket::{BlockFilter, Snapshot, UnreadBlock};
 use model::{BlockId, BlockMeta, Labels};
 
 /// A block whose listed `meta.json` was not read.
@@ -26,10 +26,20 @@ pub(crate) struct EarlierMeta {
     pub(crate) labels: Labels,
 }
 
+/// The unread blocks that `filter` may select.
+pub(crate) fn unread<'a>(
+    snapshot: &'a Snapshot,
+    filter: &BlockFilter,
+) -> impl Iterator<Item = &'a UnreadBlock> {
+    snapshot.unread.iter().filter(|block| match &block.meta {
+        Some(meta) => filter.selects(block.objects.id, &meta.external_labels()),
+        None => filter.may_select(block.objects.id),
+    })
+}
+
 /// The blocks of a bucket that are missing.
-pub(super) fn of(snapshot: &Snapshot) -> Vec<Missing> {
-    let unread = snapshot.unread.iter();
-    unread
+pub(super) fn of(snapshot: &Snapshot, filter: &BlockFilter) -> Vec<Missing> {
+    unread(snapshot, filter)
         .filter(|block| block.lacks_meta())
         .map(Missing::of)
         .collect()

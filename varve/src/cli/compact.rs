@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{HttpArgs, ObjstoreArgs, Output, TimeArgs};
+use super::{HttpArgs, ObjstoreArgs, Output, SelectorArgs, TimeArgs};
 use crate::values::{self, ShardFlag};
 
 /// `varve compact`. Its flags may stand before or after `plan` and `run`.
@@ -119,22 +119,8 @@ pub(crate) struct CompactArgs {
         default_value_t = 4
     )]
     pub(crate) max_compaction_level: u8,
-    /// YAML file of relabel rules (keep, drop, hashmod) that select blocks by external labels and __block_id.
-    #[arg(
-        long = "selector.relabel-config-file",
-        global = true,
-        conflicts_with = "relabel_config",
-        value_name = "PATH"
-    )]
-    pub(crate) relabel_config_file: Option<PathBuf>,
-    /// The content of that file.
-    #[arg(
-        long = "selector.relabel-config",
-        global = true,
-        value_name = "YAML",
-        allow_hyphen_values = true
-    )]
-    pub(crate) relabel_config: Option<String>,
+    #[command(flatten)]
+    pub(crate) selector: SelectorArgs,
     /// Work only on the groups of one of COUNT shards, so that several compactors share a bucket. Without an index,
     /// that of JOB_COMPLETION_INDEX is used, which Kubernetes sets in an Indexed Job.
     #[arg(long = "shard", global = true, value_name = "[INDEX/]COUNT")]

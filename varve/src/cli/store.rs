@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::{GrpcArgs, HttpArgs, ObjstoreArgs, TimeArgs};
+use super::{GrpcArgs, HttpArgs, ObjstoreArgs, SelectorArgs, TimeArgs};
 use crate::values;
 
 /// `varve store`.
@@ -40,6 +40,8 @@ pub(crate) struct StoreArgs {
         default_value_t = 20
     )]
     pub(crate) block_concurrency: usize,
+    #[command(flatten)]
+    pub(crate) selector: SelectorArgs,
     /// Minimum age of a block before it is served.
     #[arg(long = "consistency-delay", default_value = "0s", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) consistency_delay: Duration,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use bucket::{BlockFilter, Bucket};
+use bucket::Bucket;
 use compactor::{
     Compression, Config, Dedup, Deps, Downsampling, MergeOptions, Outcome, OutputFormat, Plan,
     ProgressStyle, Repeat, Replicas, Retention, Shard, Sharing, Summary, WINDOWS,
@@ -94,10 +94,6 @@ fn show(plan: &Plan, output: Output) -> anyhow::Result<ExitCode> {
 fn config(args: &CompactArgs, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Config> {
     // Zero is for ever.
     let kept = |retention: Duration| (!retention.is_zero()).then_some(retention);
-    let rules = cli::content(
-        args.relabel_config_file.as_deref(),
-        args.relabel_config.as_deref(),
-    )?;
     Ok(Config {
         data_dir: args.data_dir.clone(),
         consistency_delay: args.consistency_delay,
@@ -110,7 +106,7 @@ fn config(args: &CompactArgs, variable: impl Fn(&str) -> Option<String>) -> anyh
         blocks_fetch_concurrency: args.blocks_fetch_concurrency,
         min_time: args.time.min_time,
         max_time: args.time.max_time,
-        filter: BlockFilter::from_yaml(&rules.unwrap_or_default())?,
+        filter: args.selector.filter()?,
         shard: match args.shard {
             Some(flag) => shard(flag, variable)?,
             None => Shard::ALL,

@@ -18,7 +18,7 @@ pub(super) async fn run(args: StoreArgs) -> anyhow::Result<ExitCode> {
     let reload = Reload::new();
     let shutdown = shutdown_signal(&reload)?;
     let web = daemon::web_config(&args.http, &metrics, &reload)?;
-    let mut config = config(&args);
+    let mut config = config(&args)?;
     config.grpc.tls = daemon::grpc_tls(&args.grpc, &metrics, &reload)?;
     let bucket = daemon::need_bucket(&args.objstore, &metrics)?;
     let listener = daemon::listen("grpc-address", &args.grpc.grpc_address).await?;
@@ -36,8 +36,8 @@ pub(super) async fn run(args: StoreArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// The configuration that the flags make.
-fn config(args: &StoreArgs) -> Config {
-    Config {
+fn config(args: &StoreArgs) -> anyhow::Result<Config> {
+    Ok(Config {
         data_dir: args.data_dir.clone(),
         index_headers: if args.no_cache_index_header {
             IndexHeaders::InMemory
@@ -59,8 +59,9 @@ fn config(args: &StoreArgs) -> Config {
             downloaded_bytes: args.downloaded_bytes,
         },
         grpc: grpc_options(&args.grpc),
+        blocks: args.selector.filter()?,
         ..Config::default()
-    }
+    })
 }
 
 /// Clients that did not leave in time are not our failure.
@@ -85,6 +86,8 @@ pub(super) fn grpc_options(args: &GrpcArgs) -> GrpcOptions {
 
 #[cfg(test)]
 mod tests {
+    use bucket::BlockFilter;
+
     use super::*;
     use crate::cli::{Cli, Command};
 
@@ -93,7 +96,7 @@ mod tests {
         let Command::Store(args) = cli.command else {
             panic!("{:?}", cli.command);
         };
-        config(&args)
+        config(&args).unwrap()
     }
 
     #[test]
@@ -109,6 +112,16 @@ mod tests {
         assert_eq!(of(&[off]), IndexHeaders::InMemory);
         assert_eq!(of(&[on, off]), IndexHeaders::InMemory);
         assert_eq!(of(&[off, on]), IndexHeaders::OnDisk);
+    }
+
+    #[test]
+    fn blocks_are_selected_by_the_rules_of_the_flags() {
+        let rules = "[{action: keep, source_labels: [cluster], regex: eu-.*}]";
+        let flag = format!("--selector.relabel-config={rules}");
+        assert_eq!(
+            config_of(&[&flag]).blocks,
+            BlockFilter::from_yaml(rules).unwrap()
+        );
     }
 
     #[test]

@@ -185,11 +185,6 @@ pub(super) const STORE: &[Accepted] = &[
         takes: Takes::Only(&[""]),
         why: "blocks that another program has converted are not hidden, so they would be served twice",
     },
-    Accepted {
-        names: &["selector.relabel-config", "selector.relabel-config-file"],
-        takes: Takes::Only(&[""]),
-        why: "blocks are not selected by labels yet, so other blocks would be served too",
-    },
     WEB,
     WEB_DETAILS,
 ];

@@ -1,0 +1,46 @@
+//! The arguments that select blocks of the bucket.
+
+use std::path::PathBuf;
+
+use bucket::BlockFilter;
+use clap::{
+    Args,
+    builder::{OsStringValueParser, TypedValueParser as _},
+};
+
+use super::content;
+
+/// Which blocks are worked on, or served.
+#[derive(Debug, Args)]
+pub(crate) struct SelectorArgs {
+    /// YAML file of relabel rules (keep, drop, hashmod) that select blocks by external labels and __block_id.
+    // An empty path is none, as for Thanos.
+    #[arg(
+        long = "selector.relabel-config-file",
+        global = true,
+        conflicts_with = "relabel_config",
+        value_name = "PATH",
+        value_parser = OsStringValueParser::new().map(PathBuf::from)
+    )]
+    relabel_config_file: Option<PathBuf>,
+    /// The content of that file.
+    #[arg(
+        long = "selector.relabel-config",
+        global = true,
+        value_name = "YAML",
+        allow_hyphen_values = true
+    )]
+    relabel_config: Option<String>,
+}
+
+impl SelectorArgs {
+    /// The rules.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or a rule cannot be used.
+    pub(crate) fn filter(&self) -> anyhow::Result<BlockFilter> {
+        let file = self.relabel_config_file.as_deref();
+        let rules = content(file, self.relabel_config.as_deref())?;
+        Ok(BlockFilter::from_yaml(&rules.unwrap_or_default())?)
+    }
+}
