@@ -117,13 +117,12 @@ fn every_flag_of_thanos_is_understood() {
 
 #[test]
 fn an_unsupported_flag_says_so() {
-    for (component, flag) in [("store", "--objstore-parquet.config-file=bucket.yaml")] {
-        let line = accepted::accept(["varve", component, flag].map(OsString::from));
-        let [refused] = line.refused.as_slice() else {
-            panic!("{component} {flag}: {:?}", line.refused);
-        };
-        assert!(refused.contains("cannot be honoured: "), "{refused}");
-    }
+    let flag = "--objstore-parquet.config-file=bucket.yaml";
+    let line = accepted::accept(["varve", "store", flag].map(OsString::from));
+    let [refused] = line.refused.as_slice() else {
+        panic!("{flag}: {:?}", line.refused);
+    };
+    assert!(refused.contains("cannot be honoured: "), "{refused}");
 }
 
 #[test]
