@@ -38,8 +38,7 @@ const DATA_DATA: u32 = 2;
 const PIECE_BYTES: usize = 256 << 10;
 
 /// The messages of an answer's part: batches of `batch_size` series at most, or where that is below 2, one series each.
-#[must_use]
-pub fn encoded_messages(part: AnswerPart, batch_size: i64) -> Vec<Bytes> {
+pub(crate) fn encoded_messages(part: AnswerPart, batch_size: i64) -> Vec<Bytes> {
     match part {
         AnswerPart::Warning(text) => vec![warning(text).encode_to_vec().into()],
         AnswerPart::Series(series) => of_series(&series, batch_size),

@@ -10,9 +10,8 @@ mod store_service;
 
 pub use crate::{
     convert::{ConvertError, matchers, model_labels, shard, wire_labels},
-    frames::encoded_messages,
-    messages::{allows_partial, messages, series_messages, warning},
-    store_service::{EncodedSeries, StoreService},
+    messages::{allows_partial, warning},
+    store_service::{SeriesAnswers, StoreService},
 };
 
 #[expect(

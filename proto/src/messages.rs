@@ -17,8 +17,7 @@ pub const fn allows_partial(disabled: bool, strategy: PartialResponseStrategy) -
 }
 
 /// The messages of a part of an answer, in batches as of [`series_messages`].
-#[must_use]
-pub fn messages(part: AnswerPart, batch_size: i64) -> Vec<SeriesResponse> {
+pub(crate) fn messages(part: AnswerPart, batch_size: i64) -> Vec<SeriesResponse> {
     match part {
         AnswerPart::Warning(text) => vec![warning(text)],
         AnswerPart::Series(series) => {
@@ -70,8 +69,7 @@ fn wire_samples(samples: Encoded) -> Chunk {
 
 /// Messages of `batch_size` series at most, as a request asks for with `response_batch_size`; where that is below 2, of
 /// one series each, and no batches.
-#[must_use]
-pub fn series_messages(
+fn series_messages(
     series: impl IntoIterator<Item = Series>,
     batch_size: i64,
 ) -> Vec<SeriesResponse> {

@@ -8,6 +8,7 @@ use std::{
 
 use bytes::{BufMut as _, Bytes};
 use futures::stream::BoxStream;
+use series::AnswerPart;
 use tonic::{
     Request, Response, Status,
     body::Body,
@@ -17,9 +18,13 @@ use tonic::{
 };
 use tonic_prost::{ProstCodec, ProstDecoder};
 
-use crate::thanos::{
-    SeriesRequest,
-    store_server::{Store, StoreServer},
+use crate::{
+    frames::encoded_messages,
+    messages::messages,
+    thanos::{
+        SeriesRequest, SeriesResponse,
+        store_server::{Store, StoreServer},
+    },
 };
 
 /// The path of the method whose messages come as bytes.
@@ -31,14 +36,29 @@ const SENT_FROM_BYTES: usize = 64 << 10;
 
 type Answering<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A StoreAPI that writes the messages of series itself.
+/// A StoreAPI that answers requests for series part by part.
 #[tonic::async_trait]
-pub trait EncodedSeries: Store + Clone {
-    /// The messages that answer a request for series, encoded.
-    async fn encoded_series(
+pub trait SeriesAnswers: Store + Clone {
+    /// The answer to a request for series. `encode` makes messages of its parts, where loops may run. An error is the
+    /// last item.
+    async fn answer<T, E>(
         &self,
         wire: SeriesRequest,
-    ) -> Result<BoxStream<'static, Result<Bytes, Status>>, Status>;
+        encode: E,
+    ) -> Result<BoxStream<'static, Result<T, Status>>, Status>
+    where
+        T: Send + 'static,
+        E: Fn(AnswerPart) -> Vec<T> + Send + Sync + 'static;
+
+    /// The answer in the generated types, as [`Store::series`] gives it.
+    async fn messages(
+        &self,
+        wire: SeriesRequest,
+    ) -> Result<BoxStream<'static, Result<SeriesResponse, Status>>, Status> {
+        let batch_size = wire.response_batch_size;
+        self.answer(wire, move |part| messages(part, batch_size))
+            .await
+    }
 }
 
 /// The service.
@@ -50,7 +70,7 @@ pub struct StoreService<T> {
     others: StoreServer<T>,
 }
 
-impl<T: EncodedSeries> StoreService<T> {
+impl<T: SeriesAnswers> StoreService<T> {
     /// Serves `api`, with messages of `max_message_bytes` at most in both directions.
     #[must_use]
     pub fn new(api: T, max_message_bytes: usize) -> Self {
@@ -69,7 +89,7 @@ impl<T: Store> NamedService for StoreService<T> {
     const NAME: &'static str = StoreServer::<T>::NAME;
 }
 
-impl<T: EncodedSeries> Service<http::Request<Body>> for StoreService<T> {
+impl<T: SeriesAnswers> Service<http::Request<Body>> for StoreService<T> {
     type Response = http::Response<Body>;
     type Error = Infallible;
     type Future = Answering<Result<Self::Response, Infallible>>;
@@ -96,7 +116,7 @@ impl<T: EncodedSeries> Service<http::Request<Body>> for StoreService<T> {
 /// The method.
 struct Series<T>(T);
 
-impl<T: EncodedSeries> ServerStreamingService<SeriesRequest> for Series<T> {
+impl<T: SeriesAnswers> ServerStreamingService<SeriesRequest> for Series<T> {
     type Response = Bytes;
     type ResponseStream = BoxStream<'static, Result<Bytes, Status>>;
     type Future = Answering<Result<Response<Self::ResponseStream>, Status>>;
@@ -104,8 +124,10 @@ impl<T: EncodedSeries> ServerStreamingService<SeriesRequest> for Series<T> {
     fn call(&mut self, request: Request<SeriesRequest>) -> Self::Future {
         let api = self.0.clone();
         Box::pin(async move {
-            let messages = api.encoded_series(request.into_inner()).await?;
-            Ok(Response::new(messages))
+            let wire = request.into_inner();
+            let batch_size = wire.response_batch_size;
+            let encode = move |part| encoded_messages(part, batch_size);
+            Ok(Response::new(api.answer(wire, encode).await?))
         })
     }
 }

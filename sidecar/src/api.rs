@@ -14,13 +14,10 @@ mod status;
 mod tests;
 mod told;
 
-use std::pin::Pin;
-
 use ::series::AnswerPart;
-use bytes::Bytes;
-use futures::{Stream, stream::BoxStream};
+use futures::stream::BoxStream;
 use proto::{
-    EncodedSeries, StoreService,
+    SeriesAnswers, StoreService,
     info::{InfoResponse, info_server::InfoServer},
     thanos::{
         LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse,
@@ -33,7 +30,7 @@ use tonic::{Request, Response, Status, service::Routes};
 use crate::recent::Recent;
 
 /// The messages of an answer.
-type Answer<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+type Answer<T> = BoxStream<'static, Result<T, Status>>;
 
 /// The services, to be added to a server.
 pub(crate) fn routes(recent: Recent) -> Routes {
@@ -84,18 +81,6 @@ impl StoreApi {
         info::unknown()
     }
 
-    /// The parts of the answer to a request for series.
-    ///
-    /// # Errors
-    /// The call and each part, as the StoreAPI's. An error is the last item.
-    pub async fn series_parts(
-        &self,
-        wire: SeriesRequest,
-    ) -> Result<BoxStream<'static, Result<AnswerPart, Status>>, Status> {
-        let answer = series::series(&self.0, wire, |part| vec![part]).await;
-        answer.map_err(|error| status::of(&error))
-    }
-
     /// Adds the sidecar's services besides the StoreAPI and Info: rules, targets, metadata, exemplars and status.
     #[must_use]
     pub fn add_other_services(&self, routes: Routes) -> Routes {
@@ -104,13 +89,12 @@ impl StoreApi {
 }
 
 #[tonic::async_trait]
-impl EncodedSeries for StoreApi {
-    async fn encoded_series(
-        &self,
-        wire: SeriesRequest,
-    ) -> Result<BoxStream<'static, Result<Bytes, Status>>, Status> {
-        let batch_size = wire.response_batch_size;
-        let encode = move |part| proto::encoded_messages(part, batch_size);
+impl SeriesAnswers for StoreApi {
+    async fn answer<T, E>(&self, wire: SeriesRequest, encode: E) -> Result<Answer<T>, Status>
+    where
+        T: Send + 'static,
+        E: Fn(AnswerPart) -> Vec<T> + Send + Sync + 'static,
+    {
         let answer = series::series(&self.0, wire, encode).await;
         answer.map_err(|error| status::of(&error))
     }
@@ -124,11 +108,7 @@ impl store_server::Store for StoreApi {
         &self,
         wire: Request<SeriesRequest>,
     ) -> Result<Response<Self::SeriesStream>, Status> {
-        let wire = wire.into_inner();
-        let batch_size = wire.response_batch_size;
-        let encode = move |part| proto::messages(part, batch_size);
-        let answer = series::series(&self.0, wire, encode).await;
-        Ok(Response::new(answer.map_err(|error| status::of(&error))?))
+        Ok(Response::new(self.messages(wire.into_inner()).await?))
     }
 
     async fn label_names(

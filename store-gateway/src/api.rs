@@ -7,12 +7,9 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-use std::pin::Pin;
-
-use bytes::Bytes;
-use futures::{Stream, StreamExt as _, stream::BoxStream};
+use futures::{StreamExt as _, stream::BoxStream};
 use proto::{
-    EncodedSeries, StoreService,
+    SeriesAnswers, StoreService,
     info::{InfoResponse, info_server::InfoServer},
     thanos::{
         LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse,
@@ -51,33 +48,6 @@ impl StoreApi {
         Routes::new(StoreService::new(self, MAX_MESSAGE_BYTES)).add_service(info)
     }
 
-    /// The messages that answer a request for series.
-    async fn messages<T, E>(
-        &self,
-        wire: SeriesRequest,
-        encode: E,
-    ) -> Result<impl Stream<Item = Result<T, Status>> + Send + use<T, E>, Status>
-    where
-        T: Send + 'static,
-        E: Fn(AnswerPart) -> Vec<T> + Send + Sync + 'static,
-    {
-        let asked = request::series(&wire).map_err(|error| status::of(&error))?;
-        let answer = self.0.series(&asked, encode).await;
-        let answer = answer.map_err(|error| status::of(&error))?;
-        Ok(answer.map(|message| message.map_err(|error| status::of(&error))))
-    }
-
-    /// The parts of the answer to a request for series.
-    ///
-    /// # Errors
-    /// The call and each part, as the StoreAPI's. An error is the last item.
-    pub async fn series_parts(
-        &self,
-        wire: SeriesRequest,
-    ) -> Result<BoxStream<'static, Result<AnswerPart, Status>>, Status> {
-        Ok(self.messages(wire, |part| vec![part]).await?.boxed())
-    }
-
     /// What the store gateway says of itself.
     #[must_use]
     pub fn info(&self) -> InfoResponse {
@@ -86,29 +56,33 @@ impl StoreApi {
 }
 
 #[tonic::async_trait]
-impl EncodedSeries for StoreApi {
-    async fn encoded_series(
+impl SeriesAnswers for StoreApi {
+    async fn answer<T, E>(
         &self,
         wire: SeriesRequest,
-    ) -> Result<BoxStream<'static, Result<Bytes, Status>>, Status> {
-        let batch_size = wire.response_batch_size;
-        let encode = move |part| proto::encoded_messages(part, batch_size);
-        Ok(self.messages(wire, encode).await?.boxed())
+        encode: E,
+    ) -> Result<BoxStream<'static, Result<T, Status>>, Status>
+    where
+        T: Send + 'static,
+        E: Fn(AnswerPart) -> Vec<T> + Send + Sync + 'static,
+    {
+        let asked = request::series(&wire).map_err(|error| status::of(&error))?;
+        let answer = self.0.series(&asked, encode).await;
+        let answer = answer.map_err(|error| status::of(&error))?;
+        let answer = answer.map(|message| message.map_err(|error| status::of(&error)));
+        Ok(answer.boxed())
     }
 }
 
 #[tonic::async_trait]
 impl store_server::Store for StoreApi {
-    type SeriesStream = Pin<Box<dyn Stream<Item = Result<SeriesResponse, Status>> + Send>>;
+    type SeriesStream = BoxStream<'static, Result<SeriesResponse, Status>>;
 
     async fn series(
         &self,
         wire: Request<SeriesRequest>,
     ) -> Result<Response<Self::SeriesStream>, Status> {
-        let wire = wire.into_inner();
-        let batch_size = wire.response_batch_size;
-        let encode = move |part| proto::messages(part, batch_size);
-        Ok(Response::new(Box::pin(self.messages(wire, encode).await?)))
+        Ok(Response::new(self.messages(wire.into_inner()).await?))
     }
 
     async fn label_names(

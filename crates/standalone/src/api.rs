@@ -7,12 +7,11 @@ mod merged;
 #[cfg(test)]
 mod tests;
 
-use std::{pin::Pin, sync::Arc};
+use std::sync::Arc;
 
-use bytes::Bytes;
-use futures::{Stream, stream::BoxStream};
+use futures::stream::BoxStream;
 use proto::{
-    EncodedSeries, StoreService,
+    SeriesAnswers, StoreService,
     info::info_server::InfoServer,
     thanos::{
         LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse,
@@ -24,22 +23,29 @@ use service::{CpuPool, MAX_MESSAGE_BYTES};
 use tonic::{Request, Response, Status, service::Routes};
 
 /// The messages of an answer, as they are made.
-type Answer = Pin<Box<dyn Stream<Item = Result<SeriesResponse, Status>> + Send>>;
+type Answer = BoxStream<'static, Result<SeriesResponse, Status>>;
 
 /// The parts of an answer, as they are made.
 type Parts = BoxStream<'static, Result<AnswerPart, Status>>;
 
 /// One half.
 #[tonic::async_trait]
-trait Half: Store {
+trait Half: Store<SeriesStream = Answer> {
     async fn series_parts(&self, wire: SeriesRequest) -> Result<Parts, Status>;
+}
+
+#[tonic::async_trait]
+impl<T: SeriesAnswers<SeriesStream = Answer>> Half for T {
+    async fn series_parts(&self, wire: SeriesRequest) -> Result<Parts, Status> {
+        self.answer(wire, |part| vec![part]).await
+    }
 }
 
 /// Answers the StoreAPI from both halves.
 #[derive(Clone)]
 struct StoreApi {
     /// The bucket's first: its gate lets requests in.
-    halves: [Arc<dyn Half<SeriesStream = Answer>>; 2],
+    halves: [Arc<dyn Half>; 2],
     pool: CpuPool,
 }
 
@@ -73,27 +79,16 @@ pub(crate) fn descriptors() -> Vec<&'static [u8]> {
 }
 
 #[tonic::async_trait]
-impl Half for sidecar::StoreApi {
-    async fn series_parts(&self, wire: SeriesRequest) -> Result<Parts, Status> {
-        self.series_parts(wire).await
-    }
-}
-
-#[tonic::async_trait]
-impl Half for store_gateway::StoreApi {
-    async fn series_parts(&self, wire: SeriesRequest) -> Result<Parts, Status> {
-        self.series_parts(wire).await
-    }
-}
-
-#[tonic::async_trait]
-impl EncodedSeries for StoreApi {
-    async fn encoded_series(
+impl SeriesAnswers for StoreApi {
+    async fn answer<T, E>(
         &self,
         wire: SeriesRequest,
-    ) -> Result<BoxStream<'static, Result<Bytes, Status>>, Status> {
-        let batch_size = wire.response_batch_size;
-        let encode = move |part| proto::encoded_messages(part, batch_size);
+        encode: E,
+    ) -> Result<BoxStream<'static, Result<T, Status>>, Status>
+    where
+        T: Send + 'static,
+        E: Fn(AnswerPart) -> Vec<T> + Send + Sync + 'static,
+    {
         merged::series(&self.halves, wire, &self.pool, encode).await
     }
 }
@@ -106,11 +101,7 @@ impl Store for StoreApi {
         &self,
         wire: Request<SeriesRequest>,
     ) -> Result<Response<Self::SeriesStream>, Status> {
-        let wire = wire.into_inner();
-        let batch_size = wire.response_batch_size;
-        let encode = move |part| proto::messages(part, batch_size);
-        let answer = merged::series(&self.halves, wire, &self.pool, encode);
-        Ok(Response::new(answer.await?))
+        Ok(Response::new(self.messages(wire.into_inner()).await?))
     }
 
     async fn label_names(

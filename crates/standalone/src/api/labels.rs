@@ -12,7 +12,7 @@ use proto::thanos::{
 use service::CpuPool;
 use tonic::{Request, Response, Status};
 
-use super::{Answer, Half, failures::Failures};
+use super::{Half, failures::Failures};
 
 /// What both kinds of answers have.
 #[derive(Default)]
@@ -23,7 +23,7 @@ struct Texts {
 }
 
 pub(super) async fn names(
-    halves: &[Arc<dyn Half<SeriesStream = Answer>>],
+    halves: &[Arc<dyn Half>],
     wire: LabelNamesRequest,
     pool: &CpuPool,
 ) -> Result<LabelNamesResponse, Status> {
@@ -50,7 +50,7 @@ pub(super) async fn names(
 }
 
 pub(super) async fn values(
-    halves: &[Arc<dyn Half<SeriesStream = Answer>>],
+    halves: &[Arc<dyn Half>],
     wire: LabelValuesRequest,
     pool: &CpuPool,
 ) -> Result<LabelValuesResponse, Status> {

@@ -11,7 +11,7 @@ use series::{AnswerPart, Merge, Series};
 use service::CpuPool;
 use tonic::Status;
 
-use super::{Answer, Half, Parts, failures::Failures};
+use super::{Half, Parts, failures::Failures};
 
 /// How many series are merged before they are handed on.
 const MERGED: usize = 1024;
@@ -39,7 +39,7 @@ struct Next {
 }
 
 pub(super) async fn series<T, E>(
-    halves: &[Arc<dyn Half<SeriesStream = Answer>>],
+    halves: &[Arc<dyn Half>],
     wire: SeriesRequest,
     pool: &CpuPool,
     encode: E,

@@ -8,16 +8,19 @@ use std::{sync::Arc, time::Duration};
 
 use ::series::{AnswerPart, Coding, Encoded, Samples, Series, SeriesChunk};
 use bytes::Bytes;
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, stream, stream::BoxStream};
 use model::{Labels, Timestamp};
-use proto::thanos::{
-    LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse, SeriesRequest,
-    store_server::Store,
+use proto::{
+    SeriesAnswers,
+    thanos::{
+        LabelNamesRequest, LabelNamesResponse, LabelValuesRequest, LabelValuesResponse,
+        SeriesRequest, store_server::Store,
+    },
 };
 use service::CpuPool;
 use tonic::{Request, Response, Status};
 
-use super::{Answer, Half, Parts, StoreApi};
+use super::{Answer, StoreApi};
 
 /// What a half answers.
 #[derive(Clone, Debug, Default)]
@@ -35,8 +38,8 @@ struct Script {
 impl Store for Script {
     type SeriesStream = Answer;
 
-    async fn series(&self, _: Request<SeriesRequest>) -> Result<Response<Answer>, Status> {
-        Err(Status::unimplemented("only parts are asked for"))
+    async fn series(&self, wire: Request<SeriesRequest>) -> Result<Response<Answer>, Status> {
+        Ok(Response::new(self.messages(wire.into_inner()).await?))
     }
 
     async fn label_names(
@@ -69,17 +72,25 @@ impl Store for Script {
 }
 
 #[tonic::async_trait]
-impl Half for Script {
-    async fn series_parts(&self, _: SeriesRequest) -> Result<Parts, Status> {
+impl SeriesAnswers for Script {
+    async fn answer<T, E>(
+        &self,
+        _: SeriesRequest,
+        encode: E,
+    ) -> Result<BoxStream<'static, Result<T, Status>>, Status>
+    where
+        T: Send + 'static,
+        E: Fn(AnswerPart) -> Vec<T> + Send + Sync + 'static,
+    {
         if let Some(status) = &self.refuses {
             return Err(status.clone());
         }
-        let parts = self.parts.clone().into_iter().map(Ok);
-        let all = parts.chain(self.breaks.clone().map(Err));
-        let slow = stream::iter(all).then(|part| async {
+        let messages = self.parts.clone().into_iter().flat_map(encode).map(Ok);
+        let all: Vec<_> = messages.chain(self.breaks.clone().map(Err)).collect();
+        let slow = stream::iter(all).then(|message| async {
             // As if it came from elsewhere.
             tokio::time::sleep(Duration::from_millis(1)).await;
-            part
+            message
         });
         Ok(slow.boxed())
     }
