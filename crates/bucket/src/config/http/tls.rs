@@ -42,16 +42,15 @@ struct FromFiles {
     last: Mutex<Arc<CertifiedKey>>,
 }
 
-/// Verifies the server's certificate for a name that is not the one in the URL.
+/// Verifies the server's certificate.
 #[derive(Debug)]
-struct Named {
-    verifier: Arc<dyn ServerCertVerifier>,
-    name: ServerName<'static>,
+struct Verifier {
+    /// Verifies that an authority has signed it; without one, any certificate will do.
+    chain: Option<Arc<dyn ServerCertVerifier>>,
+    /// The name in it, if that is not the one in the URL.
+    name: Option<ServerName<'static>>,
+    provider: Arc<CryptoProvider>,
 }
-
-/// Accepts every certificate.
-#[derive(Debug)]
-struct Any(Arc<CryptoProvider>);
 
 impl Tls {
     /// Refuses what is contradictory.
@@ -111,7 +110,11 @@ impl Tls {
         provider: &Arc<CryptoProvider>,
     ) -> Result<Arc<dyn ServerCertVerifier>, BucketError> {
         if skips_verify {
-            return Ok(Arc::new(Any(Arc::clone(provider))));
+            return Ok(Arc::new(Verifier {
+                chain: None,
+                name: None,
+                provider: Arc::clone(provider),
+            }));
         }
         let verifier: Arc<dyn ServerCertVerifier> = if self.ca_file.is_empty() {
             let system = rustls_platform_verifier::Verifier::new(Arc::clone(provider));
@@ -132,7 +135,11 @@ impl Tls {
         }
         let name = ServerName::try_from(self.server_name.clone());
         let name = name.map_err(|error| unusable("server_name", &error))?;
-        Ok(Arc::new(Named { verifier, name }))
+        Ok(Arc::new(Verifier {
+            chain: Some(verifier),
+            name: Some(name),
+            provider: Arc::clone(provider),
+        }))
     }
 
     /// The client's certificate and key.
@@ -190,17 +197,20 @@ impl ResolvesClientCert for FromFiles {
     }
 }
 
-impl ServerCertVerifier for Named {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
+        server_name: &ServerName<'_>,
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let (verifier, name) = (&self.verifier, &self.name);
-        verifier.verify_server_cert(end_entity, intermediates, name, ocsp_response, now)
+        let Some(chain) = &self.chain else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let name = self.name.as_ref().unwrap_or(server_name);
+        chain.verify_server_cert(end_entity, intermediates, name, ocsp_response, now)
     }
 
     fn verify_tls12_signature(
@@ -209,42 +219,7 @@ impl ServerCertVerifier for Named {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verifier.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verifier.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier.supported_verify_schemes()
-    }
-}
-
-impl ServerCertVerifier for Any {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
     }
 
@@ -254,11 +229,12 @@ impl ServerCertVerifier for Any {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        let algorithms = &self.provider.signature_verification_algorithms;
+        algorithms.supported_schemes()
     }
 }
