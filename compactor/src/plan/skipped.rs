@@ -116,7 +116,10 @@ pub(crate) fn foreign(meta: &BlockMeta, options: &PlanOptions) -> Option<SkipRea
     let replicas = &options.replicas;
     if meta.max_time < options.times.min || meta.min_time > options.times.max {
         Some(SkipReason::OutsideTimes)
-    } else if !options.filter.selects(meta.ulid, &replicas.strip(&labels)) {
+    } else if !options
+        .filter
+        .selects(meta.ulid, || replicas.strip(&labels))
+    {
         Some(SkipReason::NotSelected)
     } else if !options.shard.has(&replicas.group(&labels)) {
         Some(SkipReason::OtherShard)

@@ -95,13 +95,13 @@ impl BlockFilter {
         })
     }
 
-    /// Whether the rules select a block with these external labels.
+    /// Whether the rules select a block. Its external labels are asked for only if there are rules.
     #[must_use]
-    pub fn selects(&self, block: BlockId, external_labels: &Labels) -> bool {
+    pub fn selects(&self, block: BlockId, external_labels: impl FnOnce() -> Labels) -> bool {
         if self.rules.is_empty() {
             return true;
         }
-        let mut labels = external_labels.to_texts();
+        let mut labels = external_labels().to_texts();
         labels.insert(BLOCK_ID.to_owned(), block.to_string());
         self.rules.iter().all(|rule| rule.keeps(&mut labels))
     }
@@ -211,7 +211,7 @@ mod tests {
     fn selects(yaml: &str, labels: &[(&str, &str)]) -> bool {
         let filter = BlockFilter::from_yaml(yaml).unwrap();
         let labels = Labels::from_pairs(labels.iter().copied());
-        filter.selects(BLOCK.parse().unwrap(), &labels)
+        filter.selects(BLOCK.parse().unwrap(), || labels)
     }
 
     #[test]
@@ -231,9 +231,8 @@ mod tests {
             BlockFilter::from_yaml(&yaml).unwrap()
         };
         let block: BlockId = BLOCK.parse().unwrap();
-        let none = Labels::default();
         for of in [shard(0), shard(1)] {
-            assert_eq!(of.may_select(block), of.selects(block, &none));
+            assert_eq!(of.may_select(block), of.selects(block, Labels::default));
         }
         let by_label = "[{action: hashmod, source_labels: [cluster], target_label: shard, modulus: 2}, \
                         {action: keep, source_labels: [shard], regex: 7}, \
@@ -317,7 +316,7 @@ mod tests {
         for random in 0..300 {
             let block = BlockId::new(model::Timestamp(1), random);
             let by: Vec<usize> = (0..3)
-                .filter(|index| shards[*index].selects(block, &Labels::default()))
+                .filter(|index| shards[*index].selects(block, Labels::default))
                 .collect();
             assert_eq!(by.len(), 1, "{block}: {by:?}");
             counts[by[0]] += 1;

@@ -138,8 +138,8 @@ fn excluded(block: &BlockView, rules: &Rules, now: Timestamp) -> Option<State> {
     if lies_outside(&block.meta, rules.bounds_now_or_later(now)) {
         return Some(State::TimeExcluded);
     }
-    let labels = block.meta.external_labels();
-    if !rules.blocks.selects(block.objects.id, &labels) {
+    let labels = || block.meta.external_labels();
+    if !rules.blocks.selects(block.objects.id, labels) {
         return Some(State::LabelExcluded);
     }
     let age = now.0.saturating_sub(block.objects.id.time().0);

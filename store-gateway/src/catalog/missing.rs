@@ -32,7 +32,7 @@ pub(crate) fn unread<'a>(
     filter: &BlockFilter,
 ) -> impl Iterator<Item = &'a UnreadBlock> {
     snapshot.unread.iter().filter(|block| match &block.meta {
-        Some(meta) => filter.selects(block.objects.id, &meta.external_labels()),
+        Some(meta) => filter.selects(block.objects.id, || meta.external_labels()),
         None => filter.may_select(block.objects.id),
     })
 }
