@@ -172,11 +172,13 @@ func (p Panel) json(id int, at object) (object, error) {
 	}
 	defaults := object{"unit": p.Unit}
 	options := object{
-		"legend":  object{"displayMode": "list", "placement": "bottom", "showLegend": true},
+		"legend":  object{"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": []string{}},
 		"tooltip": object{"mode": "multi", "sort": "desc"},
 	}
 	if p.Type == "stat" {
-		options = object{"reduceOptions": object{"calcs": []string{"lastNotNull"}, "values": false}, "textMode": "auto"}
+		options = object{"reduceOptions": object{"calcs": []string{"lastNotNull"}, "values": false}, "textMode": "auto",
+			"graphMode": "none", "colorMode": "value", "justifyMode": "auto", "orientation": "auto", "wideLayout": true,
+			"showPercentChange": false, "percentChangeColorMode": "standard"}
 	} else {
 		defaults["min"] = 0
 		defaults["custom"] = object{"fillOpacity": 5, "showPoints": "never"}

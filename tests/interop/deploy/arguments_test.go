@@ -1,4 +1,4 @@
-package kubernetes
+package deploy
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -30,7 +31,7 @@ func TestVarveRunsWithTheArgumentsOfEachContainer(t *testing.T) {
 	for _, folder := range folders(t) {
 		for _, pod := range pods(objects(t, folder)) {
 			for _, container := range pod.Spec.Containers {
-				if name, _, _ := strings.Cut(container.Image, ":"); name != "varve" {
+				if image, _, _ := strings.Cut(container.Image, ":"); path.Base(image) != "varve" {
 					continue
 				}
 				ran++
@@ -41,7 +42,7 @@ func TestVarveRunsWithTheArgumentsOfEachContainer(t *testing.T) {
 			}
 		}
 	}
-	if ran < 7 {
+	if ran < 10 {
 		t.Errorf("only %d containers of varve were found", ran)
 	}
 }
@@ -133,9 +134,9 @@ func run(t *testing.T, container core.Container, ports map[string]string, args [
 		url := "http://" + ports[probe.HTTPGet.Port.StrVal] + probe.HTTPGet.Path
 		await(fmt.Sprintf("%s answers %d", url, want), func() bool { return status(ctx, url) == want })
 	}
-	if path := argument(args, "--reloader.config-envsubst-file="); path != "" {
-		await(path+" is written", func() bool {
-			text, err := os.ReadFile(path)
+	if file := argument(args, "--reloader.config-envsubst-file="); file != "" {
+		await(file+" is written", func() bool {
+			text, err := os.ReadFile(file)
 			return err == nil && bytes.Contains(text, []byte("replica: value-of-metadata.name}"))
 		})
 	}
@@ -203,24 +204,24 @@ func status(ctx context.Context, url string) int {
 
 func varve(t *testing.T) string {
 	t.Helper()
-	path := os.Getenv("VARVE_BIN")
-	if path == "" {
-		path = "../../../target/debug/varve"
+	binary := os.Getenv("VARVE_BIN")
+	if binary == "" {
+		binary = "../../../target/debug/varve"
 	}
-	if !exists(path) {
-		t.Fatalf("%s is missing: `cargo build` builds it, VARVE_BIN names another", path)
+	if !exists(binary) {
+		t.Fatalf("%s is missing: `cargo build` builds it, VARVE_BIN names another", binary)
 	}
-	return path
+	return binary
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
+func exists(name string) bool {
+	_, err := os.Stat(name)
 	return err == nil
 }
 
-func write(t *testing.T, path, text string) {
+func write(t *testing.T, name, text string) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,5 +1,6 @@
-// Package kubernetes checks the manifests of deploy/kubernetes.
+// Package deploy checks the manifests of deploy/kubernetes and the dashboards
+// of deploy/grafana.
 //
 // It is a module of its own, as its dependencies would raise the versions that
 // Prometheus and Thanos are released with.
-package kubernetes
+package deploy
