@@ -71,11 +71,11 @@ pub struct Candidate {
     pub no_compact_mark: Option<NoCompactMark>,
     /// The no-downsample mark, if it has one.
     pub no_downsample_mark: Option<NoDownsampleMark>,
-    /// Its marks that cannot be used; with any it stays as it is.
+    /// Its marks that cannot be read; a block with any is skipped.
     pub unusable_marks: Vec<UnusableMark>,
-    /// What is wrong with it, if an attempt to merge it has shown that.
+    /// What is wrong with it, if an attempt to merge it has failed.
     pub damage: Option<String>,
-    /// Why its `meta.json` or one of its marks is not known as it is listed, if so. Nothing is planned for its labels.
+    /// Why the bucket could not give its `meta.json` or one of its marks, if so. Nothing is planned for its labels.
     pub unread: Option<String>,
 }
 
@@ -84,19 +84,19 @@ pub struct Candidate {
 pub struct PlanOptions {
     /// Lengths of windows in milliseconds, ascending, each a multiple of the one before.
     pub windows: Vec<i64>,
-    /// Blocks that were uploaded less than this many milliseconds ago are left.
+    /// Blocks that were uploaded less than this many milliseconds ago are skipped.
     pub consistency_delay: i64,
-    /// Blocks that lie outside of these times entirely are left.
+    /// Blocks that lie outside of these times entirely are skipped.
     pub times: TimeRange,
-    /// Blocks that it does not select are left.
+    /// Blocks that it does not select are skipped.
     pub filter: BlockFilter,
-    /// Blocks of other shards are left.
+    /// Blocks of other shards are skipped.
     pub shard: Shard,
     /// How long blocks are kept.
     pub retention: Retention,
-    /// Whether blocks are downsampled, which their raw samples wait for.
+    /// Whether blocks are downsampled; if so, raw samples are kept until they are.
     pub downsampling: Downsampling,
-    /// What tells replicas apart, and what becomes of their samples.
+    /// The labels of replicas, and how their samples are merged.
     pub replicas: Replicas,
     /// The format of the blocks that are made.
     pub output: OutputFormat,
@@ -109,14 +109,14 @@ pub struct PlanOptions {
     pub now: Timestamp,
 }
 
-/// What is to be done, and why the rest is not.
+/// The work to do, and why the other blocks are skipped.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Plan {
     /// Merges and downsamplings, in the order of group and time; they do not depend on one another.
     pub tasks: Vec<Task>,
     /// Blocks whose samples another block holds: to be marked for deletion.
     pub covered: Vec<Covered>,
-    /// Blocks older than blocks of their resolution are kept: to be marked for deletion.
+    /// Blocks older than the retention of their resolution: to be marked for deletion.
     pub expired: Vec<Expired>,
     /// Every other block.
     #[serde(rename = "left")]
@@ -125,12 +125,12 @@ pub struct Plan {
     pub overdue: Vec<Expired>,
     /// Blocks whose `meta.json` is missing or cannot be read; the planner itself knows of none.
     pub unusable: Vec<Unusable>,
-    /// Blocks whose `meta.json` or mark is listed and was not given by the bucket; nothing is planned where they may
+    /// Blocks whose `meta.json` or mark is listed but could not be read; nothing is planned where they may
     /// belong. The planner itself knows of none.
     pub unread: Vec<Unusable>,
 }
 
-/// A block that cannot be planned for.
+/// A block that the planner cannot use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Unusable {
     /// Where it is in the bucket.

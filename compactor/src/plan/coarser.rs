@@ -26,16 +26,16 @@ pub(super) struct Coarser<'a> {
 pub(super) enum Length {
     /// As long as Thanos has it.
     Enough,
-    /// They will not grow any more.
+    /// Any: they will not grow any more.
     Any,
 }
 
-/// What is missing of some blocks in coarser resolutions.
+/// Which coarser resolutions of some blocks are missing.
 #[derive(Clone, Copy, Debug)]
 struct Missing {
     five_minutes: bool,
     one_hour: bool,
-    /// Whether a block of 5 m would be past its retention, so that it is but a step on the way.
+    /// Whether a block of 5 m would be past its retention, so that it is only needed to make the one of 1 h.
     five_minutes_past: bool,
 }
 
@@ -80,7 +80,7 @@ impl Coarser<'_> {
         }
     }
 
-    /// Whether samples of a block would be lost with it that are to be kept in coarser resolutions.
+    /// Whether to delete a block would lose samples that are to be kept in coarser resolutions.
     pub(super) fn is_awaited(&self, block: &Known<'_>) -> bool {
         if self.options.downsampling == Downsampling::Off
             || block.no_downsample_mark.is_some()

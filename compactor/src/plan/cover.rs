@@ -1,4 +1,4 @@
-//! Which samples the bucket holds in which resolution, as the sources of its blocks tell.
+//! Which samples the bucket holds in which resolution, by the sources of its blocks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use model::{BlockId, Resolution, Sources, Timestamp, covered_by};
 use super::{Known, skipped};
 use crate::group::GroupKey;
 
-/// The undeleted blocks of the bucket by group and source; those too that are not worked on.
+/// The blocks of the bucket without a deletion mark, by group and source; skipped ones too.
 #[derive(Debug, Default)]
 pub(super) struct Cover<'a>(BTreeMap<GroupKey, OfGroup<'a>>);
 
@@ -31,13 +31,14 @@ impl<'a> Cover<'a> {
         cover
     }
 
-    /// Whether all of these sources are there in a resolution.
+    /// Whether the bucket has all of these sources in a resolution.
     pub(super) fn has(&self, labels: u64, resolution: Resolution, sources: &Sources) -> bool {
         self.group(labels, resolution)
             .is_some_and(|group| sources.iter().all(|s| group.having.contains_key(&s)))
     }
 
-    /// Whether these sources are there as well as one block of exactly them would have them.
+    /// Whether the bucket has these sources, other than in overlapping blocks that one block of exactly these sources
+    /// would replace.
     ///
     /// Blocks of aggregates that overlap are never merged, so where replicas were downsampled one by one, their merged
     /// samples are downsampled once more, which replaces those blocks. It must replace all: of blocks that have other
@@ -51,7 +52,7 @@ impl<'a> Cover<'a> {
         !(replaces_all && overlap(blocks))
     }
 
-    /// Whether a block of this resolution lies in `[start, end)`, part of it at least.
+    /// Whether a block of this resolution overlaps `[start, end)`.
     pub(super) fn any_in(
         &self,
         labels: u64,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Known;
 use crate::group::GroupKey;
 
-/// A block that nothing is lost with.
+/// A block that can be deleted without loss, since another block holds all its samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Covered {
     /// The block.
@@ -20,7 +20,7 @@ pub struct Covered {
     pub by: CoveredBy,
 }
 
-/// What holds the samples of a covered block.
+/// Which block holds the samples of a covered block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "covered_by", content = "by", rename_all = "kebab-case")]
 pub enum CoveredBy {
@@ -30,7 +30,7 @@ pub enum CoveredBy {
     Block(BlockId),
 }
 
-/// Takes out the blocks that another one covers; what is left keeps its order.
+/// Removes the blocks that another one covers; the rest keep their order.
 pub(super) fn remove<'a>(
     blocks: Vec<&'a Known<'a>>,
     covered: &mut Vec<Covered>,

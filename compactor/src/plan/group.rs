@@ -17,11 +17,11 @@ use crate::{OutputFormat, group::GroupKey};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct GroupContext<'a> {
     pub(super) coarser: Coarser<'a>,
-    /// Blocks that are past their retention, and wait for being downsampled.
+    /// Blocks past their retention that still have to be downsampled.
     pub(super) overdue: &'a BTreeSet<BlockId>,
 }
 
-/// Plans a group, after the groups of the same labels and finer resolution.
+/// Plans a group. The groups of the same labels and finer resolutions are planned before.
 pub(super) fn plan_group<'a>(
     group: GroupKey,
     mut blocks: Vec<&'a Known<'a>>,
@@ -30,7 +30,7 @@ pub(super) fn plan_group<'a>(
 ) {
     let options = context.coarser.options;
     blocks.sort_unstable_by_key(|b| (b.min(), b.id()));
-    // A block that is too fresh vouches for no other, and its window waits for it; nor does one whose marks are unclear.
+    // A block that is too fresh, or whose marks cannot be read, covers no other block, and its window waits for it.
     let (unclear, clear): (Vec<_>, Vec<_>) = blocks
         .into_iter()
         .partition(|b| !b.unusable_marks.is_empty());
@@ -72,7 +72,7 @@ struct GroupPlanner<'a> {
     skipped: Vec<(&'a Known<'a>, SkipReason)>,
 }
 
-/// A block that is going to be made.
+/// A block that a task will make.
 #[derive(Debug)]
 struct Coming {
     start: Timestamp,
@@ -121,7 +121,7 @@ impl<'a> GroupPlanner<'a> {
         }
     }
 
-    /// Makes tasks of a window in which nothing more is awaited.
+    /// Makes tasks of a complete window.
     fn finish_window(&mut self, window: Option<Window>, runs: Vec<Run<'a>>) {
         let spans = runs.iter().map(Run::span);
         let awaited = spans
@@ -142,7 +142,7 @@ impl<'a> GroupPlanner<'a> {
             if run.is_ready() {
                 part.extend(run.blocks);
             } else {
-                // What stays where it is parts what is before it from what is after.
+                // A block that stays as it is separates those before it from those after it.
                 self.finish_part(window, std::mem::take(&mut part));
                 self.leave(run, &SkipReason::Alone);
             }
@@ -165,16 +165,16 @@ impl<'a> GroupPlanner<'a> {
         }
     }
 
-    /// Whether a block that nothing joins would be written anew for nothing.
+    /// Whether it would be useless to rewrite a block that is merged with no other.
     fn is_in_place(&self, block: &Known<'_>) -> bool {
         match self.context.coarser.options.output {
             OutputFormat::Parquet => block.meta.parquet.is_some(),
-            // Thanos's components read it as it is; and one of ours is made anew only for what joins it.
+            // Thanos's components read a TSDB block as it is; a Parquet block is rewritten only to merge it with others.
             OutputFormat::Tsdb => true,
         }
     }
 
-    /// Why a block is left that fills its window alone: it waits for the next larger one, if there is one.
+    /// Why a block that fills its window alone is skipped: it waits for the next larger window, if there is one.
     fn larger(&self, window: Option<Window>, block: &Known<'_>) -> SkipReason {
         let length = |w: Window| w.end.0.saturating_sub(w.start.0);
         let own = window.map_or(i64::MAX, length);
@@ -206,9 +206,9 @@ impl<'a> GroupPlanner<'a> {
     }
 }
 
-/// What the blocks of a group say of how far its time has come.
+/// How far the blocks of a group have come in time.
 struct Seen {
-    /// The block that begins last: out of the head just now, perhaps.
+    /// The block that begins last: perhaps it was cut from the head just now.
     newest: Option<BlockId>,
     /// Where the last block but that one begins. What ends before is past.
     high: Timestamp,

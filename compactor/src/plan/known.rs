@@ -1,4 +1,4 @@
-//! A block with what the planner works out of it once.
+//! A block with what the planner derives from it once.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -7,7 +7,7 @@ use model::{BlockId, BlockMeta, Coverable, Labels, Sources, Timestamp};
 use super::Candidate;
 use crate::{Replicas, group::GroupKey};
 
-/// A block with what the planner works out of it once.
+/// A block with what the planner derives from it once.
 #[derive(Debug)]
 pub(super) struct Known<'a> {
     block: &'a Candidate,

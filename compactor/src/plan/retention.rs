@@ -1,4 +1,4 @@
-//! Retention: which blocks are older than the blocks of their resolution are kept.
+//! Retention: which blocks are older than the retention of their resolution.
 //!
 //! ```text
 //! raw   ████████████████████                retention of raw ──▶│ now     a block is over once its end is
@@ -31,10 +31,10 @@ pub struct Retention {
 /// Whether blocks are to be downsampled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Downsampling {
-    /// They are.
+    /// Yes.
     #[default]
     On,
-    /// They are not.
+    /// No.
     Off,
 }
 
@@ -53,7 +53,7 @@ pub struct RetentionError {
     pub found: GoDuration,
 }
 
-/// A block that is older than blocks of its resolution are kept.
+/// A block that is older than the retention of its resolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Expired {
     /// The block.
@@ -75,7 +75,7 @@ pub(super) enum Verdict {
     Keep,
     /// It is to be marked for deletion.
     Mark(Expired),
-    /// It would be, had it been downsampled.
+    /// It is kept until it is downsampled, and then marked for deletion.
     Hold(Expired),
 }
 
@@ -93,7 +93,7 @@ impl Retention {
     /// Thanos's check at the start: what is downsampled must be kept until it is long enough to be.
     ///
     /// # Errors
-    /// When it is not.
+    /// When the retention is shorter.
     pub fn check(&self, downsampling: Downsampling) -> Result<(), RetentionError> {
         if downsampling == Downsampling::Off {
             return Ok(());
@@ -120,7 +120,7 @@ impl Retention {
             return Verdict::Keep;
         };
         let options = coarser.options;
-        // What a mark forbids is not known if it cannot be used.
+        // It is not known what a mark forbids that cannot be read.
         if !block.unusable_marks.is_empty()
             || !is_past(block.max(), retention, options.now)
             || skipped::too_fresh(block, options).is_some()

@@ -86,7 +86,7 @@ impl<'a> Run<'a> {
         self.held.is_empty()
     }
 
-    /// Whether only its being the newest may keep it from being merged.
+    /// Whether it can be merged, except that it may be the newest.
     pub(super) fn is_free_but_for_age(&self) -> bool {
         let is_newest = |(_, reason): &(BlockId, SkipReason)| *reason == SkipReason::Newest;
         self.held.iter().all(is_newest)
@@ -114,7 +114,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Its blocks, each with the reason that it is held for, otherwise with `reason`.
+    /// Its blocks, each with the reason why it cannot be merged, or else with `reason`.
     pub(super) fn leave(
         self,
         reason: &SkipReason,

@@ -1,4 +1,4 @@
-//! Why nothing is done with a block now.
+//! Why the compactor leaves a block as it is for now.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::group::GroupKey;
 const DAY: i64 = 24 * 3_600_000;
 /// The longest that a block may be, in milliseconds: ten years.
 const LONGEST: i64 = 3653 * DAY;
-/// How far ahead of the clock a block may end that has begun, in milliseconds: the largest window of Thanos.
+/// How far in the future a block may end that has begun, in milliseconds: the largest window of Thanos.
 const AHEAD: i64 = 14 * DAY;
 
 /// A block that stays as it is.
@@ -31,20 +31,20 @@ pub struct Skipped {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
 pub enum SkipReason {
-    /// It lies outside of the times to work on.
+    /// It lies outside of `--min-time` and `--max-time`.
     OutsideTimes,
-    /// The labels that it has are not those to work on.
+    /// Its external labels are not selected.
     NotSelected,
-    /// Its group is another compactor's.
+    /// Its group belongs to another compactor.
     OtherShard,
     /// It is going to be deleted.
     MarkedForDeletion {
         /// When it was marked, unix **seconds**.
         deletion_time: i64,
     },
-    /// It was uploaded so lately that readers and listings may not agree on it.
+    /// It was uploaded so recently that readers and listings may not agree on it.
     TooFresh {
-        /// When it no longer is.
+        /// When it no longer is too fresh.
         until: Timestamp,
     },
     /// A mark says so.
@@ -54,14 +54,14 @@ pub enum SkipReason {
         /// What the mark says in words.
         details: String,
     },
-    /// A mark of it cannot be used, so that what it forbids is not known.
+    /// One of its marks cannot be read, so it is not known what the mark forbids.
     UnusableMark {
         /// The object, what was expected of it and what was found.
         error: String,
     },
-    /// Prometheus says that compacting it went wrong.
+    /// Prometheus says that a compaction of it failed.
     CompactionFailed,
-    /// An attempt to merge it has shown that it is damaged.
+    /// It is damaged, as an attempt to merge it has shown.
     Damaged {
         /// What is wrong, and where.
         error: String,
@@ -71,12 +71,12 @@ pub enum SkipReason {
         /// What was expected and found.
         error: String,
     },
-    /// It may belong together with a block that the bucket did not give.
+    /// It may belong together with a block that could not be read from the bucket.
     Unread {
         /// What was done, on which object, and what the bucket said.
         error: String,
     },
-    /// It begins last in its group, so more may come at its side.
+    /// It is the newest block of its group, so others may still be uploaded beside it.
     Newest,
     /// Its window may still get blocks.
     WindowOpen {
@@ -88,15 +88,15 @@ pub enum SkipReason {
         /// That block.
         block: BlockId,
     },
-    /// Its window is complete but for a block that a task of a finer resolution makes.
+    /// Its window is complete but for a block that a task of a finer resolution will make.
     WaitsForTask {
         /// That task.
         task: String,
     },
     /// Its window is complete, and there is nothing to merge it with.
     Alone,
-    /// It overlaps another block of aggregates. What two such blocks say of the same time cannot be told apart, so to
-    /// merge them would be wrong: <https://github.com/thanos-io/thanos/issues/6775>.
+    /// It overlaps another block of aggregates. Aggregates of the same time in two blocks may count the same samples, so
+    /// to merge them would be wrong: <https://github.com/thanos-io/thanos/issues/6775>.
     DownsampleVerticalCompaction,
 }
 
@@ -139,10 +139,10 @@ pub(super) fn unseen(block: &Candidate, options: &PlanOptions) -> Option<SkipRea
     })
 }
 
-/// Why a block is left whatever else holds for it, as the times that it states cannot be right.
+/// Why a block is skipped in any case: the times in its `meta.json` cannot be right.
 ///
-/// Such times come of a writer that takes seconds or microseconds for milliseconds, or writes 0 for what it does not
-/// know. A block of them overlaps all others of its group, which would wait for it for ever.
+/// Such times come from a writer that takes seconds or microseconds for milliseconds, or writes 0 for unknown. Such a
+/// block overlaps all others of its group, which would wait for it for ever.
 pub(super) fn wrong_times(block: &Candidate, now: Timestamp) -> Option<SkipReason> {
     let (min, max) = (block.meta.min_time, block.meta.max_time);
     let ends = |at: Timestamp| Rfc3339(at).to_string();
@@ -197,7 +197,7 @@ pub(super) fn forbidden(block: &Candidate) -> Option<SkipReason> {
     (block.meta.compaction.failed).then_some(SkipReason::CompactionFailed)
 }
 
-/// Whether a block may be on its way out, so that no other block's samples may be left to it alone.
+/// Whether a block may be deleted soon, so that it must not be the only one to hold another block's samples.
 pub(super) fn may_go(block: &Candidate) -> bool {
     let is_deletion = |mark: &UnusableMark| mark.file == DeletionMark::FILE;
     block.deletion_mark.is_some() || block.unusable_marks.iter().any(is_deletion)
@@ -217,7 +217,7 @@ pub(super) fn too_fresh(block: &Candidate, options: &PlanOptions) -> Option<Skip
 }
 
 impl SkipReason {
-    /// One word for it, as in the JSON.
+    /// The reason as one word, as in the JSON.
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {

@@ -28,11 +28,11 @@ pub struct Task {
     pub min_time: Timestamp,
     /// End of the output in milliseconds, excluded.
     pub max_time: Timestamp,
-    /// What is merged, in the order of time; of equal timestamps the sample of the earlier block counts.
+    /// The inputs, in the order of time; of samples with equal timestamps, that of the earlier block is kept.
     pub inputs: Vec<Candidate>,
     /// The resolutions of the blocks that are made, the finest first; at least one.
     pub outputs: Vec<Resolution>,
-    /// What is made of samples that several inputs hold.
+    /// How samples that several inputs hold are merged.
     pub dedup: Dedup,
     /// The format of the blocks that are made.
     pub format: OutputFormat,
@@ -44,7 +44,7 @@ pub struct Task {
     pub memory_bytes: u64,
 }
 
-/// What a merge has made, beside what its task tells.
+/// An output of a merge, apart from what its task says.
 #[derive(Clone, Debug)]
 pub(crate) struct Made {
     /// The output's name.
@@ -125,7 +125,7 @@ impl Task {
         })
     }
 
-    /// For each resolution that is made by downsampling the one that it is made of, which may be made as well.
+    /// For each downsampled output, the resolution that it is made from, which may be an output too.
     pub fn downsampled(&self) -> impl Iterator<Item = Resolution> {
         let coarser = self.outputs.iter().filter(|r| **r > self.group.resolution);
         coarser.map(|r| match r {
@@ -222,7 +222,7 @@ fn disk_bytes(
     let merged = inputs.iter().map(grows).fold(0, u64::saturating_add);
     let of = |output: &Resolution| match (own, output) {
         (Resolution::Raw, Resolution::OneHour) => merged / 4,
-        // Five aggregates of five samples or less are as much as the samples: those scraped once a minute.
+        // Five aggregates of five samples or less, which is a scrape each minute, take as much as the samples.
         _ => merged,
     };
     outputs

@@ -1,5 +1,5 @@
-//! How much there is to do until nothing is left, where one step makes the next possible: the work is played through
-//! with blocks that are made up.
+//! How much work is left, where one step makes the next possible: the work is simulated with the `meta.json` that its
+//! blocks would have.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -11,10 +11,10 @@ use model::{
 use super::{Candidate, Plan, PlanOptions, Task, known::merged_sources, plan};
 use crate::OutputFormat;
 
-/// How often is planned at most. Three levels of windows, downsampling and retention take fewer.
+/// The most rounds of planning. Three levels of windows, downsampling and retention take fewer.
 const ROUNDS: usize = 16;
 
-/// What is to be done until nothing is left.
+/// The work that is left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Todo {
     /// Merges into blocks of the same resolution.
@@ -27,7 +27,7 @@ pub struct Todo {
     pub deletion_blocks: usize,
 }
 
-/// Counts what is to be done.
+/// Counts the work that is left.
 #[must_use]
 pub fn todo(blocks: &[Candidate], options: &PlanOptions) -> Todo {
     let mut todo = Todo::default();
@@ -49,7 +49,7 @@ pub fn todo(blocks: &[Candidate], options: &PlanOptions) -> Todo {
     todo
 }
 
-/// A bucket that is not there.
+/// A simulated bucket.
 #[derive(Debug)]
 pub(super) struct MadeUp {
     pub(super) blocks: Vec<Candidate>,
@@ -64,7 +64,7 @@ impl MadeUp {
         }
     }
 
-    /// Does what is planned, at once. Whether there was anything.
+    /// Does the planned work; returns whether there was any.
     pub(super) fn follow(&mut self, plan: &Plan) -> bool {
         let covered = plan.covered.iter().map(|c| c.block);
         let expired = plan.expired.iter().map(|e| e.block);

@@ -27,7 +27,7 @@ impl Window {
         }
     }
 
-    /// Whether nothing more is to come: a block past it has begun that is not the newest, or it is full.
+    /// Whether no more blocks will come: the blocks fill it, or one that is not the newest begins after it.
     fn is_complete(self, runs: &[Run<'_>], high: Timestamp) -> bool {
         let covered = runs.iter().fold(self.start, |end, run| {
             if run.min <= end {

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod failing;
+mod faults;
 mod folder;
 mod hold;
 mod leases;
@@ -12,7 +13,8 @@ pub use crate::catalog::{decode as decode_catalog, encode as encode_catalog};
 
 pub use self::{
     conformance::conformance,
-    failing::{FailingBucket, ReadFault, WriteFault},
+    failing::FailingBucket,
+    faults::{ReadFault, WriteFault},
     hold::Held,
     leases::lease_conformance,
     waves::{Wave, WaveBucket},

@@ -5,7 +5,7 @@
 //! labels, the chunks and the aggregates of rows, the names and the values of labels.
 //!
 //! ```text
-//! column → search, labels, data_columns and row_chunks → chunks, label_values
+//! shard, column → search, labels, row_chunks → chunks, label_values → lookups
 //! ```
 
 pub(crate) mod chunks;
@@ -14,6 +14,7 @@ pub(crate) mod data_columns;
 pub(crate) mod label_values;
 pub(crate) mod labels;
 pub(crate) mod lookup;
+mod lookups;
 pub(crate) mod row_chunks;
 pub(crate) mod search;
 pub(crate) mod shard;

@@ -15,14 +15,16 @@ mod byte_column;
 mod label_column;
 mod options;
 mod row_group;
+mod rows;
 mod schema;
 mod shard;
 
 pub use crate::write::{
-    builder::{RowGroupBuilder, Symbols},
+    builder::RowGroupBuilder,
     byte_column::SharedValue,
     options::{BloomFilters, PageOptions, WriteOptions},
     row_group::EncodedRowGroup,
+    rows::Symbols,
     schema::ShardSchema,
     shard::ShardWriter,
 };

@@ -22,7 +22,6 @@ use std::{
 use bytes::Bytes;
 use model::{BlockMeta, METRIC_NAME, Matcher};
 
-pub(crate) use self::writer::write_whole;
 pub use self::{
     cursor::{ChunkCursor, SeriesCursor},
     writer::BlockWriter,

@@ -9,10 +9,10 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use files::Durability;
 use model::{TimeRange, Timestamp};
 
 use crate::{
-    block::write_whole,
     codec::{CRC_LEN, Fault, Input, check_crc, put_uvarint, put_varint},
     error::{Error, Result},
     intervals::Intervals,
@@ -136,7 +136,8 @@ impl Tombstones {
 
     /// Writes the file into a block's directory.
     pub(crate) fn write(&self, dir: &Path) -> Result<()> {
-        write_whole(dir, FILE, &self.encode())
+        let path = dir.join(FILE);
+        files::replace(&path, &self.encode(), Durability::Durable).map_err(Error::io(&path))
     }
 }
 

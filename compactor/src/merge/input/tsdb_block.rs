@@ -114,7 +114,12 @@ impl OpenedTsdb {
             ids: ids.pop().unwrap_or_default().into(),
             keys,
         };
-        let layers = unset::layers(&main, self.unset, metrics)?;
+        let (mut cursor, mut entry) = (main.block.series_cursor(), SeriesEntry::default());
+        let layers = unset::layers(main.id, self.unset, metrics, keys, |series| {
+            let mut key = Key::default();
+            main.read(series, &mut cursor, &mut entry, &mut key)?;
+            Ok(key)
+        })?;
         let parts = layers.into_iter().map(|refs| main.part(refs, all));
         let parts: Vec<TsdbInput> = parts.collect();
         main.bytes = main.bytes_of(main.refs.len(), all);
@@ -148,14 +153,6 @@ impl TsdbInput {
 
     pub(super) fn chunk_bytes(&self) -> u64 {
         self.bytes
-    }
-
-    pub(super) fn keys(&self) -> Keys {
-        self.keys
-    }
-
-    pub(super) fn series_cursor(&self) -> SeriesCursor {
-        self.block.series_cursor()
     }
 
     pub(super) fn block(&self) -> BlockId {
@@ -228,7 +225,7 @@ impl TsdbInput {
         Ok(cursor)
     }
 
-    pub(super) fn read(
+    fn read(
         &self,
         series: SeriesRef,
         cursor: &mut SeriesCursor,

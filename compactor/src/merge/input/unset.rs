@@ -7,12 +7,15 @@
 //! What is held in memory is the labels of these series of one metric; of all of them where series are ordered by
 //! their labels and some have names before `__name__`.
 
-use tsdb::{SeriesEntry, SeriesRef};
+use model::BlockId;
+use tsdb::SeriesRef;
 
 use super::{
-    super::{MergeError, key::Key},
+    super::{
+        MergeError,
+        key::{Key, Keys},
+    },
     refs::Refs,
-    tsdb_block::TsdbInput,
 };
 
 /// How many series of a block may be the same without their empty labels.
@@ -27,36 +30,37 @@ pub(super) enum Metrics {
     Mixed,
 }
 
-/// `series`, which are some of a block in its order, in the order of their keys; layer by layer.
+/// `series`, which are some of a block in its order, in the order of their keys; layer by layer. `key_of` reads the
+/// key of one.
 ///
 /// # Errors
-/// When the index cannot be read, or too many series are the same.
+/// When a key cannot be read, or too many series are the same.
 pub(super) fn layers(
-    input: &TsdbInput,
+    block: BlockId,
     series: Vec<SeriesRef>,
     metrics: Metrics,
+    keys: Keys,
+    mut key_of: impl FnMut(SeriesRef) -> Result<Key, MergeError>,
 ) -> Result<Vec<Refs>, MergeError> {
     let mut layers: Vec<Vec<SeriesRef>> = Vec::new();
     let mut metric: Vec<(Key, SeriesRef)> = Vec::new();
     let mut last = None;
-    let (mut cursor, mut entry) = (input.series_cursor(), SeriesEntry::default());
     for series in series {
-        let mut key = Key::default();
-        input.read(series, &mut cursor, &mut entry, &mut key)?;
-        let name = input.keys().metric(&key.labels);
+        let key = key_of(series)?;
+        let name = keys.metric(&key.labels);
         if metrics == Metrics::Apart && last.is_some_and(|last| last != name) {
-            put(input, &mut metric, &mut layers)?;
+            put(block, &mut metric, &mut layers)?;
         }
         last = Some(name);
         metric.push((key, series));
     }
-    put(input, &mut metric, &mut layers)?;
+    put(block, &mut metric, &mut layers)?;
     Ok(layers.into_iter().map(Refs::from_iter).collect())
 }
 
 /// Sorts the series of one metric into layers.
 fn put(
-    input: &TsdbInput,
+    block: BlockId,
     metric: &mut Vec<(Key, SeriesRef)>,
     layers: &mut Vec<Vec<SeriesRef>>,
 ) -> Result<(), MergeError> {
@@ -65,7 +69,7 @@ fn put(
         if same.len() > MOST_LAYERS {
             let (_, first) = same.first().cloned().unwrap_or_default();
             return Err(MergeError::Alike {
-                block: input.block(),
+                block,
                 series: first.0.into(),
                 alike: same.len(),
                 most: MOST_LAYERS,

@@ -1,4 +1,4 @@
-//! Blocks that only wait to be downsampled, as they are past their retention.
+//! Blocks past their retention that are kept only until they are downsampled.
 
 use model::Resolution;
 
@@ -6,7 +6,7 @@ use super::GroupPlanner;
 use crate::plan::{Known, Run, WINDOWS, Window, coarser::Length};
 
 impl<'a> GroupPlanner<'a> {
-    /// Takes out what is only waiting to be downsampled: it is over, so it does not grow any more. Neighbours become
+    /// Removes the blocks that are kept only until they are downsampled: they are too old to grow any more. Neighbours become
     /// one block, as far as one window of the largest length goes.
     pub(super) fn downsample_overdue(&mut self, runs: Vec<Run<'a>>) -> Vec<Run<'a>> {
         let (overdue, rest): (Vec<_>, Vec<_>) =
@@ -31,7 +31,7 @@ impl<'a> GroupPlanner<'a> {
             && self.awaits_task(run.min, run.max).is_none()
     }
 
-    /// Whether two runs may become one block of aggregates: it must not lie across another one, as such blocks are
+    /// Whether two runs may become one block of aggregates: it must not overlap another one, as such blocks are
     /// never merged, nor across raw blocks that become one later.
     fn are_neighbours(&self, one: &Run<'_>, next: &Run<'_>, others: &[Run<'_>]) -> bool {
         let [.., largest] = WINDOWS;

@@ -1,4 +1,4 @@
-//! Blocks that are not merged, but worked on each on its own.
+//! Blocks that are not merged, but processed one by one.
 
 use model::{BlockId, NoCompactReason, Resolution};
 
@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl GroupPlanner<'_> {
-    /// Makes tasks of blocks that are not merged, but downsampled, or written anew for what is deleted of them.
+    /// Makes tasks for blocks that are not merged: to downsample them, or to rewrite them without their deleted samples.
     pub(super) fn work_on_single_blocks(&mut self, blocks: &[&Known<'_>]) {
         let fresh = |id: BlockId| {
             let block = blocks.iter().find(|b| b.id() == id);
@@ -46,7 +46,7 @@ impl GroupPlanner<'_> {
     }
 
     fn outputs_of_single(&self, block: &Known<'_>, reason: &SkipReason) -> Vec<Resolution> {
-        // What may still be merged with blocks that it overlaps is downsampled with those.
+        // A block that may still be merged with blocks that it overlaps is downsampled together with them.
         let stays = matches!(
             reason,
             SkipReason::NoCompact { .. }

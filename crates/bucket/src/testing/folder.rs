@@ -5,10 +5,7 @@ use std::{fs::File, mem, path::Path, sync::Arc};
 use model::Timestamp;
 use object_store::{Result, path::Path as StorePath};
 
-use super::{
-    failing::{Faults, ReadFault, WriteFault},
-    store::injected,
-};
+use super::faults::{Faults, ReadFault, WriteFault, injected};
 use crate::bucket::{Folder, Means, Staged};
 
 /// Passes files to `inner`, unless they are to fail.

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt as _, stream, stream::BoxStream};
 use object_store::{
-    CopyOptions, Error, GetOptions, GetRange, GetResult, GetResultPayload, ListResult,
-    MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMultipartOptions, PutOptions,
-    PutPayload, PutResult, Result, UploadPart, path::Path,
+    CopyOptions, GetOptions, GetRange, GetResult, GetResultPayload, ListResult, MultipartUpload,
+    ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, Result, UploadPart, path::Path,
 };
 
-use super::failing::{Faults, ReadFault, WriteFault};
+use super::faults::{Faults, ReadFault, WriteFault, injected};
 
 /// Passes operations to `inner`, unless they are to fail.
 #[derive(Clone, Debug)]
@@ -176,13 +176,6 @@ impl MultipartUpload for FailingUpload {
 impl fmt::Display for FailingStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "failing {}", self.inner)
-    }
-}
-
-pub(super) fn injected() -> Error {
-    Error::Generic {
-        store: "failing",
-        source: "injected fault".into(),
     }
 }
 

@@ -3,12 +3,13 @@
 use std::{cmp::Ordering, fmt, sync::Arc};
 
 use bytes::Bytes;
-use model::{METRIC_NAME, Quoted, Ragged};
+use model::{METRIC_NAME, Quoted};
 
 use super::{
     byte_column::{SharedStrings, SharedValue},
     options::WriteOptions,
-    row_group::{EncodedRowGroup, encode},
+    row_group::EncodedRowGroup,
+    rows::{Rows, Symbols},
     schema::ShardSchema,
 };
 use crate::{
@@ -23,45 +24,19 @@ const MAX_ROWS: usize = 1 << 24;
 /// The most bytes of the chunks of one series in one slice: sizes of pages are 32-bit integers.
 const MAX_VALUE: usize = 1 << 30;
 
-/// The strings of labels, by id.
-///
-/// Ids ascend with the strings in byte order, and each string has one id: rows are compared by ids.
-pub trait Symbols: Send + Sync {
-    /// The string of this id; the empty string for an unknown id.
-    fn get(&self, id: u32) -> &[u8];
-}
-
 /// Collects rows in order, and becomes an [`EncodedRowGroup`].
 pub struct RowGroupBuilder {
-    pub(super) schema: ShardSchema,
-    pub(super) options: WriteOptions,
-    pub(super) symbols: Arc<dyn Symbols>,
-    pub(super) labels: RowLabels,
-    /// The values of each slice, or of each aggregate of each slice.
-    pub(super) data: Vec<SharedStrings>,
-    /// The length of the longest chunk in milliseconds; of aggregates only.
-    pub(super) longest: i64,
+    rows: Rows,
     /// The id of `__name__`, once a row had it.
     metric_name: Option<u32>,
 }
-
-/// The labels of rows, as ids of names and values.
-#[derive(Default)]
-pub(super) struct RowLabels(Ragged<(u32, u32)>);
 
 impl RowGroupBuilder {
     /// An empty row group, for labels that are ids of `symbols`.
     #[must_use]
     pub fn new(schema: &ShardSchema, symbols: Arc<dyn Symbols>, options: &WriteOptions) -> Self {
         Self {
-            data: (0..schema.values())
-                .map(|_| SharedStrings::default())
-                .collect(),
-            longest: 0,
-            schema: schema.clone(),
-            options: *options,
-            symbols,
-            labels: RowLabels::default(),
+            rows: Rows::new(schema, symbols, options),
             metric_name: None,
         }
     }
@@ -99,8 +74,8 @@ impl RowGroupBuilder {
     ) -> Result<(), Error> {
         let row = self.rows();
         let wrong = |reason: String| Err(Error::layout(format!("row {row}: {reason}")));
-        if values.len() != self.data.len() {
-            let (expected, found) = (self.data.len(), values.len());
+        if values.len() != self.rows.data.len() {
+            let (expected, found) = (self.rows.data.len(), values.len());
             return wrong(format!(
                 "expected values of {expected} columns, found {found}"
             ));
@@ -111,9 +86,9 @@ impl RowGroupBuilder {
                 "chunks: expected at most {MAX_VALUE} bytes, found {len}"
             ));
         }
-        let longest = match self.schema.contents() {
+        let longest = match self.rows.schema.contents() {
             Contents::Chunks => Ok(0),
-            Contents::Aggregates => values.iter().try_fold(self.longest, |longest, value| {
+            Contents::Aggregates => values.iter().try_fold(self.rows.longest, |longest, value| {
                 Ok::<_, Fault>(envelope::longest(value.as_ref())?.max(longest))
             }),
         };
@@ -127,12 +102,12 @@ impl RowGroupBuilder {
             ));
         }
         if let Some([a, b]) = labels.array_windows().find(|[a, b]| a.0 >= b.0) {
-            let [a, b] = [a, b].map(|label| Quoted(self.symbols.get(label.0)));
+            let [a, b] = [a, b].map(|label| Quoted(self.rows.symbols.get(label.0)));
             return wrong(format!(
                 "labels: expected in ascending order, found {b} after {a}"
             ));
         }
-        self.labels.push(labels, &*self.symbols);
+        self.rows.labels.push(labels, &*self.rows.symbols);
         self.find_metric_name();
         if row > 0 && self.compare_last() != Ordering::Less {
             return wrong(format!(
@@ -140,24 +115,24 @@ impl RowGroupBuilder {
                 self.text(row)
             ));
         }
-        for (column, value) in self.data.iter_mut().zip(values) {
+        for (column, value) in self.rows.data.iter_mut().zip(values) {
             column.push(value);
         }
-        self.longest = longest;
+        self.rows.longest = longest;
         Ok(())
     }
 
     /// The number of rows.
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.labels.len()
+        self.rows.labels.len()
     }
 
     /// The memory of the rows in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let data: usize = self.data.iter().map(SharedStrings::size).sum();
-        self.labels.size() + data
+        let data: usize = self.rows.data.iter().map(SharedStrings::size).sum();
+        self.rows.labels.size() + data
     }
 
     /// Encodes the rows, in parallel on the current rayon pool.
@@ -165,21 +140,25 @@ impl RowGroupBuilder {
     /// # Errors
     /// When a row has a label that the schema lacks, or the symbols are not in order.
     pub fn encode(self) -> Result<EncodedRowGroup, Error> {
-        encode(self)
+        self.rows.encode()
     }
 
     fn find_metric_name(&mut self) {
         if self.metric_name.is_none() {
-            let labels = self.labels.get(self.labels.len().saturating_sub(1));
+            let labels = self
+                .rows
+                .labels
+                .get(self.rows.labels.len().saturating_sub(1));
             let mut names = labels.iter().map(|(name, _)| *name);
-            self.metric_name = names.find(|name| self.symbols.get(*name) == METRIC_NAME.as_bytes());
+            self.metric_name =
+                names.find(|name| self.rows.symbols.get(*name) == METRIC_NAME.as_bytes());
         }
     }
 
     /// Compares the last two rows: by `__name__`, then by all labels.
     fn compare_last(&self) -> Ordering {
-        let last = self.labels.len().saturating_sub(1);
-        let [a, b] = [last.saturating_sub(1), last].map(|row| self.labels.get(row));
+        let last = self.rows.labels.len().saturating_sub(1);
+        let [a, b] = [last.saturating_sub(1), last].map(|row| self.rows.labels.get(row));
         let name = |labels: &[(u32, u32)]| {
             let of_name = |label: &&(u32, u32)| Some(label.0) == self.metric_name;
             labels.iter().find(of_name).map(|label| label.1)
@@ -189,37 +168,7 @@ impl RowGroupBuilder {
 
     /// The labels of a row, for people.
     fn text(&self, row: usize) -> model::Labels {
-        self.labels.text(row, &*self.symbols)
-    }
-}
-
-impl RowLabels {
-    fn push(&mut self, labels: &[(u32, u32)], symbols: &dyn Symbols) {
-        // The empty string sorts before all others, so only the first id can be it.
-        let empty = symbols.get(0).is_empty();
-        if empty {
-            let present = labels.iter().filter(|(_, value)| *value != 0);
-            self.0.push(present.copied());
-        } else {
-            self.0.push(labels.iter().copied());
-        }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(super) fn size(&self) -> usize {
-        self.0.size()
-    }
-
-    pub(super) fn get(&self, row: usize) -> &[(u32, u32)] {
-        self.0.get(row).unwrap_or_default()
-    }
-
-    pub(super) fn text(&self, row: usize, symbols: &dyn Symbols) -> model::Labels {
-        let pairs = self.get(row).iter();
-        model::Labels::from_sorted(pairs.map(|(n, v)| (symbols.get(*n), symbols.get(*v))))
+        self.rows.labels.text(row, &*self.rows.symbols)
     }
 }
 

@@ -6,8 +6,8 @@ use model::Quoted;
 use rayon::prelude::*;
 
 use super::{
-    builder::Symbols,
     options::{PageOptions, WriteOptions},
+    rows::Symbols,
 };
 use crate::{
     error::Error,

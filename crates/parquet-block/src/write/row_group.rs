@@ -6,9 +6,9 @@ use rayon::prelude::*;
 use xxhash_rust::xxh64::xxh64;
 
 use super::{
-    builder::{RowGroupBuilder, RowLabels, Symbols},
     byte_column::{self, SharedStrings},
     label_column::{self, Cells},
+    rows::{RowLabels, Rows, Symbols},
     schema::ShardSchema,
 };
 use crate::{
@@ -45,38 +45,35 @@ impl EncodedRowGroup {
     }
 }
 
-pub(super) fn encode(mut builder: RowGroupBuilder) -> Result<EncodedRowGroup, Error> {
-    let rows = builder.rows();
-    let metric_name = builder.schema.metric_name();
-    let data = std::mem::take(&mut builder.data);
-    let (labels, chunks) = rayon::join(
-        || encode_labels(&builder),
-        || {
-            encode_chunks(
-                &builder,
-                data.into_iter().map(SharedStrings::freeze).collect(),
-            )
-        },
-    );
-    let (labels, named) = labels?;
-    let text = |row: usize| builder.labels.text(row, &*builder.symbols);
-    Ok(EncodedRowGroup {
-        rows,
-        ends: [text(0), text(rows.saturating_sub(1))],
-        labels,
-        chunks: chunks?,
-        longest: builder.longest,
-        sorted_by: metric_name.filter(|_| named == rows),
-    })
+impl Rows {
+    /// Encodes the rows, in parallel on the current rayon pool.
+    pub(super) fn encode(mut self) -> Result<EncodedRowGroup, Error> {
+        let metric_name = self.schema.metric_name();
+        let data = std::mem::take(&mut self.data);
+        let (labels, chunks) = rayon::join(
+            || encode_labels(&self),
+            || {
+                let data = data.into_iter().map(SharedStrings::freeze).collect();
+                encode_chunks(&self, data)
+            },
+        );
+        let (labels, named) = labels?;
+        let text = |row: usize| self.labels.text(row, &*self.symbols);
+        Ok(EncodedRowGroup {
+            rows: self.len(),
+            ends: [text(0), text(self.len().saturating_sub(1))],
+            labels,
+            chunks: chunks?,
+            longest: self.longest,
+            sorted_by: metric_name.filter(|_| named == self.len()),
+        })
+    }
 }
 
-fn encode_chunks(
-    builder: &RowGroupBuilder,
-    data: Vec<SharedStrings>,
-) -> Result<Vec<EncodedColumn>, Error> {
-    let options = &builder.options.chunks;
+fn encode_chunks(rows: &Rows, data: Vec<SharedStrings>) -> Result<Vec<EncodedColumn>, Error> {
+    let options = &rows.options.chunks;
     let compression = options.compression();
-    let columns = builder.schema.data_columns();
+    let columns = rows.schema.data_columns();
     columns
         .into_par_iter()
         .filter_map(|(place, _)| data.get(place))
@@ -85,13 +82,13 @@ fn encode_chunks(
 }
 
 /// The columns of the labels file, and how many rows have a `__name__`.
-fn encode_labels(builder: &RowGroupBuilder) -> Result<(Vec<EncodedColumn>, usize), Error> {
-    let (options, symbols) = (&builder.options, &*builder.symbols);
-    let (cells, lists) = transpose(&builder.labels, &builder.schema, symbols)?;
-    let metric_name = builder.schema.metric_name();
-    let names = builder.schema.label_names();
+fn encode_labels(rows: &Rows) -> Result<(Vec<EncodedColumn>, usize), Error> {
+    let (options, symbols) = (&rows.options, &*rows.symbols);
+    let (cells, lists) = transpose(&rows.labels, &rows.schema, symbols)?;
+    let metric_name = rows.schema.metric_name();
+    let names = rows.schema.label_names();
     let label = |(name, cells): (&Vec<u8>, &Cells)| {
-        label_column::encode(name, cells, builder.rows(), symbols, options)
+        label_column::encode(name, cells, rows.len(), symbols, options)
     };
     let (columns, (lists, hashes)) = rayon::join(
         || {
@@ -110,7 +107,7 @@ fn encode_labels(builder: &RowGroupBuilder) -> Result<(Vec<EncodedColumn>, usize
             rayon::join(
                 || encode(lists, ByteEncoding::Prefixes, zstd),
                 || {
-                    let hashes = hashes(&builder.labels, symbols);
+                    let hashes = hashes(&rows.labels, symbols);
                     encode(hashes, ByteEncoding::Lengths, Compression::None)
                 },
             )

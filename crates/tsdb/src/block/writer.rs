@@ -153,7 +153,8 @@ impl BlockWriter {
             thanos.index_stats.series_max_size = longest_series;
             thanos.index_stats.chunk_max_size = self.longest_chunk;
         }
-        write_whole(&self.dir, BlockMeta::FILE, &meta.encode())?;
+        let path = self.dir.join(BlockMeta::FILE);
+        files::replace(&path, &meta.encode(), Durability::Durable).map_err(Error::io(&path))?;
         Ok(meta)
     }
 
@@ -264,12 +265,6 @@ fn check_times(chunks: &[Chunk]) -> Result<()> {
         previous = Some(chunk);
     }
     Ok(())
-}
-
-/// Writes a small file completely or not at all.
-pub(crate) fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
-    let path = dir.join(name);
-    files::replace(&path, bytes, Durability::Durable).map_err(Error::io(&path))
 }
 
 #[cfg(test)]

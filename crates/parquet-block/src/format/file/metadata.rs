@@ -1,9 +1,6 @@
 //! The metadata of a column and of its chunks, at the end of a file.
 
-use super::{
-    column::{Column, ColumnKind},
-    writer::Place,
-};
+use super::column::{Column, ColumnKind};
 use crate::format::{
     bounds::Bounds,
     page::{EncodedColumn, EncodedPage, Encoding, PageKind},
@@ -17,6 +14,16 @@ const REQUIRED: i32 = 0;
 const OPTIONAL: i32 = 1;
 /// The encoding of definition levels.
 const RLE: i32 = 3;
+
+/// The range of a column chunk.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) start: u64,
+    pub(super) compressed: u64,
+    pub(super) uncompressed: u64,
+    /// The offset and size of its bloom filter.
+    pub(super) bloom_filter: Option<(u64, usize)>,
+}
 
 /// `SchemaElement` of a column.
 pub(super) fn schema_element(t: &mut ThriftWriter, column: &Column) {

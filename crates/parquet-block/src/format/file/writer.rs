@@ -21,7 +21,7 @@ use xxhash_rust::xxh64;
 
 use super::{
     column::Column,
-    metadata::{checksums, column_index, column_metadata, offset_index, schema_element},
+    metadata::{Place, checksums, column_index, column_metadata, offset_index, schema_element},
 };
 use crate::{
     error::Error,
@@ -66,16 +66,6 @@ struct ColumnChunk {
     column_index: Vec<u8>,
     offset_index: Vec<u8>,
     checksums: Vec<u32>,
-}
-
-/// The range of a column chunk.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub(super) start: u64,
-    pub(super) compressed: u64,
-    pub(super) uncompressed: u64,
-    /// The offset and size of its bloom filter.
-    pub(super) bloom_filter: Option<(u64, usize)>,
 }
 
 impl<W: fmt::Debug> fmt::Debug for Counted<W> {
