@@ -29,9 +29,9 @@ func TestDashboardsKeepToGrafanasSchema(t *testing.T) {
 			t.Fatal(err)
 		}
 		var decoded dashboard.Dashboard
-		if err := decoded.UnmarshalJSONStrict(text); err != nil {
+		// It gives an empty list where nothing is wrong.
+		if err := decoded.UnmarshalJSONStrict(text); err != nil && err.Error() != "" {
 			t.Errorf("%s: %v", file, err)
-			continue
 		}
 		if len(decoded.Panels) < 5 {
 			t.Errorf("%s has %d panels and rows", file, len(decoded.Panels))
