@@ -116,14 +116,14 @@ pub(crate) fn bytes(text: &str) -> Result<u64, ValueError> {
             tail.find(|c: char| c.is_ascii_digit())
                 .unwrap_or(tail.len()),
         );
-        let unit = 1 << shift(unit).ok_or_else(wrong)?;
-        let whole: u64 = whole.parse().map_err(|_| wrong())?;
-        let part: f64 = format!("0.{fraction}0").parse().map_err(|_| wrong())?;
-        let size = whole.checked_mul(unit).ok_or_else(wrong)?;
-        let size = size.checked_add((part * unit as f64) as u64);
-        total = total
-            .checked_add(size.ok_or_else(wrong)?)
-            .ok_or_else(wrong)?;
+        let unit = 1_u128 << shift(unit).ok_or_else(wrong)?;
+        // All digits as one number, then the point: 1.5 is 15 tenths.
+        let number: u128 = format!("{whole}{fraction}").parse().map_err(|_| wrong())?;
+        let places = u32::try_from(fraction.len()).map_err(|_| wrong())?;
+        let divisor = 10_u128.checked_pow(places).ok_or_else(wrong)?;
+        let size = number.checked_mul(unit).ok_or_else(wrong)? / divisor;
+        let size = u64::try_from(size).map_err(|_| wrong())?;
+        total = total.checked_add(size).ok_or_else(wrong)?;
         if next.is_empty() {
             return Ok(total);
         }
