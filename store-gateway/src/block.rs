@@ -37,10 +37,6 @@ use crate::{
     fetch::{Fetcher, PageCache},
 };
 
-/// Bytes of small files, postings, series entries, dictionaries, label pages and pages of index headers in memory,
-/// over all blocks.
-const PAGE_CACHE_BYTES: u64 = 256 << 20;
-
 /// A query to one block. External labels were handled before: the matchers are on the series' own labels.
 #[derive(Clone, Debug)]
 pub(crate) struct BlockQuery {
@@ -90,14 +86,16 @@ enum Opened {
 
 impl BlockSource {
     /// A source of readers for all blocks, since it bounds requests and memory. `pool` runs loops over series and
-    /// pages, `headers` are the index headers on the disk, and a file of up to `small` bytes is fetched whole.
+    /// pages, `headers` are the index headers on the disk, `pages` keeps small files, postings, series entries,
+    /// dictionaries, label pages and pages of index headers, and a file of up to `small` bytes is fetched whole.
     pub(crate) fn new(
         bucket: Bucket,
         pool: CpuPool,
         headers: Arc<HeaderFiles>,
+        pages: PageCache,
         small: u64,
     ) -> Self {
-        let pages = Arc::new(PageCache::new(PAGE_CACHE_BYTES));
+        let pages = Arc::new(pages);
         Self {
             pool,
             fetcher: Fetcher::new(bucket, Arc::clone(&pages), small),

@@ -1,11 +1,15 @@
-//! What one request has used of its limits, over all blocks.
+//! What one request has used of its limits, and of the memory, over all blocks.
 
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 
-use crate::{config::Limits, error::BlockError};
+use crate::{
+    config::Limits,
+    error::BlockError,
+    memory::{HeldBytes, HeldFor, RequestMemory},
+};
 
 /// How many samples a chunk counts for.
 const SAMPLES_PER_CHUNK: u64 = 120;
@@ -17,31 +21,18 @@ pub(crate) struct RequestBudget {
     series: AtomicU64,
     chunks: AtomicU64,
     bytes: Arc<AtomicU64>,
-    /// Bytes of series that wait to be sorted.
-    held: AtomicU64,
-    /// The most of them at any time.
-    #[cfg(test)]
-    most_held: AtomicU64,
-}
-
-/// Bytes of series that one sorter holds.
-#[derive(Debug)]
-pub(crate) struct HeldBytes {
-    budget: Arc<RequestBudget>,
-    bytes: u64,
+    memory: Arc<RequestMemory>,
 }
 
 impl RequestBudget {
     /// A budget of which nothing is used.
-    pub(crate) fn new(limits: Limits) -> Arc<Self> {
+    pub(crate) fn new(limits: Limits, memory: Arc<RequestMemory>) -> Arc<Self> {
         Arc::new(Self {
             limits,
             series: AtomicU64::new(0),
             chunks: AtomicU64::new(0),
             bytes: Arc::default(),
-            held: AtomicU64::new(0),
-            #[cfg(test)]
-            most_held: AtomicU64::new(0),
+            memory,
         })
     }
 
@@ -56,19 +47,19 @@ impl RequestBudget {
             series: AtomicU64::new(0),
             chunks: AtomicU64::new(0),
             bytes: Arc::clone(&self.bytes),
-            held: AtomicU64::new(0),
-            #[cfg(test)]
-            most_held: AtomicU64::new(0),
+            memory: Arc::clone(&self.memory),
         };
         Arc::new(budget)
     }
 
-    /// A sorter that holds nothing yet.
-    pub(crate) fn hold(self: &Arc<Self>) -> HeldBytes {
-        HeldBytes {
-            budget: Arc::clone(self),
-            bytes: 0,
-        }
+    /// A part of the request's memory, of which nothing is held yet.
+    pub(crate) fn hold(&self, held_for: HeldFor) -> HeldBytes {
+        self.memory.hold(held_for)
+    }
+
+    /// Whether there is memory to read ahead.
+    pub(crate) fn has_room(&self) -> bool {
+        self.memory.has_room()
     }
 
     /// Counts matching series, before they are read.
@@ -92,34 +83,19 @@ impl RequestBudget {
 
 #[cfg(test)]
 impl RequestBudget {
-    /// Bytes that are held now.
+    /// One without limits on memory.
+    pub(crate) fn of_test(limits: Limits) -> Arc<Self> {
+        Self::new(limits, RequestMemory::unbounded())
+    }
+
+    /// Bytes that are held for the order of series.
     pub(crate) fn held(&self) -> u64 {
-        self.held.load(Ordering::Relaxed)
+        self.memory.sorted().0
     }
 
-    /// The most bytes that were held at once.
+    /// The most of them at once.
     pub(crate) fn most_held(&self) -> u64 {
-        self.most_held.load(Ordering::Relaxed)
-    }
-}
-
-impl HeldBytes {
-    /// Sets the bytes that are held now.
-    pub(crate) fn set(&mut self, bytes: usize) {
-        let before = std::mem::replace(&mut self.bytes, bytes as u64);
-        let held = &self.budget.held;
-        held.fetch_add(self.bytes, Ordering::Relaxed);
-        held.fetch_sub(before, Ordering::Relaxed);
-        #[cfg(test)]
-        self.budget
-            .most_held
-            .fetch_max(held.load(Ordering::Relaxed), Ordering::Relaxed);
-    }
-}
-
-impl Drop for HeldBytes {
-    fn drop(&mut self) {
-        self.set(0);
+        self.memory.sorted().1
     }
 }
 
@@ -142,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_limit_is_violated_by_the_first_that_goes_past_it() {
-        let budget = RequestBudget::new(Limits {
+        let budget = RequestBudget::of_test(Limits {
             request_series: 3,
             request_samples: 250,
             downloaded_bytes: 0,
@@ -168,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_is_read_again_counts_its_bytes_alone() {
-        let budget = RequestBudget::new(Limits {
+        let budget = RequestBudget::of_test(Limits {
             request_series: 1,
             request_samples: 120,
             downloaded_bytes: 10,

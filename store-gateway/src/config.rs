@@ -37,9 +37,8 @@ pub struct Config {
     pub series_wait: Duration,
     /// The limits of one request.
     pub limits: Limits,
-    /// Bytes of opened blocks in memory (Parquet footers, index headers without a data folder). Blocks in use by
-    /// requests may exceed it. Default: 1 GiB.
-    pub block_cache_bytes: u64,
+    /// The memory of requests and of what is kept for the next ones (`--store.memory-budget`). Default: 2 GiB.
+    pub memory: MemoryBudget,
     /// A file of a block of at most so many bytes is fetched whole at its first use and kept in memory, which saves
     /// waits for the bucket. So is the index of a TSDB block of up to four times as many if its header has to be
     /// built. Default: 512 KiB.
@@ -57,6 +56,36 @@ pub enum IndexHeaders {
     OnDisk,
     /// In memory only.
     InMemory,
+}
+
+/// The memory of requests, and of what is kept for the next ones, in bytes. The list of the bucket's blocks and the
+/// buffers of connections come on top.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryBudget(pub u64);
+
+impl MemoryBudget {
+    /// For opened blocks (Parquet footers, index headers without a data folder): a quarter. Blocks in use by requests
+    /// may exceed it.
+    pub(crate) const fn opened_blocks(self) -> u64 {
+        self.0 / 4
+    }
+
+    /// For small files, postings, series entries, dictionaries, label pages and pages of index headers, over all
+    /// blocks: an eighth.
+    pub(crate) const fn pages(self) -> u64 {
+        self.0 / 8
+    }
+
+    /// For what requests read: the rest.
+    pub(crate) const fn requests(self) -> u64 {
+        self.0 - self.opened_blocks() - self.pages()
+    }
+}
+
+impl Default for MemoryBudget {
+    fn default() -> Self {
+        Self(2 << 30)
+    }
 }
 
 /// The limits of one request; 0 is no limit.
@@ -99,7 +128,7 @@ impl Default for Config {
             series_concurrency: 20,
             series_wait: Duration::from_secs(90),
             limits: Limits::default(),
-            block_cache_bytes: 1 << 30,
+            memory: MemoryBudget::default(),
             small_file_bytes: 512 << 10,
             grpc: GrpcOptions::default(),
         }

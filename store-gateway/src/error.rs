@@ -50,6 +50,18 @@ pub(crate) enum AnswerError {
         /// How long it waited.
         waited: Duration,
     },
+    /// Other requests have all memory.
+    #[error(
+        "limit store.memory-budget: requests held {used} of {most} bytes for the {waited:?} that this one waited"
+    )]
+    Memory {
+        /// The bytes that requests held at the end.
+        used: u64,
+        /// The bytes that they may hold.
+        most: u64,
+        /// How long it waited.
+        waited: Duration,
+    },
     /// The request is invalid.
     #[error("{0}")]
     Invalid(String),
@@ -109,7 +121,7 @@ impl AnswerError {
         match self {
             Self::Block { .. } => self.limit().is_none(),
             Self::Missing { .. } => true,
-            Self::NotReady | Self::Busy { .. } | Self::Invalid(_) => false,
+            Self::NotReady | Self::Busy { .. } | Self::Memory { .. } | Self::Invalid(_) => false,
         }
     }
 }

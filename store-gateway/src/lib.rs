@@ -14,6 +14,7 @@ mod catalog;
 mod config;
 mod error;
 mod fetch;
+mod memory;
 mod metrics;
 mod reader;
 mod request;
@@ -26,7 +27,7 @@ mod testing;
 
 pub use crate::{
     api::StoreApi,
-    config::{Config, Deps, IndexHeaders, Limits},
+    config::{Config, Deps, IndexHeaders, Limits, MemoryBudget},
     error::GatewayError,
     reader::{Chunks, ReadRequest, Reader},
     run::{Gateway, run},

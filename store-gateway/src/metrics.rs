@@ -58,9 +58,18 @@ pub(crate) struct GateMetrics {
     duration: Histogram,
 }
 
-/// A request that waits at the gate.
+/// A request that waits to be let in.
 #[derive(Debug)]
 pub(crate) struct Waiting(Gauge);
+
+/// Metrics of the memory of requests.
+#[derive(Clone, Debug)]
+pub(crate) struct MemoryMetrics {
+    most: Gauge,
+    used: Gauge,
+    waiting: Gauge,
+    refused: Counter,
+}
 
 impl StoreMetrics {
     /// Registers them.
@@ -198,6 +207,52 @@ impl HeaderMetrics {
                 ]),
             ),
         }
+    }
+}
+
+impl MemoryMetrics {
+    /// Registers them.
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        Self {
+            most: metrics.register(
+                "varve_store_memory_budget_bytes",
+                "Memory that requests may hold together",
+                Gauge::default(),
+            ),
+            used: metrics.register(
+                "varve_store_memory_used_bytes",
+                "Memory that requests hold or have reserved",
+                Gauge::default(),
+            ),
+            waiting: metrics.register(
+                "varve_store_memory_requests_waiting",
+                "Number of requests that wait for memory",
+                Gauge::default(),
+            ),
+            refused: metrics.register(
+                "varve_store_memory_requests_refused_total",
+                "Total number of requests that waited for memory for too long",
+                Counter::default(),
+            ),
+        }
+    }
+
+    pub(crate) fn most(&self, bytes: u64) {
+        self.most.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn used(&self, bytes: u64) {
+        self.used.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a request as waiting until the returned value is dropped.
+    pub(crate) fn waiting(&self) -> Waiting {
+        self.waiting.inc();
+        Waiting(self.waiting.clone())
+    }
+
+    pub(crate) fn refused(&self) {
+        self.refused.inc();
     }
 }
 

@@ -22,7 +22,8 @@ use crate::{
     catalog::Rules,
     config::{Config, Deps, Limits},
     error::AnswerError,
-    metrics::{GateMetrics, StoreMetrics},
+    memory::Memory,
+    metrics::{GateMetrics, MemoryMetrics, StoreMetrics},
     request::SeriesRequest,
     select,
     sync::{Advertised, Served},
@@ -40,6 +41,7 @@ pub(crate) struct Store {
     limits: Limits,
     concurrency: usize,
     gate: Option<Gate>,
+    memory: Memory,
     metrics: StoreMetrics,
 }
 
@@ -56,12 +58,17 @@ impl Store {
             served,
             rules: Rules::from(config),
             clock: Arc::clone(&deps.clock),
-            blocks: Arc::new(BlockCache::new(source, config.block_cache_bytes)),
+            blocks: Arc::new(BlockCache::new(source, config.memory.opened_blocks())),
             pool: deps.pool.clone(),
             limits: config.limits,
             concurrency: config.block_concurrency.max(1),
             gate: (config.series_concurrency > 0)
                 .then(|| Gate::new(config.series_concurrency, config.series_wait, gate)),
+            memory: Memory::new(
+                config.memory.requests(),
+                config.series_wait,
+                MemoryMetrics::new(&deps.metrics),
+            ),
             metrics,
         }
     }
@@ -100,10 +107,10 @@ impl Store {
         let served = self.served()?;
         let (catalog, coarsest) = (&served.catalog, request.max_resolution);
         let selector = request.selector.within(catalog.bounds(self.now()));
-        let context = self.request_context();
+        let chosen = select::for_series(catalog, &selector, coarsest);
+        let context = self.request_context(chosen.len()).await?;
         let missing = select::missing(catalog, &selector, coarsest);
         let missing = context.warning_of_missing(&missing, selector.on_failure)?;
-        let chosen = select::for_series(catalog, &selector, coarsest);
         if request.aggregates.is_empty()
             && !request.skip_chunks
             && let Some(one) = chosen
@@ -122,13 +129,15 @@ impl Store {
         Ok(answer.warned(missing).messages())
     }
 
-    fn request_context(&self) -> RequestContext {
-        RequestContext {
+    /// For a request that reads so many blocks, once there is memory for it.
+    async fn request_context(&self, blocks: usize) -> Result<RequestContext, AnswerError> {
+        let memory = self.memory.enter(blocks).await?;
+        Ok(RequestContext {
             blocks: Arc::clone(&self.blocks),
             pool: self.pool.clone(),
-            budget: RequestBudget::new(self.limits),
+            budget: RequestBudget::new(self.limits, memory),
             concurrency: self.concurrency,
             metrics: self.metrics.clone(),
-        }
+        })
     }
 }

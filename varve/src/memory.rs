@@ -13,8 +13,20 @@ pub(crate) fn merge_budget() -> u64 {
     budget_of(limit(Path::new(ROOT)))
 }
 
+/// The default memory of a store gateway in bytes: two thirds of the control group's limit, as the list of blocks, the
+/// buffers of connections and what the allocator keeps come on top; without a limit, `otherwise`.
+pub(crate) fn store_budget(otherwise: u64) -> u64 {
+    store_budget_of(limit(Path::new(ROOT)), otherwise)
+}
+
 fn budget_of(limit: Option<u64>) -> u64 {
     limit.map_or(MOST_FOR_MERGE, |limit| (limit / 2).min(MOST_FOR_MERGE))
+}
+
+fn store_budget_of(limit: Option<u64>, otherwise: u64) -> u64 {
+    // Version 1 has a number beyond all memory where there is no limit.
+    let limit = limit.filter(|limit| *limit < 1 << 60);
+    limit.map_or(otherwise, |limit| limit / 3 * 2)
 }
 
 /// The limit in bytes: `memory.max` of version 2, `memory/memory.limit_in_bytes` of version 1.
@@ -42,6 +54,13 @@ mod tests {
         assert_eq!(budget_of(limit(root.path())), MOST_FOR_MERGE);
         fs::write(root.path().join("memory.max"), "268435456\n").unwrap();
         assert_eq!(limit(root.path()), Some(256 << 20));
+    }
+
+    #[test]
+    fn a_store_gateway_takes_two_thirds_of_its_container() {
+        assert_eq!(store_budget_of(Some(3 << 30), 7), 2 << 30);
+        assert_eq!(store_budget_of(None, 7), 7);
+        assert_eq!(store_budget_of(Some(9_223_372_036_854_771_712), 7), 7);
     }
 
     #[test]

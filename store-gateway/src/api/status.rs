@@ -12,7 +12,7 @@ pub(super) fn of(error: &AnswerError) -> Status {
 fn code(error: &AnswerError) -> Code {
     match error {
         AnswerError::NotReady | AnswerError::Missing { .. } => Code::Unavailable,
-        AnswerError::Busy { .. } => Code::ResourceExhausted,
+        AnswerError::Busy { .. } | AnswerError::Memory { .. } => Code::ResourceExhausted,
         AnswerError::Invalid(_) => Code::InvalidArgument,
         AnswerError::Block { source, .. } => match &**source {
             SeriesError::Read(BlockError::Limit { .. }) => Code::ResourceExhausted,

@@ -19,7 +19,7 @@ use series::FinalLabels;
 use tokio::sync::mpsc::Sender;
 
 use super::{BlockError, BlockQuery, BlockSeries, RequestBudget};
-use crate::budget::HeldBytes;
+use crate::memory::HeldBytes;
 
 /// Bytes of labels and positions that are held in the search for the first series.
 pub(super) const FIRST_BYTES: usize = scaled(4 << 20);
@@ -126,7 +126,7 @@ impl<T> FirstSeries<T> {
             self.bytes -= size;
             self.more = true;
         }
-        self.hold.set(self.bytes);
+        self.hold.set(self.bytes as u64);
     }
 
     /// The series that were found, in order, and whether another pass is needed.
@@ -174,7 +174,7 @@ impl Window {
                 self.bytes -= size(&series);
             }
         }
-        self.hold.set(self.bytes);
+        self.hold.set(self.bytes as u64);
     }
 }
 
@@ -271,7 +271,7 @@ mod tests {
     use tsdb::{Chunk, Encoding};
 
     use super::*;
-    use crate::{block::tests::fixture::free, config::Limits};
+    use crate::{block::tests::fixture::free, config::Limits, memory::HeldFor};
 
     fn series(number: usize, bytes: usize) -> BlockSeries {
         let chunk = Chunk {
@@ -288,8 +288,8 @@ mod tests {
 
     #[test]
     fn a_window_that_is_full_gives_up_the_last_ones_and_never_the_first() {
-        let budget = RequestBudget::new(Limits::default());
-        let mut window = Window::new(4, budget.hold());
+        let budget = RequestBudget::of_test(Limits::default());
+        let mut window = Window::new(4, budget.hold(HeldFor::Order));
         let eighths = |n: usize| n * WINDOW_BYTES / 8;
         window.put(2, series(2, eighths(3)));
         window.put(0, series(0, eighths(4)));
@@ -310,7 +310,7 @@ mod tests {
     fn the_first_series_are_found_pass_by_pass_and_no_more_than_may_be_is_held() {
         let budget = free();
         let labels = Arc::new(FinalLabels::default());
-        let mut first = FirstSeries::new(labels, budget.hold());
+        let mut first = FirstSeries::new(labels, budget.hold(HeldFor::Order));
         // In no order, and each label set twice.
         let all: Vec<usize> = (0..200).map(|i| i * 7 % 100).collect();
         let (mut got, mut passes) = (Vec::new(), 0);

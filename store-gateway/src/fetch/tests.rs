@@ -75,7 +75,7 @@ async fn what_is_in_memory_is_not_fetched_again() {
 async fn bytes_between_ranges_count_against_the_budget() {
     let (fetcher, _, key) = alphabet().await;
     let limited = |downloaded_bytes| {
-        RequestBudget::new(Limits {
+        RequestBudget::of_test(Limits {
             downloaded_bytes,
             ..Limits::default()
         })

@@ -71,10 +71,10 @@ impl Store {
         let served = self.served()?;
         let catalog = &served.catalog;
         let selector = &selector.within(catalog.bounds(self.now()));
-        let context = self.request_context();
+        let chosen = select::for_labels(catalog, selector);
+        let context = self.request_context(chosen.len()).await?;
         let missing = select::missing(catalog, selector, i64::MAX);
         let missing = context.warning_of_missing(&missing, selector.on_failure)?;
-        let chosen = select::for_labels(catalog, selector);
         let blocks = chosen.iter().map(|c| c.block.id).collect();
         let asked = chosen.into_iter().map(|one| {
             let id = one.block.id;

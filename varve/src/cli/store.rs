@@ -74,6 +74,10 @@ pub(crate) struct StoreArgs {
     /// Time that a Series request waits for its turn; 0s is no limit.
     #[arg(long = "store.grpc.series-max-wait", default_value = "90s", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) series_max_wait: Duration,
+    /// Memory of requests, opened blocks and cached pages together; default: two thirds of the control group's limit, or
+    /// 2GB without one.
+    #[arg(long = "store.memory-budget", value_name = "SIZE", value_parser = values::bytes)]
+    pub(crate) memory_budget: Option<u64>,
     /// Time for which a block is served after it was marked for deletion.
     #[arg(long = "ignore-deletion-marks-delay", default_value = "24h", value_name = "DURATION", value_parser = values::duration)]
     pub(crate) ignore_deletion_marks_delay: Duration,

@@ -5,10 +5,13 @@ use std::{process::ExitCode, sync::Arc};
 use service::{
     CpuPool, GrpcOptions, Metrics, Probe, Reload, ServiceError, SystemClock, shutdown_signal,
 };
-use store_gateway::{Config, Deps, GatewayError, IndexHeaders, Limits};
+use store_gateway::{Config, Deps, GatewayError, IndexHeaders, Limits, MemoryBudget};
 
 use super::daemon;
-use crate::cli::{GrpcArgs, StoreArgs};
+use crate::{
+    cli::{GrpcArgs, StoreArgs},
+    memory,
+};
 
 /// Serves the blocks of the bucket until a signal.
 pub(super) async fn run(args: StoreArgs) -> anyhow::Result<ExitCode> {
@@ -18,7 +21,8 @@ pub(super) async fn run(args: StoreArgs) -> anyhow::Result<ExitCode> {
     let reload = Reload::new();
     let shutdown = shutdown_signal(&reload)?;
     let web = daemon::web_config(&args.http, &metrics, &reload)?;
-    let mut config = config(&args)?;
+    let default = MemoryBudget::default();
+    let mut config = config(&args, MemoryBudget(memory::store_budget(default.0)))?;
     config.grpc.tls = daemon::grpc_tls(&args.grpc, &metrics, &reload)?;
     let bucket = daemon::need_bucket(&args.objstore, &metrics)?;
     let listener = daemon::listen("grpc-address", &args.grpc.grpc_address).await?;
@@ -35,8 +39,8 @@ pub(super) async fn run(args: StoreArgs) -> anyhow::Result<ExitCode> {
     daemon::beside_http(&args.http, web, &metrics, &probe, &shutdown, work).await
 }
 
-/// The configuration that the flags make.
-fn config(args: &StoreArgs) -> anyhow::Result<Config> {
+/// The configuration that the flags make; `memory` is that without a flag.
+fn config(args: &StoreArgs, memory: MemoryBudget) -> anyhow::Result<Config> {
     Ok(Config {
         data_dir: args.data_dir.clone(),
         index_headers: if args.no_cache_index_header {
@@ -58,6 +62,7 @@ fn config(args: &StoreArgs) -> anyhow::Result<Config> {
             request_samples: args.request_samples,
             downloaded_bytes: args.downloaded_bytes,
         },
+        memory: args.memory_budget.map_or(memory, MemoryBudget),
         grpc: grpc_options(&args.grpc),
         blocks: args.selector.filter()?,
         ..Config::default()
@@ -96,7 +101,7 @@ mod tests {
         let Command::Store(args) = cli.command else {
             panic!("{:?}", cli.command);
         };
-        config(&args).unwrap()
+        config(&args, MemoryBudget::default()).unwrap()
     }
 
     #[test]
@@ -122,6 +127,13 @@ mod tests {
             config_of(&[&flag]).blocks,
             BlockFilter::from_yaml(rules).unwrap()
         );
+    }
+
+    #[test]
+    fn the_memory_is_that_of_the_flag_or_the_default() {
+        let budget = config_of(&["--store.memory-budget=512MB"]).memory;
+        assert_eq!(budget, MemoryBudget(512 << 20));
+        assert_eq!(config_of(&[]).memory, MemoryBudget::default());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use bytes::{Buf, BufMut as _};
 use prost::Message as _;
 use proto::thanos::SeriesRequest;
 use tonic::{
-    Status,
+    Status, Streaming,
     client::Grpc,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     codegen::http::uri::PathAndQuery,
@@ -27,17 +27,23 @@ pub(crate) struct Answer {
     pub(crate) bytes: usize,
 }
 
-/// Asks for series.
-pub(crate) async fn series(channel: &Channel, request: SeriesRequest) -> anyhow::Result<Answer> {
-    let started = Instant::now();
+/// Asks for series, and gives the answer unread: the sizes of its frames.
+pub(crate) async fn open(
+    channel: &Channel,
+    request: &SeriesRequest,
+) -> anyhow::Result<Streaming<usize>> {
     let mut client = Grpc::new(channel.clone()).max_decoding_message_size(usize::MAX);
     client.ready().await?;
     let path = PathAndQuery::from_static("/thanos.Store/Series");
     let request = tonic::Request::new(request.encode_to_vec());
-    let mut frames = client
-        .server_streaming(request, path, Encoded)
-        .await?
-        .into_inner();
+    let answer = client.server_streaming(request, path, Encoded).await?;
+    Ok(answer.into_inner())
+}
+
+/// Asks for series, and reads the answer.
+pub(crate) async fn series(channel: &Channel, request: &SeriesRequest) -> anyhow::Result<Answer> {
+    let started = Instant::now();
+    let mut frames = open(channel, request).await?;
     let mut answer = Answer::default();
     while let Some(bytes) = frames.message().await? {
         if answer.bytes == 0 {

@@ -183,7 +183,7 @@ fn against(case: &str, ours: &Measured, theirs: &Measured) -> String {
 /// Asks until it is measured: the least of the times, the mean of the CPU time.
 async fn ask(channel: &Channel, question: &Question, sidecar: &Server) -> anyhow::Result<Measured> {
     // What is not measured: connections and caches.
-    client::series(channel, request(question)?).await?;
+    client::series(channel, &request(question)?).await?;
     sidecar.forget_peak()?;
     let cpu = sidecar.cpu()?;
     let mut found = Measured {
@@ -194,7 +194,7 @@ async fn ask(channel: &Channel, question: &Question, sidecar: &Server) -> anyhow
         peak: 0,
     };
     for _ in 0..question.times {
-        let answer = client::series(channel, request(question)?).await?;
+        let answer = client::series(channel, &request(question)?).await?;
         ensure!(answer.bytes > 0, "{}: no series", question.name);
         found.bytes = answer.bytes;
         found.first = found.first.min(answer.first);

@@ -51,6 +51,10 @@ const MOST_ROUNDS: usize = 200;
 const CLIENTS: usize = 16;
 const TIMES: usize = 3;
 
+/// Clients that ask for everything and do not read, and how long for.
+const SILENT: usize = 100;
+const SILENT_FOR: Duration = Duration::from_secs(10);
+
 const BUCKET: &str = "bucket";
 /// A file in the bucket that says that its blocks are compacted.
 const PREPARED: &str = "prepared";
@@ -64,6 +68,7 @@ const HEAD: &str = "\
 /// A store that answers.
 struct Store {
     server: Server,
+    address: String,
     channel: Channel,
     http: String,
     /// The server of its bucket, which ends after it.
@@ -196,6 +201,15 @@ async fn ask(
         started.1 >> 20,
         ours.peak()? >> 20
     );
+    if let Some(largest) = questions.last() {
+        let (a, b) = (theirs.silent(largest).await?, ours.silent(largest).await?);
+        println!(
+            "{what} {SILENT} clients that do not read {}, RSS MiB at most: theirs {}, ours {}",
+            largest.name,
+            a >> 20,
+            b >> 20
+        );
+    }
     for (name, metric) in [
         ("requests", "thanos_objstore_bucket_operations_total"),
         (
@@ -299,7 +313,8 @@ impl Store {
             Ok(())
         };
         server.wait(is_ready).await.context("store")?;
-        let channel = Channel::from_shared(format!("http://{grpc}"))?.connect_lazy();
+        let address = format!("http://{grpc}");
+        let channel = Channel::from_shared(address.clone())?.connect_lazy();
         let info = async || {
             InfoClient::new(channel.clone())
                 .info(InfoRequest {})
@@ -309,6 +324,7 @@ impl Store {
         server.wait(info).await.context("store")?;
         Ok(Self {
             server,
+            address,
             channel,
             http,
             _s3: s3.map(|(server, _)| server),
@@ -316,7 +332,7 @@ impl Store {
     }
 
     async fn ask(&self, question: &Question) -> anyhow::Result<Answer> {
-        let answer = client::series(&self.channel, question.request.clone()).await;
+        let answer = client::series(&self.channel, &question.request).await;
         answer.with_context(|| question.name.to_owned())
     }
 
@@ -333,6 +349,24 @@ impl Store {
         answers.sort_by_key(|answer| answer.whole);
         let median = answers.get(answers.len() / 2).context("an answer")?;
         Ok(median.whole.as_secs_f64() * 1e3)
+    }
+
+    /// The most memory that it has while clients do not read what they have asked for, in bytes.
+    async fn silent(&self, question: &Question) -> anyhow::Result<u64> {
+        self.server.forget_peak()?;
+        let request = &question.request;
+        let clients = (0..SILENT).map(|_| async move {
+            // A connection of its own.
+            let channel = Channel::from_shared(self.address.clone())?.connect_lazy();
+            let answer = client::open(&channel, request).await?;
+            std::future::pending::<()>().await;
+            drop(answer);
+            anyhow::Ok(())
+        });
+        match tokio::time::timeout(SILENT_FOR, try_join_all(clients)).await {
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(_)) | Err(_) => self.peak(),
+        }
     }
 
     fn resident(&self) -> anyhow::Result<u64> {

@@ -15,7 +15,7 @@ use super::{
     pending_rows::MOST_ROWS,
     rows::{self, Row, number},
 };
-use crate::block::order::scaled;
+use crate::{block::order::scaled, memory::HeldFor};
 
 /// Bytes of distinct combinations that are compared.
 const COMBINATIONS_BYTES: usize = scaled(2 << 20);
@@ -52,7 +52,7 @@ impl ParquetBlock {
         let count = selected.iter().map(|(_, selection)| rows::count(selection));
         let mut found = Vec::with_capacity(usize::try_from(count.sum::<u64>()).unwrap_or_default());
         let mut combinations = Combinations::default();
-        let mut hold = budget.hold();
+        let mut hold = budget.hold(HeldFor::Order);
         let mut batches = Vec::new();
         for (place, selection) in &selected {
             for (group, rows) in selection {
@@ -96,7 +96,7 @@ impl ParquetBlock {
             if !fit {
                 return Ok(RowsInOrder::TooMany);
             }
-            hold.set(combinations.bytes + size_of_val(found.as_slice()));
+            hold.set((combinations.bytes + size_of_val(found.as_slice())) as u64);
         }
         if combinations.ids.len() <= 1 {
             return Ok(RowsInOrder::Same(selected));

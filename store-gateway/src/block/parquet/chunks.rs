@@ -1,5 +1,5 @@
 //! Reads the chunks of rows in batches of bounded size. The next batches are fetched while one is decoded and waits
-//! for the client. The size of rows is unknown before their pages are known; a batch that would fetch too much is cut,
+//! for the client, if there is memory. The size of rows is unknown before their pages are known; a batch that would fetch too much is cut,
 //! and the next one begins with the rest.
 
 use std::{collections::VecDeque, sync::Arc};
@@ -13,12 +13,17 @@ use super::{
     batch::{self, Batch, Fetching, Pages, PlannedRead},
     pending_rows::PendingRows,
 };
-use crate::fetch::size;
+use crate::{
+    fetch::size,
+    memory::{HeldBytes, HeldFor},
+};
 
 /// Batches that are fetched ahead, whatever their size.
 pub(super) const AHEAD: usize = 1;
 /// More are fetched while all of them together take fewer bytes.
 const AHEAD_BYTES: u64 = 2 * AIM;
+/// How many batches are decoded, merged or wait for the client besides those that are fetched.
+const AFTERWARDS: u64 = 3;
 /// The most batches at once.
 const AT_ONCE: usize = 32;
 
@@ -26,10 +31,12 @@ const AT_ONCE: usize = 32;
 const FIRST_ROWS: usize = 32;
 /// Rows of a batch.
 const MOST_ROWS: usize = 4096;
-/// The bytes that a batch should take, fetched or decoded, whichever is more.
+/// The bytes that a batch should take, fetched or decoded, whichever is more; and if there is no room for so much. Pages
+/// of all time slices should be in one.
 const AIM: u64 = 2 << 20;
-/// The most bytes that a batch of several rows fetches. One row may need a page of each time slice.
-const MAX_FETCH: u64 = 3 * AIM;
+const SMALL_AIM: u64 = 1 << 20;
+/// The most that a batch of several rows fetches, as a multiple of the aim. One row may need a page of each time slice.
+const MAX_FETCH: u64 = 3;
 
 /// What to read.
 #[derive(Clone, Copy, Debug)]
@@ -59,12 +66,14 @@ pub(super) struct ChunkReader<'a, S> {
     /// The pages of the batch that was read last.
     pages: Pages,
     size: BatchSize,
+    hold: HeldBytes,
 }
 
 /// How many rows to read next.
 #[derive(Debug)]
 struct BatchSize {
     rows: usize,
+    aim: u64,
     /// The bytes of the chunks decoded last, and the number of their rows.
     decoded: (u64, usize),
 }
@@ -91,8 +100,10 @@ where
             pages: Pages::default(),
             size: BatchSize {
                 rows: FIRST_ROWS,
+                aim: AIM,
                 decoded: (0, 1),
             },
+            hold: budget.hold(HeldFor::Batches),
         }
     }
 
@@ -127,8 +138,22 @@ where
 
     /// Whether another batch may be fetched now.
     fn may_start(&self) -> bool {
-        let costs = self.batches.iter().map(|batch| batch.cost);
-        may_start(self.batches.len(), costs.sum(), self.reading.ahead)
+        let ahead = match self.budget.has_room() {
+            true => self.reading.ahead,
+            false => 0,
+        };
+        may_start(self.batches.len(), self.cost(), ahead)
+    }
+
+    /// The bytes that are being fetched.
+    fn cost(&self) -> u64 {
+        self.batches.iter().map(|batch| batch.cost).sum()
+    }
+
+    /// Tells the bytes that are held.
+    fn set_hold(&mut self) {
+        let afterwards = self.size.decoded.0.saturating_mul(AFTERWARDS);
+        self.hold.set(self.cost().saturating_add(afterwards));
     }
 
     /// Starts batches of the rows at hand.
@@ -152,6 +177,7 @@ where
             };
             let batch = Batch::start(self.block, shard, batch, before, &self.pages, fetching);
             self.batches.push_back(batch);
+            self.set_hold();
         }
         Ok(())
     }
@@ -162,6 +188,10 @@ where
         shard: &ShardReader,
         pending: &PendingRows,
     ) -> Result<(PlannedRead, usize), BlockError> {
+        self.size.aim = match self.budget.has_room() {
+            true => AIM,
+            false => SMALL_AIM,
+        };
         loop {
             let rows = pending.rows.split_at(self.size.rows).0;
             let count = rows.len();
@@ -170,11 +200,11 @@ where
             let lookup = shard.shard.chunks(group, rows, range, aggregates);
             let planned = self.block.step(shard, lookup, self.budget).await?;
             let fetched = batch::wanted(&planned).iter().map(size).sum();
-            if fetched <= MAX_FETCH || count <= 1 {
+            if fetched <= MAX_FETCH * self.size.aim || count <= 1 {
                 self.size.fetched(count, fetched);
                 return Ok((planned, count));
             }
-            self.size.rows = shrunk(count, fetched);
+            self.size.rows = shrunk(count, fetched, self.size.aim);
         }
     }
 
@@ -186,6 +216,7 @@ where
         let (pending, chunks) = reading.await?;
         let bytes = chunks.iter().flatten().map(|chunk| chunk.data.len() as u64);
         self.size.decoded = (bytes.sum(), chunks.len().max(1));
+        self.set_hold();
         Ok((pending, chunks))
     }
 }
@@ -213,21 +244,21 @@ impl BatchSize {
     fn fetched(&mut self, count: usize, fetched: u64) {
         let (decoded, rows) = self.decoded;
         let decoded = decoded.saturating_mul(count as u64) / (rows as u64).max(1);
-        self.rows = next_rows(self.rows, count, fetched.max(decoded));
+        self.rows = next_rows(self.rows, count, fetched.max(decoded), self.aim);
     }
 }
 
 /// How many rows to try after `count` would fetch too much: fewer, and at least one.
-fn shrunk(count: usize, fetched: u64) -> usize {
-    let fitting = (count as u64).saturating_mul(AIM) / fetched.max(1);
+fn shrunk(count: usize, fetched: u64, aim: u64) -> usize {
+    let fitting = (count as u64).saturating_mul(aim) / fetched.max(1);
     let fitting = usize::try_from(fitting).unwrap_or(usize::MAX);
     fitting.clamp(1, (count / 2).max(1))
 }
 
-/// How many rows to read after `count` have taken `taken` bytes: as many as should take [`AIM`], and at most four
-/// times as many as now.
-fn next_rows(now: usize, count: usize, taken: u64) -> usize {
-    let fitting = (count as u64).saturating_mul(AIM) / taken.max(1);
+/// How many rows to read after `count` have taken `taken` bytes: as many as should take `aim`, and at most four times
+/// as many as now.
+fn next_rows(now: usize, count: usize, taken: u64, aim: u64) -> usize {
+    let fitting = (count as u64).saturating_mul(aim) / taken.max(1);
     let fitting = usize::try_from(fitting).unwrap_or(usize::MAX);
     fitting.clamp(1, now.saturating_mul(4).min(MOST_ROWS))
 }
@@ -238,22 +269,22 @@ mod tests {
 
     #[test]
     fn batches_grow_slowly_and_shrink_at_once() {
-        assert_eq!(next_rows(32, 32, 1000), 128);
-        assert_eq!(next_rows(2048, 2048, 1000), MOST_ROWS);
-        assert_eq!(next_rows(128, 128, 4 * AIM), 32);
-        assert_eq!(next_rows(1, 1, 100 * AIM), 1);
-        assert_eq!(next_rows(32, 2, 0), 128);
+        assert_eq!(next_rows(32, 32, 1000, AIM), 128);
+        assert_eq!(next_rows(2048, 2048, 1000, AIM), MOST_ROWS);
+        assert_eq!(next_rows(128, 128, 4 * AIM, AIM), 32);
+        assert_eq!(next_rows(1, 1, 100 * AIM, AIM), 1);
+        assert_eq!(next_rows(32, 2, 0, AIM), 128);
     }
 
     #[test]
     fn a_batch_that_fetches_too_much_is_cut_until_one_row_is_left() {
-        assert_eq!(shrunk(1000, 10 * AIM), 100);
-        assert_eq!(shrunk(1000, MAX_FETCH + 1), 333);
-        assert_eq!(shrunk(2, 100 * AIM), 1);
+        assert_eq!(shrunk(1000, 10 * AIM, AIM), 100);
+        assert_eq!(shrunk(1000, MAX_FETCH * AIM + 1, AIM), 333);
+        assert_eq!(shrunk(2, 100 * AIM, AIM), 1);
         let mut rows = 4096;
         let mut steps = 0;
         while rows > 1 {
-            rows = shrunk(rows, MAX_FETCH + 1);
+            rows = shrunk(rows, MAX_FETCH * AIM + 1, AIM);
             steps += 1;
         }
         assert!(steps < 16);
@@ -271,6 +302,7 @@ mod tests {
     fn batches_of_rows_that_grow_when_decoded_are_smaller() {
         let mut size = BatchSize {
             rows: 1024,
+            aim: AIM,
             decoded: (0, 1),
         };
         size.fetched(1024, AIM / 4);

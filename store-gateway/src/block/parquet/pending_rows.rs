@@ -12,13 +12,18 @@ use super::{
     BlockError, BlockQuery, BlockSeries, ParquetBlock, Prefetch, RequestBudget, SHARDS_AT_ONCE,
     rows,
 };
+use crate::memory::{HeldBytes, HeldFor};
 
 /// Rows of the first batch of labels: few, so that the first answer is early.
 const FIRST_ROWS: usize = 128;
 /// Rows of a batch of labels. Each batch decodes its dictionaries anew.
 pub(super) const MOST_ROWS: usize = 4096;
+/// Likewise if there is no room for so many.
+const FEWER_ROWS: usize = 512;
 /// The most rows whose labels are being read or wait to be taken.
 const ROWS_AHEAD: usize = 2 * MOST_ROWS;
+/// About the bytes of a row's labels.
+const ROW_BYTES: u64 = 512;
 /// The most batches of them: a row group with few matching rows is a batch.
 const AHEAD: usize = 64;
 
@@ -45,8 +50,8 @@ pub(super) struct Found {
 struct ArrivingLabels {
     /// A stream of one item.
     labels: Prefetch<Vec<Labels>>,
-    /// Permits for the rows.
-    _room: OwnedSemaphorePermit,
+    /// Permits for the rows, and their memory.
+    room: (OwnedSemaphorePermit, HeldBytes),
 }
 
 /// Sends rows and starts to read their labels.
@@ -65,6 +70,8 @@ struct Finding<'a> {
 pub(super) struct LabelQueue {
     arriving: Arc<Mutex<VecDeque<ArrivingLabels>>>,
     here: VecDeque<Labels>,
+    /// The memory of those that came last, at least.
+    hold: Option<HeldBytes>,
 }
 
 impl ParquetBlock {
@@ -81,7 +88,7 @@ impl ParquetBlock {
                 labels,
             }) = found.next().await.transpose()?
             {
-                pending.labels = labels.read().await?;
+                (pending.labels, _) = labels.read().await?;
                 if out.send(pending).await.is_err() {
                     break;
                 }
@@ -176,7 +183,7 @@ impl ParquetBlock {
     fn labels(
         self: &Arc<Self>,
         pending: &PendingRows,
-        room: OwnedSemaphorePermit,
+        room: (OwnedSemaphorePermit, HeldBytes),
         budget: &Arc<RequestBudget>,
     ) -> ArrivingLabels {
         let (block, budget) = (Arc::clone(self), Arc::clone(budget));
@@ -190,10 +197,7 @@ impl ParquetBlock {
             }
             Ok(())
         });
-        ArrivingLabels {
-            labels,
-            _room: room,
-        }
+        ArrivingLabels { labels, room }
     }
 }
 
@@ -216,10 +220,18 @@ impl<'a> Finding<'a> {
     async fn send(&mut self, shard: usize, selection: Selection) -> Result<(), BlockError> {
         for (group, mut rest) in selection {
             while !rest.is_empty() && !self.out.is_closed() {
-                let (rows, others) = rest.split_at(self.most);
+                // Without memory, two small batches take all permits.
+                let (most, permits) = match self.budget.has_room() {
+                    true => (self.most, 1),
+                    false => (self.most.min(FEWER_ROWS), MOST_ROWS / FEWER_ROWS),
+                };
+                let (rows, others) = rest.split_at(most);
                 rest = others;
                 self.most = (self.most * 4).min(MOST_ROWS);
-                let room = room_for(&self.room, rows.len()).await?;
+                let permit = room_for(&self.room, rows.len() * permits).await?;
+                let mut hold = self.budget.hold(HeldFor::Batches);
+                hold.set(ROW_BYTES * rows.len() as u64);
+                let room = (permit, hold);
                 let pending = PendingRows {
                     shard,
                     group,
@@ -244,10 +256,11 @@ async fn room_for(room: &Arc<Semaphore>, rows: usize) -> Result<OwnedSemaphorePe
 }
 
 impl ArrivingLabels {
-    /// The labels.
-    async fn read(mut self) -> Result<Vec<Labels>, BlockError> {
+    /// The labels, and their memory.
+    async fn read(mut self) -> Result<(Vec<Labels>, HeldBytes), BlockError> {
         let labels = self.labels.next().await.transpose()?;
-        labels.ok_or(BlockError::Stopped)
+        let (_, hold) = self.room;
+        Ok((labels.ok_or(BlockError::Stopped)?, hold))
     }
 }
 
@@ -283,7 +296,9 @@ impl LabelQueue {
         while self.here.len() < count {
             let next = self.arriving.lock().pop_front();
             let next = next.ok_or(BlockError::Stopped)?;
-            self.here.extend(next.read().await?);
+            let (labels, hold) = next.read().await?;
+            self.here.extend(labels);
+            self.hold = Some(hold);
         }
         Ok(self.here.drain(..count).collect())
     }
@@ -295,8 +310,8 @@ pub(super) async fn send_labels(
     out: &Sender<Vec<BlockSeries>>,
 ) -> Result<(), BlockError> {
     while let Some(found) = found.next().await.transpose()? {
-        let series = found.labels.read().await?.into_iter();
-        let series = series.map(|labels| BlockSeries {
+        let (labels, _hold) = found.labels.read().await?;
+        let series = labels.into_iter().map(|labels| BlockSeries {
             labels,
             chunks: Vec::new(),
         });

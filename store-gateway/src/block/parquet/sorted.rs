@@ -14,7 +14,10 @@ use super::{
     pending_rows::PendingRows,
     rows::{Row, number},
 };
-use crate::block::order::{FirstSeries, Window, WindowSender};
+use crate::{
+    block::order::{FirstSeries, Window, WindowSender},
+    memory::HeldFor,
+};
 
 /// Row groups whose labels are read at once.
 pub(super) const GROUPS_AT_ONCE: usize = 16;
@@ -36,8 +39,8 @@ impl ParquetBlock {
             }
             RowsInOrder::Rows(rows) => {
                 let mut sender = WindowSender::new(query, budget, out);
-                let mut hold = budget.hold();
-                hold.set(size_of_val(rows.as_slice()));
+                let mut hold = budget.hold(HeldFor::Order);
+                hold.set(size_of_val(rows.as_slice()) as u64);
                 self.send_rows(&rows, &own, query, budget, &mut sender)
                     .await
             }
@@ -70,7 +73,7 @@ impl ParquetBlock {
         (budget, mut counting): (&Arc<RequestBudget>, Arc<RequestBudget>),
         out: &Sender<Vec<BlockSeries>>,
     ) -> Result<(), BlockError> {
-        let mut first = FirstSeries::new(Arc::clone(labels), budget.hold());
+        let mut first = FirstSeries::new(Arc::clone(labels), budget.hold(HeldFor::Order));
         let mut sender = WindowSender::new(query, budget, out);
         loop {
             let mut pending = self.pending_rows(query.clone(), counting);
@@ -86,8 +89,8 @@ impl ParquetBlock {
             };
             let (rows, more);
             (first, rows, more) = self.source.pool.run(take).await;
-            let mut hold = budget.hold();
-            hold.set(size_of_val(rows.as_slice()));
+            let mut hold = budget.hold(HeldFor::Order);
+            hold.set(size_of_val(rows.as_slice()) as u64);
             self.send_rows(&rows, labels, query, budget, &mut sender)
                 .await?;
             if !more || sender.is_done() {
@@ -123,7 +126,7 @@ impl ParquetBlock {
         budget: &Arc<RequestBudget>,
     ) -> Result<Window, BlockError> {
         let rows = rows.to_vec();
-        let mut window = Window::new(rows.len(), budget.hold());
+        let mut window = Window::new(rows.len(), budget.hold(HeldFor::Order));
         let sort = move || {
             let mut stored: Vec<(usize, Row)> = rows.into_iter().enumerate().collect();
             stored.sort_unstable_by_key(|(_, row)| (row.shard, row.group, row.row));

@@ -203,7 +203,7 @@ async fn records_longer_than_guessed_are_read_again() {
 }
 
 async fn refused(reader: &BlockReader, limits: Limits) -> (usize, Option<BlockError>) {
-    let mut stream = reader.series(query(&[], TimeRange::ALL), RequestBudget::new(limits));
+    let mut stream = reader.series(query(&[], TimeRange::ALL), RequestBudget::of_test(limits));
     let mut series = 0;
     loop {
         match stream.next().await {

@@ -167,7 +167,13 @@ pub(in crate::block) fn source_with(
 ) -> BlockSource {
     let headers = HeaderFiles::new(data_dir, HeaderMetrics::new(&Metrics::new()));
     let pool = CpuPool::new("test", 2).unwrap();
-    BlockSource::new(bucket, pool, Arc::new(headers), small)
+    BlockSource::new(
+        bucket,
+        pool,
+        Arc::new(headers),
+        crate::fetch::PageCache::new(256 << 20),
+        small,
+    )
 }
 
 fn golden() -> PathBuf {
@@ -187,7 +193,7 @@ pub(in crate::block) fn metric(labels: &Labels) -> &str {
 }
 
 pub(in crate::block) fn free() -> Arc<RequestBudget> {
-    RequestBudget::new(Limits::default())
+    RequestBudget::of_test(Limits::default())
 }
 
 /// Matchers as `name=value`, `name!=value`, `name=~value`, `name!~value`.

@@ -51,7 +51,13 @@ impl World {
 
     async fn open(&self) -> Result<BlockReader, BlockError> {
         let headers = HeaderFiles::new(None, HeaderMetrics::new(&Metrics::new()));
-        let source = BlockSource::new(self.bucket.clone(), self.pool.clone(), Arc::new(headers), 0);
+        let source = BlockSource::new(
+            self.bucket.clone(),
+            self.pool.clone(),
+            Arc::new(headers),
+            crate::fetch::PageCache::new(256 << 20),
+            0,
+        );
         BlockReader::open(Arc::clone(&self.block), source).await
     }
 

@@ -1,6 +1,6 @@
 //! The next chunks are fetched while others are under way: some, and each page once.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bucket::{
     Bucket,
@@ -9,10 +9,14 @@ use bucket::{
 use futures::{StreamExt as _, TryStreamExt as _};
 use model::{Aggregate, BlockId, TimeRange, Timestamp};
 use parquet_block::aggregates_file;
+use service::Metrics;
 
 use super::fixture::{free, labels, query, source};
 use crate::{
-    block::{BlockQuery, BlockReader, BlockSeries},
+    block::{BlockQuery, BlockReader, BlockSeries, RequestBudget},
+    config::Limits,
+    memory::Memory,
+    metrics::MemoryMetrics,
     testing::downsampled::{put_parquet, rows},
 };
 
@@ -61,6 +65,36 @@ async fn small_batches_are_fetched_side_by_side_and_no_page_twice() {
     assert!(read.len() > 3);
     read.sort_by_key(|range| range.start);
     assert!(read.is_sorted_by(|a, b| a.end <= b.start));
+}
+
+#[tokio::test]
+async fn without_memory_one_batch_is_fetched_after_the_other_and_the_answer_is_the_same() {
+    let (failing, reader, held, key) = held().await;
+    let metrics = MemoryMetrics::new(&Metrics::new());
+    let memory = Memory::new(1, Duration::ZERO, metrics);
+    let budget = RequestBudget::new(Limits::default(), memory.enter(1).await.unwrap());
+    let answer = reader.series(maxima(), budget);
+    let one_by_one = async {
+        for number in 1.. {
+            held.begun(number).await;
+            held.release(1);
+        }
+    };
+    let series = tokio::select! {
+        series = answer.try_collect::<Vec<Vec<BlockSeries>>>() => series.unwrap().concat(),
+        () = one_by_one => panic!("it never ends"),
+    };
+    assert_eq!(held.most_held(), 1);
+    assert!(failing.ranges_read(&key).len() > 3);
+    held.release(1000);
+    let whole = reader.series(maxima(), free());
+    let whole = whole
+        .try_collect::<Vec<Vec<BlockSeries>>>()
+        .await
+        .unwrap()
+        .concat();
+    let text = |series: &[BlockSeries]| format!("{series:?}");
+    assert_eq!(text(&series), text(&whole));
 }
 
 #[tokio::test]

@@ -103,7 +103,13 @@ impl World {
         let waves = WaveBucket::new(&self.memory);
         let headers = HeaderFiles::new(data_dir, HeaderMetrics::new(&Metrics::new()));
         let pool = CpuPool::new("test", 1).unwrap();
-        let source = BlockSource::new(waves.bucket(), pool.clone(), Arc::new(headers), SMALL);
+        let source = BlockSource::new(
+            waves.bucket(),
+            pool.clone(),
+            Arc::new(headers),
+            crate::fetch::PageCache::new(256 << 20),
+            SMALL,
+        );
         Gateway {
             world: self,
             cache: BlockCache::new(source, 64 << 20),

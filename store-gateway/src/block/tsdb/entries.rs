@@ -9,12 +9,18 @@ use tokio::sync::mpsc::Sender;
 use tsdb::{Fetched, IndexHeader, SeriesEntry, SeriesRef, SymbolReader};
 
 use super::{BlockError, BlockQuery, INDEX_GAP, PendingSeries, Prefetch, RequestBudget, TsdbBlock};
-use crate::fetch::{Piece, Wanted, leading, size};
+use crate::{
+    fetch::{Piece, Wanted, leading, size},
+    memory::HeldFor,
+};
 
 /// Series that are decoded first: few, so that the first answer is early.
 const FIRST: usize = 128;
-/// Series of a group.
+/// Series of a group; and if there is no room for so many.
 const MOST: usize = 4096;
+const FEWER: usize = 512;
+/// About the bytes of a series before its chunks are read.
+const SERIES_BYTES: u64 = 512;
 /// Groups that are fetched at once.
 const AT_ONCE: usize = 4;
 /// Bytes of the index that are fetched for a group. A chunk takes 4 bytes or more there, and 24 in memory.
@@ -63,10 +69,18 @@ impl TsdbBlock {
         }
         budget.add_series(refs.len() as u64)?;
         let (refs, piece) = (refs.as_slice(), piece.as_ref());
+        let mut hold = budget.hold(HeldFor::Batches);
+        let of_refs = size_of_val(refs) as u64;
+        let most_now = || if budget.has_room() { MOST } else { FEWER };
         // Entries beyond a limit must not be fetched.
-        let (most, at_once) = if limited { (FIRST, 1) } else { (MOST, AT_ONCE) };
+        let at_once = if limited || !budget.has_room() {
+            1
+        } else {
+            AT_ONCE
+        };
         let mut next = 0;
         let groups = std::iter::from_fn(|| {
+            let most = if limited { FIRST } else { most_now() };
             let ranges = self.group(refs.get(next..)?, most);
             let first = next;
             next += ranges.len();
@@ -98,7 +112,9 @@ impl TsdbBlock {
                 let mut pending = self.entries(reads, bytes, query.range, budget).await?;
                 pending.truncate(left);
                 left -= pending.len();
-                first = MOST;
+                first = most_now();
+                // One group is here, one waits to be taken.
+                hold.set(of_refs + 2 * SERIES_BYTES * pending.len() as u64);
                 if !pending.is_empty() && out.send(pending).await.is_err() {
                     return Ok(());
                 }

@@ -6,12 +6,16 @@ use futures::StreamExt as _;
 use tokio::sync::mpsc::Sender;
 
 use super::{BlockError, BlockSeries, Guesses, PendingSeries, Prefetch, RequestBudget, TsdbBlock};
-use crate::fetch::{ListedObject, size};
+use crate::{
+    fetch::{ListedObject, size},
+    memory::HeldFor,
+};
 
 /// Bytes of chunks in the first batch: few, so that the first answer is early.
 const FIRST_BATCH: u64 = 128 << 10;
-/// Bytes of chunks in a batch, with the unwanted ones.
+/// Bytes of chunks in a batch, with the unwanted ones; and if there is no room for so many.
 pub(super) const MAX_BATCH: u64 = 2 << 20;
+const SMALL_BATCH: u64 = 256 << 10;
 /// Unwanted bytes of a segment that are fetched to save a request.
 pub(super) const CHUNK_GAP: u64 = 128 << 10;
 
@@ -19,6 +23,8 @@ pub(super) const CHUNK_GAP: u64 = 128 << 10;
 const AHEAD_BYTES: u64 = 4 << 20;
 /// The most batches that are read at once: their labels take memory too.
 const AT_ONCE: usize = 4;
+/// How many batches are merged or wait for the client besides those that are read.
+const AFTERWARDS: u64 = 3;
 
 /// Series that are read together.
 #[derive(Debug, Default)]
@@ -56,11 +62,14 @@ impl TsdbBlock {
         out: &Sender<Vec<BlockSeries>>,
     ) -> Result<(), BlockError> {
         let (mut waiting, mut reading) = (VecDeque::<Batch>::new(), VecDeque::new());
-        let (mut max, mut bytes) = (FIRST_BATCH, 0);
+        let (mut is_first, mut bytes, mut sent) = (true, 0, 0);
+        let mut hold = budget.hold(HeldFor::Batches);
         // How the series have ended, if they have.
         let mut end = None;
         loop {
-            let has_room = |bytes, count| count == 0 || bytes < AHEAD_BYTES && count < AT_ONCE;
+            let has_room = |bytes, count| {
+                count == 0 || bytes < AHEAD_BYTES && count < AT_ONCE && budget.has_room()
+            };
             while has_room(bytes, reading.len())
                 && let Some(batch) = waiting.pop_front()
             {
@@ -68,18 +77,22 @@ impl TsdbBlock {
                 reading.push_back((batch.cost, self.start(batch, budget)));
             }
             let has_room = has_room(bytes, reading.len()) && end.is_none();
+            hold.set(bytes + AFTERWARDS * sent);
             tokio::select! {
                 biased;
                 next = pending.next(), if has_room => match next {
                     Some(Ok(pending)) => {
-                        waiting.extend(self.batches(pending, max).await);
-                        max = MAX_BATCH;
+                        let most = if budget.has_room() { MAX_BATCH } else { SMALL_BATCH };
+                        let first = if is_first { FIRST_BATCH } else { most };
+                        waiting.extend(self.batches(pending, (first, most)).await);
+                        is_first = false;
                     }
                     Some(Err(error)) => end = Some(Err(error)),
                     None => end = Some(Ok(())),
                 },
                 Some(series) = first(&mut reading) => {
-                    bytes -= reading.pop_front().map_or(0, |(cost, _)| cost);
+                    sent = reading.pop_front().map_or(0, |(cost, _)| cost);
+                    bytes -= sent;
                     if out.send(series?).await.is_err() {
                         return Ok(());
                     }
@@ -104,11 +117,15 @@ impl TsdbBlock {
         })
     }
 
-    /// Cuts series into batches; the first takes `first` bytes.
-    pub(super) async fn batches(&self, pending: Vec<PendingSeries>, first: u64) -> Vec<Batch> {
+    /// Cuts series into batches; the first takes up to `most.0` bytes, the others up to `most.1`.
+    pub(super) async fn batches(
+        &self,
+        pending: Vec<PendingSeries>,
+        most: (u64, u64),
+    ) -> Vec<Batch> {
         let ends: Vec<u64> = self.segments.iter().map(|segment| segment.size).collect();
         let guesses = self.guesses;
-        let cut = move || cut(pending, &ends, guesses, first);
+        let cut = move || cut(pending, &ends, guesses, most);
         self.source.pool.run(cut).await
     }
 
@@ -130,9 +147,14 @@ async fn first(
     Some(batch.next().await.unwrap_or(Err(BlockError::Stopped)))
 }
 
-/// Cuts series into batches. The first takes `first` bytes and the others up to [`MAX_BATCH`], unless a series alone
-/// is larger. `ends` are the sizes of the segments.
-fn cut(pending: Vec<PendingSeries>, ends: &[u64], guesses: Guesses, first: u64) -> Vec<Batch> {
+/// Cuts series into batches. The first takes up to `first` bytes and the others up to `most`, unless a series alone is
+/// larger. `ends` are the sizes of the segments.
+fn cut(
+    pending: Vec<PendingSeries>,
+    ends: &[u64],
+    guesses: Guesses,
+    (first, most): (u64, u64),
+) -> Vec<Batch> {
     let mut ranges = ranges(&pending, ends, guesses).into_iter().peekable();
     let mut batches: Vec<Batch> = Vec::new();
     let (mut max, mut total, mut last) = (first, 0, None);
@@ -153,7 +175,7 @@ fn cut(pending: Vec<PendingSeries>, ends: &[u64], guesses: Guesses, first: u64) 
             }
             open => {
                 if open.is_some() {
-                    max = MAX_BATCH;
+                    max = most;
                     total = cost;
                 }
                 batches.push(Batch {
@@ -236,14 +258,20 @@ mod tests {
     #[test]
     fn batches_are_cut_between_series_by_their_bytes() {
         let pending: Vec<_> = (0..6).map(|i| series(&[(0, 8 + i * 100)])).collect();
-        let batches = cut(pending, &[10_000], GUESSES, 250);
+        let batches = cut(pending, &[10_000], GUESSES, (250, MAX_BATCH));
         let sizes: Vec<_> = batches
             .iter()
             .map(|b| (b.pending.len(), b.ranges.len()))
             .collect();
         assert_eq!(sizes, [(2, 2), (4, 4)]);
         assert_eq!(
-            cut(vec![series(&[(0, 8), (0, 5000)])], &[10_000], GUESSES, 10).len(),
+            cut(
+                vec![series(&[(0, 8), (0, 5000)])],
+                &[10_000],
+                GUESSES,
+                (10, MAX_BATCH)
+            )
+            .len(),
             1
         );
     }

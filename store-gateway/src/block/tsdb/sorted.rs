@@ -10,7 +10,10 @@ use tsdb::ChunkMeta;
 use super::{
     BlockError, BlockQuery, BlockSeries, PendingSeries, RequestBudget, TsdbBlock, series::MAX_BATCH,
 };
-use crate::block::order::{FirstSeries, Window, WindowSender};
+use crate::{
+    block::order::{FirstSeries, Window, WindowSender},
+    memory::HeldFor,
+};
 
 impl TsdbBlock {
     /// Sends the series that match in the order of their final labels, and under these.
@@ -21,7 +24,7 @@ impl TsdbBlock {
         budget: &Arc<RequestBudget>,
         out: &Sender<Vec<BlockSeries>>,
     ) -> Result<(), BlockError> {
-        let mut first = FirstSeries::new(Arc::clone(labels), budget.hold());
+        let mut first = FirstSeries::new(Arc::clone(labels), budget.hold(HeldFor::Order));
         let mut sender = WindowSender::new(query, budget, out);
         let mut counting = Arc::clone(budget);
         loop {
@@ -63,7 +66,7 @@ impl TsdbBlock {
         query: &BlockQuery,
         budget: &Arc<RequestBudget>,
     ) -> Result<Window, BlockError> {
-        let mut window = Window::new(some.len(), budget.hold());
+        let mut window = Window::new(some.len(), budget.hold(HeldFor::Order));
         let pending = Arc::clone(pending);
         if query.skip_chunks {
             let put = move || {
@@ -88,7 +91,7 @@ impl TsdbBlock {
         let mut places = places.into_iter();
         // Chunks count when they are sent.
         let reading = budget.for_rereading();
-        for batch in self.batches(stored, MAX_BATCH).await {
+        for batch in self.batches(stored, (MAX_BATCH, MAX_BATCH)).await {
             let series = self.read(batch, &reading).await?;
             let places: Vec<usize> = places.by_ref().take(series.len()).collect();
             let put = move || {

@@ -36,11 +36,17 @@ impl World {
         };
         let headers = HeaderFiles::new(None, HeaderMetrics::new(&Metrics::new()));
         let pool = CpuPool::new("test", 2).unwrap();
-        let source = BlockSource::new(bucket, pool.clone(), Arc::new(headers), 1 << 20);
+        let source = BlockSource::new(
+            bucket,
+            pool.clone(),
+            Arc::new(headers),
+            crate::fetch::PageCache::new(256 << 20),
+            1 << 20,
+        );
         let context = RequestContext {
             blocks: Arc::new(BlockCache::new(source, 1 << 20)),
             pool,
-            budget: RequestBudget::new(Limits::default()),
+            budget: RequestBudget::of_test(Limits::default()),
             concurrency: 1,
             metrics: StoreMetrics::new(&Metrics::new()),
         };

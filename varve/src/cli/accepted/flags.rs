@@ -144,7 +144,7 @@ pub(super) const STORE: &[Accepted] = &[
     Accepted {
         names: &["chunk-pool-size"],
         takes: Takes::Value,
-        why: "memory is bounded per request",
+        why: "--store.memory-budget bounds the memory",
     },
     Accepted {
         names: &["store.enable-index-header-lazy-reader"],
