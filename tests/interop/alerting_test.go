@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -15,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -141,10 +143,15 @@ func TestAlertsReachAReceiverAndEndWhenTheCauseIsMended(t *testing.T) {
 	for name := range expected {
 		received.await(t, name, "firing")
 	}
+	t.Logf("received so far: %v", received.all())
 	for _, mend := range expected {
 		mend()
 	}
 	for name := range expected {
+		received.await(t, name, "resolved")
+	}
+	// What else fired meanwhile, such as on a sidecar without its Prometheus.
+	for _, name := range received.all() {
 		received.await(t, name, "resolved")
 	}
 }
@@ -220,6 +227,13 @@ func (r *receiver) ServeHTTP(_ http.ResponseWriter, request *http.Request) {
 			}
 		}
 	}
+}
+
+// all are the alerts that it has received.
+func (r *receiver) all() []string {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	return slices.Sorted(maps.Keys(r.statuses))
 }
 
 // await waits until an alert has a status.
