@@ -1,6 +1,7 @@
 //! The loop: look at the bucket, clean, plan, merge, and again.
 
 mod group;
+mod hidden;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::group::Listed;
 use crate::{
-    CompactError, Config, Deps, Outcome, Plan, PlanOptions, Repeat, Summary, Task, Unusable,
+    CompactError, Config, Deps, Outcome, OutputFormat, Plan, PlanOptions, Repeat, Summary, Task,
+    Unusable,
     clean::Cleaner,
     compaction::Compaction,
     lease::{Turn, Turns, Until},
@@ -100,6 +102,8 @@ struct Compactor {
     turns: Turns,
     /// Blocks that turned out to be damaged in this iteration, with what is wrong.
     set_aside: BTreeMap<BlockId, String>,
+    /// Whether it was told who does not see Parquet blocks.
+    told_hidden: bool,
 }
 
 impl Compactor {
@@ -127,6 +131,7 @@ impl Compactor {
             metrics,
             fetcher,
             set_aside: BTreeMap::new(),
+            told_hidden: false,
         })
     }
 
@@ -206,6 +211,7 @@ impl Compactor {
             let at = self.now();
             let snapshot = self.fetcher.fetch().await?;
             self.deps.probe.ready();
+            self.tell_hidden(&snapshot);
             let blocks = Blocks::new(&snapshot);
             let cleaner = self.cleaner();
             cleaner.delete_marked(&blocks, &mut summary).await;
@@ -246,6 +252,23 @@ impl Compactor {
             self.metrics.iterations.inc();
         }
         Ok(summary)
+    }
+
+    /// Warns once if Thanos's components may read the bucket, as they do not see what is about to be written.
+    fn tell_hidden(&mut self, snapshot: &Snapshot) {
+        if self.told_hidden || self.config.output != OutputFormat::Parquet {
+            return;
+        }
+        self.told_hidden = true;
+        let metas = snapshot.blocks.iter().map(|view| &*view.meta);
+        let blocks = hidden::made_since_parquet(metas);
+        if blocks > 0 {
+            tracing::warn!(
+                blocks,
+                delete_delay = ?self.config.delete_delay,
+                "the bucket has TSDB blocks that a compactor made since the last Parquet block: Thanos's own store gateways, compactor and tools do not see the Parquet blocks that replace them, and miss their samples once the TSDB blocks are deleted; serve the bucket by varve store before that, or use --compact.output=tsdb"
+            );
+        }
     }
 
     /// Tells which blocks have a `meta.json` that cannot be used. As nothing tells whose they are, the first shard does.

@@ -3,6 +3,7 @@
 //! Names, defaults and spellings are Thanos's if the meaning is the same.
 
 mod accepted;
+mod arg_files;
 mod compact;
 mod export;
 mod reloader;
@@ -137,7 +138,11 @@ impl Cli {
     /// The arguments of this process, and the notices about flags without effect. Invalid arguments end the process
     /// with one message and status 2; `--help` and `--version` end it too.
     pub(crate) fn read() -> (Self, Vec<String>) {
-        let line = accepted::accept(std::env::args_os());
+        let words = match arg_files::expanded(std::env::args_os()) {
+            Ok(words) => words,
+            Err(error) => Self::command().error(ErrorKind::Io, error).exit(),
+        };
+        let line = accepted::accept(words);
         if let Some(refused) = line.refused.first() {
             Self::command()
                 .error(ErrorKind::InvalidValue, refused)

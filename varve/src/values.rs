@@ -95,23 +95,54 @@ pub(crate) fn hash_func(text: &str) -> Result<HashFunc, ValueError> {
     }
 }
 
-/// A size in bytes; units are powers of 1024, as in Thanos: `64KB`, `250MB`, `2GiB`, `100`.
+/// A size in bytes; units are powers of 1024, as in Thanos: `64KB`, `1.5GB`, `2GiB`, `1GB512MB`, `100`.
 pub(crate) fn bytes(text: &str) -> Result<u64, ValueError> {
     let wrong = || ValueError::Bytes(text.to_owned());
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let shift = match unit {
+    let mut rest = text;
+    let mut total = 0_u64;
+    loop {
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
+        let (whole, tail) = rest.split_at(digits);
+        let (fraction, tail) = match tail.strip_prefix('.') {
+            Some(tail) => tail.split_at(
+                tail.find(|c: char| !c.is_ascii_digit())
+                    .unwrap_or(tail.len()),
+            ),
+            None => ("", tail),
+        };
+        let (unit, next) = tail.split_at(
+            tail.find(|c: char| c.is_ascii_digit())
+                .unwrap_or(tail.len()),
+        );
+        let unit = 1_u128 << shift(unit).ok_or_else(wrong)?;
+        // All digits as one number, then the point: 1.5 is 15 tenths.
+        let number: u128 = format!("{whole}{fraction}").parse().map_err(|_| wrong())?;
+        let places = u32::try_from(fraction.len()).map_err(|_| wrong())?;
+        let divisor = 10_u128.checked_pow(places).ok_or_else(wrong)?;
+        let size = number.checked_mul(unit).ok_or_else(wrong)? / divisor;
+        let size = u64::try_from(size).map_err(|_| wrong())?;
+        total = total.checked_add(size).ok_or_else(wrong)?;
+        if next.is_empty() {
+            return Ok(total);
+        }
+        rest = next;
+    }
+}
+
+/// The power of two that a unit is.
+fn shift(unit: &str) -> Option<u32> {
+    Some(match unit {
         "" | "B" => 0,
         "KB" | "KiB" => 10,
         "MB" | "MiB" => 20,
         "GB" | "GiB" => 30,
         "TB" | "TiB" => 40,
-        _ => return Err(wrong()),
-    };
-    number.checked_mul(1 << shift).ok_or_else(wrong)
+        "PB" | "PiB" => 50,
+        "EB" | "EiB" => 60,
+        _ => return None,
+    })
 }
 
 /// A point in time: absolute, or a distance from now (`-2w` lies in the past, `1h` ahead).
@@ -281,7 +312,10 @@ mod tests {
         assert_eq!(bytes("250MB"), Ok(250 << 20));
         assert_eq!(bytes("2GiB"), Ok(2 << 30));
         assert_eq!(bytes("100"), Ok(100));
-        for wrong in ["", "MB", "1.5GB", "1XB", "99999999999TB"] {
+        assert_eq!(bytes("1.5GB"), Ok(3 << 29));
+        assert_eq!(bytes("1GB512MB"), Ok(3 << 29));
+        assert_eq!(bytes("15EB"), Ok(15 << 60));
+        for wrong in ["", "MB", "1..5GB", "1XB", "99999999999TB", "16EB"] {
             assert!(bytes(wrong).is_err(), "{wrong}");
         }
     }

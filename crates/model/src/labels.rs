@@ -1,6 +1,6 @@
 //! A series' labels: a set of name and value pairs in the order of their names.
 
-use std::{cmp::Ordering, collections::BTreeMap, fmt};
+use std::{cell::Cell, cmp::Ordering, collections::BTreeMap, fmt};
 
 use xxhash_rust::xxh64::Xxh64;
 
@@ -30,6 +30,14 @@ pub struct LabelsBuilder {
     pairs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
+thread_local! {
+    /// Memory in which the next labels are put together, so that theirs is allocated once and in the right size.
+    static PARTS: Cell<(Vec<u8>, Vec<u32>)> = const { Cell::new((Vec::new(), Vec::new())) };
+}
+
+/// The most bytes that a thread keeps for that.
+const KEPT_BYTES: usize = 16 << 10;
+
 impl Labels {
     /// Labels from pairs in any order. An empty value removes; the last of equal names counts.
     pub fn from_pairs<N: AsRef<[u8]>, V: AsRef<[u8]>>(
@@ -48,18 +56,24 @@ impl Labels {
     pub fn from_sorted<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         pairs: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
-        let mut bytes = Vec::with_capacity(192);
-        let mut ends = Vec::with_capacity(24);
+        // Taken, so that labels that are made while `pairs` gives them have others.
+        let (mut bytes, mut ends) = PARTS.take();
         for (name, value) in pairs {
             bytes.extend_from_slice(name.as_ref());
             ends.push(end_of(&bytes));
             bytes.extend_from_slice(value.as_ref());
             ends.push(end_of(&bytes));
         }
-        Self {
-            bytes: bytes.into_boxed_slice(),
-            ends: ends.into_boxed_slice(),
+        let labels = Self {
+            bytes: bytes.as_slice().into(),
+            ends: ends.as_slice().into(),
+        };
+        if bytes.capacity() <= KEPT_BYTES {
+            bytes.clear();
+            ends.clear();
+            PARTS.set((bytes, ends));
         }
+        labels
     }
 
     /// The pairs in order of their names.

@@ -51,6 +51,30 @@ pub(super) struct Accept {
     pub(super) refused: Vec<String>,
 }
 
+/// What becomes of a flag of Thanos.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is left to the parser.
+    Unknown,
+    /// It is accepted, for a reason.
+    NoEffect(&'static str),
+    /// It is refused unless it has its default, for a reason.
+    Refused(&'static str),
+}
+
+/// What becomes of the flag `name` of a component.
+#[cfg(test)]
+pub(super) fn fate(component: &str, name: &str) -> Fate {
+    match find(name, flags_of(component)) {
+        None => Fate::Unknown,
+        Some((_, found)) => match found.takes {
+            Takes::Nothing | Takes::Value => Fate::NoEffect(found.why),
+            Takes::Only(_) => Fate::Refused(found.why),
+        },
+    }
+}
+
 /// Removes the flags of Thanos that Varve does not have.
 pub(super) fn accept(args: impl IntoIterator<Item = OsString>) -> Accept {
     let mut out = Accept::default();

@@ -1,3 +1,5 @@
+mod flags_md;
+
 use clap::CommandFactory as _;
 
 use super::*;

@@ -71,7 +71,7 @@ pub(super) const COMPACT: &[Accepted] = &[
     Accepted {
         names: &["hash-func"],
         takes: Takes::Value,
-        why: "meta.json holds no hashes; what is uploaded is compared by size or by content",
+        why: "an output is read back from the bucket and compared before it is committed",
     },
     Accepted {
         names: &["compact.concurrency", "downsample.concurrency"],
@@ -131,7 +131,7 @@ pub(super) const STORE: &[Accepted] = &[
             "index-cache.config-file",
         ],
         takes: Takes::Value,
-        why: "postings and series are read from the blocks",
+        why: "postings and series stay in this process, within --store.memory-budget",
     },
     Accepted {
         names: &[
@@ -139,7 +139,7 @@ pub(super) const STORE: &[Accepted] = &[
             "store.caching-bucket.config-file",
         ],
         takes: Takes::Value,
-        why: "the bucket is read directly",
+        why: "what is read often stays in this process, within --store.memory-budget",
     },
     Accepted {
         names: &["chunk-pool-size"],
