@@ -185,30 +185,29 @@ func program(t *testing.T, container core.Container) string {
 func (p *pod) run(ctx context.Context, t *testing.T) {
 	t.Helper()
 	var started []*container
-	defer func() {
-		for _, one := range started {
-			one.stop(t)
-		}
-	}()
 	for _, spec := range p.spec.Containers {
 		one := &container{name: spec.Name, binary: program(t, spec), args: p.args(t, spec)}
 		for name, value := range p.environment {
 			one.environment = append(one.environment, name+"="+value)
 		}
 		one.start(ctx, t)
+		defer one.stop(t)
 		started = append(started, one)
 	}
 	for i, spec := range p.spec.Containers {
-		one := started[i]
 		if spec.LivenessProbe == nil {
-			if err := <-one.done; err != nil {
-				t.Fatalf("%v: %v\n%s", one.args, err, one.output.String())
-			}
-			one.done <- nil
+			started[i].awaitEnd(t)
 			continue
 		}
 		for _, probe := range []*core.Probe{spec.LivenessProbe, spec.ReadinessProbe} {
-			one.await(ctx, t, "http://"+p.ports[probe.HTTPGet.Port.StrVal]+probe.HTTPGet.Path)
+			url := "http://" + p.ports[probe.HTTPGet.Port.StrVal] + probe.HTTPGet.Path
+			for status(ctx, url) != http.StatusOK {
+				// One may wait for another, so all are looked after.
+				for _, one := range started {
+					one.keep(ctx, t)
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
 		}
 	}
 }
@@ -221,6 +220,8 @@ type container struct {
 	command      *exec.Cmd
 	output       *bytes.Buffer
 	done         chan error
+	// ends is how often it has ended by itself.
+	ends int
 }
 
 func (c *container) start(ctx context.Context, t *testing.T) {
@@ -233,22 +234,29 @@ func (c *container) start(ctx context.Context, t *testing.T) {
 	go func(command *exec.Cmd, done chan<- error) { done <- command.Wait() }(c.command, c.done)
 }
 
-// await waits until an address answers with 200.
-func (c *container) await(ctx context.Context, t *testing.T, url string) {
+// keep starts it again if it has ended, a few times.
+func (c *container) keep(ctx context.Context, t *testing.T) {
 	t.Helper()
-	starts := 1
-	for status(ctx, url) != http.StatusOK {
-		select {
-		case err := <-c.done:
-			if starts == 5 || ctx.Err() != nil {
-				c.done <- err
-				t.Fatalf("%s ended %d times: %v\n%v\n%s", c.name, starts, err, c.args, c.output.String())
-			}
-			starts++
-			time.Sleep(200 * time.Millisecond)
-			c.start(ctx, t)
-		case <-time.After(20 * time.Millisecond):
+	select {
+	case err := <-c.done:
+		c.ends++
+		if c.ends == 5 || ctx.Err() != nil {
+			c.done <- err
+			t.Fatalf("%s ended %d times: %v\n%v\n%s", c.name, c.ends, err, c.args, c.output.String())
 		}
+		time.Sleep(200 * time.Millisecond)
+		c.start(ctx, t)
+	default:
+	}
+}
+
+// awaitEnd waits until it has ended, and wants status 0.
+func (c *container) awaitEnd(t *testing.T) {
+	t.Helper()
+	err := <-c.done
+	c.done <- err
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", c.args, err, c.output.String())
 	}
 }
 
