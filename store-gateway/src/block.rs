@@ -18,7 +18,7 @@ mod prefetch;
 mod tests;
 mod tsdb;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use ::tsdb::Chunk;
 use bucket::Bucket;
@@ -35,11 +35,12 @@ use crate::{
     catalog::{CatalogBlock, Format},
     error::BlockError,
     fetch::{Fetcher, PageCache},
+    metrics::ReadMetrics,
 };
 
 /// Bytes of small files, postings, series entries, dictionaries, label pages and pages of index headers in memory,
 /// over all blocks.
-const PAGE_CACHE_BYTES: u64 = 256 << 20;
+pub(crate) const PAGE_CACHE_BYTES: u64 = 256 << 20;
 
 /// A query to one block. External labels were handled before: the matchers are on the series' own labels.
 #[derive(Clone, Debug)]
@@ -76,6 +77,7 @@ pub(crate) struct BlockSource {
     fetcher: Fetcher,
     pages: Arc<PageCache>,
     headers: Arc<HeaderFiles>,
+    metrics: ReadMetrics,
 }
 
 /// An opened block. Cheap to clone; holds what it needs to find series, and no connection.
@@ -96,13 +98,16 @@ impl BlockSource {
         pool: CpuPool,
         headers: Arc<HeaderFiles>,
         small: u64,
+        metrics: ReadMetrics,
     ) -> Self {
-        let pages = Arc::new(PageCache::new(PAGE_CACHE_BYTES));
+        let cache = metrics.cache.clone();
+        let pages = Arc::new(PageCache::new(PAGE_CACHE_BYTES, cache));
         Self {
             pool,
-            fetcher: Fetcher::new(bucket, Arc::clone(&pages), small),
+            fetcher: Fetcher::new(bucket, Arc::clone(&pages), small, metrics.clone()),
             pages,
             headers,
+            metrics,
         }
     }
 }
@@ -117,10 +122,13 @@ impl BlockReader {
         block: Arc<CatalogBlock>,
         source: BlockSource,
     ) -> Result<Self, BlockError> {
-        Ok(Self(match block.format {
+        let (since, duration) = (Instant::now(), source.metrics.load_duration.clone());
+        let opened = match block.format {
             Format::Tsdb => Opened::Tsdb(Arc::new(TsdbBlock::open(block, source).await?)),
             Format::Parquet => Opened::Parquet(Arc::new(ParquetBlock::open(block, source).await?)),
-        }))
+        };
+        duration.observe(since.elapsed().as_secs_f64());
+        Ok(Self(opened))
     }
 
     /// The series that match and have a chunk in the range, each once, in the order of the query.

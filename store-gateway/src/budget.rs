@@ -5,7 +5,11 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use crate::{config::Limits, error::BlockError};
+use crate::{
+    config::Limits,
+    error::BlockError,
+    usage::{Amount, DataKind, Usage},
+};
 
 /// How many samples a chunk counts for.
 const SAMPLES_PER_CHUNK: u64 = 120;
@@ -17,6 +21,9 @@ pub(crate) struct RequestBudget {
     series: AtomicU64,
     chunks: AtomicU64,
     bytes: Arc<AtomicU64>,
+    usage: Arc<Usage>,
+    /// Whether series and chunks were counted before.
+    rereads: bool,
     /// Bytes of series that wait to be sorted.
     held: AtomicU64,
     /// The most of them at any time.
@@ -39,6 +46,8 @@ impl RequestBudget {
             series: AtomicU64::new(0),
             chunks: AtomicU64::new(0),
             bytes: Arc::default(),
+            usage: Arc::default(),
+            rereads: false,
             held: AtomicU64::new(0),
             #[cfg(test)]
             most_held: AtomicU64::new(0),
@@ -56,6 +65,8 @@ impl RequestBudget {
             series: AtomicU64::new(0),
             chunks: AtomicU64::new(0),
             bytes: Arc::clone(&self.bytes),
+            usage: Arc::clone(&self.usage),
+            rereads: true,
             held: AtomicU64::new(0),
             #[cfg(test)]
             most_held: AtomicU64::new(0),
@@ -74,19 +85,48 @@ impl RequestBudget {
     /// Counts matching series, before they are read.
     pub(crate) fn add_series(&self, count: u64) -> Result<(), BlockError> {
         let got = add(&self.series, count);
+        self.touch_once(DataKind::Series, count);
         within("series", self.limits.request_series, got)
     }
 
     /// Counts chunks to be sent.
     pub(crate) fn add_chunks(&self, count: u64) -> Result<(), BlockError> {
         let got = add(&self.chunks, count).saturating_mul(SAMPLES_PER_CHUNK);
+        self.touch_once(DataKind::Chunks, count);
         within("samples", self.limits.request_samples, got)
     }
 
-    /// Counts bytes to be fetched.
-    pub(crate) fn add_bytes(&self, count: u64) -> Result<(), BlockError> {
-        let got = add(&self.bytes, count);
+    /// Counts bytes of so many ranges, to be read from memory or the bucket.
+    pub(crate) fn add_bytes(
+        &self,
+        kind: DataKind,
+        ranges: u64,
+        bytes: u64,
+    ) -> Result<(), BlockError> {
+        // Series and chunks are counted one by one, not by the ranges that hold them.
+        let items = match kind {
+            DataKind::Postings | DataKind::Header => ranges,
+            DataKind::Series | DataKind::Chunks => 0,
+        };
+        self.touch(kind, items, bytes);
+        let got = add(&self.bytes, bytes);
         within("bytes", self.limits.downloaded_bytes, got)
+    }
+
+    /// What was read, by its kind.
+    pub(crate) fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
+    /// Counts items, unless they were counted before.
+    fn touch_once(&self, kind: DataKind, items: u64) {
+        if !self.rereads {
+            self.touch(kind, items, 0);
+        }
+    }
+
+    fn touch(&self, kind: DataKind, items: u64, bytes: u64) {
+        self.usage.touch(kind, Amount { items, bytes });
     }
 }
 
@@ -163,7 +203,7 @@ mod tests {
                 got: 360
             })
         ));
-        budget.add_bytes(u64::MAX).unwrap();
+        budget.add_bytes(DataKind::Chunks, 1, u64::MAX).unwrap();
     }
 
     #[test]
@@ -174,11 +214,11 @@ mod tests {
             downloaded_bytes: 10,
         });
         budget.add_series(1).unwrap();
-        budget.add_bytes(6).unwrap();
+        budget.add_bytes(DataKind::Chunks, 1, 6).unwrap();
         let again = budget.for_rereading();
         again.add_series(5).unwrap();
         again.add_chunks(5).unwrap();
-        again.add_bytes(4).unwrap();
-        assert!(budget.add_bytes(1).is_err());
+        again.add_bytes(DataKind::Chunks, 1, 4).unwrap();
+        assert!(budget.add_bytes(DataKind::Chunks, 1, 1).is_err());
     }
 }

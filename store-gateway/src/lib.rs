@@ -23,6 +23,7 @@ mod store;
 mod sync;
 #[cfg(test)]
 mod testing;
+mod usage;
 
 pub use crate::{
     api::StoreApi,

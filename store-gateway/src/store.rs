@@ -22,7 +22,7 @@ use crate::{
     catalog::Rules,
     config::{Config, Deps, Limits},
     error::AnswerError,
-    metrics::{GateMetrics, StoreMetrics},
+    metrics::{Cost, GateMetrics, StoreMetrics},
     request::SeriesRequest,
     select,
     sync::{Advertised, Served},
@@ -101,6 +101,7 @@ impl Store {
         let (catalog, coarsest) = (&served.catalog, request.max_resolution);
         let selector = request.selector.within(catalog.bounds(self.now()));
         let context = self.request_context();
+        let cost = Cost::begin(self.metrics.clone(), Arc::clone(&context.budget));
         let missing = select::missing(catalog, &selector, coarsest);
         let missing = context.warning_of_missing(&missing, selector.on_failure)?;
         let chosen = select::for_series(catalog, &selector, coarsest);
@@ -117,8 +118,7 @@ impl Store {
             return Err(AnswerError::Invalid(text));
         }
         self.metrics.blocks_queried(chosen.len());
-        let metrics = self.metrics.clone();
-        let answer = Answer::new(chosen, request, context, metrics, permit, encode);
+        let answer = Answer::new(chosen, request, context, cost, permit, encode);
         Ok(answer.warned(missing).messages())
     }
 

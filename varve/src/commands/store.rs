@@ -20,6 +20,7 @@ pub(super) async fn run(args: StoreArgs) -> anyhow::Result<ExitCode> {
     let web = daemon::web_config(&args.http, &metrics, &reload)?;
     let mut config = config(&args)?;
     config.grpc.tls = daemon::grpc_tls(&args.grpc, &metrics, &reload)?;
+    config.grpc.request_log = args.http.request_log()?;
     let bucket = daemon::need_bucket(&args.objstore, &metrics)?;
     let listener = daemon::listen("grpc-address", &args.grpc.grpc_address).await?;
     let deps = Deps {

@@ -1,6 +1,9 @@
 //! The program itself, as a user starts it.
 
 mod daemon;
+mod metrics;
+mod requests;
+mod secrets;
 mod tls;
 
 use std::{fs, path::Path};

@@ -25,13 +25,13 @@ use crate::daemon::{Daemon, run, text};
 const HASH: &str = "$2y$04$abcdefghijklmnopqrstuuDw920Esz44zGEGFa7IMAbQcTeLE5E5i";
 
 /// Files of certificates, and the authority that signs them.
-struct Files {
+pub(crate) struct Files {
     dir: TempDir,
     authority: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Files {
-    fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -40,16 +40,20 @@ impl Files {
         Ok(Self { dir, authority })
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn flag(&self, flag: &str, name: &str) -> String {
+    pub(crate) fn flag(&self, flag: &str, name: &str) -> String {
         format!("--{flag}={}", self.path(name).display())
     }
 
     /// Writes a new `<name>.pem` and `<name>.key`; returns the key.
-    fn issue(&self, name: &str, purpose: ExtendedKeyUsagePurpose) -> anyhow::Result<String> {
+    pub(crate) fn issue(
+        &self,
+        name: &str,
+        purpose: ExtendedKeyUsagePurpose,
+    ) -> anyhow::Result<String> {
         let mut params = CertificateParams::default();
         params.extended_key_usages = vec![purpose];
         params.subject_alt_names = vec![SanType::IpAddress([127, 0, 0, 1].into())];

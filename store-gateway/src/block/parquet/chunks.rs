@@ -13,7 +13,7 @@ use super::{
     batch::{self, Batch, Fetching, Pages, PlannedRead},
     pending_rows::PendingRows,
 };
-use crate::fetch::size;
+use crate::{fetch::size, usage::DataKind};
 
 /// Batches that are fetched ahead, whatever their size.
 pub(super) const AHEAD: usize = 1;
@@ -168,7 +168,10 @@ where
             let (group, range) = (pending.group, self.reading.range);
             let aggregates = self.reading.aggregates;
             let lookup = shard.shard.chunks(group, rows, range, aggregates);
-            let planned = self.block.step(shard, lookup, self.budget).await?;
+            let planned = self
+                .block
+                .step(shard, lookup, DataKind::Series, self.budget)
+                .await?;
             let fetched = batch::wanted(&planned).iter().map(size).sum();
             if fetched <= MAX_FETCH || count <= 1 {
                 self.size.fetched(count, fetched);

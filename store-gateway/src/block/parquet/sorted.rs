@@ -14,7 +14,10 @@ use super::{
     pending_rows::PendingRows,
     rows::{Row, number},
 };
-use crate::block::order::{FirstSeries, Window, WindowSender};
+use crate::{
+    block::order::{FirstSeries, Window, WindowSender},
+    usage::DataKind,
+};
 
 /// Row groups whose labels are read at once.
 pub(super) const GROUPS_AT_ONCE: usize = 16;
@@ -198,7 +201,7 @@ impl ParquetBlock {
             let labels = match self.shards.get(number) {
                 Some(shard) => {
                     let lookup = shard.shard.labels(group, rows.clone(), Projection::All);
-                    self.answer(shard, lookup, budget).await?
+                    self.answer(shard, lookup, DataKind::Series, budget).await?
                 }
                 None => Vec::new(),
             };

@@ -25,7 +25,7 @@ use crate::{
     },
     catalog::{CatalogBlock, Format},
     config::Limits,
-    metrics::HeaderMetrics,
+    metrics::{HeaderMetrics, ReadMetrics},
 };
 
 /// The four blocks of floats.
@@ -167,7 +167,13 @@ pub(in crate::block) fn source_with(
 ) -> BlockSource {
     let headers = HeaderFiles::new(data_dir, HeaderMetrics::new(&Metrics::new()));
     let pool = CpuPool::new("test", 2).unwrap();
-    BlockSource::new(bucket, pool, Arc::new(headers), small)
+    BlockSource::new(
+        bucket,
+        pool,
+        Arc::new(headers),
+        small,
+        ReadMetrics::new(&Metrics::new()),
+    )
 }
 
 fn golden() -> PathBuf {

@@ -12,7 +12,7 @@ use super::fixture::{ask, free, matchers, query};
 use crate::{
     block::{BlockError, BlockReader, BlockSource, HeaderFiles},
     catalog::CatalogBlock,
-    metrics::HeaderMetrics,
+    metrics::{HeaderMetrics, ReadMetrics},
     testing::downsampled::{put_parquet, rows},
 };
 
@@ -51,7 +51,13 @@ impl World {
 
     async fn open(&self) -> Result<BlockReader, BlockError> {
         let headers = HeaderFiles::new(None, HeaderMetrics::new(&Metrics::new()));
-        let source = BlockSource::new(self.bucket.clone(), self.pool.clone(), Arc::new(headers), 0);
+        let source = BlockSource::new(
+            self.bucket.clone(),
+            self.pool.clone(),
+            Arc::new(headers),
+            0,
+            ReadMetrics::new(&Metrics::new()),
+        );
         BlockReader::open(Arc::clone(&self.block), source).await
     }
 

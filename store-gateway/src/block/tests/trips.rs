@@ -15,7 +15,7 @@ use super::fixture::{free, matchers, query};
 use crate::{
     block::{BlockCache, BlockError, BlockQuery, BlockSource, HeaderFiles},
     catalog::CatalogBlock,
-    metrics::HeaderMetrics,
+    metrics::{HeaderMetrics, ReadMetrics},
     testing::scraped::{PER_POD, Scraped},
 };
 
@@ -103,7 +103,13 @@ impl World {
         let waves = WaveBucket::new(&self.memory);
         let headers = HeaderFiles::new(data_dir, HeaderMetrics::new(&Metrics::new()));
         let pool = CpuPool::new("test", 1).unwrap();
-        let source = BlockSource::new(waves.bucket(), pool.clone(), Arc::new(headers), SMALL);
+        let source = BlockSource::new(
+            waves.bucket(),
+            pool.clone(),
+            Arc::new(headers),
+            SMALL,
+            ReadMetrics::new(&Metrics::new()),
+        );
         Gateway {
             world: self,
             cache: BlockCache::new(source, 64 << 20),

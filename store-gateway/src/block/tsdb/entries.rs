@@ -9,7 +9,10 @@ use tokio::sync::mpsc::Sender;
 use tsdb::{Fetched, IndexHeader, SeriesEntry, SeriesRef, SymbolReader};
 
 use super::{BlockError, BlockQuery, INDEX_GAP, PendingSeries, Prefetch, RequestBudget, TsdbBlock};
-use crate::fetch::{Piece, Wanted, leading, size};
+use crate::{
+    fetch::{Piece, Wanted, leading, size},
+    usage::DataKind,
+};
 
 /// Series that are decoded first: few, so that the first answer is early.
 const FIRST: usize = 128;
@@ -136,6 +139,7 @@ impl TsdbBlock {
             object: &self.index,
             ranges,
             gap: INDEX_GAP,
+            kind: DataKind::Series,
             budget: Some(budget),
         };
         if let Some(piece) = piece {

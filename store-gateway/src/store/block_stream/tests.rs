@@ -14,7 +14,7 @@ use crate::{
     budget::RequestBudget,
     catalog::CatalogBlock,
     config::Limits,
-    metrics::{HeaderMetrics, StoreMetrics},
+    metrics::{HeaderMetrics, ReadMetrics, StoreMetrics},
     request::{OnFailure, Selector},
     testing::downsampled::{RANGE, Rows, counts, put_parquet, put_tsdb},
 };
@@ -36,7 +36,13 @@ impl World {
         };
         let headers = HeaderFiles::new(None, HeaderMetrics::new(&Metrics::new()));
         let pool = CpuPool::new("test", 2).unwrap();
-        let source = BlockSource::new(bucket, pool.clone(), Arc::new(headers), 1 << 20);
+        let source = BlockSource::new(
+            bucket,
+            pool.clone(),
+            Arc::new(headers),
+            1 << 20,
+            ReadMetrics::new(&Metrics::new()),
+        );
         let context = RequestContext {
             blocks: Arc::new(BlockCache::new(source, 1 << 20)),
             pool,
