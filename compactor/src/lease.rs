@@ -219,7 +219,7 @@ impl Held {
                 Ok(Renewal::Renewed) => self.until.set(lease.deadline()),
                 Ok(Renewal::Lost) => return,
                 Err(error) => {
-                    tracing::warn!(name = lease.name(), %error, "lease not renewed");
+                    tracing::warn!(lease = lease.name(), %error, "lease not renewed");
                     if !lease.is_valid(self.now()) {
                         return;
                     }

@@ -11,8 +11,9 @@ use prometheus_client::metrics::{
 use service::Metrics;
 
 pub(crate) use self::resolutions::ByResolutions;
-use crate::{Task, Todo};
+use crate::{Plan, SkipReason, Summary, Task, Todo};
 
+type ByReason = Family<[(&'static str, &'static str); 1], Gauge>;
 type ByMark = Family<[(&'static str, String); 2], Counter>;
 
 /// Why a damaged block is marked as not to be compacted. Thanos has no word for it, and takes any.
@@ -44,6 +45,8 @@ pub(crate) struct CompactMetrics {
     pub(crate) todo: TodoMetrics,
     pub(crate) series_merged: Counter,
     pub(crate) blocks_fetched_again: Counter,
+    skipped: ByReason,
+    failures: Gauge,
     /// What is counted by the resolution of what is read.
     pub(crate) by: ByResolutions,
     garbage_collections: Counter,
@@ -128,6 +131,15 @@ impl CompactMetrics {
                 "varve_compact_blocks_fetched_again_total",
                 "Total number of blocks that were fetched again as their copy in the work folder was damaged",
             ),
+            skipped: metrics.register(
+                "varve_compact_blocks_skipped",
+                "Number of blocks that the last plan leaves as they are, by the reason",
+                Family::default(),
+            ),
+            failures: gauge(
+                "varve_compact_failures",
+                "Number of tasks, groups and blocks that the last iteration could not work on",
+            ),
             marked: metrics.register(
                 "thanos_compact_blocks_marked_total",
                 "Total number of blocks marked in compactor",
@@ -160,6 +172,9 @@ impl CompactMetrics {
         for mark in of_reasons.into_iter().chain([Mark::Deletion]) {
             drop(all.marked.get_or_create(&labels(mark)));
         }
+        for reason in SkipReason::WORDS {
+            drop(all.skipped.get_or_create(&[("reason", reason)]));
+        }
         all
     }
 
@@ -168,6 +183,20 @@ impl CompactMetrics {
         if mark == Mark::Deletion {
             self.marked_for_deletion.inc();
         }
+    }
+
+    /// Sets what the plan leaves as it is.
+    pub(crate) fn planned(&self, plan: &Plan) {
+        for word in SkipReason::WORDS {
+            let of_word = plan.skipped.iter().filter(|one| one.reason.word() == word);
+            let count = gauge(of_word.count());
+            self.skipped.get_or_create(&[("reason", word)]).set(count);
+        }
+    }
+
+    /// Sets what an iteration could not do.
+    pub(crate) fn iterated(&self, summary: &Summary) {
+        self.failures.set(gauge(summary.failed.len()));
     }
 
     /// Blocks whose samples others hold were marked, all of them if nothing failed.
@@ -215,9 +244,55 @@ fn labels(mark: Mark<'_>) -> [(&'static str, String); 2] {
 
 #[cfg(test)]
 mod tests {
+    use model::{BlockId, Labels, Resolution, Timestamp};
     use service::Exposition;
 
+    use crate::{CompactError, GroupKey, Skipped};
+
     use super::*;
+
+    #[test]
+    fn damaged_blocks_and_what_failed_move_gauges_and_go_back() {
+        let registry = Metrics::new();
+        let metrics = CompactMetrics::new(&registry);
+        let block = BlockId::new(Timestamp(0), 1);
+        let error = || CompactError::Block {
+            block,
+            reason: "torn".to_owned(),
+        };
+        let damaged = Skipped {
+            block,
+            group: GroupKey::new(&Labels::default(), Resolution::Raw),
+            reason: SkipReason::Damaged {
+                error: "torn".to_owned(),
+            },
+        };
+        let plan = Plan {
+            skipped: vec![damaged],
+            ..Plan::default()
+        };
+        let summary = Summary {
+            failed: vec![("group".to_owned(), error()), ("block".to_owned(), error())],
+            ..Summary::default()
+        };
+        let says = |damaged: u8, failures: u8| {
+            let text = registry.encode(Exposition::Prometheus);
+            for line in [
+                format!("varve_compact_blocks_skipped{{reason=\"damaged\"}} {damaged}\n"),
+                "varve_compact_blocks_skipped{reason=\"unread\"} 0\n".to_owned(),
+                format!("varve_compact_failures {failures}\n"),
+            ] {
+                assert!(text.contains(&line), "{line} in {text}");
+            }
+        };
+        says(0, 0);
+        metrics.planned(&plan);
+        metrics.iterated(&summary);
+        says(1, 2);
+        metrics.planned(&Plan::default());
+        metrics.iterated(&Summary::default());
+        says(0, 0);
+    }
 
     #[test]
     fn marks_are_counted_from_zero_by_their_reason() {

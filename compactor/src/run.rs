@@ -237,6 +237,7 @@ impl Compactor {
             }
             // What was merged, or set aside, may let something else be merged.
             if !progress {
+                self.metrics.planned(&plan);
                 self.tell_unusable(&snapshot, &mut summary);
                 self.write_catalog(&snapshot).await;
                 for unread in &snapshot.unread {
@@ -248,6 +249,7 @@ impl Compactor {
                 break;
             }
         }
+        self.metrics.iterated(&summary);
         if summary.failed.is_empty() {
             self.metrics.iterations.inc();
         }

@@ -1,6 +1,6 @@
 //! What the sidecar is told, and what it is given.
 
-use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use model::{Labels, TimeBound, Timestamp};
 use service::{Clock, CpuPool, GrpcOptions, Metrics, Probe};
@@ -70,7 +70,7 @@ pub enum LabelSource {
 }
 
 /// The Prometheus beside the sidecar.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PrometheusConfig {
     /// `--prometheus.url`; its path is kept.
     pub url: String,
@@ -129,6 +129,33 @@ pub struct Deps {
     pub metrics: Metrics,
     /// Told when it is ready.
     pub probe: Probe,
+}
+
+impl fmt::Debug for PrometheusConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrometheusConfig")
+            .field("url", &without_password(&self.url))
+            .field("ready_timeout", &self.ready_timeout)
+            .field("get_config_interval", &self.get_config_interval)
+            .field("get_config_timeout", &self.get_config_timeout)
+            .field("http_client", &self.http_client)
+            .field("unequal_blocks", &self.unequal_blocks)
+            .field("reloader", &self.reloader)
+            .finish()
+    }
+}
+
+/// A URL, valid or not, with `***` for its user and password.
+pub(crate) fn without_password(url: &str) -> String {
+    let (scheme, rest) = match url.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), url),
+    };
+    // A password may hold what ends a host, if it is not escaped as it should be.
+    match rest.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}***@{host}"),
+        None => format!("{scheme}{rest}"),
+    }
 }
 
 impl Default for PrometheusConfig {

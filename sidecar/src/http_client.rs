@@ -190,7 +190,8 @@ impl Inner {
             // As Thanos's client, this one ignores the proxy of the environment.
             return Ok(builder.no_proxy());
         }
-        let proxy = Proxy::all(proxy).map_err(|e| config::unusable("proxy_url", e))?;
+        let proxy =
+            Proxy::all(proxy).map_err(|e| config::unusable("proxy_url", e.without_url()))?;
         Ok(builder.proxy(proxy))
     }
 

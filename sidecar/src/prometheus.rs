@@ -26,7 +26,7 @@ pub(crate) use self::told::{
     ActiveTarget, Alert, AlertingRule, Count, Exemplar, Meta, Rule, RuleGroup, Rules,
     SeriesExemplars, Targets, Texts, Time, TsdbStatus,
 };
-use crate::{PrometheusConfig, SidecarError, http_client::HttpClient};
+use crate::{PrometheusConfig, SidecarError, config::without_password, http_client::HttpClient};
 
 /// The longest answer of the API that is read, in bytes.
 const MAX_ANSWER: usize = 256 << 20;
@@ -48,7 +48,7 @@ impl Prometheus {
     /// A client for the Prometheus that `config` names; the path of its URL is kept as a prefix.
     pub(crate) fn new(config: &PrometheusConfig) -> Result<Self, SidecarError> {
         let no_url = |reason: String| SidecarError::Url {
-            url: config.url.clone(),
+            url: without_password(&config.url),
             reason,
         };
         let mut base = Url::parse(&config.url).map_err(|e| no_url(e.to_string()))?;

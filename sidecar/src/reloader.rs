@@ -143,7 +143,7 @@ impl<W: Watch, T: Trigger> Reloader<W, T> {
         }
         for name in sources.rendered.iter().flat_map(|r| &r.unset) {
             tracing::warn!(
-                name,
+                variable = name,
                 "variable of the configuration is not set, it stays as it is"
             );
         }

@@ -18,7 +18,7 @@ mod prefetch;
 mod tests;
 mod tsdb;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use ::tsdb::Chunk;
 use bucket::Bucket;
@@ -35,6 +35,7 @@ use crate::{
     catalog::{CatalogBlock, Format},
     error::BlockError,
     fetch::{Fetcher, PageCache},
+    metrics::ReadMetrics,
 };
 
 /// A query to one block. External labels were handled before: the matchers are on the series' own labels.
@@ -72,6 +73,7 @@ pub(crate) struct BlockSource {
     fetcher: Fetcher,
     pages: Arc<PageCache>,
     headers: Arc<HeaderFiles>,
+    metrics: ReadMetrics,
 }
 
 /// An opened block. Cheap to clone; holds what it needs to find series, and no connection.
@@ -86,21 +88,23 @@ enum Opened {
 
 impl BlockSource {
     /// A source of readers for all blocks, since it bounds requests and memory. `pool` runs loops over series and
-    /// pages, `headers` are the index headers on the disk, `pages` keeps small files, postings, series entries,
-    /// dictionaries, label pages and pages of index headers, and a file of up to `small` bytes is fetched whole.
+    /// pages, `headers` are the index headers on the disk, `pages` are the bytes of small files, postings, series
+    /// entries, dictionaries, label pages and pages of index headers that are kept, and a file of up to `small` bytes is fetched whole.
     pub(crate) fn new(
         bucket: Bucket,
         pool: CpuPool,
         headers: Arc<HeaderFiles>,
-        pages: PageCache,
+        pages: u64,
         small: u64,
+        metrics: ReadMetrics,
     ) -> Self {
-        let pages = Arc::new(pages);
+        let pages = Arc::new(PageCache::new(pages, metrics.cache.clone()));
         Self {
             pool,
-            fetcher: Fetcher::new(bucket, Arc::clone(&pages), small),
+            fetcher: Fetcher::new(bucket, Arc::clone(&pages), small, metrics.clone()),
             pages,
             headers,
+            metrics,
         }
     }
 }
@@ -115,10 +119,13 @@ impl BlockReader {
         block: Arc<CatalogBlock>,
         source: BlockSource,
     ) -> Result<Self, BlockError> {
-        Ok(Self(match block.format {
+        let (since, duration) = (Instant::now(), source.metrics.load_duration.clone());
+        let opened = match block.format {
             Format::Tsdb => Opened::Tsdb(Arc::new(TsdbBlock::open(block, source).await?)),
             Format::Parquet => Opened::Parquet(Arc::new(ParquetBlock::open(block, source).await?)),
-        }))
+        };
+        duration.observe(since.elapsed().as_secs_f64());
+        Ok(Self(opened))
     }
 
     /// The series that match and have a chunk in the range, each once, in the order of the query.

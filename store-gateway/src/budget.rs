@@ -9,6 +9,7 @@ use crate::{
     config::Limits,
     error::BlockError,
     memory::{HeldBytes, HeldFor, RequestMemory},
+    usage::{Amount, DataKind, Usage},
 };
 
 /// How many samples a chunk counts for.
@@ -22,6 +23,9 @@ pub(crate) struct RequestBudget {
     chunks: AtomicU64,
     bytes: Arc<AtomicU64>,
     memory: Arc<RequestMemory>,
+    usage: Arc<Usage>,
+    /// Whether series and chunks were counted before.
+    rereads: bool,
 }
 
 impl RequestBudget {
@@ -33,6 +37,8 @@ impl RequestBudget {
             chunks: AtomicU64::new(0),
             bytes: Arc::default(),
             memory,
+            usage: Arc::default(),
+            rereads: false,
         })
     }
 
@@ -48,6 +54,8 @@ impl RequestBudget {
             chunks: AtomicU64::new(0),
             bytes: Arc::clone(&self.bytes),
             memory: Arc::clone(&self.memory),
+            usage: Arc::clone(&self.usage),
+            rereads: true,
         };
         Arc::new(budget)
     }
@@ -65,19 +73,48 @@ impl RequestBudget {
     /// Counts matching series, before they are read.
     pub(crate) fn add_series(&self, count: u64) -> Result<(), BlockError> {
         let got = add(&self.series, count);
+        self.touch_once(DataKind::Series, count);
         within("series", self.limits.request_series, got)
     }
 
     /// Counts chunks to be sent.
     pub(crate) fn add_chunks(&self, count: u64) -> Result<(), BlockError> {
         let got = add(&self.chunks, count).saturating_mul(SAMPLES_PER_CHUNK);
+        self.touch_once(DataKind::Chunks, count);
         within("samples", self.limits.request_samples, got)
     }
 
-    /// Counts bytes to be fetched.
-    pub(crate) fn add_bytes(&self, count: u64) -> Result<(), BlockError> {
-        let got = add(&self.bytes, count);
+    /// Counts bytes of so many ranges, to be read from memory or the bucket.
+    pub(crate) fn add_bytes(
+        &self,
+        kind: DataKind,
+        ranges: u64,
+        bytes: u64,
+    ) -> Result<(), BlockError> {
+        // Series and chunks are counted one by one, not by the ranges that hold them.
+        let items = match kind {
+            DataKind::Postings | DataKind::Header => ranges,
+            DataKind::Series | DataKind::Chunks => 0,
+        };
+        self.touch(kind, items, bytes);
+        let got = add(&self.bytes, bytes);
         within("bytes", self.limits.downloaded_bytes, got)
+    }
+
+    /// What was read, by its kind.
+    pub(crate) fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
+    /// Counts items, unless they were counted before.
+    fn touch_once(&self, kind: DataKind, items: u64) {
+        if !self.rereads {
+            self.touch(kind, items, 0);
+        }
+    }
+
+    fn touch(&self, kind: DataKind, items: u64, bytes: u64) {
+        self.usage.touch(kind, Amount { items, bytes });
     }
 }
 
@@ -139,7 +176,7 @@ mod tests {
                 got: 360
             })
         ));
-        budget.add_bytes(u64::MAX).unwrap();
+        budget.add_bytes(DataKind::Chunks, 1, u64::MAX).unwrap();
     }
 
     #[test]
@@ -150,11 +187,11 @@ mod tests {
             downloaded_bytes: 10,
         });
         budget.add_series(1).unwrap();
-        budget.add_bytes(6).unwrap();
+        budget.add_bytes(DataKind::Chunks, 1, 6).unwrap();
         let again = budget.for_rereading();
         again.add_series(5).unwrap();
         again.add_chunks(5).unwrap();
-        again.add_bytes(4).unwrap();
-        assert!(budget.add_bytes(1).is_err());
+        again.add_bytes(DataKind::Chunks, 1, 4).unwrap();
+        assert!(budget.add_bytes(DataKind::Chunks, 1, 1).is_err());
     }
 }

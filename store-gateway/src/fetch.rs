@@ -11,7 +11,7 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc, time::Instant};
 
 use bucket::Bucket;
 use bytes::Bytes;
@@ -26,7 +26,12 @@ pub(crate) use self::{
     piece::Piece,
     runs::{leading, size},
 };
-use crate::{budget::RequestBudget, error::BlockError};
+use crate::{
+    budget::RequestBudget,
+    error::BlockError,
+    metrics::ReadMetrics,
+    usage::{Amount, DataKind},
+};
 
 /// Requests to the bucket at once, over all queries.
 const IN_FLIGHT: usize = 64;
@@ -54,6 +59,7 @@ pub(crate) struct Fetcher {
     eager: Arc<Semaphore>,
     /// The pages being fetched for `pages`.
     in_flight: Arc<InFlight>,
+    metrics: ReadMetrics,
 }
 
 /// The ranges to fetch of one object.
@@ -65,6 +71,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) ranges: &'a [Range<u64>],
     /// Up to so many unwanted bytes are fetched to save a request.
     pub(crate) gap: u64,
+    /// What the bytes are for.
+    pub(crate) kind: DataKind,
     /// The budget that the bytes count against; those of an index header belong to no single request.
     pub(crate) budget: Option<&'a RequestBudget>,
 }
@@ -80,14 +88,31 @@ impl Wanted<'_> {
 
     /// Counts the runs against the budget.
     fn count(&self, runs: &[Run]) -> Result<(), BlockError> {
+        let Some(budget) = self.budget else {
+            return Ok(());
+        };
         let total = runs.iter().map(|run| size(&run.range)).sum();
-        self.budget.map_or(Ok(()), |budget| budget.add_bytes(total))
+        budget.add_bytes(self.kind, self.ranges.len() as u64, total)
+    }
+
+    /// Counts what the bucket is asked for.
+    fn fetched(&self, items: usize, runs: &[Run]) {
+        if let Some(budget) = self.budget {
+            let items = items as u64;
+            let bytes = runs.iter().map(|run| size(&run.range)).sum();
+            budget.usage().fetch(self.kind, Amount { items, bytes });
+        }
     }
 }
 
 impl Fetcher {
     /// An object of up to `small` bytes is fetched whole at its first use, and kept in `pages`.
-    pub(crate) fn new(bucket: Bucket, pages: Arc<PageCache>, small: u64) -> Self {
+    pub(crate) fn new(
+        bucket: Bucket,
+        pages: Arc<PageCache>,
+        small: u64,
+        metrics: ReadMetrics,
+    ) -> Self {
         Self {
             bucket,
             pages,
@@ -95,6 +120,7 @@ impl Fetcher {
             requests: Arc::new(Semaphore::new(IN_FLIGHT)),
             eager: Arc::new(Semaphore::new(EAGER)),
             in_flight: Arc::default(),
+            metrics,
         }
     }
 
@@ -103,10 +129,13 @@ impl Fetcher {
     /// # Errors
     /// When the bucket fails, the object was replaced or is shorter, or the budget is exceeded.
     pub(crate) async fn fetch(&self, wanted: Wanted<'_>) -> Result<Vec<Bytes>, BlockError> {
-        match self.whole(&wanted).await? {
+        let since = Instant::now();
+        let bytes = match self.whole(&wanted).await? {
             Some(whole) => wanted.of_whole(&whole),
             None => self.direct(wanted).await,
-        }
+        }?;
+        self.metrics.fetched(wanted.kind, since.elapsed());
+        Ok(bytes)
     }
 
     /// As [`Self::fetch`], and keeps what is fetched together for later requests of the same ranges.
@@ -138,7 +167,7 @@ impl Fetcher {
         if object.size > self.searched() {
             return Ok(None);
         }
-        self.shared(object).await.map(Some)
+        self.shared(object, DataKind::Header, None).await.map(Some)
     }
 
     /// A permit for so many speculative bytes, to be held until they are fetched; `None` if there is no room.
@@ -151,7 +180,8 @@ impl Fetcher {
     pub(crate) fn keep(&self, wanted: Wanted<'_>, piece: &Piece) {
         for run in runs::runs(wanted.ranges, wanted.gap) {
             if let Some(bytes) = piece.get(&run.range) {
-                self.pages.put(&wanted.object.cache_key, &run.range, &bytes);
+                let key = &wanted.object.cache_key;
+                self.pages.put(wanted.kind, key, &run.range, &bytes);
             }
         }
     }
@@ -175,10 +205,12 @@ impl Fetcher {
             return Ok(None);
         }
         if size <= self.small {
-            return self.shared(object).await.map(Some);
+            let whole = self.shared(object, wanted.kind, wanted.budget).await;
+            return whole.map(Some);
         }
         if size <= self.searched() {
-            return Ok(self.pages.get(&object.cache_key, &(0..size)));
+            let key = &object.cache_key;
+            return Ok(self.pages.get(wanted.kind, key, &(0..size)));
         }
         Ok(None)
     }
@@ -192,16 +224,23 @@ impl Fetcher {
         pages: &PageCache,
         wanted: Wanted<'_>,
     ) -> Result<Vec<Bytes>, BlockError> {
-        match self.whole(&wanted).await? {
+        let since = Instant::now();
+        let bytes = match self.whole(&wanted).await? {
             Some(whole) => wanted.of_whole(&whole),
-            None => self.through(pages, wanted).await,
-        }
+            None => {
+                wanted.count(&runs::runs(wanted.ranges, wanted.gap))?;
+                self.through(pages, wanted).await
+            }
+        }?;
+        self.metrics.fetched(wanted.kind, since.elapsed());
+        Ok(bytes)
     }
 
     /// Fetches ranges without the cache.
     async fn direct(&self, wanted: Wanted<'_>) -> Result<Vec<Bytes>, BlockError> {
         let runs = runs::runs(wanted.ranges, wanted.gap);
         wanted.count(&runs)?;
+        wanted.fetched(wanted.ranges.len(), &runs);
         self.all_of(wanted, runs).await
     }
 

@@ -24,6 +24,7 @@ mod store;
 mod sync;
 #[cfg(test)]
 mod testing;
+mod usage;
 
 pub use crate::{
     api::StoreApi,

@@ -1,5 +1,8 @@
 //! The store gateway's metrics, under Thanos's names.
 
+mod cost;
+mod reads;
+
 use std::{collections::BTreeMap, sync::atomic::AtomicU64, time::Duration};
 
 use model::Timestamp;
@@ -11,10 +14,25 @@ use prometheus_client::metrics::{
 };
 use service::Metrics;
 
+pub(crate) use self::{
+    cost::{Cost, CostMetrics},
+    reads::{CacheMetrics, ReadMetrics},
+};
 use crate::catalog::State;
 
 type ByState = Family<[(&'static str, &'static str); 1], Gauge>;
-type ByReason = Family<[(&'static str, &'static str); 1], Counter>;
+type ByReason = Family<[(&'static str, &'static str); 2], Counter>;
+type Histograms<const N: usize> =
+    Family<[(&'static str, &'static str); N], Histogram, fn() -> Histogram>;
+
+/// The tenant of all requests, as Thanos names one that is not named. Clients name tenants, and what clients choose
+/// does not become labels.
+const TENANT: (&str, &str) = ("tenant", "default-tenant");
+
+/// Thanos's bounds of latencies.
+const LATENCY_SECONDS: [f64; 14] = [
+    0.001, 0.01, 0.1, 0.3, 0.6, 1.0, 3.0, 6.0, 9.0, 20.0, 30.0, 60.0, 90.0, 120.0,
+];
 
 /// Metrics of answers.
 #[derive(Clone, Debug)]
@@ -23,6 +41,7 @@ pub(crate) struct StoreMetrics {
     blocks_queried: Histogram,
     result_series: Histogram,
     dropped: ByReason,
+    cost: CostMetrics,
 }
 
 /// Metrics of synchronizations.
@@ -45,6 +64,8 @@ pub(crate) struct HeaderMetrics {
     pub(crate) load_duration: Histogram,
     /// Of building the others.
     pub(crate) download_duration: Histogram,
+    /// Headers that are no longer needed and could not be removed.
+    pub(crate) drop_failures: Counter,
 }
 
 /// Metrics of the gate.
@@ -80,38 +101,42 @@ impl StoreMetrics {
                 "Total number of failed attempts to open a block",
                 Counter::default(),
             ),
-            blocks_queried: metrics.register(
+            blocks_queried: histogram(
+                metrics,
                 "thanos_bucket_store_series_blocks_queried",
                 "Number of blocks in a bucket store that were touched to satisfy a query",
-                Histogram::new(exponential_buckets(1.0, 2.0, 10)),
+                || Histogram::new(exponential_buckets(1.0, 2.0, 10)),
             ),
-            result_series: metrics.register(
+            result_series: histogram(
+                metrics,
                 "thanos_bucket_store_series_result_series",
                 "Number of series observed in the final result of a query",
-                Histogram::new(exponential_buckets(1.0, 2.0, 15)),
+                || Histogram::new(exponential_buckets(1.0, 2.0, 15)),
             ),
             dropped: metrics.register(
                 "thanos_bucket_store_queries_dropped_total",
                 "Number of queries that were dropped due to the limit",
                 ByReason::default(),
             ),
+            cost: CostMetrics::new(metrics),
         };
         for reason in ["series", "samples", "bytes"] {
-            drop(all.dropped.get_or_create(&[("reason", reason)]));
+            drop(all.dropped.get_or_create(&[("reason", reason), TENANT]));
         }
         all
     }
 
     pub(crate) fn blocks_queried(&self, count: usize) {
-        self.blocks_queried.observe(float(count));
+        self.blocks_queried.observe(float(count as u64));
     }
 
-    pub(crate) fn result_series(&self, count: usize) {
-        self.result_series.observe(float(count));
+    fn result_series(&self, count: usize) {
+        self.result_series.observe(float(count as u64));
     }
 
     pub(crate) fn dropped(&self, limit: &'static str) {
-        self.dropped.get_or_create(&[("reason", limit)]).inc();
+        let labels = [("reason", limit), TENANT];
+        self.dropped.get_or_create(&labels).inc();
     }
 }
 
@@ -179,6 +204,11 @@ impl HeaderMetrics {
             0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 30.0, 60.0, 90.0, 120.0, 300.0,
         ];
         Self {
+            drop_failures: metrics.register(
+                "thanos_bucket_store_block_drop_failures_total",
+                "Total number of index headers of blocks no longer served that could not be removed from the disk",
+                Counter::default(),
+            ),
             lazy_loads: metrics.register(
                 "thanos_bucket_store_indexheader_lazy_load_total",
                 "Total number of index headers opened or built when a block was first queried",
@@ -331,6 +361,21 @@ impl Drop for Waiting {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a count for a histogram")]
-const fn float(count: usize) -> f64 {
+const fn float(count: u64) -> f64 {
     count as f64
+}
+
+/// A family of histograms.
+fn histograms<const N: usize>(
+    metrics: &Metrics,
+    name: &str,
+    help: &str,
+    make: fn() -> Histogram,
+) -> Histograms<N> {
+    metrics.register(name, help, Family::new_with_constructor(make))
+}
+
+/// The histogram of all tenants.
+fn histogram(metrics: &Metrics, name: &str, help: &str, make: fn() -> Histogram) -> Histogram {
+    histograms(metrics, name, help, make).get_or_create_owned(&[TENANT])
 }

@@ -10,8 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Config, Deps, GatewayError, IndexHeaders, StoreApi, SyncHandle, api,
     block::{BlockSource, HeaderFiles},
-    fetch::PageCache,
-    metrics::{HeaderMetrics, StoreMetrics},
+    metrics::{HeaderMetrics, ReadMetrics, StoreMetrics},
     store::Store,
     sync::Syncer,
 };
@@ -116,9 +115,9 @@ pub(crate) fn assemble(
     let headers = HeaderFiles::new(data_dir, HeaderMetrics::new(&deps.metrics));
     let headers = Arc::new(headers);
     let (syncer, handle) = Syncer::new(config, bucket.clone(), deps, Arc::clone(&headers));
-    let pages = PageCache::new(config.memory.pages());
-    let small = config.small_file_bytes;
-    let source = BlockSource::new(bucket, deps.pool.clone(), headers, pages, small);
+    let reads = ReadMetrics::new(&deps.metrics);
+    let (pages, small) = (config.memory.pages(), config.small_file_bytes);
+    let source = BlockSource::new(bucket, deps.pool.clone(), headers, pages, small, reads);
     let metrics = StoreMetrics::new(&deps.metrics);
     let store = Store::new(config, source, deps, metrics, syncer.served());
     (store, syncer, handle)

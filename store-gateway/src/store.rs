@@ -23,7 +23,7 @@ use crate::{
     config::{Config, Deps, Limits},
     error::AnswerError,
     memory::Memory,
-    metrics::{GateMetrics, MemoryMetrics, StoreMetrics},
+    metrics::{Cost, GateMetrics, MemoryMetrics, StoreMetrics},
     request::SeriesRequest,
     select,
     sync::{Advertised, Served},
@@ -109,6 +109,7 @@ impl Store {
         let selector = request.selector.within(catalog.bounds(self.now()));
         let chosen = select::for_series(catalog, &selector, coarsest);
         let context = self.request_context(chosen.len()).await?;
+        let cost = Cost::begin(self.metrics.clone(), Arc::clone(&context.budget));
         let missing = select::missing(catalog, &selector, coarsest);
         let missing = context.warning_of_missing(&missing, selector.on_failure)?;
         if request.aggregates.is_empty()
@@ -124,8 +125,7 @@ impl Store {
             return Err(AnswerError::Invalid(text));
         }
         self.metrics.blocks_queried(chosen.len());
-        let metrics = self.metrics.clone();
-        let answer = Answer::new(chosen, request, context, metrics, permit, encode);
+        let answer = Answer::new(chosen, request, context, cost, permit, encode);
         Ok(answer.warned(missing).messages())
     }
 

@@ -126,7 +126,7 @@ func (p *Process) said(t *testing.T, message, field string) []string {
 		if json.Unmarshal([]byte(line), &said) != nil {
 			continue // it is being written, or was cut off
 		}
-		if said["message"] == message {
+		if said["msg"] == message {
 			values = append(values, fmt.Sprint(said[field]))
 		}
 	}

@@ -3,6 +3,7 @@
 mod chain;
 mod cli;
 mod commands;
+mod heap;
 mod memory;
 mod print;
 mod sparkline;
@@ -48,7 +49,8 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, without_effect: &[String]) -> anyhow::Result<ExitCode> {
-    service::init_logging(cli.log.level.into(), cli.log.format.into())?;
+    let log = &cli.log;
+    service::init_logging(log.level.into(), log.format.into(), &log.name)?;
     for said in without_effect {
         tracing::warn!("{said}");
     }

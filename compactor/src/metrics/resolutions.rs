@@ -43,6 +43,14 @@ impl ByResolutions {
         let merged = |name, help| family(name, help, &[Raw, FiveMinutes, OneHour]);
         let downsampled = |name, help| family(name, help, &[Raw, FiveMinutes]);
         let histogram: fn() -> Histogram = || Histogram::new(DOWNSAMPLE_SECONDS);
+        let downsample_duration = metrics.register(
+            "thanos_compact_downsample_duration_seconds",
+            "Duration of downsample runs that merge nothing",
+            Family::new_with_constructor(histogram),
+        );
+        for resolution in [Raw, FiveMinutes] {
+            drop(downsample_duration.get_or_create(&label(resolution)));
+        }
         Self {
             compactions: merged(
                 "thanos_compact_group_compactions_total",
@@ -76,11 +84,7 @@ impl ByResolutions {
                 "thanos_compact_downsample_failed_total",
                 "Total number of failed downsampling attempts, as Thanos's dashboards know it",
             ),
-            downsample_duration: metrics.register(
-                "thanos_compact_downsample_duration_seconds",
-                "Duration of downsample runs that merge nothing",
-                Family::new_with_constructor(histogram),
-            ),
+            downsample_duration,
         }
     }
 

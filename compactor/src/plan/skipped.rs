@@ -217,6 +217,27 @@ pub(super) fn too_fresh(block: &Candidate, options: &PlanOptions) -> Option<Skip
 }
 
 impl SkipReason {
+    /// All words of [`Self::word`].
+    pub(crate) const WORDS: [&'static str; 17] = [
+        "outside-times",
+        "not-selected",
+        "other-shard",
+        "marked-for-deletion",
+        "too-fresh",
+        "no-compact",
+        "unusable-mark",
+        "compaction-failed",
+        "damaged",
+        "wrong-times",
+        "unread",
+        "newest",
+        "window-open",
+        "waits-for",
+        "waits-for-task",
+        "alone",
+        "downsample-vertical-compaction",
+    ];
+
     /// The reason as one word, as in the JSON.
     #[must_use]
     pub const fn word(&self) -> &'static str {

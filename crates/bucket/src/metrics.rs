@@ -10,7 +10,12 @@ use std::{
 
 use model::Timestamp;
 use prometheus_client::{
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
     registry::{Metric, Registry},
 };
 
@@ -25,8 +30,9 @@ pub(crate) struct BucketMetrics {
     bucket: String,
     operations: Family<ByOperation, Counter>,
     failures: Family<ByOperation, Counter>,
-    durations: Family<ByOperation, Histogram>,
+    durations: Family<ByOperation, Histogram, fn() -> Histogram>,
     fetched_bytes: Family<ByOperation, Counter>,
+    transferred_bytes: Family<ByOperation, Histogram, fn() -> Histogram>,
     last_upload: Family<ByBucket, Gauge<f64, AtomicU64>>,
     now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
@@ -64,13 +70,19 @@ impl BucketMetrics {
                 registry,
                 "thanos_objstore_bucket_operation_duration_seconds",
                 "Duration of successful operations against the bucket",
-                Family::new_with_constructor(operation_seconds),
+                Family::new_with_constructor(operation_seconds as fn() -> Histogram),
             ),
             fetched_bytes: register(
                 registry,
                 "thanos_objstore_bucket_operation_fetched_bytes",
                 "Total number of bytes read from the bucket",
                 Family::default(),
+            ),
+            transferred_bytes: register(
+                registry,
+                "thanos_objstore_bucket_operation_transferred_bytes",
+                "Number of bytes that an operation has read from the bucket or written to it",
+                Family::new_with_constructor(operation_bytes as fn() -> Histogram),
             ),
             last_upload: register(
                 registry,
@@ -84,6 +96,14 @@ impl BucketMetrics {
             let labels = metrics.labels(operation);
             drop(metrics.operations.get_or_create(&labels));
             drop(metrics.failures.get_or_create(&labels));
+            drop(metrics.durations.get_or_create(&labels));
+            let reads = matches!(operation, Operation::Get | Operation::GetRange);
+            if reads {
+                drop(metrics.fetched_bytes.get_or_create(&labels));
+            }
+            if reads || operation == Operation::Upload {
+                drop(metrics.transferred_bytes.get_or_create(&labels));
+            }
         }
         drop(metrics.last_upload.get_or_create(&metrics.bucket_label()));
         metrics
@@ -105,12 +125,23 @@ impl BucketMetrics {
         self.fetched_bytes
             .get_or_create(&self.labels(operation))
             .inc_by(bytes);
+        self.transferred(operation, bytes);
     }
 
-    pub(crate) fn uploaded(&self) {
+    /// Counts an upload that alerts take as a sign that blocks are written.
+    pub(crate) fn uploaded(&self, bytes: u64) {
+        self.transferred(Operation::Upload, bytes);
         self.last_upload
             .get_or_create(&self.bucket_label())
             .set((self.now)().as_secs_f64());
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a size for a histogram")]
+    fn transferred(&self, operation: Operation, bytes: u64) {
+        let transferred = self
+            .transferred_bytes
+            .get_or_create(&self.labels(operation));
+        transferred.observe(bytes as f64);
     }
 
     fn labels(&self, operation: Operation) -> ByOperation {
@@ -163,6 +194,10 @@ fn operation_seconds() -> Histogram {
     Histogram::new([
         0.001, 0.01, 0.1, 0.3, 0.6, 1.0, 3.0, 6.0, 9.0, 20.0, 30.0, 60.0, 90.0, 120.0,
     ])
+}
+
+fn operation_bytes() -> Histogram {
+    Histogram::new(exponential_buckets(32_768.0, 2.0, 16))
 }
 
 fn register<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {

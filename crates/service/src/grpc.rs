@@ -1,8 +1,10 @@
 //! The gRPC server of a daemon: its services, health, reflection, and metrics of every call.
 
+mod call_log;
 mod compress;
 mod deadline;
 mod encoding;
+mod messages;
 mod methods;
 mod observe;
 mod stall;
@@ -20,8 +22,8 @@ use tonic_health::{
 use tonic_reflection::server::Builder as Reflection;
 
 use crate::{
-    ConnectionLimits, CpuPool, GrpcTls, Metrics, Probe, ServiceError, connection::accept,
-    drain::drain, reload::Watched,
+    ConnectionLimits, CpuPool, GrpcTls, Metrics, Probe, RequestLog, ServiceError,
+    connection::accept, drain::drain, reload::Watched,
 };
 use compress::Compress;
 use deadline::Deadlines;
@@ -47,6 +49,8 @@ pub struct GrpcOptions {
     pub send_timeout: Option<Duration>,
     /// The largest message of a request, both compressed and decoded. Default: 64 MiB.
     pub max_request_bytes: usize,
+    /// Which calls are logged (`--request.logging-config`). Default: none.
+    pub request_log: Option<RequestLog>,
     /// TLS. Default: none.
     pub tls: Option<GrpcTls>,
     /// The limits of connections.
@@ -72,6 +76,7 @@ pub async fn serve_grpc(
     probe: &Probe,
     shutdown: CancellationToken,
 ) -> Result<(), ServiceError> {
+    let log = options.request_log.map(|log| log.grpc);
     let mut sets = options.descriptors;
     sets.push(tonic_health::pb::FILE_DESCRIPTOR_SET);
     let methods = Methods::new(&sets, metrics)?;
@@ -94,7 +99,7 @@ pub async fn serve_grpc(
     };
     let router = server
         .layer(stalls.clone())
-        .layer(Observe::new(methods))
+        .layer(Observe::new(methods, log))
         .layer(compress)
         .layer(Deadlines)
         .add_routes(routes)
@@ -169,6 +174,7 @@ impl Default for GrpcOptions {
             max_connection_age: Some(Duration::from_hours(1)),
             send_timeout: Some(Duration::from_mins(1)),
             max_request_bytes: 64 << 20,
+            request_log: None,
             tls: None,
             connections: ConnectionLimits::default(),
         }

@@ -1,9 +1,13 @@
 //! The HTTP server of a daemon: metrics, health and readiness, behind what the web configuration asks for.
 
+mod gzip;
+mod observe;
+mod profiles;
+
 use std::time::Duration;
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::IntoResponse,
@@ -17,18 +21,24 @@ use hyper_util::{
 };
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
+use tonic::transport::server::Connected as _;
 
+pub use self::profiles::Profiles;
 use crate::{
-    ConnectionLimits, Exposition, Metrics, Probe, ServiceError, WebConfig,
+    ConnectionLimits, Exposition, Metrics, Probe, RequestLog, ServiceError, WebConfig, blocking,
     connection::accept,
     drain::drain,
+    http::{
+        observe::{HttpMetrics, Observer, observe},
+        profiles::Profiling,
+    },
     process,
     reload::Watched,
     web::{Gate, gate},
 };
 
 /// Settings of an HTTP server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct HttpOptions {
     /// How long running requests may take at the end (`--http-grace-period`). Default: 2 m.
     pub grace_period: Duration,
@@ -36,9 +46,22 @@ pub struct HttpOptions {
     pub head_timeout: Duration,
     /// TLS, users and headers (`--http.config`). Default: none.
     pub web: Option<WebConfig>,
+    /// Which requests are logged (`--request.logging-config`). Default: none.
+    pub request_log: Option<RequestLog>,
+    /// Which profiles are served (`--debug.pprof`). Default: none.
+    pub profiles: Profiles,
     /// The limits of connections.
     pub connections: ConnectionLimits,
 }
+
+/// The paths that are served.
+const PATHS: [&str; 5] = [
+    "/metrics",
+    "/-/healthy",
+    "/-/ready",
+    "/debug/pprof/profile",
+    "/debug/pprof/heap",
+];
 
 /// The state of the routes.
 #[derive(Clone, Debug)]
@@ -47,7 +70,8 @@ struct Told {
     probe: Probe,
 }
 
-/// Serves `/metrics`, with those of the process, `/-/healthy` and `/-/ready` until `shutdown`, then ends the running requests.
+/// Serves `/metrics`, with those of the process, `/-/healthy`, `/-/ready` and `/debug/pprof/*` until `shutdown`, then ends
+/// the running requests.
 ///
 /// # Errors
 /// When requests still run when the grace period is over.
@@ -63,15 +87,27 @@ pub async fn serve_http(
         metrics: metrics.clone(),
         probe: probe.clone(),
     };
+    let [at_metrics, at_healthy, at_ready, at_cpu, at_heap] = PATHS;
+    let profiling = Profiling::new(options.profiles, shutdown.clone());
+    let log = options.request_log.clone().map(|log| log.http);
+    let observed = Observer::new(HttpMetrics::new(metrics, &PATHS), log);
     let mut app = Router::new()
-        .route("/metrics", get(metrics_text))
-        .route("/-/healthy", get(healthy))
-        .route("/-/ready", get(ready))
-        .with_state(told);
+        .route(at_metrics, get(metrics_text))
+        .route(at_healthy, get(healthy))
+        .route(at_ready, get(ready))
+        .with_state(told)
+        .merge(
+            Router::new()
+                .route(at_cpu, get(profiles::cpu))
+                .route(at_heap, get(profiles::heap))
+                .with_state(profiling),
+        );
     if let Some(web) = &options.web {
         let before = Gate::new(web.clone());
         app = app.layer(axum::middleware::from_fn_with_state(before, gate));
     }
+    // What the gate refuses is counted too.
+    app = app.layer(axum::middleware::from_fn_with_state(observed, observe));
     if let Ok(address) = listener.local_addr() {
         let web = options.web.as_ref();
         let tls = web.is_some_and(|web| web.get().tls.is_some());
@@ -121,7 +157,9 @@ async fn connections(
                 Some(connection) = incoming.next() => connection,
             };
             let Ok(connection) = connection else { continue };
-            let service = TowerToHyperService::new(app.clone());
+            let peer = connection.connect_info();
+            let service = app.clone().layer(Extension(peer));
+            let service = TowerToHyperService::new(service);
             let server = match web.is_none_or(|web| web.get().http2) {
                 true => &server,
                 false => &without_http2,
@@ -142,7 +180,18 @@ async fn metrics_text(State(told): State<Told>, headers: HeaderMap) -> impl Into
     let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok());
     let exposition = Exposition::negotiate(accept);
     let content_type = [(header::CONTENT_TYPE, exposition.content_type())];
-    (content_type, told.metrics.encode(exposition))
+    let vary = [(header::VARY, "Accept-Encoding")];
+    let text = told.metrics.encode(exposition);
+    if !gzip::is_asked(&headers) {
+        return (content_type, vary, text).into_response();
+    }
+    match blocking(move || gzip::gzip(text.as_bytes())).await {
+        Ok(zipped) => {
+            let encoding = [(header::CONTENT_ENCODING, "gzip")];
+            (content_type, vary, encoding, zipped).into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 async fn healthy(State(told): State<Told>) -> impl IntoResponse {
@@ -168,6 +217,8 @@ impl Default for HttpOptions {
             grace_period: Duration::from_mins(2),
             head_timeout: Duration::from_mins(2),
             web: None,
+            request_log: None,
+            profiles: Profiles::Off,
             connections: ConnectionLimits::default(),
         }
     }
@@ -258,6 +309,60 @@ mod tests {
             "{answer}"
         );
         assert!(answer.ends_with("# EOF\n"), "{answer}");
+        server.shutdown.cancel();
+        server.task.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn profiles_are_off_unless_asked_for() {
+        let server = start().await;
+        for path in ["/debug/pprof/profile?seconds=1", "/debug/pprof/heap"] {
+            let answer = get(server.address, path, "").await;
+            assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+            let said = "\r\n\r\nprofiles are off; --debug.pprof turns them on\n";
+            assert!(answer.ends_with(said), "{answer}");
+        }
+        server.shutdown.cancel();
+        server.task.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn metrics_are_in_gzip_for_those_who_accept_it() {
+        let server = start().await;
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+        let (head, body) = answer.split_at(end.unwrap() + 4);
+        let head = String::from_utf8_lossy(head);
+        assert!(head.contains("content-encoding: gzip\r\n"), "{head}");
+        assert!(head.contains("content-type: text/plain"), "{head}");
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(body), &mut text).unwrap();
+        assert!(text.contains("thanos_status{"), "{text}");
+        server.shutdown.cancel();
+        server.task.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn requests_are_counted_by_their_route_and_not_by_what_clients_name() {
+        let server = start().await;
+        get(server.address, "/-/healthy", "").await;
+        get(server.address, "/unknown", "").await;
+        let answer = get(server.address, "/metrics", "").await;
+        for line in [
+            r#"http_requests_total{code="503",handler="healthy",method="get"} 1"#,
+            r#"http_requests_total{code="200",handler="metrics",method="get"} 0"#,
+            r#"http_request_duration_seconds_count{code="503",handler="healthy",method="get"} 1"#,
+            r#"http_request_duration_seconds_count{code="200",handler="ready",method="get"} 0"#,
+            r#"http_response_size_bytes_sum{code="503",handler="healthy",method="get"} 7.0"#,
+            r#"http_inflight_requests{handler="metrics",method="get"} 1"#,
+        ] {
+            assert!(answer.lines().any(|l| l == line), "{line} in {answer}");
+        }
+        assert!(!answer.contains("unknown"), "{answer}");
         server.shutdown.cancel();
         server.task.await.unwrap().unwrap();
     }

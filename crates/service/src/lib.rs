@@ -15,6 +15,7 @@ mod metrics;
 mod probe;
 mod process;
 mod reload;
+mod request_log;
 mod secret;
 mod shutdown;
 mod tls;
@@ -27,11 +28,12 @@ pub use crate::{
     cpu::CpuPool,
     error::ServiceError,
     grpc::{GrpcEncoding, GrpcMessageError, GrpcOptions, MAX_MESSAGE_BYTES, serve_grpc},
-    http::{HttpOptions, serve_http},
+    http::{HttpOptions, Profiles, serve_http},
     logging::{LogFormat, LogLevel, init_logging},
     metrics::{Exposition, Metrics},
     probe::{Probe, Status},
     reload::Reload,
+    request_log::RequestLog,
     shutdown::shutdown_signal,
     tls::{GrpcClientTls, GrpcConnector, GrpcTls, GrpcTlsOptions, TlsVersion, Verification},
     web::WebConfig,

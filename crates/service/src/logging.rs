@@ -1,18 +1,28 @@
 //! Structured logs on stderr, in logfmt or JSON.
 
+mod line;
+mod logfmt;
+
 use std::{fmt, io, str::FromStr};
 
 use tracing_subscriber::{
-    EnvFilter, Layer as _, Registry, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    EnvFilter, Layer as _, Registry,
+    fmt::{
+        format::Writer,
+        time::{FormatTime as _, SystemTime},
+    },
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
 };
 
+use self::line::Lines;
 use crate::ServiceError;
 
 /// Libraries that log too much below this level.
 const QUIET: &[&str] = &["h2", "hyper", "hyper_util", "reqwest", "rustls", "tower"];
 
 /// The least level that is logged; `--log.level` of Thanos.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
     /// A human must look.
     Error,
@@ -28,35 +38,38 @@ pub enum LogLevel {
 /// The format of a log line; `--log.format` of Thanos.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
-    /// `ts=… level=info message=… name=value`.
+    /// `ts=… caller=… level=info msg=… name=value`.
     #[default]
     Logfmt,
     /// One JSON object a line.
     Json,
 }
 
-/// Sends the process's logs to stderr from now on.
+/// Sends the process's logs to stderr from now on. Each line has `name`, unless that is empty; `--debug.name` of Thanos.
 ///
 /// # Errors
 /// When it was called before.
-pub fn init_logging(level: LogLevel, format: LogFormat) -> Result<(), ServiceError> {
-    let filter = filter(level);
-    let layer = match format {
-        LogFormat::Logfmt => tracing_logfmt::builder()
-            .with_target(true)
-            .layer()
-            .with_writer(io::stderr)
-            .boxed(),
-        LogFormat::Json => tracing_subscriber::fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_writer(io::stderr)
-            .boxed(),
+pub fn init_logging(level: LogLevel, format: LogFormat, name: &str) -> Result<(), ServiceError> {
+    let lines = Lines {
+        format,
+        name: name.to_owned(),
+        timer: SystemTime,
     };
+    let layer = tracing_subscriber::fmt::layer()
+        .event_format(lines)
+        .with_writer(io::stderr);
     Registry::default()
-        .with(layer.with_filter(filter))
+        .with(layer.with_filter(filter(level)))
         .try_init()?;
     Ok(())
+}
+
+/// The time, as in the log.
+pub(crate) fn now() -> String {
+    let mut time = String::new();
+    // Without a time the line is still worth having.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut time));
+    time
 }
 
 /// Everything from `level` on; the libraries that log much, from `info` on.

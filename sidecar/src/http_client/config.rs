@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use reqwest::ClientBuilder;
 use serde::{Deserialize, Deserializer, de};
+use serde_saphyr::Error;
 
 use super::{Credentials, Files, read};
 use crate::SidecarError;
@@ -15,7 +16,8 @@ pub struct HttpClientConfig {
     basic_auth: Option<BasicAuth>,
     bearer_token: Secret,
     bearer_token_file: String,
-    proxy_url: String,
+    /// It may have a password.
+    proxy_url: Secret,
     tls_config: Option<TlsConfig>,
     transport_config: Option<TransportConfig>,
 }
@@ -92,7 +94,7 @@ impl HttpClientConfig {
         // The lines around an error may hold secrets, so only its position is given.
         let options = serde_saphyr::options! { with_snippet: false };
         let config: Option<Self> = serde_saphyr::from_str_with_options(yaml, options)
-            .map_err(|error| unusable("yaml", error))?;
+            .map_err(|error| unusable("yaml", without_values(&error)))?;
         let config = config.unwrap_or_default();
         config.check()?;
         Ok(config)
@@ -129,7 +131,7 @@ impl HttpClientConfig {
                 return Err(unusable("tls_config", reason));
             }
         }
-        if !self.server_name().is_empty() && !self.proxy_url.is_empty() {
+        if !self.server_name().is_empty() && !self.proxy_url.0.is_empty() {
             return Err(unusable(
                 "tls_config.server_name",
                 "not supported together with proxy_url",
@@ -166,7 +168,7 @@ impl HttpClientConfig {
     }
 
     pub(super) fn proxy_url(&self) -> &str {
-        &self.proxy_url
+        &self.proxy_url.0
     }
 
     /// The longest time until the head of an answer.
@@ -250,6 +252,25 @@ impl HttpClientConfig {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_empty() { "none" } else { "***" })
+    }
+}
+
+/// The error without values of the file: any may be a secret in the wrong place.
+fn without_values(error: &Error) -> String {
+    let expected = match error.without_snippet() {
+        Error::SerdeInvalidType { expected, .. } | Error::SerdeInvalidValue { expected, .. } => {
+            expected.clone()
+        }
+        Error::NonFiniteFloat { .. } => "a number".to_owned(),
+        _ => return error.to_string(),
+    };
+    match error.location() {
+        Some(at) => format!(
+            "line {}, column {}: expected {expected}",
+            at.line(),
+            at.column()
+        ),
+        None => format!("expected {expected}"),
     }
 }
 

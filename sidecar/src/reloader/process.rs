@@ -27,7 +27,7 @@ pub(super) fn hang_up(name: &str) -> Result<(), SidecarError> {
     };
     if others.next().is_some() {
         tracing::warn!(
-            name,
+            process = name,
             pid,
             "several processes of this name, the first gets the signal"
         );

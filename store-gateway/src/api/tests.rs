@@ -3,5 +3,6 @@
 mod downsampled;
 mod failures;
 mod labels;
+mod metrics;
 mod series;
 mod world;

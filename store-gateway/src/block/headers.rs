@@ -22,7 +22,7 @@ use bytes::Bytes;
 use model::BlockId;
 use tsdb::{HeaderFile, HeaderIdentity, HeaderPages, IndexHeader};
 
-use crate::{fetch::PageCache, metrics::HeaderMetrics};
+use crate::{fetch::PageCache, metrics::HeaderMetrics, usage::DataKind};
 
 /// Name below the data folder.
 const DIR: &str = "index-headers";
@@ -167,12 +167,15 @@ impl HeaderFiles {
             Ok(None) => return,
             Err(error) => {
                 tracing::warn!(dir = %dir.display(), %error, "old index headers not removed");
+                self.metrics.drop_failures.inc();
                 return;
             }
         };
         for entry in entries.flatten() {
-            if entry.file_name().to_str().is_some_and(|name| !wanted(name)) {
-                remove(&entry.path());
+            if entry.file_name().to_str().is_some_and(|name| !wanted(name))
+                && !remove(&entry.path())
+            {
+                self.metrics.drop_failures.inc();
             }
         }
     }
@@ -192,11 +195,11 @@ impl Drop for NewHeader {
 
 impl HeaderPages for CachedFile {
     fn page(&self, range: Range<u64>) -> tsdb::Result<Bytes> {
-        if let Some(bytes) = self.pages.get(&self.key, &range) {
+        if let Some(bytes) = self.pages.get(DataKind::Header, &self.key, &range) {
             return Ok(bytes);
         }
         let bytes = self.file.page(range.clone())?;
-        self.pages.put(&self.key, &range, &bytes);
+        self.pages.put(DataKind::Header, &self.key, &range, &bytes);
         Ok(bytes)
     }
 
@@ -216,8 +219,11 @@ fn is_io(error: &tsdb::Error) -> bool {
     }
 }
 
-fn remove(path: &Path) {
-    if let Err(error) = files::remove_file(path) {
+/// Removes a file, and tells whether it is gone.
+fn remove(path: &Path) -> bool {
+    let removed = files::remove_file(path);
+    if let Err(error) = &removed {
         tracing::warn!(path = %path.display(), %error, "index header not removed");
     }
+    removed.is_ok()
 }

@@ -28,7 +28,7 @@ use self::{
 use super::{
     BlockError, BlockOrder, BlockQuery, BlockSeries, BlockSource, RequestBudget, prefetch::Prefetch,
 };
-use crate::{catalog::CatalogBlock, fetch::ListedObject};
+use crate::{catalog::CatalogBlock, fetch::ListedObject, usage::DataKind};
 
 /// The aggregate that tells which series of a downsampled block have a chunk in the range. Each chunk has a count, and
 /// counts take the fewest bytes.
@@ -109,7 +109,7 @@ impl ParquetBlock {
                 match self.shards.get(number) {
                     Some(shard) => {
                         let lookup = values(shard, shard.shard.everything());
-                        self.answer(shard, lookup, budget).await
+                        self.answer(shard, lookup, DataKind::Series, budget).await
                     }
                     None => Ok(Vec::new()),
                 }
@@ -161,7 +161,7 @@ impl ParquetBlock {
     where
         L: Lookup<Answer = Vec<Vec<u8>>> + Send + 'static,
     {
-        let of_all = self.answer(shard, ask(rows.clone()), budget);
+        let of_all = self.answer(shard, ask(rows.clone()), DataKind::Series, budget);
         if self.within(range) {
             return of_all.await;
         }
@@ -172,7 +172,8 @@ impl ParquetBlock {
         } else if within.is_empty() {
             Ok(Vec::new())
         } else {
-            self.answer(shard, ask(within), budget).await
+            self.answer(shard, ask(within), DataKind::Series, budget)
+                .await
         }
     }
 
@@ -217,7 +218,7 @@ impl ParquetBlock {
         match self.shards.get(number) {
             Some(shard) if shard.may_match(matchers) => {
                 let lookup = shard.shard.search(matchers);
-                self.answer(shard, lookup, budget).await
+                self.answer(shard, lookup, DataKind::Postings, budget).await
             }
             _ => Ok(Selection::new()),
         }

@@ -26,6 +26,7 @@ use super::{
 use crate::{
     catalog::CatalogBlock,
     fetch::{ListedObject, Piece, Wanted},
+    usage::DataKind,
 };
 
 /// Unwanted bytes of the index that are fetched to save a request.
@@ -204,12 +205,13 @@ impl TsdbBlock {
             object: &self.index,
             ranges: &sorted,
             gap: INDEX_GAP,
+            kind: DataKind::Postings,
             budget: Some(budget),
         };
         let pages = &self.source.pages;
         let (bytes, entries) = futures::join!(
             self.source.fetcher.fetch_through(pages, wanted),
-            self.eager(eager)
+            self.eager(eager, budget.usage())
         );
         let bytes = bytes?;
         let mut placed: Vec<_> = order.into_iter().zip(bytes).collect();

@@ -45,11 +45,13 @@ impl<K: Clone + Eq + Hash, V: Clone> Lru<K, V> {
         Some(slot.value.clone())
     }
 
-    /// Puts a value in and replaces the one of the same key. A value larger than the bound is not kept.
-    pub(crate) fn put(&mut self, key: K, value: V, size: u64) {
+    /// Puts a value in and replaces the one of the same key. A value larger than the bound is not kept. Returns those
+    /// that were dropped for it.
+    pub(crate) fn put(&mut self, key: K, value: V, size: u64) -> Vec<V> {
         self.remove(&key);
+        let mut dropped = Vec::new();
         if size > self.max {
-            return;
+            return dropped;
         }
         self.clock += 1;
         self.used.insert(self.clock, key.clone());
@@ -59,23 +61,23 @@ impl<K: Clone + Eq + Hash, V: Clone> Lru<K, V> {
         while self.size > self.max
             && let Some((_, oldest)) = self.used.pop_first()
         {
-            self.forget(&oldest);
+            dropped.extend(self.forget(&oldest).map(|slot| slot.value));
         }
+        dropped
     }
 
     /// Removes a value.
-    pub(crate) fn remove(&mut self, key: &K) {
-        if let Some(slot) = self.forget(key) {
-            self.used.remove(&slot.used);
-        }
+    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
+        let slot = self.forget(key)?;
+        self.used.remove(&slot.used);
+        Some(slot.value)
     }
 
     /// Removes all values whose keys satisfy `is_such`. Visits each key.
-    pub(crate) fn remove_where(&mut self, is_such: impl Fn(&K) -> bool) {
+    pub(crate) fn remove_where(&mut self, is_such: impl Fn(&K) -> bool) -> Vec<V> {
         let keys = self.slots.keys().filter(|key| is_such(key));
-        for key in keys.cloned().collect::<Vec<_>>() {
-            self.remove(&key);
-        }
+        let keys: Vec<_> = keys.cloned().collect();
+        keys.iter().filter_map(|key| self.remove(key)).collect()
     }
 
     fn forget(&mut self, key: &K) -> Option<Slot<V>> {

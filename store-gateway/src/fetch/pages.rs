@@ -6,6 +6,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::{ListedObject, lru::Lru};
+use crate::{metrics::CacheMetrics, usage::DataKind};
 
 /// What a page takes besides its bytes.
 const OVERHEAD: u64 = 256;
@@ -19,45 +20,76 @@ pub(super) type PageKey = (Arc<str>, u64, u64);
 /// A cache of ranges of objects.
 #[derive(Debug)]
 pub(crate) struct PageCache {
-    pages: Mutex<Lru<PageKey, Bytes>>,
+    pages: Mutex<Lru<PageKey, (DataKind, Bytes)>>,
     largest: u64,
+    metrics: CacheMetrics,
 }
 
 impl PageCache {
     /// A cache of at most `max` bytes.
-    pub(crate) fn new(max: u64) -> Self {
+    pub(crate) fn new(max: u64, metrics: CacheMetrics) -> Self {
+        let largest = max / LARGE;
+        metrics.bounds(max, largest);
         Self {
             pages: Mutex::new(Lru::new(max)),
-            largest: max / LARGE,
+            largest,
+            metrics,
         }
     }
 
-    /// The page, if it is here.
-    pub(crate) fn get(&self, key: &Arc<str>, range: &Range<u64>) -> Option<Bytes> {
+    /// The page, if it is here, which is wanted for `kind`.
+    pub(crate) fn get(&self, kind: DataKind, key: &Arc<str>, range: &Range<u64>) -> Option<Bytes> {
         let key = (Arc::clone(key), range.start, range.end);
-        self.pages.lock().get(&key)
+        let found = self.pages.lock().get(&key);
+        let metrics = self.metrics.of(kind);
+        metrics.requests.inc();
+        found.map(|(_, bytes)| {
+            metrics.hits.inc();
+            bytes
+        })
     }
 
     /// All these pages of an object, if each is here.
-    pub(crate) fn all(&self, object: &ListedObject, ranges: &[Range<u64>]) -> Option<Vec<Bytes>> {
+    pub(crate) fn all(
+        &self,
+        kind: DataKind,
+        object: &ListedObject,
+        ranges: &[Range<u64>],
+    ) -> Option<Vec<Bytes>> {
         let pages = ranges.iter();
-        let pages = pages.map(|range| self.get(&object.cache_key, range));
+        let pages = pages.map(|range| self.get(kind, &object.cache_key, range));
         pages.collect()
     }
 
     /// Forgets all pages of an object.
     pub(crate) fn remove(&self, key: &Arc<str>) {
-        self.pages.lock().remove_where(|(object, ..)| object == key);
+        let mut pages = self.pages.lock();
+        for (kind, bytes) in pages.remove_where(|(object, ..)| object == key) {
+            let bytes = bytes.len() as u64;
+            self.metrics.of(kind).went(bytes, bytes + OVERHEAD);
+        }
     }
 
     /// Keeps a copy, since `bytes` may be a slice of much more.
-    pub(crate) fn put(&self, key: &Arc<str>, range: &Range<u64>, bytes: &Bytes) {
-        let size = bytes.len() as u64 + OVERHEAD;
+    pub(crate) fn put(&self, kind: DataKind, key: &Arc<str>, range: &Range<u64>, bytes: &Bytes) {
+        let len = bytes.len() as u64;
+        let size = len + OVERHEAD;
         if size > self.largest {
+            self.metrics.of(kind).overflowed.inc();
             return;
         }
         let copy = Bytes::copy_from_slice(bytes);
         let key = (Arc::clone(key), range.start, range.end);
-        self.pages.lock().put(key, copy, size);
+        let mut pages = self.pages.lock();
+        if let Some((kind, bytes)) = pages.remove(&key) {
+            let bytes = bytes.len() as u64;
+            self.metrics.of(kind).went(bytes, bytes + OVERHEAD);
+        }
+        let evicted = pages.put(key, (kind, copy), size);
+        self.metrics.of(kind).came(len, size);
+        for (kind, bytes) in evicted {
+            let bytes = bytes.len() as u64;
+            self.metrics.of(kind).evicted(bytes, bytes + OVERHEAD);
+        }
     }
 }

@@ -11,32 +11,40 @@ use super::{
     in_flight::{Claim, ClaimedPages},
     runs,
 };
-use crate::error::BlockError;
+use crate::{budget::RequestBudget, error::BlockError, usage::DataKind};
 
 impl Fetcher {
     /// The whole object. Of those who want it at the same time, one fetches it.
-    pub(super) async fn shared(&self, object: &ListedObject) -> Result<Bytes, BlockError> {
+    ///
+    /// It does not count towards the limits of `budget`.
+    pub(super) async fn shared(
+        &self,
+        object: &ListedObject,
+        kind: DataKind,
+        budget: Option<&RequestBudget>,
+    ) -> Result<Bytes, BlockError> {
         let all = 0..object.size;
         let wanted = Wanted {
             object,
             ranges: std::slice::from_ref(&all),
             gap: 0,
-            budget: None,
+            kind,
+            budget,
         };
         let bytes = self.through(&self.pages, wanted).await?;
         Ok(bytes.into_iter().next().unwrap_or_default())
     }
 
     /// The ranges, from `pages` or from the bucket. A range that another request fetches is awaited, and fetched only
-    /// if that fails. All count as fetched.
+    /// if that fails. The caller counts them towards the limits.
     pub(super) async fn through(
         &self,
         pages: &PageCache,
         wanted: Wanted<'_>,
     ) -> Result<Vec<Bytes>, BlockError> {
-        wanted.count(&runs::runs(wanted.ranges, wanted.gap))?;
-        let key = &wanted.object.cache_key;
-        let mut found: Vec<_> = wanted.ranges.iter().map(|r| pages.get(key, r)).collect();
+        let (kind, key) = (wanted.kind, &wanted.object.cache_key);
+        let found = wanted.ranges.iter().map(|r| pages.get(kind, key, r));
+        let mut found: Vec<_> = found.collect();
         loop {
             let missing = wanted.ranges.iter().zip(&mut found);
             let missing = missing.filter(|(_, bytes)| bytes.is_none());
@@ -58,7 +66,7 @@ impl Fetcher {
             }
             let fetched = self.fetch_claimed(wanted, own.clone(), claimed).await?;
             for ((range, slot), bytes) in own.iter().zip(slots).zip(&fetched) {
-                pages.put(key, range, bytes);
+                pages.put(kind, key, range, bytes);
                 *slot = Some(bytes.clone());
             }
             for (slot, page) in awaited {
@@ -80,12 +88,15 @@ impl Fetcher {
         }
         let (fetcher, object) = (self.clone(), wanted.object.clone());
         let runs = runs::runs(&ranges, wanted.gap);
+        wanted.fetched(ranges.len(), &runs);
+        let kind = wanted.kind;
         let mut task = JoinSet::new();
         let fetch = async move {
             let wanted = Wanted {
                 object: &object,
                 ranges: &ranges,
                 gap: 0,
+                kind,
                 budget: None,
             };
             let bytes = fetcher.all_of(wanted, runs).await?;

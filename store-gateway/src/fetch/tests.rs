@@ -1,17 +1,26 @@
 //! Tests on an object that holds the alphabet.
 
 use bucket::testing::FailingBucket;
+use service::Metrics;
 
 use crate::config::Limits;
 
 use super::*;
+
+fn reads() -> ReadMetrics {
+    ReadMetrics::new(&Metrics::new())
+}
+
+fn page_cache() -> PageCache {
+    PageCache::new(1 << 20, reads().cache)
+}
 
 async fn alphabet() -> (Fetcher, Bucket, ListedObject) {
     let bucket = Bucket::in_memory();
     let bytes = Bytes::from_static(b"abcdefghijklmnopqrstuvwxyz");
     bucket.put("block/file", bytes).await.unwrap();
     let object = ListedObject::new("block/file", None, 0, 26);
-    let fetcher = Fetcher::new(bucket.clone(), Arc::new(PageCache::new(1 << 20)), 0);
+    let fetcher = Fetcher::new(bucket.clone(), Arc::new(page_cache()), 0, reads());
     (fetcher, bucket, object)
 }
 
@@ -20,6 +29,7 @@ fn wanted<'a>(object: &'a ListedObject, ranges: &'a [Range<u64>], gap: u64) -> W
         object,
         ranges,
         gap,
+        kind: DataKind::Chunks,
         budget: None,
     }
 }
@@ -44,7 +54,7 @@ async fn ranges_come_back_in_their_order_whatever_is_joined() {
 #[tokio::test]
 async fn what_is_in_memory_is_not_fetched_again() {
     let (fetcher, bucket, key) = alphabet().await;
-    let pages = PageCache::new(1 << 20);
+    let pages = page_cache();
     let first = [4..6, 9..12];
     fetcher
         .fetch_through(&pages, wanted(&key, &first, 0))
@@ -113,7 +123,7 @@ async fn a_small_object_is_fetched_once_and_whole() {
     let bucket = Bucket::in_memory();
     let bytes = Bytes::from_static(b"abcdefghijklmnopqrstuvwxyz");
     bucket.put("block/file", bytes).await.unwrap();
-    let fetcher = Fetcher::new(bucket.clone(), Arc::new(PageCache::new(1 << 20)), 26);
+    let fetcher = Fetcher::new(bucket.clone(), Arc::new(page_cache()), 26, reads());
     let key = ListedObject::new("block/file", None, 0, 26);
     let ranges = [2..4, 20..26];
     let found = fetcher.fetch(wanted(&key, &ranges, 0)).await.unwrap();
@@ -128,7 +138,7 @@ async fn a_small_object_is_fetched_once_and_whole() {
 async fn a_small_object_that_is_shorter_than_listed_is_an_error_and_not_kept() {
     let bucket = Bucket::in_memory();
     bucket.put("block/file", "abc".into()).await.unwrap();
-    let fetcher = Fetcher::new(bucket, Arc::new(PageCache::new(1 << 20)), 26);
+    let fetcher = Fetcher::new(bucket, Arc::new(page_cache()), 26, reads());
     let key = ListedObject::new("block/file", None, 0, 26);
     for _ in 0..2 {
         let range = std::slice::from_ref(&(0..2));
@@ -167,8 +177,8 @@ async fn who_wants_what_is_being_fetched_waits_for_it() {
     for small in [0, 26] {
         let failing = FailingBucket::new(&memory);
         let held = failing.hold_reads("block/file");
-        let pages = Arc::new(PageCache::new(1 << 20));
-        let fetcher = Fetcher::new(failing.bucket(), Arc::clone(&pages), small);
+        let pages = Arc::new(page_cache());
+        let fetcher = Fetcher::new(failing.bucket(), Arc::clone(&pages), small, reads());
         let (some, others) = ([0..2, 4..6], [4..6, 9..10]);
         let fetch = async |ranges| fetcher.fetch_through(&pages, wanted(&key, ranges, 0)).await;
         let release = async {
@@ -194,8 +204,8 @@ async fn who_waits_for_a_fetch_that_is_given_up_fetches_itself() {
     let key = ListedObject::new("block/file", None, 0, 6);
     let failing = FailingBucket::new(&memory);
     let held = failing.hold_reads("block/file");
-    let pages = Arc::new(PageCache::new(1 << 20));
-    let fetcher = Fetcher::new(failing.bucket(), Arc::clone(&pages), 0);
+    let pages = Arc::new(page_cache());
+    let fetcher = Fetcher::new(failing.bucket(), Arc::clone(&pages), 0, reads());
     let range = std::slice::from_ref(&(2..4));
     let mut first = Box::pin(fetcher.fetch_through(&pages, wanted(&key, range, 0)));
     let second = fetcher.fetch_through(&pages, wanted(&key, range, 0));

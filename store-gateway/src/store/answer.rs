@@ -9,7 +9,7 @@ use series::{AnswerPart, Merge, Series};
 use super::{block_stream::BlockStream, context::RequestContext, gate::GatePermit};
 use crate::{
     error::AnswerError,
-    metrics::StoreMetrics,
+    metrics::Cost,
     request::{OnFailure, SeriesRequest},
     select::Chosen,
 };
@@ -29,7 +29,7 @@ pub(super) struct Answer<E> {
     remaining: usize,
     sent: usize,
     encode: Arc<E>,
-    metrics: StoreMetrics,
+    cost: Cost,
     _permit: Option<GatePermit>,
 }
 
@@ -38,7 +38,7 @@ impl<E: Send + Sync> Answer<E> {
         chosen: Vec<Chosen>,
         request: &SeriesRequest,
         context: RequestContext,
-        metrics: StoreMetrics,
+        cost: Cost,
         permit: Option<GatePermit>,
         encode: E,
     ) -> Self {
@@ -55,7 +55,7 @@ impl<E: Send + Sync> Answer<E> {
             remaining: if limit == 0 { usize::MAX } else { limit },
             sent: 0,
             encode: Arc::new(encode),
-            metrics,
+            cost,
             _permit: permit,
         }
     }
@@ -89,23 +89,26 @@ impl<E: Send + Sync> Answer<E> {
             let mut warnings = std::mem::take(&mut self.warnings);
             if warnings.is_empty() {
                 warnings = self.fill_merge().await?;
+                self.cost.all_given();
             }
             if !warnings.is_empty() {
                 let parts = warnings.into_iter().map(AnswerPart::Warning);
                 return Ok(Some(parts.flat_map(|part| (self.encode)(part)).collect()));
             }
             if self.remaining == 0 || self.merge.is_done() {
-                self.metrics.result_series(self.sent);
+                self.cost.answered(self.sent);
                 return Ok(None);
             }
             let mut merge = std::mem::replace(&mut self.merge, Merge::new(0));
             let (encode, most) = (Arc::clone(&self.encode), self.remaining.min(BATCH));
+            let chunk_bytes = self.cost.chunk_bytes();
             let (merge, count, messages) = self
                 .context
                 .pool
                 .run(move || {
                     let series = merge.take(most);
                     let count = series.len();
+                    chunk_bytes.sent(&series);
                     let messages = match count {
                         0 => Vec::new(),
                         _ => encode(AnswerPart::Series(series)),

@@ -31,6 +31,7 @@ struct Accepted {
 const SWITCHES: &[(&str, &str)] = &[
     ("grpc-client-tls-secure", ""),
     ("grpc-client-tls-skip-verify", ""),
+    ("debug.pprof", ""),
     ("wait", "-w"),
     ("downsampling.disable", ""),
     ("once", ""),

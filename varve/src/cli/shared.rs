@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use model::{TimeBound, Timestamp};
-use service::{GrpcClientTls, GrpcTlsOptions, LogFormat, LogLevel, Verification};
+use service::{GrpcClientTls, GrpcTlsOptions, LogFormat, LogLevel, RequestLog, Verification};
 
 use super::content;
 use crate::values::{self, ListenAddress};
@@ -27,6 +27,15 @@ pub(crate) struct LogArgs {
         value_enum
     )]
     pub(crate) format: Format,
+    /// Name in each line of the log.
+    #[arg(
+        long = "debug.name",
+        global = true,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "NAME"
+    )]
+    pub(crate) name: String,
 }
 
 /// Levels of Thanos.
@@ -76,6 +85,25 @@ pub(crate) struct HttpArgs {
         value_name = "PATH"
     )]
     pub(crate) http_config: String,
+    /// YAML file that says which HTTP requests and gRPC calls are logged, as for Thanos.
+    #[arg(
+        long = "request.logging-config-file",
+        global = true,
+        conflicts_with = "request_log",
+        value_name = "PATH"
+    )]
+    pub(crate) request_log_file: Option<PathBuf>,
+    /// The content of that file.
+    #[arg(
+        long = "request.logging-config",
+        global = true,
+        id = "request_log",
+        value_name = "YAML"
+    )]
+    pub(crate) request_log: Option<String>,
+    /// Serve profiles of the process at /debug/pprof/profile and /debug/pprof/heap.
+    #[arg(long = "debug.pprof", global = true)]
+    pub(crate) pprof: bool,
 }
 
 /// The gRPC server of the StoreAPI.
@@ -300,6 +328,18 @@ impl GrpcClientTlsArgs {
                 false => Verification::On,
             },
         })
+    }
+}
+
+impl HttpArgs {
+    /// Which requests are logged, if that is configured.
+    pub(crate) fn request_log(&self) -> anyhow::Result<Option<RequestLog>> {
+        let yaml = content(
+            self.request_log_file.as_deref(),
+            self.request_log.as_deref(),
+        )?;
+        let yaml = yaml.filter(|yaml| !yaml.trim().is_empty());
+        Ok(yaml.map(|yaml| RequestLog::from_yaml(&yaml)).transpose()?)
     }
 }
 

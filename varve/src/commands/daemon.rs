@@ -7,14 +7,15 @@ use bucket::{Bucket, BucketConfig};
 use futures::future::{self, Either};
 use model::{Labels, LabelsBuilder, Timestamp};
 use service::{
-    Clock as _, GrpcTls, HttpOptions, Metrics, Probe, Reload, ServiceError, SystemClock, WebConfig,
-    serve_http,
+    Clock as _, GrpcTls, HttpOptions, Metrics, Probe, Profiles, Reload, ServiceError, SystemClock,
+    WebConfig, serve_http,
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::{self, GrpcArgs, HttpArgs, ObjstoreArgs, TimeArgs},
+    heap,
     values::{LabelFlag, ListenAddress},
 };
 
@@ -106,6 +107,13 @@ pub(super) async fn beside_http<T>(
     let options = HttpOptions {
         grace_period: args.http_grace_period,
         web,
+        request_log: args.request_log()?,
+        profiles: match args.pprof {
+            true => Profiles::On {
+                heap: heap::profile,
+            },
+            false => Profiles::Off,
+        },
         ..HttpOptions::default()
     };
     let end = CancellationToken::new();
@@ -205,6 +213,9 @@ mod tests {
             http_address: "127.0.0.1:0".parse().unwrap(),
             http_grace_period: Duration::ZERO,
             http_config: String::new(),
+            request_log_file: None,
+            request_log: None,
+            pprof: false,
         };
         let shutdown = CancellationToken::new();
         let done = beside_http(&args, None, &metrics, &probe, &shutdown, async { Ok(7) }).await;

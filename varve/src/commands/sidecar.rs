@@ -23,6 +23,7 @@ pub(super) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
     let web = daemon::web_config(&args.http, &metrics, &reload)?;
     let mut config = config(&args)?;
     config.grpc.tls = daemon::grpc_tls(&args.grpc, &metrics, &reload)?;
+    config.grpc.request_log = args.http.request_log()?;
     let bucket = daemon::open_bucket(&args.objstore, &metrics)?;
     let deps = Deps {
         clock: Arc::new(SystemClock),

@@ -20,6 +20,7 @@ pub(super) async fn run(args: StandaloneArgs) -> anyhow::Result<ExitCode> {
     let web = daemon::web_config(&args.http, &metrics, &reload)?;
     let mut config = config(&args)?;
     config.store.grpc.tls = daemon::grpc_tls(&args.grpc, &metrics, &reload)?;
+    config.store.grpc.request_log = args.http.request_log()?;
     let bucket = BucketConfig::filesystem(&args.data_dir.join("bucket")).open()?;
     let bucket = daemon::metered(bucket, &metrics);
     let listener = daemon::listen("grpc-address", &args.grpc.grpc_address).await?;

@@ -24,6 +24,7 @@ pub(super) async fn run(args: StoreArgs) -> anyhow::Result<ExitCode> {
     let default = MemoryBudget::default();
     let mut config = config(&args, MemoryBudget(memory::store_budget(default.0)))?;
     config.grpc.tls = daemon::grpc_tls(&args.grpc, &metrics, &reload)?;
+    config.grpc.request_log = args.http.request_log()?;
     let bucket = daemon::need_bucket(&args.objstore, &metrics)?;
     let listener = daemon::listen("grpc-address", &args.grpc.grpc_address).await?;
     let deps = Deps {

@@ -2,6 +2,9 @@
 
 mod arguments;
 mod daemon;
+mod metrics;
+mod requests;
+mod secrets;
 mod tls;
 
 use std::{fs, path::Path};

@@ -44,7 +44,7 @@ impl Files {
         self.dir.path().join(name)
     }
 
-    fn flag(&self, flag: &str, name: &str) -> String {
+    pub(crate) fn flag(&self, flag: &str, name: &str) -> String {
         format!("--{flag}={}", self.path(name).display())
     }
 

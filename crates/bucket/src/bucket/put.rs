@@ -12,9 +12,10 @@ impl Bucket {
     /// # Errors
     /// The store's error.
     pub async fn put(&self, key: &str, bytes: Bytes) -> Result<(), BucketError> {
+        let size = bytes.len() as u64;
         let write = self.write(key, bytes, PutMode::Overwrite);
         self.measured(Operation::Upload, write).await?;
-        self.uploaded();
+        self.uploaded(size);
         Ok(())
     }
 
@@ -51,10 +52,10 @@ impl Bucket {
         }
     }
 
-    /// Counts an upload.
-    pub(super) fn uploaded(&self) {
+    /// Counts an upload of so many bytes.
+    pub(super) fn uploaded(&self, size: u64) {
         if let Some(metrics) = &self.metrics {
-            metrics.uploaded();
+            metrics.uploaded(size);
         }
     }
 }

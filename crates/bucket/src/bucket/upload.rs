@@ -59,7 +59,7 @@ impl Bucket {
             let file = file.into_std().await;
             let place = self.place(Arc::clone(folder), key, path, file, means, size);
             let hash = self.measured(Operation::Upload, place).await?;
-            self.uploaded();
+            self.uploaded(size);
             return Ok(hash);
         }
         let mut hash = Xxh64::new(0);
@@ -72,7 +72,7 @@ impl Bucket {
         } else {
             let write = self.upload_parts(key, path, file, size, &mut hash);
             self.measured(Operation::Upload, write).await?;
-            self.uploaded();
+            self.uploaded(size);
         }
         Ok(Some(hash.digest()))
     }

@@ -1,6 +1,7 @@
 //! The YAML as a whole. Of several documents the first counts, as with Thanos.
 
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_saphyr::Error;
 
 use super::http::Hedging;
 use crate::BucketError;
@@ -28,7 +29,27 @@ pub(super) fn parse<T: DeserializeOwned>(yaml: &str) -> Result<T, BucketError> {
     // The lines around an error may hold secrets, so only the position is given.
     let options = serde_saphyr::options! { with_snippet: false };
     let parsed = serde_saphyr::from_str_with_options(first(yaml), options);
-    parsed.map_err(|error| BucketError::config("yaml", error))
+    parsed.map_err(|error| BucketError::config("yaml", without_values(&error)))
+}
+
+/// The error without values of the file: any may be a secret in the wrong place.
+fn without_values(error: &Error) -> String {
+    let expected = match error.without_snippet() {
+        Error::SerdeInvalidType { expected, .. } | Error::SerdeInvalidValue { expected, .. } => {
+            expected.clone()
+        }
+        Error::SerdeUnknownVariant { expected, .. } => format!("one of {}", expected.join(", ")),
+        Error::NonFiniteFloat { .. } => "a number".to_owned(),
+        _ => return error.to_string(),
+    };
+    match error.location() {
+        Some(at) => format!(
+            "line {}, column {}: expected {expected}",
+            at.line(),
+            at.column()
+        ),
+        None => format!("expected {expected}"),
+    }
 }
 
 /// The first document. A line that begins with `---` or `...` ends it wherever it stands.

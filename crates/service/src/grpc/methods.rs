@@ -53,6 +53,12 @@ pub(super) struct MethodMetrics {
     /// By the number of the code.
     handled: Arc<[Counter]>,
     seconds: Histogram,
+    /// The kind of the method, by its streams.
+    pub(super) kind: &'static str,
+    /// Messages of requests.
+    pub(super) received: Counter,
+    /// Messages of answers.
+    pub(super) sent: Counter,
 }
 
 impl Methods {
@@ -72,6 +78,16 @@ impl Methods {
             "grpc_server_handling_seconds",
             "Histogram of response latency (seconds) of gRPC that had been application-level handled by the server",
             Family::new_with_constructor(|| Histogram::new(SECONDS)),
+        );
+        let received: Family<MethodLabels, Counter> = metrics.register(
+            "grpc_server_msg_received_total",
+            "Total number of RPC stream messages received on the server",
+            Family::default(),
+        );
+        let sent: Family<MethodLabels, Counter> = metrics.register(
+            "grpc_server_msg_sent_total",
+            "Total number of gRPC stream messages sent by the server",
+            Family::default(),
         );
         let panics = metrics.register(
             "grpc_req_panics_recovered_total",
@@ -100,6 +116,9 @@ impl Methods {
                             started: started.get_or_create_owned(&labels),
                             handled: CODES.iter().map(counter).collect(),
                             seconds: seconds.get_or_create_owned(&labels),
+                            kind: kind(method),
+                            received: received.get_or_create_owned(&labels),
+                            sent: sent.get_or_create_owned(&labels),
                         };
                         by_path.insert(format!("/{full}/{}", method.name()), counted);
                     }
@@ -132,6 +151,13 @@ impl MethodMetrics {
         }
         self.seconds.observe(seconds);
     }
+}
+
+/// A code as Go prints it.
+pub(super) fn code_name(code: tonic::Code) -> &'static str {
+    let place = usize::try_from(i32::from(code)).ok();
+    let name = place.and_then(|place| CODES.get(place));
+    name.copied().unwrap_or("Unknown")
 }
 
 /// The kind of a method by its streams.

@@ -3,6 +3,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Instant,
 };
@@ -14,17 +15,26 @@ use prometheus_client::metrics::counter::Counter;
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 
-use super::methods::{MethodMetrics, Methods};
+use super::{
+    call_log::CallLog,
+    messages::{CountedBody, Messages},
+    methods::{MethodMetrics, Methods},
+};
+use crate::request_log::RequestRule;
 
 /// The layer.
 #[derive(Clone, Debug)]
-pub(super) struct Observe(Methods);
+pub(super) struct Observe {
+    methods: Methods,
+    /// Which calls are logged.
+    log: Option<Arc<RequestRule>>,
+}
 
 /// A service whose calls are counted.
 #[derive(Clone, Debug)]
 pub(super) struct Observed<S> {
     inner: S,
-    methods: Methods,
+    with: Observe,
 }
 
 /// The body of an answer, whose end is the end of the call.
@@ -32,6 +42,8 @@ pub(super) struct Observed<S> {
 pub(super) struct ObservedBody {
     inner: Body,
     call: Call,
+    /// Of a known method.
+    messages: Option<Messages>,
     panics: Counter,
 }
 
@@ -39,13 +51,17 @@ pub(super) struct ObservedBody {
 #[derive(Debug)]
 struct Call {
     method: Option<MethodMetrics>,
+    log: Option<CallLog>,
     since: Instant,
 }
 
 impl Observe {
-    /// Counts the calls of `methods`.
-    pub(super) const fn new(methods: Methods) -> Self {
-        Self(methods)
+    /// Counts the calls of `methods`, and logs those that the rule names.
+    pub(super) fn new(methods: Methods, log: Option<RequestRule>) -> Self {
+        Self {
+            methods,
+            log: log.map(Arc::new),
+        }
     }
 }
 
@@ -55,7 +71,7 @@ impl<S> Layer<S> for Observe {
     fn layer(&self, inner: S) -> Observed<S> {
         Observed {
             inner,
-            methods: self.0.clone(),
+            with: self.clone(),
         }
     }
 }
@@ -75,8 +91,19 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let mut call = Call::start(self.methods.get(request.uri().path()));
-        let panics = self.methods.panics.clone();
+        let Observe { methods, log } = &self.with;
+        let method = methods.get(request.uri().path());
+        let kind = method.map_or("unknown", |method| method.kind);
+        let log = log.as_ref();
+        let log = log.and_then(|rule| CallLog::start(rule, &request, kind));
+        let mut call = Call::start(method, log);
+        let sent = method.map(|method| Messages::new(method.sent.clone()));
+        let received = method.map(|method| method.received.clone());
+        let request = request.map(|body| match received {
+            Some(received) => Body::new(CountedBody::new(body, received)),
+            None => body,
+        });
+        let panics = methods.panics.clone();
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         async move {
             let response = match answer.await {
@@ -90,6 +117,7 @@ where
             Ok(response.map(|inner| ObservedBody {
                 inner,
                 call,
+                messages: sent,
                 panics,
             }))
         }
@@ -120,6 +148,9 @@ impl http_body::Body for ObservedBody {
                 if let Some(code) = frame.trailers_ref().and_then(code) {
                     self.call.end(code);
                 }
+                if let (Some(bytes), Some(messages)) = (frame.data_ref(), &mut self.messages) {
+                    messages.pass(bytes);
+                }
             }
             Poll::Ready(Some(Err(status))) => self.call.end(status.code()),
             Poll::Ready(None) | Poll::Pending => {}
@@ -144,20 +175,25 @@ impl ObservedBody {
 }
 
 impl Call {
-    fn start(method: Option<&MethodMetrics>) -> Self {
+    fn start(method: Option<&MethodMetrics>, log: Option<CallLog>) -> Self {
         if let Some(method) = method {
             method.started();
         }
         Self {
             method: method.cloned(),
+            log,
             since: Instant::now(),
         }
     }
 
     /// Counts the end of the call; only the first one counts.
     fn end(&mut self, code: Code) {
+        let took = self.since.elapsed();
         if let Some(method) = self.method.take() {
-            method.handled(code, self.since.elapsed().as_secs_f64());
+            method.handled(code, took.as_secs_f64());
+        }
+        if let Some(log) = self.log.take() {
+            log.end(code, took);
         }
     }
 }
@@ -209,7 +245,7 @@ mod tests {
     fn observed() -> (Observe, Metrics) {
         let metrics = Metrics::new();
         let methods = Methods::new(&[tonic_health::pb::FILE_DESCRIPTOR_SET], &metrics).unwrap();
-        (Observe::new(methods), metrics)
+        (Observe::new(methods, None), metrics)
     }
 
     fn request() -> Request<Body> {

@@ -60,7 +60,7 @@ struct Answer {
 #[derive(Debug)]
 enum State {
     Open {
-        body: ObservedBody,
+        body: Box<ObservedBody>,
         /// The rest of a part that is sent in pieces.
         rest: Bytes,
     },
@@ -144,7 +144,7 @@ where
             let (head, body) = answer.await?.into_parts();
             let answer = Arc::new(Mutex::new(Answer {
                 state: State::Open {
-                    body,
+                    body: Box::new(body),
                     rest: Bytes::new(),
                 },
                 since: Some(Instant::now()),
@@ -194,7 +194,7 @@ impl Answer {
         match &mut self.state {
             State::Open { body, rest } => {
                 if rest.is_empty() {
-                    match Pin::new(body).poll_frame(cx) {
+                    match Pin::new(&mut **body).poll_frame(cx) {
                         Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                             Ok(data) => *rest = data,
                             Err(other) => return Poll::Ready(Some(Ok(other))),

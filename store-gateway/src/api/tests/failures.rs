@@ -130,7 +130,9 @@ async fn a_request_past_a_limit_is_refused_with_the_limits_name() {
             "{error}"
         );
         let text = world.metrics.encode(Exposition::Prometheus);
-        let dropped = format!("thanos_bucket_store_queries_dropped_total{{reason=\"{name}\"}} 1\n");
+        let dropped = format!(
+            "thanos_bucket_store_queries_dropped_total{{reason=\"{name}\",tenant=\"default-tenant\"}} 1\n"
+        );
         assert!(text.contains(&dropped), "{text}");
     }
     let config = Config {

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use parquet_block::{Lookup, ShardFile, Step};
 
 use super::{BlockError, ParquetBlock, RequestBudget, ShardReader};
-use crate::fetch::{ListedObject, Wanted, size};
+use crate::{
+    fetch::{ListedObject, Wanted, size},
+    usage::DataKind,
+};
 
 /// Unwanted bytes of a labels file that are fetched to save a request.
 const LABELS_GAP: u64 = 128 << 10;
@@ -13,19 +16,20 @@ const LABELS_GAP: u64 = 128 << 10;
 pub(super) const CHUNKS_GAP: u64 = 128 << 10;
 
 impl ParquetBlock {
-    /// Answers a lookup; the pages that it reads are kept for other requests.
+    /// Answers a lookup; the pages that it reads are kept for other requests. `labels` is what those of labels are for.
     pub(super) async fn answer<L>(
         &self,
         shard: &ShardReader,
         lookup: L,
+        labels: DataKind,
         budget: &RequestBudget,
     ) -> Result<L::Answer, BlockError>
     where
         L: Lookup + Send + 'static,
         L::Answer: Send + 'static,
     {
-        let planned = self.step(shard, lookup, budget).await?;
-        self.finish(shard, planned, budget).await
+        let planned = self.step(shard, lookup, labels, budget).await?;
+        self.finish(shard, planned, labels, budget).await
     }
 
     /// Forgets the files of a shard that were fetched whole.
@@ -40,6 +44,7 @@ impl ParquetBlock {
         &self,
         shard: &ShardReader,
         mut lookup: L,
+        labels: DataKind,
         budget: &RequestBudget,
     ) -> Result<(L, Step<L::Answer>), BlockError>
     where
@@ -47,20 +52,22 @@ impl ParquetBlock {
         L::Answer: Send + 'static,
     {
         let pages = Arc::clone(&self.source.pages);
-        let [labels, chunks] = [&shard.labels, &shard.chunks].map(ListedObject::clone);
-        let mut touched = 0;
+        let [label_file, chunk_file] = [&shard.labels, &shard.chunks].map(ListedObject::clone);
+        let mut touched = Vec::new();
         let next = move || loop {
             let step = lookup.next()?;
             let Step::Fetch { file, ranges } = &step else {
                 return Ok((lookup, step, touched));
             };
             let object = match file {
-                ShardFile::Labels => &labels,
-                ShardFile::Chunks => &chunks,
+                ShardFile::Labels => &label_file,
+                ShardFile::Chunks => &chunk_file,
             };
-            match pages.all(object, ranges) {
+            let kind = kind(*file, labels);
+            match pages.all(kind, object, ranges) {
                 Some(bytes) => {
-                    touched += ranges.iter().map(size).sum::<u64>();
+                    let size = ranges.iter().map(size).sum::<u64>();
+                    touched.push((kind, ranges.len() as u64, size));
                     lookup.supply(bytes)?;
                 }
                 None => return Ok((lookup, step, touched)),
@@ -69,7 +76,9 @@ impl ParquetBlock {
         let stepped: Result<_, parquet_block::Error> = self.source.pool.run(next).await;
         let (lookup, step, touched) = stepped.inspect_err(|_| self.forget(shard))?;
         // What is in memory counts as if it had been fetched: a request's cost is not a matter of luck.
-        budget.add_bytes(touched)?;
+        for (kind, pages, bytes) in touched {
+            budget.add_bytes(kind, pages, bytes)?;
+        }
         Ok((lookup, step))
     }
 
@@ -78,6 +87,7 @@ impl ParquetBlock {
         &self,
         shard: &ShardReader,
         (mut lookup, mut step): (L, Step<L::Answer>),
+        labels: DataKind,
         budget: &RequestBudget,
     ) -> Result<L::Answer, BlockError>
     where
@@ -92,6 +102,7 @@ impl ParquetBlock {
                         object: shard.object(file),
                         ranges: &ranges,
                         gap: gap(file),
+                        kind: kind(file, labels),
                         budget: Some(budget),
                     };
                     let pages = &self.source.pages;
@@ -99,7 +110,7 @@ impl ParquetBlock {
                     lookup.supply(bytes)?;
                 }
             }
-            (lookup, step) = self.step(shard, lookup, budget).await?;
+            (lookup, step) = self.step(shard, lookup, labels, budget).await?;
         }
     }
 }
@@ -110,6 +121,14 @@ impl ShardReader {
             ShardFile::Labels => &self.labels,
             ShardFile::Chunks => &self.chunks,
         }
+    }
+}
+
+/// What pages of the file are for, if those of labels are for `labels`.
+const fn kind(file: ShardFile, labels: DataKind) -> DataKind {
+    match file {
+        ShardFile::Labels => labels,
+        ShardFile::Chunks => DataKind::Chunks,
     }
 }
 

@@ -12,7 +12,10 @@ use super::{
     BlockError, ParquetBlock, Prefetch, RequestBudget, ShardReader, answer::CHUNKS_GAP,
     pending_rows::PendingRows,
 };
-use crate::fetch::{Wanted, size};
+use crate::{
+    fetch::{Wanted, size},
+    usage::DataKind,
+};
 
 /// A lookup of chunks, run as far as possible without fetching.
 pub(super) type PlannedRead = (ReadChunks, Step<Vec<Vec<Chunk>>>);
@@ -82,6 +85,7 @@ impl Batch {
                     object: &object,
                     ranges: &missing,
                     gap: CHUNKS_GAP,
+                    kind: DataKind::Chunks,
                     budget: Some(&budget),
                 };
                 let bytes = match fetching.keep {
@@ -140,10 +144,15 @@ impl Batch {
                     shard: number,
                     pages: all,
                 };
-                block.step(shard, lookup, budget).await?
+                block.step(shard, lookup, DataKind::Series, budget).await?
             }
         };
-        Ok((self.pending, block.finish(shard, planned, budget).await?))
+        Ok((
+            self.pending,
+            block
+                .finish(shard, planned, DataKind::Series, budget)
+                .await?,
+        ))
     }
 }
 

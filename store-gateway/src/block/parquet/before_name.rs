@@ -15,7 +15,7 @@ use super::{
     pending_rows::MOST_ROWS,
     rows::{self, Row, number},
 };
-use crate::{block::order::scaled, memory::HeldFor};
+use crate::{block::order::scaled, memory::HeldFor, usage::DataKind};
 
 /// Bytes of distinct combinations that are compared.
 const COMBINATIONS_BYTES: usize = scaled(2 << 20);
@@ -69,7 +69,7 @@ impl ParquetBlock {
                 Some(shard) => {
                     let only = Projection::Only(names.to_vec());
                     let lookup = shard.shard.labels(group, rows.clone(), only);
-                    self.answer(shard, lookup, budget).await?
+                    self.answer(shard, lookup, DataKind::Series, budget).await?
                 }
                 None => Vec::new(),
             };

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     fetch::size,
     memory::{HeldBytes, HeldFor},
+    usage::DataKind,
 };
 
 /// Batches that are fetched ahead, whatever their size.
@@ -198,7 +199,10 @@ where
             let (group, range) = (pending.group, self.reading.range);
             let aggregates = self.reading.aggregates;
             let lookup = shard.shard.chunks(group, rows, range, aggregates);
-            let planned = self.block.step(shard, lookup, self.budget).await?;
+            let planned = self
+                .block
+                .step(shard, lookup, DataKind::Series, self.budget)
+                .await?;
             let fetched = batch::wanted(&planned).iter().map(size).sum();
             if fetched <= MAX_FETCH * self.size.aim || count <= 1 {
                 self.size.fetched(count, fetched);

@@ -7,7 +7,10 @@ use model::{FileSum, METRIC_NAME, MatchOp, Matcher, ParquetShard};
 use parquet_block::{Contents, Footer, FooterRead, Shard};
 
 use super::{BlockError, BlockSource, CatalogBlock, ParquetBlock, ShardReader};
-use crate::fetch::{ListedObject, Wanted};
+use crate::{
+    fetch::{ListedObject, Wanted},
+    usage::DataKind,
+};
 
 /// Bytes at the end of a file that are read first if `meta.json` does not have the size of the footer. The metadata
 /// and page indexes of most files fit.
@@ -105,6 +108,7 @@ async fn footer(
             object: &object,
             ranges: &[range],
             gap: 0,
+            kind: DataKind::Header,
             budget: None,
         };
         let tail = source

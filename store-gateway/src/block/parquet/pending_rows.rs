@@ -12,7 +12,10 @@ use super::{
     BlockError, BlockQuery, BlockSeries, ParquetBlock, Prefetch, RequestBudget, SHARDS_AT_ONCE,
     rows,
 };
-use crate::memory::{HeldBytes, HeldFor};
+use crate::{
+    memory::{HeldBytes, HeldFor},
+    usage::DataKind,
+};
 
 /// Rows of the first batch of labels: few, so that the first answer is early.
 const FIRST_ROWS: usize = 128;
@@ -191,7 +194,9 @@ impl ParquetBlock {
         let labels = Prefetch::start(async move |out| {
             if let Some(shard) = block.shards.get(number) {
                 let lookup = shard.shard.labels(group, rows, Projection::All);
-                let labels = block.answer(shard, lookup, &budget).await?;
+                let labels = block
+                    .answer(shard, lookup, DataKind::Series, &budget)
+                    .await?;
                 // The receiver may have dropped the rows.
                 let _ = out.send(labels).await;
             }

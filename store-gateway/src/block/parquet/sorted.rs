@@ -17,6 +17,7 @@ use super::{
 use crate::{
     block::order::{FirstSeries, Window, WindowSender},
     memory::HeldFor,
+    usage::DataKind,
 };
 
 /// Row groups whose labels are read at once.
@@ -201,7 +202,7 @@ impl ParquetBlock {
             let labels = match self.shards.get(number) {
                 Some(shard) => {
                     let lookup = shard.shard.labels(group, rows.clone(), Projection::All);
-                    self.answer(shard, lookup, budget).await?
+                    self.answer(shard, lookup, DataKind::Series, budget).await?
                 }
                 None => Vec::new(),
             };

@@ -25,7 +25,7 @@ use crate::{
     },
     catalog::{CatalogBlock, Format},
     config::Limits,
-    metrics::HeaderMetrics,
+    metrics::{HeaderMetrics, ReadMetrics},
 };
 
 /// The four blocks of floats.
@@ -171,8 +171,9 @@ pub(in crate::block) fn source_with(
         bucket,
         pool,
         Arc::new(headers),
-        crate::fetch::PageCache::new(256 << 20),
+        256 << 20,
         small,
+        ReadMetrics::new(&Metrics::new()),
     )
 }
 

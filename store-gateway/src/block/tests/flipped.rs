@@ -12,7 +12,7 @@ use super::fixture::{ask, free, matchers, query};
 use crate::{
     block::{BlockError, BlockReader, BlockSource, HeaderFiles},
     catalog::CatalogBlock,
-    metrics::HeaderMetrics,
+    metrics::{HeaderMetrics, ReadMetrics},
     testing::downsampled::{put_parquet, rows},
 };
 
@@ -55,8 +55,9 @@ impl World {
             self.bucket.clone(),
             self.pool.clone(),
             Arc::new(headers),
-            crate::fetch::PageCache::new(256 << 20),
+            256 << 20,
             0,
+            ReadMetrics::new(&Metrics::new()),
         );
         BlockReader::open(Arc::clone(&self.block), source).await
     }

@@ -15,7 +15,7 @@ use super::fixture::{free, matchers, query};
 use crate::{
     block::{BlockCache, BlockError, BlockQuery, BlockSource, HeaderFiles},
     catalog::CatalogBlock,
-    metrics::HeaderMetrics,
+    metrics::{HeaderMetrics, ReadMetrics},
     testing::scraped::{PER_POD, Scraped},
 };
 
@@ -107,8 +107,9 @@ impl World {
             waves.bucket(),
             pool.clone(),
             Arc::new(headers),
-            crate::fetch::PageCache::new(256 << 20),
+            256 << 20,
             SMALL,
+            ReadMetrics::new(&Metrics::new()),
         );
         Gateway {
             world: self,

@@ -10,7 +10,10 @@ use super::{
     BlockError, BlockSeries, PendingSeries, RequestBudget, TsdbBlock, damaged,
     series::{Batch, CHUNK_GAP},
 };
-use crate::fetch::{ListedObject, Wanted, size};
+use crate::{
+    fetch::{ListedObject, Wanted, size},
+    usage::DataKind,
+};
 
 /// The longest chunk: some hundred native histograms of thousands of buckets.
 const MAX_CHUNK: u64 = 64 << 20;
@@ -88,6 +91,7 @@ impl TsdbBlock {
                     object: &object,
                     ranges: &ranges,
                     gap: CHUNK_GAP,
+                    kind: DataKind::Chunks,
                     budget: Some(budget),
                 };
                 self.source.fetcher.fetch(wanted).await

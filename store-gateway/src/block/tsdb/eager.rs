@@ -10,7 +10,10 @@ use model::{METRIC_NAME, MatchOp, Matcher};
 use tsdb::IndexHeader;
 
 use super::{BlockError, TsdbBlock};
-use crate::fetch::{Piece, Wanted, size};
+use crate::{
+    fetch::{Piece, Wanted, size},
+    usage::{Amount, DataKind, Usage},
+};
 
 /// The most bytes that are fetched.
 const MAX_EAGER: u64 = 8 << 20;
@@ -40,7 +43,7 @@ impl TsdbBlock {
 
     /// Fetches the entries, unless too many speculative bytes are in flight. Errors are left to the reads of wanted
     /// entries.
-    pub(super) async fn eager(&self, range: Option<Range<u64>>) -> Option<Piece> {
+    pub(super) async fn eager(&self, range: Option<Range<u64>>, usage: &Usage) -> Option<Piece> {
         let range = range?;
         let _room = self.source.fetcher.eager(size(&range))?;
         let start = range.start;
@@ -48,10 +51,16 @@ impl TsdbBlock {
             object: &self.index,
             ranges: &[range],
             gap: 0,
+            kind: DataKind::Series,
             // Without a budget: unwanted bytes must not use up a request's limit.
             budget: None,
         };
         let bytes = self.source.fetcher.fetch(wanted).await.ok()?.pop()?;
+        let read = Amount {
+            items: 1,
+            bytes: bytes.len() as u64,
+        };
+        usage.fetch(DataKind::Series, read);
         Some(Piece { start, bytes })
     }
 }

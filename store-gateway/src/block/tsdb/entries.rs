@@ -12,6 +12,7 @@ use super::{BlockError, BlockQuery, INDEX_GAP, PendingSeries, Prefetch, RequestB
 use crate::{
     fetch::{Piece, Wanted, leading, size},
     memory::HeldFor,
+    usage::DataKind,
 };
 
 /// Series that are decoded first: few, so that the first answer is early.
@@ -152,6 +153,7 @@ impl TsdbBlock {
             object: &self.index,
             ranges,
             gap: INDEX_GAP,
+            kind: DataKind::Series,
             budget: Some(budget),
         };
         if let Some(piece) = piece {

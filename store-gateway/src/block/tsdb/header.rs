@@ -13,7 +13,10 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tsdb::{HeaderIdentity, HeaderRoot, HeaderWriter, IndexHeader, Toc};
 
 use super::{BlockError, BlockSource, CatalogBlock, INDEX_GAP, TsdbBlock, damaged};
-use crate::fetch::{ListedObject, Piece, Wanted};
+use crate::{
+    fetch::{ListedObject, Piece, Wanted},
+    usage::DataKind,
+};
 
 /// The part of an index that is read first at either end, if it is too large to be read whole. It usually has the
 /// symbols and the postings offset table.
@@ -304,6 +307,7 @@ async fn fetch(
         object: index,
         ranges,
         gap,
+        kind: DataKind::Header,
         budget: None,
     };
     source.fetcher.fetch(wanted).await

@@ -14,7 +14,7 @@ use crate::{
     budget::RequestBudget,
     catalog::CatalogBlock,
     config::Limits,
-    metrics::{HeaderMetrics, StoreMetrics},
+    metrics::{HeaderMetrics, ReadMetrics, StoreMetrics},
     request::{OnFailure, Selector},
     testing::downsampled::{RANGE, Rows, counts, put_parquet, put_tsdb},
 };
@@ -40,8 +40,9 @@ impl World {
             bucket,
             pool.clone(),
             Arc::new(headers),
-            crate::fetch::PageCache::new(256 << 20),
+            256 << 20,
             1 << 20,
+            ReadMetrics::new(&Metrics::new()),
         );
         let context = RequestContext {
             blocks: Arc::new(BlockCache::new(source, 1 << 20)),

@@ -20,19 +20,9 @@ pub(super) const EVERYWHERE: &[Accepted] = &[
         why: "each sync is one recursive listing",
     },
     Accepted {
-        names: &["debug.name"],
-        takes: Takes::Value,
-        why: "each line of the log names its component",
-    },
-    Accepted {
         names: &["tracing.config", "tracing.config-file"],
         takes: Takes::Value,
         why: "no traces are sent yet",
-    },
-    Accepted {
-        names: &["request.logging-config", "request.logging-config-file"],
-        takes: Takes::Value,
-        why: "requests are not logged yet",
     },
 ];
 

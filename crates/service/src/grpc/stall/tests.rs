@@ -43,7 +43,7 @@ async fn answer(stalls: &Stalls, part: Option<Bytes>) -> (WatchedBody, Arc<()>, 
         let body = Body::new(Source { _held, part });
         std::future::ready(Ok::<_, Infallible>(Response::new(body)))
     });
-    let service = stalls.layer(Observe::new(methods).layer(service));
+    let service = stalls.layer(Observe::new(methods, None).layer(service));
     let request = Request::post("http://x/grpc.health.v1.Health/Check");
     let answer = service
         .oneshot(request.body(Body::empty()).unwrap())
