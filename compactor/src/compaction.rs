@@ -13,6 +13,7 @@
 mod damage;
 mod exclude;
 mod fetch;
+mod rewrite;
 
 use std::{
     collections::BTreeSet,
@@ -24,7 +25,7 @@ use std::{
 
 use bucket::{Bucket, Mark, PARQUET_ROOT};
 use futures::FutureExt as _;
-use model::{BlockId, ParquetMeta, Resolution, Timestamp};
+use model::{BlockId, BlockMeta, ParquetMeta, Resolution, Timestamp};
 use service::blocking;
 
 use crate::{
@@ -239,11 +240,21 @@ impl Compaction<'_> {
             files: claim.files.clone(),
             now,
         });
+        self.commit_as(claim, &meta, now).await
+    }
+
+    /// Commits an output under this `meta.json`.
+    async fn commit_as(
+        &self,
+        claim: &Claim,
+        meta: &BlockMeta,
+        now: Timestamp,
+    ) -> Result<(), CompactError> {
         let Some(_leave) = self.until.leave(now).await else {
             let name = claim.task.group.to_string();
             return Err(CompactError::LeaseLost { name });
         };
-        let key = format!("{}/{}", claim.root, model::BlockMeta::FILE);
+        let key = format!("{}/{}", claim.root, BlockMeta::FILE);
         self.bucket.put(&key, meta.encode().into()).await?;
         Ok(())
     }

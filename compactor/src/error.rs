@@ -93,6 +93,14 @@ pub enum CompactError {
         /// What fails with both.
         source: Box<Self>,
     },
+    /// A block could not be rewritten. Blocks that the cause names and nobody knows are its parts here.
+    #[error("rewriting block {block}: {source}")]
+    Rewriting {
+        /// The block.
+        block: BlockId,
+        /// Why.
+        source: Box<Self>,
+    },
     /// The local copy of a block is damaged, not the block.
     #[error("{source}; {key} in the bucket differs from the copy here")]
     CopyDiffers {
@@ -197,6 +205,11 @@ impl CompactError {
             Self::Output { .. } | Self::Panicked { .. } => Blame::Unknown,
             _ => Blame::Nobody,
         }
+    }
+
+    /// Whether a block is at fault, not the bucket or the disk.
+    pub(crate) fn is_of_block(&self) -> bool {
+        self.blame() != Blame::Nobody
     }
 
     /// Whether the downloaded files may be used for another attempt.

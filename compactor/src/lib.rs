@@ -19,6 +19,7 @@ mod output;
 mod plan;
 mod progress;
 mod replicas;
+mod rewrite;
 mod run;
 mod shard;
 mod snapshot;
@@ -32,7 +33,7 @@ pub use crate::{
     error::CompactError,
     group::GroupKey,
     merge::{
-        MergeError, MergeInput, MergeOptions, MergeOutput, MergeTarget, merge,
+        Health, MergeError, MergeInput, MergeOptions, MergeOutput, MergeTarget, merge,
         penalty as deduplicate,
     },
     output::{Compression, Dedup, OutputFormat},
@@ -43,7 +44,10 @@ pub use crate::{
     },
     progress::ProgressStyle,
     replicas::{NoReplicaLabel, Replicas},
-    run::{plan_now, run, run_task},
+    rewrite::{Deletion, EditError, Edits, Original, Rewrite, RewriteMode, Rewritten},
+    run::{
+        Examined, clean_now, downsample_all, examine, plan_now, retain_now, rewrite, run, run_task,
+    },
     shard::{Shard, ShardError},
     summary::Summary,
 };

@@ -18,7 +18,9 @@
 mod arrange;
 mod column_sets;
 mod deleted;
+mod edited;
 mod error;
+mod health;
 mod held;
 mod input;
 mod key;
@@ -39,7 +41,6 @@ use model::{BlockStats, IndexStats, ParquetShard, Resolution, TimeRange, Timesta
 use parquet_block::{Slices, Symbols, WriteOptions};
 use rayon::prelude::*;
 
-pub(crate) use self::held::Held;
 use self::{
     column_sets::ColumnSet,
     input::Inputs,
@@ -50,7 +51,12 @@ use self::{
     sink::{Format, ParquetSink, Sink, TsdbSink},
     symbols::SymbolTable,
 };
-pub use self::{error::MergeError, penalty::penalty};
+pub(crate) use self::{
+    edited::{Edited, Runs, edited},
+    health::health,
+    held::Held,
+};
+pub use self::{error::MergeError, health::Health, penalty::penalty};
 use crate::{Dedup, Downsampler, OutputFormat};
 
 /// What to merge, and into what.

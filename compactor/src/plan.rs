@@ -260,6 +260,22 @@ impl Plan {
     }
 }
 
+impl Candidate {
+    /// A block that is only here, in the work folder.
+    pub(crate) fn of_run(meta: Arc<BlockMeta>) -> Self {
+        Self {
+            meta,
+            bytes: 0,
+            deletion_mark: None,
+            no_compact_mark: None,
+            no_downsample_mark: None,
+            unusable_marks: Vec::new(),
+            damage: None,
+            unread: None,
+        }
+    }
+}
+
 /// As an object of `ulid`, `minTime`, `maxTime` (excluded) and `bytes`.
 impl Serialize for Candidate {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

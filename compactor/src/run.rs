@@ -1,7 +1,10 @@
 //! The loop: look at the bucket, clean, plan, merge, and again.
 
+mod examine;
 mod group;
 mod hidden;
+mod parts;
+mod rewrite;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,6 +17,11 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use self::group::Listed;
+pub use self::{
+    examine::{Examined, examine},
+    parts::{clean_now, downsample_all, retain_now},
+    rewrite::rewrite,
+};
 use crate::{
     CompactError, Config, Deps, Outcome, OutputFormat, Plan, PlanOptions, Repeat, Summary, Task,
     Unusable,
@@ -104,6 +112,25 @@ struct Compactor {
     set_aside: BTreeMap<BlockId, String>,
     /// Whether it was told who does not see Parquet blocks.
     told_hidden: bool,
+    work: Work,
+}
+
+/// What is planned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    All,
+    /// Blocks are downsampled, each by itself.
+    Downsampling,
+}
+
+/// Adds the blocks that were not read to what failed.
+fn tell_unread(snapshot: &Snapshot, summary: &mut Summary) {
+    for unread in &snapshot.unread {
+        let (root, reason) = (unread.objects.root.clone(), unread.reason.clone());
+        let error = CompactError::Unread { reason };
+        tracing::error!(%error, "not read, so its group is skipped");
+        summary.failed.push((root, error));
+    }
 }
 
 impl Compactor {
@@ -114,6 +141,10 @@ impl Compactor {
         shutdown: CancellationToken,
     ) -> Result<Self, CompactError> {
         config.check()?;
+        Ok(Self::unchecked(config, bucket, deps, shutdown))
+    }
+
+    fn unchecked(config: Config, bucket: Bucket, deps: Deps, shutdown: CancellationToken) -> Self {
         let fetcher = MetaFetcher::new(
             bucket.clone(),
             Some(config.data_dir.join("meta-syncer")),
@@ -123,7 +154,7 @@ impl Compactor {
         );
         let metrics = CompactMetrics::new(&deps.metrics);
         metrics.set_delete_delay(config.delete_delay);
-        Ok(Self {
+        Self {
             turns: Turns::new(config.leases(&bucket), Arc::clone(&deps.clock), shutdown),
             config,
             bucket,
@@ -132,7 +163,8 @@ impl Compactor {
             fetcher,
             set_aside: BTreeMap::new(),
             told_hidden: false,
-        })
+            work: Work::All,
+        }
     }
 
     /// Does the task of this id.
@@ -240,12 +272,7 @@ impl Compactor {
                 self.metrics.planned(&plan);
                 self.tell_unusable(&snapshot, &mut summary);
                 self.write_catalog(&snapshot).await;
-                for unread in &snapshot.unread {
-                    let (root, reason) = (unread.objects.root.clone(), unread.reason.clone());
-                    let error = CompactError::Unread { reason };
-                    tracing::error!(%error, "not read, so its group is skipped");
-                    summary.failed.push((root, error));
-                }
+                tell_unread(&snapshot, &mut summary);
                 break;
             }
         }
@@ -307,7 +334,12 @@ impl Compactor {
     }
 
     fn plan(&self, blocks: &Blocks) -> Plan {
-        plan(&blocks.candidates(&self.set_aside), &self.options(blocks))
+        let mut plan = plan(&blocks.candidates(&self.set_aside), &self.options(blocks));
+        if self.work == Work::Downsampling {
+            let tasks = plan.tasks.iter();
+            plan.tasks = tasks.filter_map(Task::only_downsampling).collect();
+        }
+        plan
     }
 
     fn cleaner(&self) -> Cleaner<'_> {

@@ -56,6 +56,13 @@ impl Blocks {
         self.by_id.values()
     }
 
+    /// A block as the planner sees it.
+    pub(crate) fn candidate(&self, view: &BlockView) -> Candidate {
+        let of = |unread: &&UnreadBlock| unread.objects.id == view.objects.id;
+        let unread = self.unread.iter().find(of);
+        candidate(view, unread.map(|unread| unread.reason.clone()))
+    }
+
     /// As the planner sees them; `set_aside` are blocks that turned out to be damaged.
     pub(crate) fn candidates(&self, set_aside: &BTreeMap<BlockId, String>) -> Vec<Candidate> {
         let unread = self.unread.iter();
@@ -63,16 +70,26 @@ impl Blocks {
             .map(|block| (block.objects.id, block.reason.as_str()))
             .collect();
         let candidate = |view: &BlockView| Candidate {
-            meta: Arc::clone(&view.meta),
-            bytes: view.objects.files.values().map(|o| o.size).sum(),
-            deletion_mark: view.deletion_mark.clone(),
-            no_compact_mark: view.no_compact_mark.clone(),
-            no_downsample_mark: view.no_downsample_mark.clone(),
-            unusable_marks: view.unusable_marks.clone(),
             damage: set_aside.get(&view.objects.id).cloned(),
-            unread: unread.get(&view.objects.id).map(|&why| why.to_owned()),
+            ..candidate(
+                view,
+                unread.get(&view.objects.id).map(|&why| why.to_owned()),
+            )
         };
         self.iter().map(candidate).collect()
+    }
+}
+
+fn candidate(view: &BlockView, unread: Option<String>) -> Candidate {
+    Candidate {
+        meta: Arc::clone(&view.meta),
+        bytes: view.objects.files.values().map(|o| o.size).sum(),
+        deletion_mark: view.deletion_mark.clone(),
+        no_compact_mark: view.no_compact_mark.clone(),
+        no_downsample_mark: view.no_downsample_mark.clone(),
+        unusable_marks: view.unusable_marks.clone(),
+        damage: None,
+        unread,
     }
 }
 

@@ -31,7 +31,7 @@ use std::{
 };
 
 use bucket::{Bucket, Uploaded};
-use model::{BlockId, FileMeta, FileSum};
+use model::{BlockId, FileMeta, FileSum, Resolution};
 use parquet_block::{Contents, Footer, FooterRead, Shard};
 use service::CpuPool;
 
@@ -82,6 +82,27 @@ pub(crate) async fn nothing_held(
 ) -> Result<(), CompactError> {
     let (task, dir) = (Arc::clone(task), dir.to_owned());
     pool.run(move || sources::hold_at_most(0, &task, &dir))
+        .await
+}
+
+/// Checks that a raw output has no fewer samples than its sources, which are below `dir`, by the rules of the merge.
+/// [`local`] does not where sources overlap.
+///
+/// # Errors
+/// When it has fewer; when a source holds fewer than it states.
+pub(crate) async fn complete(
+    claim: &Claim,
+    dir: &Path,
+    pool: &CpuPool,
+) -> Result<(), CompactError> {
+    let found = claim.output.stats.num_samples;
+    let stated = claim.task.inputs.iter().map(|b| b.meta.stats.num_samples);
+    let is_raw = claim.output.resolution == Resolution::Raw;
+    if !is_raw || found >= stated.fold(0, u64::saturating_add) {
+        return Ok(());
+    }
+    let (task, dir) = (Arc::clone(&claim.task), dir.to_owned());
+    pool.run(move || sources::hold_at_most(found, &task, &dir))
         .await
 }
 

@@ -24,6 +24,8 @@ pub struct Config {
     pub upload_concurrency: NonZeroUsize,
     /// `--hash-func`: the hash of each file that `meta.json` gets.
     pub hash_func: HashFunc,
+    /// What `meta.json` names as the block's source: the component that uploads.
+    pub source: &'static str,
     /// Time between two looks at the folder.
     pub upload_interval: Duration,
     /// `--min-time`: the first time that is served.
@@ -184,6 +186,7 @@ impl Config {
             overlaps: Overlaps::default(),
             upload_concurrency: NonZeroUsize::MIN,
             hash_func: HashFunc::default(),
+            source: "sidecar",
             upload_interval: Duration::from_secs(30),
             min_time: TimeBound::At(Timestamp::MIN),
             limits: Limits::default(),

@@ -139,7 +139,7 @@ impl Shipper<'_> {
         let stage = self.stage_dir(id);
         let clock = std::sync::Arc::clone(&self.deps.clock);
         let external = external.clone();
-        let hash_func = self.config.hash_func;
+        let (hash_func, source) = (self.config.hash_func, self.config.source);
         let prepare = move || {
             let mut staged = Staged::new(&dir, stage)?;
             if hash_func == HashFunc::Sha256 {
@@ -151,7 +151,8 @@ impl Shipper<'_> {
                 Err(error) => (IndexStats::default(), Some(error)),
             };
             let now = Timestamp(clock.now_ms());
-            let meta = meta::with_thanos(meta, &external, staged.files.clone(), stats, now);
+            let files = staged.files.clone();
+            let meta = meta::with_thanos(meta, &external, source, files, stats, now);
             staged.write_meta(&meta)?;
             Ok::<_, SidecarError>((staged, meta, damage))
         };

@@ -43,6 +43,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "service",
         ],
     ),
+    ("tools", &["model", "bucket", "compactor"]),
     (
         "standalone",
         &[

@@ -4,6 +4,7 @@
 
 mod accepted;
 mod arg_files;
+mod bucket;
 mod compact;
 mod export;
 mod reloader;
@@ -21,6 +22,11 @@ use std::{
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
 pub(crate) use self::{
+    bucket::{
+        BucketArgs, BucketCommand, CleanupArgs, DownsampleArgs, InspectArgs, InspectOutput,
+        LeaseArgs, LsArgs, LsOutput, MarkArgs, ReplicateArgs, Report, RetentionArgs, RewriteArgs,
+        UploadBlocksArgs, VerifyArgs, VerifyOutput,
+    },
     compact::{Aim, BlockFormat, CompactArgs, CompactCommand},
     export::{ExportArgs, ExportFormat, Partition, SourceResolution},
     reloader::{Method, ReloaderArgs},
@@ -64,6 +70,8 @@ pub(crate) enum Command {
 /// `varve tools`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tools {
+    /// Inspect, mark, clean and fill a bucket.
+    Bucket(Box<BucketArgs>),
     /// Export samples as Parquet, Arrow or CSV files, one row a sample.
     Export(ExportArgs),
     /// Query a StoreAPI server for series and print them.

@@ -1,5 +1,6 @@
 //! What each subcommand does with its arguments.
 
+mod bucket;
 mod compact;
 mod daemon;
 mod export;
@@ -19,6 +20,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Compact(args) => compact::run(args).await,
         Command::Store(args) => store::run(args).await,
         Command::Standalone(args) => standalone::run(args).await,
+        Command::Tools(Tools::Bucket(args)) => bucket::run(*args).await,
         Command::Tools(Tools::Export(args)) => export::run(args).await,
         Command::Tools(Tools::Series(args)) => series::run(args).await,
     }

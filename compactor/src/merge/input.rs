@@ -179,7 +179,11 @@ impl Inputs {
     }
 }
 
-fn read_meta(dir: &Path) -> Result<BlockMeta, MergeError> {
+/// The `meta.json` of the block in a folder.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn read_meta(dir: &Path) -> Result<BlockMeta, MergeError> {
     let path = dir.join(BlockMeta::FILE);
     let read = fs::read(&path).map_err(|source| tsdb::Error::Io { path, source });
     let decoded = read.and_then(|json| {

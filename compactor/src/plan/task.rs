@@ -1,5 +1,7 @@
 //! One merge.
 
+use std::sync::Arc;
+
 use model::{
     BlockDesc, BlockId, BlockMeta, BlockStats, CompactionMeta, Downsample, FileMeta, IndexStats,
     Labels, ParquetMeta, Resolution, Rfc3339, Sources, ThanosMeta, TimeRange, Timestamp,
@@ -79,20 +81,8 @@ impl Task {
         let min_time = blocks.iter().map(|b| b.min()).min().unwrap_or_default();
         let max_time = blocks.iter().map(|b| b.max()).max().unwrap_or_default();
         let inputs: Vec<Candidate> = blocks.iter().map(|b| b.candidate()).collect();
-        let mut id = format!(
-            "{group}-{}-{}-{}-{:08x}",
-            min_time.0,
-            max_time.0,
-            inputs.len(),
-            hash(&inputs)
-        );
-        if outputs != [group.resolution] {
-            for output in &outputs {
-                id = format!("{id}-{}", output.name());
-            }
-        }
         Self {
-            id,
+            id: id(group, (min_time, max_time), &inputs, &outputs),
             group,
             labels: first.map(|b| b.labels.clone()).unwrap_or_default(),
             window,
@@ -112,6 +102,45 @@ impl Task {
     #[must_use]
     pub fn merges(&self) -> bool {
         self.outputs.contains(&self.group.resolution)
+    }
+
+    /// Makes one block anew, of the same resolution. Twice the room is for its series in another order.
+    pub(crate) fn of_one(block: Candidate, format: OutputFormat, memory_bytes: u64) -> Self {
+        let meta = Arc::clone(&block.meta);
+        let labels = meta.external_labels();
+        let group = GroupKey::new(&labels, meta.resolution());
+        let (inputs, outputs) = (vec![block], vec![meta.resolution()]);
+        let needed = disk_bytes(&inputs, group.resolution, &outputs, format);
+        Self {
+            id: format!("rewrite-{}", meta.ulid),
+            group,
+            labels,
+            window: None,
+            min_time: meta.min_time,
+            max_time: meta.max_time,
+            bytes_in: bytes_of(&inputs),
+            disk_bytes: needed.saturating_mul(2),
+            inputs,
+            outputs,
+            dedup: Dedup::Exact,
+            format,
+            memory_bytes,
+        }
+    }
+
+    /// The part of it that only downsamples one block, if there is one.
+    pub(crate) fn only_downsampling(&self) -> Option<Self> {
+        let coarser = self.outputs.iter().copied();
+        let outputs: Vec<Resolution> = coarser.filter(|r| *r > self.group.resolution).collect();
+        if self.inputs.len() != 1 || outputs.is_empty() {
+            return None;
+        }
+        let times = (self.min_time, self.max_time);
+        Some(Self {
+            id: id(self.group, times, &self.inputs, &outputs),
+            outputs,
+            ..self.clone()
+        })
     }
 
     /// Whether inputs overlap.
@@ -192,7 +221,7 @@ impl Task {
             };
         }
         let metas = || self.inputs.iter().map(|b| &b.meta);
-        let parent = |m: &std::sync::Arc<BlockMeta>| BlockDesc {
+        let parent = |m: &Arc<BlockMeta>| BlockDesc {
             ulid: m.ulid,
             min_time: m.min_time,
             max_time: m.max_time,
@@ -205,6 +234,28 @@ impl Task {
             ..CompactionMeta::default()
         }
     }
+}
+
+/// The name of a task.
+fn id(
+    group: GroupKey,
+    (min_time, max_time): (Timestamp, Timestamp),
+    inputs: &[Candidate],
+    outputs: &[Resolution],
+) -> String {
+    let mut id = format!(
+        "{group}-{}-{}-{}-{:08x}",
+        min_time.0,
+        max_time.0,
+        inputs.len(),
+        hash(inputs)
+    );
+    if outputs != [group.resolution] {
+        for output in outputs {
+            id = format!("{id}-{}", output.name());
+        }
+    }
+    id
 }
 
 /// What the work folder holds at most: the inputs, and each output.

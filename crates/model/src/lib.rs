@@ -15,6 +15,7 @@ mod matcher;
 mod meta;
 mod quote;
 mod ragged;
+mod relabel;
 mod rfc3339;
 mod selector;
 mod series_order;
@@ -38,6 +39,7 @@ pub use crate::{
     },
     quote::{Quoted, shown, unquoted},
     ragged::Ragged,
+    relabel::{RelabelAction, RelabelConfig, RelabelError, Relabeling},
     rfc3339::{Rfc3339, parse_rfc3339},
     selector::{SelectorError, parse_selector},
     series_order::SeriesOrder,

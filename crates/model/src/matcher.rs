@@ -1,5 +1,6 @@
 //! Label matchers, with the meaning they have in PromQL.
 
+mod captures;
 mod engine;
 mod error;
 mod glob;
@@ -15,6 +16,7 @@ mod tests;
 use std::{fmt, sync::Arc};
 
 use crate::quote::{Quoted, is_plain_name};
+pub(crate) use captures::Captures;
 use pattern::Pattern;
 
 /// The operator of a matcher.

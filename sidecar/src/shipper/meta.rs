@@ -4,10 +4,11 @@ use model::{BlockMeta, FileMeta, IndexStats, Labels, Rfc3339, ThanosMeta, Timest
 
 /// Adds what Thanos's sidecar adds to the `meta.json` of a local block.
 ///
-/// `files` are all files but `meta.json`. External labels are merged into those that the block has already.
+/// `source` is the component that uploads, `files` are all files but `meta.json`. External labels are merged into those that the block has already.
 pub(crate) fn with_thanos(
     mut meta: BlockMeta,
     external: &Labels,
+    source: &str,
     mut files: Vec<FileMeta>,
     index_stats: IndexStats,
     now: Timestamp,
@@ -23,7 +24,7 @@ pub(crate) fn with_thanos(
     files.sort_by(|a, b| a.rel_path.cmp(&b.rel_path));
     meta.thanos = Some(ThanosMeta {
         version: 1,
-        source: "sidecar".to_owned(),
+        source: source.to_owned(),
         segment_files,
         files,
         index_stats,
@@ -65,6 +66,7 @@ mod tests {
         let uploaded = with_thanos(
             meta,
             &Labels::from_pairs([("replica", "a"), ("cluster", "eu-1")]),
+            "sidecar",
             vec![file("chunks/000001", 7), file("index", 9)],
             IndexStats {
                 series_max_size: 16,
@@ -120,11 +122,18 @@ mod tests {
         let meta = BlockMeta::decode(local.as_bytes()).unwrap();
         let external = Labels::from_pairs([("cluster", "eu-1")]);
         let stats = IndexStats::default();
-        let uploaded = with_thanos(meta, &external, vec![], stats, Timestamp(0));
+        let uploaded = with_thanos(
+            meta,
+            &external,
+            "bucket.upload",
+            vec![],
+            stats,
+            Timestamp(0),
+        );
         let labels = uploaded.external_labels().to_string();
         assert_eq!(labels, r#"{cluster="eu-1", own="1"}"#);
         let thanos = uploaded.thanos.unwrap();
-        assert_eq!(thanos.source, "sidecar");
+        assert_eq!(thanos.source, "bucket.upload");
         assert!(thanos.extra.contains_key("extensions"));
     }
 }

@@ -39,6 +39,12 @@ const SWITCHES: &[(&str, &str)] = &[
     ("shipper.ignore-unequal-block-size", ""),
     ("shipper.allow-out-of-order-uploads", ""),
     ("reloader.tolerate-env-var-expansion-errors", ""),
+    ("exclude-delete", ""),
+    ("remove", ""),
+    ("repair", "-r"),
+    ("single-run", ""),
+    ("ignore-marked-for-deletion", ""),
+    ("delete-blocks", ""),
 ];
 
 /// A command line without Thanos's other flags.
@@ -131,6 +137,7 @@ fn flags_of(word: &str) -> &'static [Accepted] {
         "sidecar" => flags::SIDECAR,
         "compact" => flags::COMPACT,
         "store" => flags::STORE,
+        "tools" => flags::TOOLS,
         _ => &[],
     }
 }
@@ -238,7 +245,7 @@ mod tests {
 
     #[test]
     fn each_flag_has_one_fate() {
-        for command in ["sidecar", "compact", "store"] {
+        for command in ["sidecar", "compact", "store", "tools"] {
             let all = flags::EVERYWHERE.iter().chain(flags_of(command));
             let mut seen = BTreeSet::new();
             for name in all.flat_map(|a| a.names) {

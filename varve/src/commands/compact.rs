@@ -153,7 +153,7 @@ fn config(args: &CompactArgs, variable: impl Fn(&str) -> Option<String>) -> anyh
 }
 
 /// The holder of our leases, for people.
-fn holder() -> String {
+pub(super) fn holder() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}/{}", host.trim(), std::process::id())
 }

@@ -3,8 +3,8 @@
 //! Rust's own syntax is another one, and not only where it refuses: `[a&&b]`, `\<` and `\d` mean something else
 //! there without a word. So no pattern reaches Rust's parser as it was written.
 //!
-//! Only whether a whole value matches is asked. Therefore groups capture nothing, and greed, which decides
-//! what a match spans but not whether there is one, is read and forgotten.
+//! For a matcher only whether a whole value matches counts. There groups capture nothing, and greed, which decides
+//! what a match spans but not whether there is one, is read and forgotten. [`parse_captures`] keeps both.
 //!
 //! A surrogate, which no text has, is U+FFFD where it stands for itself: Go makes texts of a pattern's fixed
 //! parts, and writes it so. Where Go's engine goes character by character instead, as after `[ab]+`, nothing
@@ -22,12 +22,12 @@ mod group;
 mod node;
 mod unicode;
 
-use regex_syntax::hir::{Class, ClassUnicode, Dot, Hir, Look};
+use regex_syntax::hir::{Capture, Class, ClassUnicode, Dot, Hir, Look};
 
 pub(super) use error::SyntaxError;
 use error::{Problem, Result};
-use group::{Flags, Group, Opening};
-use node::Node;
+use group::{Captures, Flags, Group, Opening};
+use node::{Greed, Node};
 
 use crate::cursor::Cursor;
 
@@ -41,6 +41,29 @@ const MAX_PARTS: usize = 1 << 19;
 
 /// Reads `pattern` and anchors it at both ends; `.` matches line ends too.
 pub(super) fn parse(pattern: &str) -> Result<Hir> {
+    read(pattern, Keep::Nothing).map(|(hir, _)| hir)
+}
+
+/// The same with its groups and its greed. The groups are called as [`group_name`] says. Beside the expression come the
+/// groups that the pattern names, by their numbers.
+pub(super) fn parse_captures(pattern: &str) -> Result<(Hir, Vec<(String, u32)>)> {
+    read(pattern, Keep::Captures)
+}
+
+/// The name of the group with this number.
+pub(super) fn group_name(number: u32) -> String {
+    format!("group{number}")
+}
+
+/// What is kept of an expression beside the texts that match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keep {
+    Nothing,
+    /// Groups and greed.
+    Captures,
+}
+
+fn read(pattern: &str, keep: Keep) -> Result<(Hir, Vec<(String, u32)>)> {
     let mut parser = Parser {
         cursor: Cursor::new(pattern),
         flags: Flags::default(),
@@ -49,6 +72,9 @@ pub(super) fn parse(pattern: &str) -> Result<Hir> {
         ranges: 0,
         parts: 0,
         after_surrogate: false,
+        keep,
+        captures: 0,
+        names: Vec::new(),
     };
     parser.read_all()?;
     if !parser.outer.is_empty() {
@@ -63,7 +89,7 @@ pub(super) fn parse(pattern: &str) -> Result<Hir> {
     let [start, end] = [Look::Start, Look::End].map(|look| Node::leaf(Hir::look(look)));
     // Go's limits are on the anchored expression too.
     let whole = Node::concat(vec![start, node, end]);
-    Ok(whole.map_err(large)?.hir)
+    Ok((whole.map_err(large)?.hir, parser.names))
 }
 
 struct Parser<'p> {
@@ -79,6 +105,11 @@ struct Parser<'p> {
     parts: usize,
     /// Whether the last step read a surrogate.
     after_surrogate: bool,
+    keep: Keep,
+    /// Groups so far that capture.
+    captures: u32,
+    /// Those that have a name, and their numbers.
+    names: Vec<(String, u32)>,
 }
 
 /// What a step read.
@@ -227,7 +258,13 @@ impl Parser<'_> {
         match group::opening(&mut self.cursor, self.flags)? {
             Opening::Flags(flags) => self.flags = flags,
             Opening::Group(flags, captures) => {
-                let inner = Group::new(at, self.flags, captures);
+                if captures == Captures::Yes {
+                    self.captures += 1;
+                    let name = group::name(self.cursor.since(at));
+                    self.names
+                        .extend(name.map(|name| (name.to_owned(), self.captures)));
+                }
+                let inner = Group::new(at, self.flags, captures).numbered(self.captures);
                 self.outer.push(std::mem::replace(&mut self.group, inner));
                 self.flags = flags;
             }
@@ -244,24 +281,35 @@ impl Parser<'_> {
         };
         let closed = std::mem::replace(&mut self.group, outer);
         self.flags = closed.flags_before;
-        let start = closed.at;
-        let node = closed
+        let (start, number) = (closed.at, closed.number());
+        let mut node = closed
             .finish()
             .map_err(|problem| self.error(problem, start))?;
+        if let (Keep::Captures, Some(index)) = (self.keep, number) {
+            node.hir = Hir::capture(Capture {
+                index,
+                name: Some(group_name(index).into()),
+                sub: Box::new(node.hir),
+            });
+        }
         self.push_node(node)
     }
 
     /// Repeats what was read last. Go compares a surrogate that may be missing with characters, none of which
     /// is one.
     fn repeat(&mut self, at: usize, min: u32, max: Option<u32>, surrogate: bool) -> Result<()> {
-        self.cursor.eat("?");
+        let is_swapped = self.cursor.eat("?");
+        let greed = match self.keep == Keep::Nothing || is_swapped == self.flags.ungreedy {
+            true => Greed::Most,
+            false => Greed::Least,
+        };
         let Some(mut node) = self.group.items.pop() else {
             return Err(self.error(Problem::MissingRepeatArgument, at));
         };
         if surrogate && min == 0 {
             node.hir = Hir::fail();
         }
-        let node = node.repeat(min, max);
+        let node = node.repeat(min, max, greed);
         let node = node.map_err(|problem| self.error(problem, at))?;
         self.push_node(node)
     }

@@ -178,3 +178,22 @@ pub(super) const STORE: &[Accepted] = &[
     WEB,
     WEB_DETAILS,
 ];
+
+/// Of `thanos tools bucket`.
+pub(super) const TOOLS: &[Accepted] = &[
+    Accepted {
+        names: &["hash-func"],
+        takes: Takes::Value,
+        why: "meta.json holds no hashes; what is uploaded is compared by size or by content",
+    },
+    Accepted {
+        names: &["downsample.concurrency", "block-files-concurrency"],
+        takes: Takes::Value,
+        why: "each block uses all cores, and its files are fetched together",
+    },
+    Accepted {
+        names: &["prom-blocks"],
+        takes: Takes::Nothing,
+        why: "a block without external labels is rewritten as any other",
+    },
+];

@@ -17,6 +17,8 @@ pub(super) struct Flags {
     pub(super) lines: bool,
     /// `s`: `.` matches line ends too.
     pub(super) dot_matches_line_end: bool,
+    /// `U`: what is repeated is repeated as rarely as can be, unless a `?` follows.
+    pub(super) ungreedy: bool,
 }
 
 /// Whether a group is one that Go would capture, which counts for its limits.
@@ -34,6 +36,8 @@ pub(super) struct Group {
     /// The flags in force around it.
     pub(super) flags_before: Flags,
     captures: Captures,
+    /// Its number, if it captures.
+    number: u32,
     alternatives: Vec<Node>,
     /// Which of them matches nothing but the empty text.
     empty: Option<usize>,
@@ -56,6 +60,7 @@ impl Default for Flags {
             fold: false,
             lines: false,
             dot_matches_line_end: true,
+            ungreedy: false,
         }
     }
 }
@@ -66,10 +71,21 @@ impl Group {
             at,
             flags_before,
             captures,
+            number: 0,
             alternatives: Vec::new(),
             empty: None,
             items: Vec::new(),
         }
+    }
+
+    /// The same with its number among those that capture.
+    pub(super) fn numbered(self, number: u32) -> Self {
+        Self { number, ..self }
+    }
+
+    /// Its number, if it captures.
+    pub(super) fn number(&self) -> Option<u32> {
+        (self.captures == Captures::Yes).then_some(self.number)
     }
 
     /// The whole expression.
@@ -105,6 +121,13 @@ impl Group {
     }
 }
 
+/// The name in the beginning of a group, if it has one.
+pub(super) fn name(opening: &str) -> Option<&str> {
+    let rest = opening.strip_prefix("(?")?;
+    let rest = rest.strip_prefix('P').unwrap_or(rest);
+    rest.strip_prefix('<')?.strip_suffix('>')
+}
+
 /// Passes the beginning of a group, and tells the flags within it. Or passes `(?flags)`, which is no group
 /// but sets the flags from there on.
 pub(super) fn opening(cursor: &mut Cursor<'_>, current: Flags) -> Result<Opening> {
@@ -133,7 +156,7 @@ pub(super) fn opening(cursor: &mut Cursor<'_>, current: Flags) -> Result<Opening
             Some('i') => flags.fold = to,
             Some('m') => flags.lines = to,
             Some('s') => flags.dot_matches_line_end = to,
-            Some('U') => {}
+            Some('U') => flags.ungreedy = to,
             Some('-') if to => {
                 (to, dangling) = (false, true);
                 continue;

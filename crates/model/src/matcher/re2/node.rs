@@ -22,6 +22,13 @@ pub(super) struct Node {
     size: u64,
 }
 
+/// How much a repetition takes of what it could.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Greed {
+    Most,
+    Least,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
     Literal,
@@ -110,7 +117,7 @@ impl Node {
         .checked()
     }
 
-    pub(super) fn repeat(self, min: u32, max: Option<u32>) -> Result<Self, Problem> {
+    pub(super) fn repeat(self, min: u32, max: Option<u32>, greed: Greed) -> Result<Self, Problem> {
         let copies = match max.unwrap_or(min) {
             0 if max.is_some() => 1,
             0 => self.copies,
@@ -138,7 +145,7 @@ impl Node {
             hir: Hir::repetition(Repetition {
                 min,
                 max,
-                greedy: true,
+                greedy: greed == Greed::Most,
                 sub: Box::new(sub),
             }),
             shape: Shape::Other,

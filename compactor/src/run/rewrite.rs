@@ -1,0 +1,96 @@
+//! Rewriting blocks, each under the lease of its group.
+
+use bucket::{BlockView, Bucket};
+use model::BlockId;
+use tokio_util::sync::CancellationToken;
+
+use super::{Compactor, EVER};
+use crate::{
+    CompactError, Config, Deps, Rewrite, RewriteMode, Rewritten, group::GroupKey, lease::Turn,
+    snapshot::Blocks,
+};
+
+/// Rewrites blocks, one after the other; `done` hears of each.
+///
+/// # Errors
+/// At the first block that cannot be rewritten, or is not there; [`CompactError::Stopped`].
+pub async fn rewrite(
+    config: Config,
+    bucket: Bucket,
+    deps: Deps,
+    rewrite: &Rewrite,
+    shutdown: CancellationToken,
+    done: impl FnMut(Rewritten) + Send,
+) -> Result<(), CompactError> {
+    let mut compactor = Compactor::unchecked(config, bucket, deps, shutdown);
+    let stopped = compactor.turns.stopped();
+    tokio::select! {
+        ended = compactor.rewrite_all(rewrite, done) => ended,
+        _ = stopped => Err(CompactError::Stopped),
+    }
+}
+
+impl Compactor {
+    async fn rewrite_all(
+        &mut self,
+        rewrite: &Rewrite,
+        mut done: impl FnMut(Rewritten) + Send,
+    ) -> Result<(), CompactError> {
+        if rewrite.mode == RewriteMode::Write {
+            self.turns.check().await?;
+        }
+        for block in &rewrite.blocks {
+            done(self.rewrite_one(*block, rewrite).await?);
+        }
+        Ok(())
+    }
+
+    async fn rewrite_one(
+        &mut self,
+        block: BlockId,
+        rewrite: &Rewrite,
+    ) -> Result<Rewritten, CompactError> {
+        let (blocks, view) = self.look_at(block).await?;
+        if rewrite.mode == RewriteMode::Dry {
+            let compaction = self.compaction(&EVER);
+            return compaction.rewrite(&view, rewrite, &blocks).await;
+        }
+        let labels = self.config.replicas.group(&view.meta.external_labels());
+        let name = GroupKey::new(&labels, view.meta.resolution()).to_string();
+        let held = match self.turns.take(&name).await? {
+            Turn::Ours(held) => held,
+            Turn::Others(holder) => return Err(CompactError::HeldByOther { name, holder }),
+        };
+        let until = held.until();
+        let work = async {
+            // A compactor may have replaced it before the lease was ours.
+            let (blocks, view) = self.look_at(block).await?;
+            let compaction = self.compaction(&until);
+            compaction.rewrite(&view, rewrite, &blocks).await
+        };
+        held.during(work).await?
+    }
+
+    /// The block as it is now.
+    async fn look_at(&mut self, block: BlockId) -> Result<(Blocks, BlockView), CompactError> {
+        let snapshot = self.fetcher.fetch().await?;
+        let blocks = Blocks::new(&snapshot);
+        let mut unread = blocks.unread().iter();
+        if let Some(unread) = unread.find(|unread| unread.objects.id == block) {
+            let reason = unread.reason.clone();
+            return Err(CompactError::Unread { reason });
+        }
+        let mut partial = snapshot.partial.iter();
+        if let Some(partial) = partial.find(|partial| partial.objects.id == block) {
+            let reason = partial.reason.clone();
+            return Err(CompactError::Block { block, reason });
+        }
+        let view = blocks.get(block).ok_or(CompactError::Gone { block })?;
+        if view.deletion_mark.is_some() {
+            let reason = "expected no deletion mark, found one".to_owned();
+            return Err(CompactError::Block { block, reason });
+        }
+        let view = view.clone();
+        Ok((blocks, view))
+    }
+}
