@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -26,22 +25,6 @@ var foreign = []string{
 	"kube_job_failed", "kube_job_owner", "kube_pod_container_resource_limits",
 	"prometheus_tsdb_data_replay_duration_seconds",
 }
-
-// ofRareWork are those that a daemon exports after work that is not done here:
-// a task that downsamples and merges nothing.
-var ofRareWork = []string{"thanos_compact_downsample_duration_seconds_bucket"}
-
-// awaited are those that daemons are about to export.
-var awaited = []string{
-	"thanos_bucket_store_sent_chunk_size_bytes", "thanos_bucket_store_series_data_fetched",
-	"thanos_bucket_store_series_data_size_fetched_bytes", "thanos_bucket_store_series_data_touched",
-	"thanos_bucket_store_series_get_all_duration_seconds", "thanos_bucket_store_series_merge_duration_seconds",
-	"thanos_store_index_cache_hits_total", "thanos_store_index_cache_items_added_total",
-	"thanos_store_index_cache_items_evicted_total", "thanos_store_index_cache_requests_total",
-	"varve_compact_blocks_skipped", "varve_compact_failures",
-}
-
-var histogramSuffix = regexp.MustCompile("_(bucket|sum|count)$")
 
 // ofTargets are the labels that scraping adds.
 var ofTargets = []string{"job", "instance", "namespace", "pod", "container"}
@@ -93,9 +76,7 @@ func TestAlertsAndDashboardsReadWhatDaemonsExport(t *testing.T) {
 	for where, some := range queries {
 		for _, query := range some {
 			for _, selector := range selectorsOf(t, query) {
-				elsewhere := slices.Contains(foreign, selector.Name) || slices.Contains(ofRareWork, selector.Name) ||
-					slices.Contains(awaited, histogramSuffix.ReplaceAllString(selector.Name, ""))
-				if !elsewhere && !matchesOne(exported, selector) {
+				if !slices.Contains(foreign, selector.Name) && !matchesOne(exported, selector) {
 					t.Errorf("%s: no daemon exports %s", where, selector)
 				}
 			}
