@@ -103,7 +103,7 @@ fn variants(case: &Case) -> Vec<String> {
         // An unknown field beside the secret.
         format!("{plain}, unknown_field: 1"),
         // The secret under a name that is not known, or twice.
-        format!("{plain}, {}: again", case.secrets[0]),
+        format!("{plain}, {}: again", case.secrets.concat()),
         // As the value of what is no text.
         format!("{plain}, http_config: {MARK}"),
         format!("{plain}, http_config: {{max_idle_conns: {MARK}}}"),
