@@ -197,11 +197,11 @@ impl Identity {
                     act_as: Some(act_as).filter(|url| !url.is_empty()),
                 })
             }
-            other => {
-                let reason = format!(
-                    "expected type service_account, authorized_user or external_account, found {other:?}"
+            // The value is a part of what is secret as a whole.
+            _ => {
+                return refuse(
+                    "expected type service_account, authorized_user or external_account, found another",
                 );
-                return refuse(&reason);
             }
         };
         Ok(Self { place, kind })
