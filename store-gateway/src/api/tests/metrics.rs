@@ -3,7 +3,7 @@
 use bucket::Bucket;
 use service::Exposition;
 
-use super::world::{ALL_KINDS, World, everything, id, put_parquet, put_tsdb};
+use super::world::{ALL_KINDS, World, everything, id, matcher, put_parquet, put_tsdb, request};
 use crate::Config;
 
 /// The value of a series of the metrics.
@@ -42,7 +42,7 @@ async fn what_a_request_reads_is_counted_by_the_kind_of_data() {
         let sum = |name: &str, kind: &str| value(&text, &of_kind(&format!("{name}_sum"), kind));
         assert_eq!(sum("series_data_touched", "series"), series.len() as f64);
         assert_eq!(sum("series_data_touched", "chunks"), chunks as f64);
-        for kind in ["postings", "series", "chunks"] {
+        for kind in ["series", "chunks"] {
             for name in [
                 "series_data_touched",
                 "series_data_size_touched_bytes",
@@ -70,6 +70,19 @@ async fn what_a_request_reads_is_counted_by_the_kind_of_data() {
         assert!(of_all("chunks_fetch_duration_seconds_count") >= 1.0);
         let loads = "thanos_bucket_store_block_load_duration_seconds_count";
         assert_eq!(value(&text, loads), 1.0);
+        // What selects all series needs no search, what selects one does.
+        let name = series[0].labels.get("__name__").unwrap();
+        let name = String::from_utf8_lossy(name).into_owned();
+        world
+            .series(request(&[matcher("__name__", "=", &name)]))
+            .await;
+        let text = world.metrics.encode(Exposition::Prometheus);
+        for name in [
+            "series_data_touched_sum",
+            "series_data_size_touched_bytes_sum",
+        ] {
+            assert!(value(&text, &of_kind(name, "postings")) > 0.0, "{text}");
+        }
     }
 }
 
