@@ -174,14 +174,22 @@ async fn copy_file(
     {
         return Ok(());
     }
-    let copied = pass(from, to, key, size, &path).await;
-    // The folder is a temporary one, so a file that stays does no lasting harm.
-    if let Err(error) = tokio::fs::remove_file(&path).await
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        tracing::warn!(path = %path.display(), %error, "temporary file not removed");
+    let path = Temporary(path);
+    pass(from, to, key, size, &path.0).await
+}
+
+/// A file that is removed when it is dropped: also if another one fails and this is given up.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.0)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            // The folder is a temporary one, so a file that stays does no lasting harm.
+            tracing::warn!(path = %self.0.display(), %error, "temporary file not removed");
+        }
     }
-    copied
 }
 
 async fn pass(

@@ -262,7 +262,8 @@ mod tests {
             )
         };
         put(&bucket, ID, &members(7, 3)).await;
-        put(&bucket, &format!("parquet/{OTHER}"), &members(7, 2)).await;
+        let parquet = format!(r#"{},"parquet":{{"version":1,"shards":[]}}"#, members(7, 2));
+        put(&bucket, &format!("parquet/{OTHER}"), &parquet).await;
         put(&bucket, THIRD, &members(8, 3)).await;
         let snapshot = snapshot(&bucket).await;
         let overlaps = overlaps(&snapshot.blocks);
