@@ -25,7 +25,8 @@ use tonic::transport::server::Connected as _;
 
 pub use self::profiles::Profiles;
 use crate::{
-    ConnectionLimits, Exposition, Metrics, Probe, RequestLog, ServiceError, WebConfig, blocking,
+    ConnectionLimits, Exposition, GrpcEncoding, Metrics, Probe, RequestLog, ServiceError,
+    WebConfig, blocking,
     connection::accept,
     drain::drain,
     http::{
@@ -185,7 +186,7 @@ async fn metrics_text(State(told): State<Told>, headers: HeaderMap) -> impl Into
     if !gzip::is_asked(&headers) {
         return (content_type, vary, text).into_response();
     }
-    match blocking(move || gzip::gzip(text.as_bytes())).await {
+    match blocking(move || GrpcEncoding::Gzip.encode(text.as_bytes())).await {
         Ok(zipped) => {
             let encoding = [(header::CONTENT_ENCODING, "gzip")];
             (content_type, vary, encoding, zipped).into_response()

@@ -8,7 +8,9 @@ use std::{
     },
 };
 
+use http::Extensions;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::transport::server::TlsConnectInfo;
 
 /// The client of a connection, for those who answer its calls.
 #[derive(Clone, Debug)]
@@ -44,6 +46,13 @@ impl Peer {
     /// Ends when the connection is to be closed.
     pub(super) fn is_cut(&self) -> WaitForCancellationFutureOwned {
         self.0.cut.clone().cancelled_owned()
+    }
+
+    /// The client of a request, with TLS or without.
+    pub(crate) fn of(extensions: &Extensions) -> Option<&Self> {
+        let tls = || extensions.get::<TlsConnectInfo<Self>>();
+        let peer = extensions.get::<Self>();
+        peer.or_else(|| tls().map(TlsConnectInfo::get_ref))
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{Request, header::HeaderMap};
-use tonic::{Code, body::Body, transport::server::TlsConnectInfo};
+use tonic::{Code, body::Body};
 
 use crate::{
     LogLevel,
@@ -43,7 +43,7 @@ impl CallLog {
             service: service.to_owned(),
             method: method.to_owned(),
             kind,
-            peer: peer(request),
+            peer: Peer::of(request.extensions()).map(Peer::address),
             started: now(),
             request_id: text(request.headers(), "request-id"),
             deadline: text(request.headers(), "grpc-timeout"),
@@ -103,15 +103,6 @@ impl CallLog {
     fn peer(&self) -> String {
         self.peer.map(|peer| peer.to_string()).unwrap_or_default()
     }
-}
-
-/// The address of the client.
-fn peer(request: &Request<Body>) -> Option<SocketAddr> {
-    let extensions = request.extensions();
-    let tls = || extensions.get::<TlsConnectInfo<Peer>>();
-    let peer = extensions.get::<Peer>();
-    let peer = peer.or_else(|| tls().map(TlsConnectInfo::get_ref))?;
-    Some(peer.address())
 }
 
 fn text(headers: &HeaderMap, name: &str) -> String {

@@ -17,7 +17,7 @@ use http::{HeaderMap, Request, Response};
 use http_body::{Body as _, Frame};
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
-use tonic::{Code, Status, body::Body, transport::server::TlsConnectInfo};
+use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 
 use super::observe::ObservedBody;
@@ -132,11 +132,7 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let extensions = request.extensions();
-        let tls = || extensions.get::<TlsConnectInfo<Peer>>();
-        let peer = extensions.get::<Peer>();
-        let peer = peer.or_else(|| tls().map(TlsConnectInfo::get_ref));
-        let call = peer.map(Peer::call);
+        let call = Peer::of(request.extensions()).map(Peer::call);
         let path = request.uri().path().to_owned();
         let Stalls { limit, calls } = self.stalls.clone();
         let answer = self.inner.call(request);

@@ -1,9 +1,6 @@
-//! Answers in gzip, for those who ask for it.
-
-use std::io::{self, Write as _};
+//! Who asks for answers in gzip.
 
 use axum::http::{HeaderMap, header};
-use flate2::{Compression, write::GzEncoder};
 
 /// Whether an answer may be in gzip.
 ///
@@ -26,16 +23,6 @@ pub(super) fn is_asked(headers: &HeaderMap) -> bool {
         };
         is_gzip && parts.find_map(weights).unwrap_or(1.0) > 0.0
     })
-}
-
-/// The bytes in gzip.
-///
-/// # Errors
-/// None that writing to memory does not have.
-pub(super) fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-    gzip.write_all(bytes)?;
-    gzip.finish()
 }
 
 #[cfg(test)]

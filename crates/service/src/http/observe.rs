@@ -170,7 +170,7 @@ impl RequestLine {
         if decision == Decision::Nothing {
             return None;
         }
-        let peer = request.extensions().get::<Peer>().map(Peer::address);
+        let peer = Peer::of(request.extensions()).map(Peer::address);
         let remote = match text("x-forwarded-for") {
             "" => peer.as_ref().map(SocketAddr::to_string).unwrap_or_default(),
             forwarded => forwarded.to_owned(),

@@ -12,8 +12,7 @@ use serde::Deserialize;
 use tokio::{sync::Mutex, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::gzip;
-use crate::blocking;
+use crate::{GrpcEncoding, blocking};
 
 /// Samples of a CPU second, as in Go.
 const FREQUENCY: i32 = 100;
@@ -112,7 +111,9 @@ fn profile(guard: &ProfilerGuard<'_>) -> Result<Vec<u8>, String> {
     let bytes = profile
         .write_to_bytes()
         .map_err(|error| error.to_string())?;
-    gzip::gzip(&bytes).map_err(|error| error.to_string())
+    GrpcEncoding::Gzip
+        .encode(&bytes)
+        .map_err(|error| error.to_string())
 }
 
 fn answer(bytes: Vec<u8>) -> Response {
