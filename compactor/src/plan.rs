@@ -48,7 +48,11 @@ pub use self::{
     todo::{Todo, todo},
     window::Window,
 };
-pub(crate) use self::{show::Bytes, skipped::foreign, task::Made};
+pub(crate) use self::{
+    show::Bytes,
+    skipped::foreign,
+    task::{Made, SOURCE},
+};
 use crate::{OutputFormat, Replicas, Shard, group::GroupKey};
 
 const HOUR: i64 = 3_600_000;

@@ -27,7 +27,7 @@ use crate::{
     Unusable,
     clean::Cleaner,
     compaction::Compaction,
-    lease::{Turn, Turns, Until},
+    lease::{Held, Turn, Turns, Until},
     metrics::CompactMetrics,
     plan,
     snapshot::Blocks,
@@ -172,10 +172,7 @@ impl Compactor {
         self.turns.check().await?;
         let (_, task) = self.find(id).await?;
         let name = task.group.to_string();
-        let held = match self.turns.take(&name).await? {
-            Turn::Ours(held) => held,
-            Turn::Others(holder) => return Err(CompactError::HeldByOther { name, holder }),
-        };
+        let held = self.hold(name).await?;
         let until = held.until();
         let work = async {
             // Another may have done it before the lease was ours.
@@ -186,6 +183,14 @@ impl Compactor {
             Ok(outcome)
         };
         held.during(work).await?
+    }
+
+    /// The lease of the group `name`.
+    async fn hold(&self, name: String) -> Result<Held, CompactError> {
+        match self.turns.take(&name).await? {
+            Turn::Ours(held) => Ok(held),
+            Turn::Others(holder) => Err(CompactError::HeldByOther { name, holder }),
+        }
     }
 
     /// The task, if it is planned now.

@@ -12,6 +12,9 @@ use xxhash_rust::xxh64::xxh64;
 use super::{Candidate, Known, PlanOptions, Window, known::merged_sources};
 use crate::{Dedup, OutputFormat, group::GroupKey};
 
+/// What a compactor writes as the source of a block, Thanos's as ours.
+pub(crate) const SOURCE: &str = "compactor";
+
 /// Blocks of one group, and the blocks that are made of them, one for each resolution.
 #[derive(Clone, Debug, Serialize)]
 pub struct Task {
@@ -200,7 +203,7 @@ impl Task {
                 downsample: Downsample {
                     resolution: made.resolution,
                 },
-                source: "compactor".to_owned(),
+                source: SOURCE.to_owned(),
                 segment_files,
                 files,
                 index_stats: made.index_stats,

@@ -8,7 +8,7 @@ use model::{
     ThanosMeta, Timestamp,
 };
 
-use super::{Candidate, Plan, PlanOptions, Task, known::merged_sources, plan};
+use super::{Candidate, Plan, PlanOptions, SOURCE, Task, known::merged_sources, plan};
 use crate::OutputFormat;
 
 /// The most rounds of planning. Three levels of windows, downsampling and retention take fewer.
@@ -106,7 +106,7 @@ fn made_up(task: &Task, resolution: Resolution, number: u128) -> Candidate {
         thanos: Some(ThanosMeta {
             labels,
             downsample: Downsample { resolution },
-            source: "compactor".to_owned(),
+            source: SOURCE.to_owned(),
             ..ThanosMeta::default()
         }),
         parquet: (task.format == OutputFormat::Parquet).then(ParquetMeta::default),

@@ -5,8 +5,7 @@
 
 use model::{BlockId, BlockMeta};
 
-/// What a compactor writes as its source, Thanos's as ours.
-const COMPACTOR: &str = "compactor";
+use crate::plan::SOURCE;
 
 /// How many TSDB blocks a compactor has made since the last Parquet block was made: by then somebody may have read the
 /// bucket with Thanos's components. Blocks of sidecars do not count.
@@ -14,7 +13,7 @@ pub(super) fn made_since_parquet<'a>(metas: impl Iterator<Item = &'a BlockMeta> 
     let parquet = metas.clone().filter(|meta| meta.parquet.is_some());
     let newest: Option<BlockId> = parquet.map(|meta| meta.ulid).max();
     let is_such = |meta: &&BlockMeta| {
-        let by_compactor = meta.thanos.as_ref().is_some_and(|t| t.source == COMPACTOR);
+        let by_compactor = meta.thanos.as_ref().is_some_and(|t| t.source == SOURCE);
         meta.parquet.is_none() && by_compactor && newest.is_none_or(|newest| meta.ulid > newest)
     };
     metas.filter(is_such).count()
@@ -40,10 +39,10 @@ mod tests {
     fn blocks_of_a_compactor_count_from_the_last_parquet_block_on() {
         let [sidecar, old, young] = [
             meta(9, "sidecar", false),
-            meta(1, COMPACTOR, false),
-            meta(7, COMPACTOR, false),
+            meta(1, SOURCE, false),
+            meta(7, SOURCE, false),
         ];
-        let parquet = meta(5, COMPACTOR, true);
+        let parquet = meta(5, SOURCE, true);
         let count = |metas: &[&BlockMeta]| made_since_parquet(metas.iter().copied());
         assert_eq!(count(&[]), 0);
         assert_eq!(count(&[&sidecar]), 0);

@@ -6,8 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Compactor, EVER};
 use crate::{
-    CompactError, Config, Deps, Rewrite, RewriteMode, Rewritten, group::GroupKey, lease::Turn,
-    snapshot::Blocks,
+    CompactError, Config, Deps, Rewrite, RewriteMode, Rewritten, group::GroupKey, snapshot::Blocks,
 };
 
 /// Rewrites blocks, one after the other; `done` hears of each.
@@ -57,10 +56,7 @@ impl Compactor {
         }
         let labels = self.config.replicas.group(&view.meta.external_labels());
         let name = GroupKey::new(&labels, view.meta.resolution()).to_string();
-        let held = match self.turns.take(&name).await? {
-            Turn::Ours(held) => held,
-            Turn::Others(holder) => return Err(CompactError::HeldByOther { name, holder }),
-        };
+        let held = self.hold(name).await?;
         let until = held.until();
         let work = async {
             // A compactor may have replaced it before the lease was ours.
