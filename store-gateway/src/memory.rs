@@ -21,6 +21,11 @@ use tokio::{
 
 use crate::{error::AnswerError, metrics::MemoryMetrics};
 
+/// How many batches of a block are decoded, merged or wait for the client, besides those that are fetched.
+pub(crate) const BATCHES_AFTER_FETCH: u64 = 3;
+/// About the bytes of a series before its chunks are read.
+pub(crate) const SERIES_BYTES: u64 = 512;
+
 /// What a request takes at least, and what each of its blocks adds, in bytes.
 const OF_REQUEST: u64 = 4 << 20;
 const OF_BLOCK: u64 = 64 << 10;

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     fetch::size,
-    memory::{HeldBytes, HeldFor},
+    memory::{BATCHES_AFTER_FETCH, HeldBytes, HeldFor},
     usage::DataKind,
 };
 
@@ -23,8 +23,6 @@ use crate::{
 pub(super) const AHEAD: usize = 1;
 /// More are fetched while all of them together take fewer bytes.
 const AHEAD_BYTES: u64 = 2 * AIM;
-/// How many batches are decoded, merged or wait for the client besides those that are fetched.
-const AFTERWARDS: u64 = 3;
 /// The most batches at once.
 const AT_ONCE: usize = 32;
 
@@ -153,7 +151,7 @@ where
 
     /// Tells the bytes that are held.
     fn set_hold(&mut self) {
-        let afterwards = self.size.decoded.0.saturating_mul(AFTERWARDS);
+        let afterwards = self.size.decoded.0.saturating_mul(BATCHES_AFTER_FETCH);
         self.hold.set(self.cost().saturating_add(afterwards));
     }
 

@@ -13,7 +13,7 @@ use super::{
     rows,
 };
 use crate::{
-    memory::{HeldBytes, HeldFor},
+    memory::{HeldBytes, HeldFor, SERIES_BYTES},
     usage::DataKind,
 };
 
@@ -25,8 +25,6 @@ pub(super) const MOST_ROWS: usize = 4096;
 const FEWER_ROWS: usize = 512;
 /// The most rows whose labels are being read or wait to be taken.
 const ROWS_AHEAD: usize = 2 * MOST_ROWS;
-/// About the bytes of a row's labels.
-const ROW_BYTES: u64 = 512;
 /// The most batches of them: a row group with few matching rows is a batch.
 const AHEAD: usize = 64;
 
@@ -235,7 +233,7 @@ impl<'a> Finding<'a> {
                 self.most = (self.most * 4).min(MOST_ROWS);
                 let permit = room_for(&self.room, rows.len() * permits).await?;
                 let mut hold = self.budget.hold(HeldFor::Batches);
-                hold.set(ROW_BYTES * rows.len() as u64);
+                hold.set(SERIES_BYTES * rows.len() as u64);
                 let room = (permit, hold);
                 let pending = PendingRows {
                     shard,

@@ -11,7 +11,7 @@ use tsdb::{Fetched, IndexHeader, SeriesEntry, SeriesRef, SymbolReader};
 use super::{BlockError, BlockQuery, INDEX_GAP, PendingSeries, Prefetch, RequestBudget, TsdbBlock};
 use crate::{
     fetch::{Piece, Wanted, leading, size},
-    memory::HeldFor,
+    memory::{HeldFor, SERIES_BYTES},
     usage::DataKind,
 };
 
@@ -20,8 +20,6 @@ const FIRST: usize = 128;
 /// Series of a group; and if there is no room for so many.
 const MOST: usize = 4096;
 const FEWER: usize = 512;
-/// About the bytes of a series before its chunks are read.
-const SERIES_BYTES: u64 = 512;
 /// Groups that are fetched at once.
 const AT_ONCE: usize = 4;
 /// Bytes of the index that are fetched for a group. A chunk takes 4 bytes or more there, and 24 in memory.

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::Sender;
 use super::{BlockError, BlockSeries, Guesses, PendingSeries, Prefetch, RequestBudget, TsdbBlock};
 use crate::{
     fetch::{ListedObject, size},
-    memory::HeldFor,
+    memory::{BATCHES_AFTER_FETCH, HeldFor},
 };
 
 /// Bytes of chunks in the first batch: few, so that the first answer is early.
@@ -23,8 +23,6 @@ pub(super) const CHUNK_GAP: u64 = 128 << 10;
 const AHEAD_BYTES: u64 = 4 << 20;
 /// The most batches that are read at once: their labels take memory too.
 const AT_ONCE: usize = 4;
-/// How many batches are merged or wait for the client besides those that are read.
-const AFTERWARDS: u64 = 3;
 
 /// Series that are read together.
 #[derive(Debug, Default)]
@@ -77,7 +75,7 @@ impl TsdbBlock {
                 reading.push_back((batch.cost, self.start(batch, budget)));
             }
             let has_room = has_room(bytes, reading.len()) && end.is_none();
-            hold.set(bytes + AFTERWARDS * sent);
+            hold.set(bytes + BATCHES_AFTER_FETCH * sent);
             tokio::select! {
                 biased;
                 next = pending.next(), if has_room => match next {
