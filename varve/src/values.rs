@@ -86,6 +86,19 @@ pub(crate) fn interval(text: &str) -> Result<Duration, ValueError> {
     some.ok_or_else(|| ValueError::NoInterval(text.to_owned()))
 }
 
+/// The one of `all` that has this name.
+pub(crate) fn named<T: Copy, const N: usize>(
+    text: &str,
+    all: [T; N],
+    name: impl Fn(T) -> &'static str,
+) -> Result<T, String> {
+    let found = all.into_iter().find(|one| name(*one) == text);
+    found.ok_or_else(|| {
+        let names = all.map(name).join(", ");
+        format!("expected one of {names}, found {text:?}")
+    })
+}
+
 /// The name of a hash, or of none.
 pub(crate) fn hash_func(text: &str) -> Result<HashFunc, ValueError> {
     match text {

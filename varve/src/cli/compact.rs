@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
+use compactor::OutputFormat;
 
 use super::{HttpArgs, ObjstoreArgs, Output, SelectorArgs, TimeArgs};
 use crate::values::{self, ShardFlag};
@@ -140,6 +141,15 @@ pub(crate) enum BlockFormat {
     Parquet,
     /// TSDB.
     Tsdb,
+}
+
+impl From<BlockFormat> for OutputFormat {
+    fn from(format: BlockFormat) -> Self {
+        match format {
+            BlockFormat::Parquet => Self::Parquet,
+            BlockFormat::Tsdb => Self::Tsdb,
+        }
+    }
 }
 
 /// The aim of compression.

@@ -17,7 +17,7 @@ use std::{
 
 use anyhow::Context as _;
 use bucket::{Bucket, MetaFetcher, Snapshot, SyncMetrics};
-use compactor::{Config, Dedup, MergeOptions, OutputFormat, ProgressStyle, Replicas, Sharing};
+use compactor::{Config, Dedup, MergeOptions, ProgressStyle, Replicas, Sharing};
 use model::Timestamp;
 use serde_json::Value;
 use service::{Clock as _, CpuPool, Metrics, Probe, SystemClock};
@@ -25,7 +25,7 @@ use tempfile::TempDir;
 
 use super::{compact::holder, daemon};
 use crate::{
-    cli::{BlockFormat, BucketArgs, BucketCommand, LeaseArgs, Report},
+    cli::{BucketArgs, BucketCommand, LeaseArgs, Report},
     memory, print,
 };
 
@@ -118,14 +118,6 @@ const FETCHES: usize = 32;
 
 /// How long compactors wait for a tool that died.
 const LEASE: Duration = Duration::from_mins(5);
-
-/// What a flag's format means.
-const fn format(format: BlockFormat) -> OutputFormat {
-    match format {
-        BlockFormat::Parquet => OutputFormat::Parquet,
-        BlockFormat::Tsdb => OutputFormat::Tsdb,
-    }
-}
 
 /// The time.
 fn now() -> Timestamp {

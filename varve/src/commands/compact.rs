@@ -10,15 +10,15 @@ use std::{
 use anyhow::Context as _;
 use bucket::Bucket;
 use compactor::{
-    Compression, Config, Dedup, Deps, Downsampling, MergeOptions, Outcome, OutputFormat, Plan,
-    ProgressStyle, Repeat, Replicas, Retention, Shard, Sharing, Summary, WINDOWS,
+    Compression, Config, Dedup, Deps, Downsampling, MergeOptions, Outcome, Plan, ProgressStyle,
+    Repeat, Replicas, Retention, Shard, Sharing, Summary, WINDOWS,
 };
 use service::{CpuPool, Metrics, Probe, Reload, SystemClock, shutdown_signal};
 use tokio_util::sync::CancellationToken;
 
 use super::daemon;
 use crate::{
-    cli::{self, Aim, BlockFormat, CompactArgs, CompactCommand, Output},
+    cli::{self, Aim, CompactArgs, CompactCommand, Output},
     memory, print,
     values::ShardFlag,
 };
@@ -135,10 +135,7 @@ fn config(args: &CompactArgs, variable: impl Fn(&str) -> Option<String>) -> anyh
                 _ => Dedup::Exact,
             },
         )?,
-        output: match args.block_format {
-            BlockFormat::Parquet => OutputFormat::Parquet,
-            BlockFormat::Tsdb => OutputFormat::Tsdb,
-        },
+        output: args.block_format.into(),
         merge: MergeOptions {
             write: match args.compression {
                 Aim::Fast => Compression::Fast,
@@ -202,6 +199,7 @@ fn ended(summary: &Summary) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use compactor::OutputFormat;
     use model::TimeBound;
 
     use super::*;

@@ -86,11 +86,7 @@ pub(crate) enum InspectOutput {
 
 /// A column by its name.
 fn column(text: &str) -> Result<Column, String> {
-    let found = Column::ALL.into_iter().find(|c| c.name() == text);
-    found.ok_or_else(|| {
-        let names = Column::ALL.map(Column::name).join(", ");
-        format!("expected one of {names}, found {text:?}")
-    })
+    values::named(text, Column::ALL, Column::name)
 }
 
 /// `varve tools bucket mark`.
@@ -121,11 +117,7 @@ pub(crate) struct MarkArgs {
 
 /// A mark by the name of its file.
 fn marker(text: &str) -> Result<Marker, String> {
-    let found = Marker::ALL.into_iter().find(|m| m.file() == text);
-    found.ok_or_else(|| {
-        let names = Marker::ALL.map(Marker::file).join(", ");
-        format!("expected one of {names}, found {text:?}")
-    })
+    values::named(text, Marker::ALL, Marker::file)
 }
 
 /// `varve tools bucket cleanup`.

@@ -262,9 +262,5 @@ impl VerifyArgs {
 
 /// An issue by its name.
 fn issue(text: &str) -> Result<Issue, String> {
-    let found = Issue::ALL.into_iter().find(|i| i.name() == text);
-    found.ok_or_else(|| {
-        let names = Issue::ALL.map(Issue::name).join(", ");
-        format!("expected one of {names}, found {text:?}")
-    })
+    values::named(text, Issue::ALL, Issue::name)
 }

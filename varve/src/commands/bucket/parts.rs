@@ -6,7 +6,7 @@ use compactor::{CompactError, Config, Downsampling, Retention, Summary};
 use serde_json::{Value, json};
 use service::{Reload, shutdown_signal};
 
-use super::{Tool, format, report, status};
+use super::{Tool, report, status};
 use crate::{
     cli::{CleanupArgs, DownsampleArgs, RetentionArgs},
     commands::daemon,
@@ -56,7 +56,7 @@ pub(super) async fn retention(tool: &Tool, args: &RetentionArgs) -> anyhow::Resu
 /// Downsamples what is long enough, again and again until a signal.
 pub(super) async fn downsample(tool: &Tool, args: &DownsampleArgs) -> anyhow::Result<ExitCode> {
     let config = Config {
-        output: format(args.block_format),
+        output: args.block_format.into(),
         ..tool.config(&args.data_dir, &args.lease)?
     };
     let (bucket, deps) = (tool.bucket()?, tool.deps()?);

@@ -1,13 +1,13 @@
 //! `varve tools bucket rewrite`.
 
-use std::{io::Write as _, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Context as _;
-use compactor::{CompactError, Edits, Original, Rewrite, RewriteMode, Rewritten};
+use compactor::{CompactError, Edits, Original, OutputFormat, Rewrite, RewriteMode, Rewritten};
 use serde_json::json;
 use service::{Reload, shutdown_signal};
 
-use super::{Tool, format, report};
+use super::{Tool, report};
 use crate::{
     cli::{Report, RewriteArgs},
     print,
@@ -29,7 +29,7 @@ pub(super) async fn run(tool: &Tool, args: &RewriteArgs) -> anyhow::Result<ExitC
     let rewrite = Rewrite {
         blocks: args.ids.clone(),
         edits,
-        format: args.output.map(format),
+        format: args.output.map(OutputFormat::from),
         mode,
         original: match args.delete_blocks {
             true => Original::MarkForDeletion,
@@ -91,8 +91,6 @@ fn show(rewritten: &Rewritten) -> anyhow::Result<()> {
     let Some(path) = &rewritten.change_log else {
         return Ok(());
     };
-    let mut out = Vec::new();
     let text = std::fs::read(path).with_context(|| path.display().to_string())?;
-    out.write_all(&text)?;
-    print::stdout(&String::from_utf8_lossy(&out))
+    print::stdout(&String::from_utf8_lossy(&text))
 }
