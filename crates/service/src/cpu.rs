@@ -3,10 +3,23 @@
 //! A thread of rayon that has nothing to do looks for work some thirty times before it sleeps, which costs more than
 //! most jobs of a request. So the jobs of requests run on tokio's blocking threads, as many at once as there are cores;
 //! a loop in one of them that is worth it is split over rayon's threads.
+//!
+//! Changing threads costs more than the few steps of a small answer. So [`CpuPool::begin`] takes the beginning of a
+//! request's work to the pool once, where its jobs run at once; a small answer ends there.
 
-use std::{future, panic, sync::Arc, thread};
+use std::{
+    cell::Cell,
+    future, panic,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    thread,
+    time::Duration,
+};
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::{
+    runtime::Handle,
     sync::{Semaphore, oneshot},
     task,
 };
@@ -16,6 +29,15 @@ use crate::ServiceError;
 /// Jobs for each thread that wait in rayon's queue. All others wait as futures, first come first served.
 const QUEUED_PER_THREAD: usize = 2;
 
+/// How much CPU time the jobs of [`CpuPool::begin`] may take to run at once. What takes more gains by running beside
+/// other jobs.
+const BEGIN_FOR: Duration = Duration::from_millis(2);
+
+thread_local! {
+    /// Up to which CPU time of this thread jobs that are given to a pool run on it at once.
+    static AT_ONCE_UNTIL: Cell<Option<Duration>> = const { Cell::new(None) };
+}
+
 /// Runs loops over series, chunks or pages, so many at once.
 ///
 /// Clones share the threads.
@@ -24,6 +46,8 @@ pub struct CpuPool {
     threads: Threads,
     count: usize,
     admitted: Arc<Semaphore>,
+    /// Beginnings have permits of their own, so that a small request does not wait for the jobs of large ones.
+    begun: Arc<Semaphore>,
 }
 
 #[derive(Clone, Debug)]
@@ -51,6 +75,7 @@ impl CpuPool {
             threads: Threads::Rayon(Arc::new(pool)),
             count,
             admitted: Arc::new(Semaphore::new(count * QUEUED_PER_THREAD)),
+            begun: Arc::new(Semaphore::new(count)),
         })
     }
 
@@ -66,6 +91,7 @@ impl CpuPool {
             threads: Threads::Blocking,
             count,
             admitted: Arc::new(Semaphore::new(count)),
+            begun: Arc::new(Semaphore::new(count)),
         }
     }
 
@@ -75,12 +101,48 @@ impl CpuPool {
         self.count
     }
 
-    /// Runs `work` on the pool. Work that has not started is dropped with the future; started work runs to its end.
+    /// Runs `work` on the pool; within [`Self::begin`], on the same thread at once. Work that has not started is dropped
+    /// with the future; started work runs to its end.
     ///
     /// # Panics
     /// With the payload of `work`, if that panicked; the pool goes on.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        let permit = Arc::clone(&self.admitted).acquire_owned().await;
+        if runs_at_once() {
+            return work();
+        }
+        self.give(&self.admitted, work).await
+    }
+
+    /// Polls `work` on the pool once, where the jobs that it gives to a pool run at once, up to some two
+    /// milliseconds of CPU time. If it waits for something, it goes on where the caller is.
+    ///
+    /// # Panics
+    /// With the payload of `work`, if that panicked; and outside of a tokio runtime.
+    pub async fn begin<F>(&self, work: F) -> F::Output
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        let mut work = Box::pin(work);
+        // Threads of rayon belong to no runtime.
+        let runtime = Handle::current();
+        let poll = move || {
+            let _runtime = runtime.enter();
+            let polled = poll_once(work.as_mut());
+            (polled, work)
+        };
+        match self.give(&self.begun, poll).await {
+            (Poll::Ready(output), _) => output,
+            (Poll::Pending, work) => work.await,
+        }
+    }
+
+    /// Runs `work` on a thread of the pool, once there is a permit.
+    async fn give<T: Send + 'static>(
+        &self,
+        permits: &Arc<Semaphore>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        let permit = Arc::clone(permits).acquire_owned().await;
         debug_assert!(permit.is_ok(), "the semaphore is never closed");
         let span = tracing::Span::current();
         let (tx, rx) = oneshot::channel();
@@ -105,6 +167,31 @@ impl CpuPool {
             Err(_) => future::pending().await,
         }
     }
+}
+
+/// Whether jobs that are given to a pool run on this thread at once: within [`CpuPool::begin`], as long as that may last.
+#[must_use]
+pub fn runs_at_once() -> bool {
+    AT_ONCE_UNTIL.get().is_some_and(|end| thread_time() < end)
+}
+
+/// The CPU time that this thread has taken.
+fn thread_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
+/// Polls a future whose jobs run at once. Whoever polls it next is woken instead.
+fn poll_once<F: Future>(work: Pin<&mut F>) -> Poll<F::Output> {
+    /// Ends it also if the work panics.
+    struct End;
+    impl Drop for End {
+        fn drop(&mut self) {
+            AT_ONCE_UNTIL.set(None);
+        }
+    }
+    AT_ONCE_UNTIL.set(Some(thread_time() + BEGIN_FOR));
+    let _end = End;
+    work.poll(&mut Context::from_waker(Waker::noop()))
 }
 
 #[cfg(test)]
@@ -153,6 +240,14 @@ mod tests {
     #[tokio::test]
     async fn a_panic_reaches_the_caller_and_the_pool_survives() {
         for pool in pools(1) {
+            let inner = pool.clone();
+            let begun = pool.begin(async move { inner.run(|| -> u32 { panic!("begun") }).await });
+            let begun = panic::AssertUnwindSafe(begun).catch_unwind().await;
+            assert_eq!(
+                begun.unwrap_err().downcast_ref::<&str>().copied(),
+                Some("begun")
+            );
+            assert!(!pool.run(runs_at_once).await);
             let broken = panic::AssertUnwindSafe(pool.run(|| -> u32 { panic!("broken") }))
                 .catch_unwind()
                 .await;
@@ -161,6 +256,61 @@ mod tests {
                 Some("broken")
             );
             assert_eq!(pool.run(|| 1).await, 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_beginning_runs_its_jobs_on_one_thread() {
+        for pool in pools(1) {
+            let inner = pool.clone();
+            let jobs = async move {
+                let here = thread::current().id();
+                let first = inner.run(|| thread::current().id()).await;
+                let second = inner.run(|| thread::current().id()).await;
+                (here, first, second)
+            };
+            let (here, first, second) = pool.begin(jobs).await;
+            assert!(here == first && first == second && here != thread::current().id());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_waits_goes_on_with_its_caller() {
+        for pool in pools(1) {
+            let inner = pool.clone();
+            let work = async move {
+                let first = runs_at_once();
+                task::yield_now().await;
+                (first, runs_at_once(), inner.run(runs_at_once).await)
+            };
+            assert_eq!(pool.begin(work).await, (true, false, false));
+        }
+    }
+
+    #[tokio::test]
+    async fn long_work_does_not_stay_where_it_began() {
+        for pool in pools(2) {
+            let inner = pool.clone();
+            let work = async move {
+                let long = thread_time() + BEGIN_FOR;
+                inner.run(move || while thread_time() <= long {}).await;
+                inner.run(runs_at_once).await
+            };
+            assert!(!pool.begin(work).await);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_beginning_waits_for_no_job() {
+        for pool in pools(1) {
+            let (release, held) = mpsc::channel::<()>();
+            let mut job = Box::pin(pool.run(move || held.recv().is_ok()));
+            assert!(job.as_mut().now_or_never().is_none());
+            if let Threads::Blocking = pool.threads {
+                assert_eq!(pool.begin(async { 1 }).await, 1);
+            }
+            release.send(()).unwrap();
+            assert!(job.await);
         }
     }
 

@@ -25,7 +25,7 @@ pub use crate::{
     blocking::blocking,
     clock::{Clock, ManualClock, SystemClock},
     connection::ConnectionLimits,
-    cpu::CpuPool,
+    cpu::{CpuPool, runs_at_once},
     error::ServiceError,
     grpc::{GrpcEncoding, GrpcMessageError, GrpcOptions, MAX_MESSAGE_BYTES, serve_grpc},
     http::{HttpOptions, Profiles, serve_http},

@@ -3,7 +3,7 @@
 use std::{
     panic,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use futures::Stream;
@@ -22,12 +22,15 @@ const ITEMS_AHEAD: usize = 1;
 #[derive(Debug)]
 pub(crate) struct Prefetch<T> {
     items: Receiver<T>,
-    /// The one task.
+    /// The one task; none if all was made before it was needed.
     task: JoinSet<Result<(), BlockError>>,
+    /// The outcome, if there is no task.
+    made: Option<Result<(), BlockError>>,
 }
 
 impl<T> Prefetch<T> {
-    /// Starts the task. `make` gets the sender of the items, and ends when the receiver is gone.
+    /// Starts the task. `make` gets the sender of the items, and ends when the receiver is gone. Where jobs run at once
+    /// ([`CpuPool::begin`](service::CpuPool::begin)) it is begun there, and becomes a task if it waits for something.
     pub(super) fn start<F>(make: impl FnOnce(Sender<T>) -> F) -> Self
     where
         F: Future<Output = Result<(), BlockError>> + Send + 'static,
@@ -41,9 +44,19 @@ impl<T> Prefetch<T> {
         F: Future<Output = Result<(), BlockError>> + Send + 'static,
     {
         let (sender, items) = mpsc::channel(ahead);
+        let mut made = None;
         let mut task = JoinSet::new();
-        task.spawn(make(sender).in_current_span());
-        Self { items, task }
+        let make = make(sender).in_current_span();
+        if service::runs_at_once() {
+            let mut make = Box::pin(make);
+            match make.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(outcome) => made = Some(outcome),
+                Poll::Pending => drop(task.spawn(make)),
+            }
+        } else {
+            task.spawn(make);
+        }
+        Self { items, task, made }
     }
 }
 
@@ -53,6 +66,9 @@ impl<T> Stream for Prefetch<T> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if let Some(item) = ready!(self.items.poll_recv(cx)) {
             return Poll::Ready(Some(Ok(item)));
+        }
+        if let Some(Err(error)) = self.made.take() {
+            return Poll::Ready(Some(Err(error)));
         }
         Poll::Ready(match ready!(self.task.poll_join_next(cx)) {
             None | Some(Ok(Ok(()))) => None,

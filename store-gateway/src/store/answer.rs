@@ -1,9 +1,12 @@
 //! The answer to a request for series. It is made while it is read: each block is read ahead by a batch, everything
 //! else waits for the client. Dropping the answer stops all work for it.
 
-use std::sync::Arc;
+use std::{sync::Arc, task::Poll};
 
-use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
+use futures::{
+    FutureExt as _, Stream, StreamExt as _, TryStreamExt as _,
+    stream::{self, BoxStream},
+};
 use series::{AnswerPart, Merge, Series};
 
 use super::{block_stream::BlockStream, context::RequestContext, gate::GatePermit};
@@ -33,7 +36,7 @@ pub(super) struct Answer<E> {
     _permit: Option<GatePermit>,
 }
 
-impl<E: Send + Sync> Answer<E> {
+impl<E: Send + Sync + 'static> Answer<E> {
     pub(super) fn new(
         chosen: Vec<Chosen>,
         request: &SeriesRequest,
@@ -66,17 +69,23 @@ impl<E: Send + Sync> Answer<E> {
         self
     }
 
-    /// The messages.
+    /// The messages. They are begun on the pool: a small answer from memory is made there at once.
     pub(super) fn messages<T>(self) -> impl Stream<Item = Result<T, AnswerError>> + Send
     where
         T: Send + 'static,
         E: Fn(AnswerPart) -> Vec<T> + Send + Sync + 'static,
     {
+        let pool = self.context.pool.clone();
         let steps = stream::try_unfold(self, |mut answer| async move {
             let messages = answer.next().await?;
-            Ok(messages.map(|some| (stream::iter(some.into_iter().map(Ok)), answer)))
+            Ok::<_, AnswerError>(messages.map(|some| (some, answer)))
         });
-        steps.try_flatten()
+        let begun = async move { pool.begin(first_steps(steps.boxed())).await };
+        let steps = stream::once(begun).map(|(first, rest)| stream::iter(first).chain(rest));
+        let steps = steps.flatten();
+        steps
+            .map_ok(|messages| stream::iter(messages.into_iter().map(Ok)))
+            .try_flatten()
     }
 
     /// The next messages; `None` at the end.
@@ -150,4 +159,18 @@ impl<E: Send + Sync> Answer<E> {
         }
         Ok(warnings)
     }
+}
+
+/// The first item of `steps`, and the next one if it is there already: most often that is the end.
+async fn first_steps<T: Send + 'static>(
+    mut steps: BoxStream<'static, T>,
+) -> (Vec<T>, BoxStream<'static, T>) {
+    let mut first = Vec::from_iter(steps.next().await);
+    if let Poll::Ready(next) = futures::poll!(steps.next()) {
+        match next {
+            Some(next) => first.push(next),
+            None => steps = stream::empty().boxed(),
+        }
+    }
+    (first, steps)
 }

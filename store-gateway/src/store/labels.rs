@@ -78,7 +78,9 @@ impl Store {
         let blocks = chosen.iter().map(|c| c.block.id).collect();
         let asked = chosen.into_iter().map(|one| {
             let id = one.block.id;
-            ask(one, context.clone()).map(move |said| (id, said))
+            let asked = ask(one, context.clone());
+            let pool = context.pool.clone();
+            async move { (id, pool.begin(asked).await) }
         });
         let mut said =
             stream::iter(asked.collect::<Vec<_>>()).buffer_unordered(context.concurrency);

@@ -356,3 +356,35 @@ async fn of_a_downsampled_block_the_aggregates_asked_for_are_sent() {
     // Only raw samples may answer, and there are none.
     assert_eq!(world.series(everything()).await, []);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_small_answer_from_memory_waits_for_no_job_of_a_large_one() {
+    let (tsdb, parquet) = (Bucket::in_memory(), Bucket::in_memory());
+    put_tsdb(&tsdb, ALL_KINDS, id(1), &[]).await;
+    put_parquet(&parquet, id(1), &[]).await;
+    for bucket in [parquet, tsdb] {
+        let mut world = World::new(&bucket, Config::default()).await;
+        let all = world.series(everything()).await;
+        let labels = all.first().unwrap().labels.iter();
+        let equal = labels.map(|(name, value)| {
+            let [name, value] = [name, value].map(|text| str::from_utf8(text).unwrap());
+            matcher(name, "=", value)
+        });
+        let asked = request(&equal.collect::<Vec<_>>());
+        // Afterwards all that it needs is in memory.
+        let expected = world.series(asked.clone()).await;
+        assert_eq!(expected.len(), 1);
+        let held = (0..world.pool.threads()).map(|_| {
+            let (release, held) = std::sync::mpsc::channel::<()>();
+            let pool = world.pool.clone();
+            let job = tokio::spawn(async move { pool.run(move || held.recv().is_ok()).await });
+            (release, job)
+        });
+        let held: Vec<_> = held.collect();
+        assert_eq!(world.series(asked).await, expected);
+        for (release, job) in held {
+            release.send(()).unwrap();
+            assert!(job.await.unwrap());
+        }
+    }
+}

@@ -41,6 +41,7 @@ pub(super) struct World {
     pub(super) syncs: SyncHandle,
     pub(super) metrics: Metrics,
     pub(super) probe: Probe,
+    pub(super) pool: CpuPool,
     shutdown: CancellationToken,
     _dir: TempDir,
     task: JoinSet<Result<(), GatewayError>>,
@@ -58,9 +59,10 @@ impl World {
     pub(super) async fn new(bucket: &Bucket, config: Config) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let metrics = Metrics::new();
+        let pool = CpuPool::for_requests(2);
         let deps = Deps {
             clock: Arc::new(ManualClock::new(1_787_392_800_000)),
-            pool: CpuPool::new("test", 2).unwrap(),
+            pool: pool.clone(),
             probe: Probe::new("store", &metrics),
             metrics: metrics.clone(),
         };
@@ -90,6 +92,7 @@ impl World {
             syncs,
             metrics,
             probe,
+            pool,
             shutdown,
             _dir: dir,
             task,
