@@ -22,7 +22,7 @@ use self::{in_flight::InFlight, runs::Run};
 pub(crate) use self::{
     lru::Lru,
     object::ListedObject,
-    pages::PageCache,
+    pages::{DecodedOf, PageCache},
     piece::Piece,
     runs::{leading, size},
 };

@@ -11,6 +11,7 @@
 pub(crate) mod bloom;
 pub(crate) mod bounds;
 pub(crate) mod compression;
+pub(crate) mod decoded;
 pub(crate) mod delta;
 pub(crate) mod fault;
 pub(crate) mod file;

@@ -36,6 +36,7 @@ mod write;
 pub use crate::{
     error::Error,
     format::{
+        decoded::{DecodedPage, DecodedPages},
         fault::Fault,
         footer::{Footer, FooterRead},
         row_ranges::RowRanges,

@@ -80,6 +80,18 @@ impl<K: Clone + Eq + Hash, V: Clone> Lru<K, V> {
         keys.iter().filter_map(|key| self.remove(key)).collect()
     }
 
+    /// All values.
+    #[cfg(test)]
+    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
+        self.slots.values().map(|slot| &slot.value)
+    }
+
+    /// The sum of the sizes.
+    #[cfg(test)]
+    pub(crate) const fn size(&self) -> u64 {
+        self.size
+    }
+
     fn forget(&mut self, key: &K) -> Option<Slot<V>> {
         let slot = self.slots.remove(key)?;
         self.size = self.size.saturating_sub(slot.size);

@@ -194,6 +194,15 @@ async fn ask(
         let (a, b) = (theirs.crowd(shared).await?, ours.crowd(shared).await?);
         println!("{what} {CLIENTS} clients × {SHARED}, median ms: theirs {a:.1}, ours {b:.1}");
     }
+    if let (Some(small), Some(large)) = (questions.first(), questions.last()) {
+        for (store, whose) in [(&theirs, "theirs"), (&ours, "ours")] {
+            let (alone, beside) = store.beside(small, large).await?;
+            println!(
+                "{what} {}, ms alone / beside {}: {whose} {alone:.2} / {beside:.2}",
+                small.name, large.name
+            );
+        }
+    }
     println!(
         "{what} RSS MiB, ready / peak: theirs {} / {}, ours {} / {}",
         started.0 >> 20,
@@ -232,10 +241,15 @@ async fn both(
     let mut asked = (Asked::default(), Asked::default());
     asked.0.cold = theirs.ask(question).await?;
     asked.1.cold = ours.ask(question).await?;
+    // So often at least: enough for a profile.
+    let least = match std::env::var("ROUNDS") {
+        Ok(rounds) => rounds.parse().context("ROUNDS")?,
+        Err(_) => LEAST_ROUNDS,
+    };
     // One after the other, as CPU time is told in hundredths of a second.
     for (store, asked) in [(theirs, &mut asked.0), (ours, &mut asked.1)] {
         let (before, started) = (store.server.cpu()?, Instant::now());
-        while asked.warm.len() < LEAST_ROUNDS
+        while asked.warm.len() < least
             || (started.elapsed() < ASKED_FOR && asked.warm.len() < MOST_ROUNDS)
         {
             asked.warm.push(store.ask(question).await?);
@@ -349,6 +363,30 @@ impl Store {
         answers.sort_by_key(|answer| answer.whole);
         let median = answers.get(answers.len() / 2).context("an answer")?;
         Ok(median.whole.as_secs_f64() * 1e3)
+    }
+
+    /// The median of a small question alone, and while a large one is asked all the time, in ms.
+    async fn beside(&self, small: &Question, large: &Question) -> anyhow::Result<(f64, f64)> {
+        let median = async || {
+            let (mut answers, started) = (Vec::new(), Instant::now());
+            while answers.len() < LEAST_ROUNDS || started.elapsed() < ASKED_FOR {
+                answers.push(self.ask(small).await?.whole);
+            }
+            answers.sort();
+            let median = answers.get(answers.len() / 2).context("an answer")?;
+            anyhow::Ok(median.as_secs_f64() * 1e3)
+        };
+        let alone = median().await?;
+        let channel = Channel::from_shared(self.address.clone())?.connect_lazy();
+        let again = async {
+            loop {
+                client::series(&channel, &large.request).await?;
+            }
+        };
+        tokio::select! {
+            beside = median() => Ok((alone, beside?)),
+            ended = again => ended,
+        }
     }
 
     /// The most memory that it has while clients do not read what they have asked for, in bytes.

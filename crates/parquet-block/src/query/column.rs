@@ -8,6 +8,7 @@ use super::lookup::Supply;
 use crate::{
     error::Error,
     format::{
+        decoded::PageRole,
         fault::Fault,
         footer::Footer,
         hybrid::Hybrid,
@@ -108,7 +109,10 @@ impl ColumnPages {
         };
         let (_, chunk) = footer.chunk(self.group, self.column)?;
         let bytes = supplied(supply, range)?;
-        Page::dictionary(bytes, chunk, self.dictionary_crc)
+        footer
+            .page(range, bytes, PageRole::Dictionary, || {
+                Page::dictionary(bytes, chunk, self.dictionary_crc)
+            })
             .and_then(|page| decode(&page))
             .map_err(|fault| footer.damaged(range.start, fault))
     }
@@ -123,8 +127,7 @@ impl ColumnPages {
         dictionary: &mut Dictionary,
         stored: usize,
     ) -> Result<IdPage, Error> {
-        let (chunk, repetition) = self.kind(footer)?;
-        Page::data(bytes, chunk, repetition, location)
+        self.data_page(footer, location, bytes)?
             .and_then(|page| IdPage::decode(page, dictionary, stored))
             .map_err(|fault| footer.damaged(location.bytes.start, fault))
     }
@@ -191,10 +194,26 @@ impl ColumnPages {
         bytes: &Bytes,
         dictionary: &ByteArrays,
     ) -> Result<ByteArrays, Error> {
-        let (chunk, repetition) = self.kind(footer)?;
-        Page::data(bytes, chunk, repetition, location)
+        self.data_page(footer, location, bytes)?
             .and_then(|page| byte_rows(&page, dictionary))
             .map_err(|fault| footer.damaged(location.bytes.start, fault))
+    }
+
+    /// A data page, decompressed.
+    fn data_page(
+        &self,
+        footer: &Footer,
+        location: &PageLocation,
+        bytes: &Bytes,
+    ) -> Result<Result<Page, Fault>, Error> {
+        let (chunk, repetition) = self.kind(footer)?;
+        let role = PageRole::Data {
+            rows: location.rows.len(),
+            optional: repetition == Repetition::Optional,
+        };
+        Ok(footer.page(&location.bytes, bytes, role, || {
+            Page::data(bytes, chunk, repetition, location)
+        }))
     }
 
     fn kind<'a>(&self, footer: &'a Footer) -> Result<(&'a ColumnChunk, Repetition), Error> {

@@ -8,7 +8,7 @@ use parquet_block::{Contents, Footer, FooterRead, Shard};
 
 use super::{BlockError, BlockSource, CatalogBlock, ParquetBlock, ShardReader};
 use crate::{
-    fetch::{ListedObject, Wanted},
+    fetch::{DecodedOf, ListedObject, Wanted},
     usage::DataKind,
 };
 
@@ -53,7 +53,19 @@ impl ShardReader {
             footer(block, source, &files[0], listed.labels_sum()),
             footer(block, source, &files[1], listed.chunks_sum()),
         )?;
-        let open = move || Shard::open(labels.1, chunks.1);
+        let decoded = |(object, footer): &(ListedObject, Footer), kind| {
+            let decoded = DecodedOf {
+                pages: Arc::clone(&source.pages),
+                object: object.clone(),
+                kind,
+            };
+            footer.clone().with_decoded(Arc::new(decoded))
+        };
+        let footers = (
+            decoded(&labels, DataKind::Series),
+            decoded(&chunks, DataKind::Chunks),
+        );
+        let open = move || Shard::open(footers.0, footers.1);
         let (labels, chunks) = (labels.0, chunks.0);
         let shard = source.pool.run(open).await?;
         let names = (listed.min_name.clone(), listed.max_name.clone());

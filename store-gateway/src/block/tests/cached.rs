@@ -1,10 +1,10 @@
-//! Opened blocks are kept, within a bound.
+//! Opened blocks are kept, within a bound; so are pages that were decoded.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::fixture::{FLOATS, Fixture};
+use super::fixture::{FLOATS, FLOATS_RANGE, Fixture, ask, query, samples, source_with};
 use crate::block::{BlockCache, BlockReader};
 
 #[tokio::test]
@@ -51,4 +51,34 @@ async fn the_block_used_last_stays_when_there_is_no_room_for_two() {
         cache.get(block).await.unwrap();
     }
     assert_eq!(fixture.gets() - before, 3);
+}
+
+#[tokio::test]
+async fn pages_that_are_read_again_are_kept_decoded_beside_their_bytes() {
+    let fixture = Fixture::new();
+    let block = Arc::new(fixture.parquet("floats").await);
+    // Ranges of a file, and a file that is kept whole.
+    for small in [0, 1 << 20] {
+        let source = source_with(fixture.bucket.clone(), None, small);
+        let reader = BlockReader::open(Arc::clone(&block), source.clone()).await;
+        let reader = reader.unwrap();
+        let read = async || {
+            let series = ask(&reader, query(&["__name__=~.+"], FLOATS_RANGE)).await;
+            let found = samples(series.unwrap(), FLOATS_RANGE);
+            let (pages, decoded, _) = source.pages.kept();
+            (found, pages, decoded)
+        };
+        let first = read().await;
+        let second = read().await;
+        let third = read().await;
+        assert!(!first.0.is_empty() && first.0 == second.0 && second.0 == third.0);
+        assert!(first.2 <= second.2 && (1..=second.1).contains(&second.2));
+        assert_eq!((second.1, second.2), (third.1, third.2));
+        let fetcher = &source.fetcher;
+        for object in ["0.labels.parquet", "0.chunks.parquet"] {
+            fetcher.forget(&block.object(object));
+        }
+        assert_eq!(source.pages.kept(), (0, 0, 0));
+        assert_eq!(read().await.0, first.0);
+    }
 }
