@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bucket::{Bucket, BucketError, MetaFetcher, Snapshot};
 use model::{BlockId, Timestamp};
-use service::{Clock, Probe};
+use service::{Clock, Probe, in_span, span};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep},
@@ -175,9 +175,12 @@ impl Syncer {
 
     /// Synchronizes once. If that fails, the former blocks stay in service.
     async fn sync(&mut self) -> Result<(), BucketError> {
-        let snapshot = self.fetcher.fetch().await?;
-        self.serve(&snapshot).await;
-        Ok(())
+        let work = async {
+            let snapshot = self.fetcher.fetch().await?;
+            self.serve(&snapshot).await;
+            Ok(())
+        };
+        in_span(span!("blocks_meta_sync"), Box::pin(work)).await
     }
 
     /// Tries again to read what is missing. Each failed attempt lowers the concurrency, as the bucket may refuse

@@ -5,18 +5,22 @@ mod logfmt;
 
 use std::{fmt, io, str::FromStr};
 
+use tracing::{Metadata, Subscriber};
 use tracing_subscriber::{
-    EnvFilter, Layer as _, Registry,
+    EnvFilter, Layer, Registry,
+    filter::{FilterExt as _, FilterFn, LevelFilter, filter_fn},
     fmt::{
+        MakeWriter,
         format::Writer,
         time::{FormatTime as _, SystemTime},
     },
-    layer::SubscriberExt as _,
+    layer::{Filter, SubscriberExt as _},
+    registry::LookupSpan,
     util::SubscriberInitExt as _,
 };
 
 use self::line::Lines;
-use crate::ServiceError;
+use crate::{ServiceError, Traces, traces::is_sent};
 
 /// Libraries that log too much below this level.
 const QUIET: &[&str] = &["h2", "hyper", "hyper_util", "reqwest", "rustls", "tower"];
@@ -45,23 +49,80 @@ pub enum LogFormat {
     Json,
 }
 
-/// Sends the process's logs to stderr from now on. Each line has `name`, unless that is empty; `--debug.name` of Thanos.
+/// Sends the process's logs to stderr from now on, and its spans to `traces`. Each line has `name`, unless that is empty;
+/// `--debug.name` of Thanos.
 ///
 /// # Errors
 /// When it was called before.
-pub fn init_logging(level: LogLevel, format: LogFormat, name: &str) -> Result<(), ServiceError> {
+pub fn init_logging(
+    level: LogLevel,
+    format: LogFormat,
+    name: &str,
+    traces: Option<&Traces>,
+) -> Result<(), ServiceError> {
+    subscriber(level, format, name, io::stderr, traces).try_init()?;
+    Ok(())
+}
+
+/// What events and spans go to.
+pub(crate) fn subscriber<W>(
+    level: LogLevel,
+    format: LogFormat,
+    name: &str,
+    writer: W,
+    traces: Option<&Traces>,
+) -> impl Subscriber + Send + Sync + use<W>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    Registry::default()
+        .with(wanted(level, traces))
+        .with(layer(level, format, name, writer))
+        .with(traces.map(Traces::layer))
+}
+
+/// All that anyone wants: events, and spans that are sent. A span that no layer wants would be made all the same, as a
+/// layer's own filter speaks for that layer alone.
+fn wanted(
+    level: LogLevel,
+    traces: Option<&Traces>,
+) -> FilterFn<impl Fn(&Metadata<'_>) -> bool + use<>> {
+    let most = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+    };
+    let are_sent = traces.is_some();
+    let most = if are_sent {
+        most.max(LevelFilter::INFO)
+    } else {
+        most
+    };
+    filter_fn(move |of| *of.level() <= most && (of.is_event() || (are_sent && is_sent(of))))
+        .with_max_level_hint(most)
+}
+
+/// What writes the events from `level` on.
+fn layer<S, W>(
+    level: LogLevel,
+    format: LogFormat,
+    name: &str,
+    writer: W,
+) -> impl Layer<S> + Send + Sync + use<S, W>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let lines = Lines {
         format,
         name: name.to_owned(),
         timer: SystemTime,
     };
-    let layer = tracing_subscriber::fmt::layer()
+    tracing_subscriber::fmt::layer()
         .event_format(lines)
-        .with_writer(io::stderr);
-    Registry::default()
-        .with(layer.with_filter(filter(level)))
-        .try_init()?;
-    Ok(())
+        .with_writer(writer)
+        .with_filter(filter(level))
 }
 
 /// The time, as in the log.
@@ -72,8 +133,15 @@ pub(crate) fn now() -> String {
     time
 }
 
-/// Everything from `level` on; the libraries that log much, from `info` on.
-fn filter(level: LogLevel) -> EnvFilter {
+/// Every event from `level` on; of the libraries that log much, from `info` on. Spans are not for the log.
+fn filter<S: Subscriber>(level: LogLevel) -> impl Filter<S> {
+    let events: fn(&Metadata<'_>) -> bool = |of| of.is_event();
+    // Its hint is that of the levels.
+    let events = filter_fn(events).with_max_level_hint(LevelFilter::TRACE);
+    levels(level).and(events)
+}
+
+fn levels(level: LogLevel) -> EnvFilter {
     let mut directives = level.to_string();
     if level == LogLevel::Debug {
         for library in QUIET {
@@ -170,9 +238,9 @@ mod tests {
 
     #[test]
     fn debug_does_not_open_the_gates_of_the_http_libraries() {
-        let directives = filter(LogLevel::Debug).to_string();
+        let directives = levels(LogLevel::Debug).to_string();
         assert!(directives.contains("h2=info"), "{directives}");
         assert!(directives.contains("debug"), "{directives}");
-        assert_eq!(filter(LogLevel::Warn).to_string(), "warn");
+        assert_eq!(levels(LogLevel::Warn).to_string(), "warn");
     }
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
 use series::{AnswerPart, Merge, Series};
+use service::{in_span, span};
+use tracing::{Instrument as _, Span};
 
 use super::{block_stream::BlockStream, context::RequestContext, gate::GatePermit};
 use crate::{
@@ -30,6 +32,8 @@ pub(super) struct Answer<E> {
     sent: usize,
     encode: Arc<E>,
     cost: Cost,
+    /// From the first merge to the end of the answer.
+    merging: Option<Span>,
     _permit: Option<GatePermit>,
 }
 
@@ -56,6 +60,7 @@ impl<E: Send + Sync> Answer<E> {
             sent: 0,
             encode: Arc::new(encode),
             cost,
+            merging: None,
             _permit: permit,
         }
     }
@@ -88,7 +93,12 @@ impl<E: Send + Sync> Answer<E> {
         loop {
             let mut warnings = std::mem::take(&mut self.warnings);
             if warnings.is_empty() {
-                warnings = self.fill_merge().await?;
+                // The first of each block; later ones are read beside the merge.
+                let filling = match self.merging {
+                    None => span!("bucket_store_preload_all"),
+                    Some(_) => Span::current(),
+                };
+                warnings = in_span(filling, self.fill_merge()).await?;
                 self.cost.all_given();
             }
             if !warnings.is_empty() {
@@ -102,6 +112,9 @@ impl<E: Send + Sync> Answer<E> {
             let mut merge = std::mem::replace(&mut self.merge, Merge::new(0));
             let (encode, most) = (Arc::clone(&self.encode), self.remaining.min(BATCH));
             let chunk_bytes = self.cost.chunk_bytes();
+            let merging = self
+                .merging
+                .get_or_insert_with(|| span!("bucket_store_merge_all"));
             let (merge, count, messages) = self
                 .context
                 .pool
@@ -115,6 +128,7 @@ impl<E: Send + Sync> Answer<E> {
                     };
                     (merge, count, messages)
                 })
+                .instrument(merging.clone())
                 .await;
             self.merge = merge;
             self.remaining -= count;

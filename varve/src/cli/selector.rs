@@ -8,7 +8,7 @@ use clap::{
     builder::{OsStringValueParser, TypedValueParser as _},
 };
 
-use super::content;
+use super::expanded;
 
 /// Which blocks are worked on, or served.
 #[derive(Debug, Args)]
@@ -40,7 +40,7 @@ impl SelectorArgs {
     /// When the file cannot be read, or a rule cannot be used.
     pub(crate) fn filter(&self) -> anyhow::Result<BlockFilter> {
         let file = self.relabel_config_file.as_deref();
-        let rules = content(file, self.relabel_config.as_deref())?;
+        let rules = expanded(file, self.relabel_config.as_deref())?;
         Ok(BlockFilter::from_yaml(&rules.unwrap_or_default())?)
     }
 }

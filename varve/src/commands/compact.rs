@@ -27,9 +27,8 @@ use crate::{
 const COMPLETION_INDEX: &str = "JOB_COMPLETION_INDEX";
 
 /// Does all work, with `--wait` again and again until a signal; or plans it; or does one task.
-pub(super) async fn run(args: CompactArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: CompactArgs, metrics: Metrics) -> anyhow::Result<ExitCode> {
     daemon::check_times(&args.time)?;
-    let metrics = Metrics::new();
     let probe = Probe::new("compact", &metrics);
     let bucket = daemon::need_bucket(&args.objstore, &metrics)?;
     let deps = Deps {

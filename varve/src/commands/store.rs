@@ -14,9 +14,8 @@ use crate::{
 };
 
 /// Serves the blocks of the bucket until a signal.
-pub(super) async fn run(args: StoreArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: StoreArgs, metrics: Metrics) -> anyhow::Result<ExitCode> {
     daemon::check_times(&args.time)?;
-    let metrics = Metrics::new();
     let probe = Probe::new("store", &metrics);
     let reload = Reload::new();
     let shutdown = shutdown_signal(&reload)?;
