@@ -197,7 +197,8 @@ impl Syncer {
     /// Serves the snapshot from now on. The gateway becomes ready once everything that is listed has been read.
     async fn serve(&mut self, snapshot: &Snapshot) {
         let now = Timestamp(self.clock.now_ms());
-        let (catalog, states) = Catalog::new(snapshot, &self.rules, now);
+        let rules = self.rules.frozen();
+        let (catalog, states) = Catalog::new(snapshot, &rules, now);
         self.metrics.states(&states);
         let (corrupted, without_meta): (Vec<_>, Vec<_>) = snapshot
             .partial
@@ -205,7 +206,7 @@ impl Syncer {
             .partition(|block| block.objects.files.contains_key(model::BlockMeta::FILE));
         self.metrics.state("corrupted-meta-json", corrupted.len());
         self.metrics.state("no-meta-json", without_meta.len());
-        let unread: Vec<_> = unread(snapshot, &self.rules.blocks).collect();
+        let unread: Vec<_> = unread(snapshot, &rules.blocks).collect();
         self.metrics.state("failed", unread.len());
         self.count(&catalog, now);
         let extents = Extents::of(&catalog);

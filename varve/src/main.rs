@@ -53,7 +53,12 @@ fn run(cli: Cli, without_effect: &[String]) -> anyhow::Result<ExitCode> {
     let log = &cli.log;
     let traces = cli.tracing.traces();
     let configured = traces.as_ref().ok().and_then(Option::as_ref);
-    service::init_logging(log.level.into(), log.format.into(), &log.name, configured)?;
+    let (level, format) = (log.level.into(), log.format.into());
+    if let Err(error) = service::init_logging(level, format, &log.name, configured) {
+        // There is no log that could have it.
+        let _ = writeln!(io::stderr(), "error: {error}");
+        return Ok(ExitCode::FAILURE);
+    }
     for said in without_effect {
         tracing::warn!("{said}");
     }

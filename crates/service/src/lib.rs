@@ -34,7 +34,7 @@ pub use crate::{
     logging::{LogFormat, LogLevel, init_logging},
     metrics::{Exposition, Metrics},
     probe::{Probe, Status},
-    reload::Reload,
+    reload::{Reload, ReloadedFile},
     request_log::RequestLog,
     shutdown::shutdown_signal,
     tls::{GrpcClientTls, GrpcConnector, GrpcTls, GrpcTlsOptions, TlsVersion, Verification},

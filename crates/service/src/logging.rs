@@ -1,9 +1,10 @@
-//! Structured logs on stderr, in logfmt or JSON.
+//! Structured logs on stderr, in logfmt or JSON, or as entries of systemd's journal.
 
+mod journal;
 mod line;
 mod logfmt;
 
-use std::{fmt, io, str::FromStr};
+use std::{fmt, io, path::Path, str::FromStr};
 
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::{
@@ -19,7 +20,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use self::line::Lines;
+use self::{journal::Journal, line::Lines};
 use crate::{ServiceError, Traces, traces::is_sent};
 
 /// Libraries that log too much below this level.
@@ -47,20 +48,22 @@ pub enum LogFormat {
     Logfmt,
     /// One JSON object a line.
     Json,
+    /// Entries of systemd's journal, not on stderr.
+    Journald,
 }
 
 /// Sends the process's logs to stderr from now on, and its spans to `traces`. Each line has `name`, unless that is empty;
 /// `--debug.name` of Thanos.
 ///
 /// # Errors
-/// When it was called before.
+/// When it was called before, or there is no journal to log to.
 pub fn init_logging(
     level: LogLevel,
     format: LogFormat,
     name: &str,
     traces: Option<&Traces>,
 ) -> Result<(), ServiceError> {
-    subscriber(level, format, name, io::stderr, traces).try_init()?;
+    subscriber(level, format, name, io::stderr, traces)?.try_init()?;
     Ok(())
 }
 
@@ -71,14 +74,15 @@ pub(crate) fn subscriber<W>(
     name: &str,
     writer: W,
     traces: Option<&Traces>,
-) -> impl Subscriber + Send + Sync + use<W>
+) -> Result<impl Subscriber + Send + Sync + use<W>, ServiceError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    Registry::default()
+    let subscriber = Registry::default()
         .with(wanted(level, traces))
-        .with(layer(level, format, name, writer))
-        .with(traces.map(Traces::layer))
+        .with(layer(level, format, name, writer)?)
+        .with(traces.map(Traces::layer));
+    Ok(subscriber)
 }
 
 /// All that anyone wants: events, and spans that are sent. A span that no layer wants would be made all the same, as a
@@ -109,9 +113,9 @@ fn layer<S, W>(
     format: LogFormat,
     name: &str,
     writer: W,
-) -> impl Layer<S> + Send + Sync + use<S, W>
+) -> Result<Box<dyn Layer<S> + Send + Sync>, ServiceError>
 where
-    S: Subscriber + for<'a> LookupSpan<'a>,
+    S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let lines = Lines {
@@ -119,10 +123,16 @@ where
         name: name.to_owned(),
         timer: SystemTime,
     };
-    tracing_subscriber::fmt::layer()
+    if format == LogFormat::Journald {
+        let journal = Journal::open(Path::new(journal::SOCKET), lines);
+        let journal = journal.map_err(ServiceError::Journal)?;
+        return Ok(journal.with_filter(filter(level)).boxed());
+    }
+    let lines = tracing_subscriber::fmt::layer()
         .event_format(lines)
         .with_writer(writer)
-        .with_filter(filter(level))
+        .with_filter(filter(level));
+    Ok(lines.boxed())
 }
 
 /// The time, as in the log.
@@ -187,10 +197,11 @@ impl FromStr for LogFormat {
         match word {
             "logfmt" => Ok(Self::Logfmt),
             "json" => Ok(Self::Json),
+            "journald" => Ok(Self::Journald),
             _ => Err(ServiceError::Log {
                 what: "format",
                 found: word.to_owned(),
-                expected: "logfmt or json",
+                expected: "logfmt, json or journald",
             }),
         }
     }
@@ -201,6 +212,7 @@ impl fmt::Display for LogFormat {
         f.write_str(match self {
             Self::Logfmt => "logfmt",
             Self::Json => "json",
+            Self::Journald => "journald",
         })
     }
 }
@@ -219,7 +231,7 @@ mod tests {
         ] {
             assert_eq!(level.to_string().parse::<LogLevel>().unwrap(), level);
         }
-        for format in [LogFormat::Logfmt, LogFormat::Json] {
+        for format in [LogFormat::Logfmt, LogFormat::Json, LogFormat::Journald] {
             assert_eq!(format.to_string().parse::<LogFormat>().unwrap(), format);
         }
     }
@@ -227,8 +239,8 @@ mod tests {
     #[test]
     fn an_unknown_word_is_named_beside_the_known_ones() {
         assert_eq!(
-            "journald".parse::<LogFormat>().unwrap_err().to_string(),
-            r#"log format: expected logfmt or json, found "journald""#
+            "text".parse::<LogFormat>().unwrap_err().to_string(),
+            r#"log format: expected logfmt, json or journald, found "text""#
         );
         assert_eq!(
             "trace".parse::<LogLevel>().unwrap_err().to_string(),

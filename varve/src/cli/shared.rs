@@ -82,11 +82,12 @@ pub(crate) enum Level {
 /// Formats of a log line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Format {
-    /// `key=value` pairs; the journal takes them too.
-    #[value(alias = "journald")]
+    /// `key=value` pairs.
     Logfmt,
     /// One JSON object a line.
     Json,
+    /// Entries of systemd's journal.
+    Journald,
 }
 
 /// The HTTP server of metrics and readiness.
@@ -415,6 +416,7 @@ impl From<Format> for LogFormat {
         match format {
             Format::Logfmt => Self::Logfmt,
             Format::Json => Self::Json,
+            Format::Journald => Self::Journald,
         }
     }
 }

@@ -25,7 +25,11 @@ const OTLP: &[(&str, &str, &str)] = &[
     ("compression", "compression: gzip", ""),
     ("insecure", "insecure: true", ""),
     ("endpoint", "endpoint: 'otel:4317'", ""),
-    ("url_path", "client_type: http, url_path: /x", "client_type: http"),
+    (
+        "url_path",
+        "client_type: http, url_path: /x",
+        "client_type: http",
+    ),
     ("timeout", "timeout: 3s", ""),
     (
         "retry_config.retry_enabled",

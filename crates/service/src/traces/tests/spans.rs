@@ -127,7 +127,7 @@ fn without_traces_no_span_is_made_at_any_level_of_the_log() {
             evaluated.set(evaluated.get() + 1);
             7
         };
-        let log = logging::subscriber(level, LogFormat::Logfmt, "", std::io::sink, None);
+        let log = logging::subscriber(level, LogFormat::Logfmt, "", std::io::sink, None).unwrap();
         tracing::subscriber::with_default(log, || {
             for _ in 0..3 {
                 let span = crate::span!("work", value = value());
@@ -166,7 +166,8 @@ fn the_log_is_the_same_with_and_without_traces() {
         let buffer = Buffer::default();
         let to = buffer.clone();
         let (level, format) = (LogLevel::Info, LogFormat::Logfmt);
-        let subscriber = logging::subscriber(level, format, "", move || to.clone(), traces);
+        let subscriber =
+            logging::subscriber(level, format, "", move || to.clone(), traces).unwrap();
         tracing::subscriber::with_default(subscriber, work);
         let text = String::from_utf8(buffer.0.lock().clone()).unwrap();
         // Without the time.
