@@ -26,7 +26,7 @@ use std::{
 use bucket::{Bucket, Mark, PARQUET_ROOT};
 use futures::FutureExt as _;
 use model::{BlockId, BlockMeta, ParquetMeta, Resolution, Timestamp};
-use service::blocking;
+use service::{blocking, in_span, span};
 
 use crate::{
     CompactError, Config, CoveredBy, Deps, MergeInput, MergeOutput, MergeTarget, OutputFormat,
@@ -105,12 +105,14 @@ impl Compaction<'_> {
         blocks: &Blocks,
         dir: &Path,
     ) -> Result<Outcome, CompactError> {
-        fetch::inputs(task, blocks, self.bucket, dir, self.config).await?;
+        let fetch = fetch::inputs(task, blocks, self.bucket, dir, self.config);
+        in_span(span!("compaction_block_download"), fetch).await?;
         let mut claims = self.make(task, dir).await?;
         if claims.is_empty() {
             return Ok(Outcome::Empty);
         }
-        if let Err(error) = self.upload(&claims).await {
+        let upload = self.upload(&claims);
+        if let Err(error) = in_span(span!("compaction_block_upload"), upload).await {
             self.take_back(&claims).await;
             return Err(error);
         }
@@ -128,7 +130,8 @@ impl Compaction<'_> {
         let targets: Vec<MergeTarget> = task.outputs.iter().map(|r| target(dir, *r)).collect();
         clear_outputs(dir, &targets).await?;
         let inputs = task.input_ids().map(|id| dir.join(id.to_string()));
-        let outputs = self.merge(task, inputs.collect(), targets.clone()).await?;
+        let merge = self.merge(task, inputs.collect(), targets.clone());
+        let outputs = in_span(span!("compaction"), merge).await?;
         let mut claims = Vec::with_capacity(outputs.len());
         for (output, target) in outputs.into_iter().zip(targets) {
             if output.stats.num_series > 0 {
@@ -139,7 +142,8 @@ impl Compaction<'_> {
         if claims.is_empty() && task.merges() {
             unpanicked(verify::nothing_held(task, dir, pool)).await?;
         } else {
-            unpanicked(verify::local(&claims, dir, pool)).await?;
+            let verify = unpanicked(verify::local(&claims, dir, pool));
+            in_span(span!("compaction_verify_index"), verify).await?;
         }
         Ok(claims)
     }

@@ -133,7 +133,7 @@ impl Config {
                 min: self.min_time.resolve(now),
                 max: self.max_time.resolve(now),
             },
-            filter: self.filter.clone(),
+            filter: self.filter.frozen(),
             shard: self.shard,
             retention: self.retention,
             downsampling: self.downsampling,

@@ -12,7 +12,9 @@ use std::{
 };
 
 use bucket::{Bucket, MetaFetcher, PartialBlock, Snapshot, SyncMetrics};
+use futures::FutureExt as _;
 use model::{BlockId, BlockMeta, Timestamp};
+use service::{in_span, span};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -182,7 +184,8 @@ impl Compactor {
             compaction.mark_inputs(&task, &outcome, &blocks).await?;
             Ok(outcome)
         };
-        held.during(work).await?
+        let span = span!("compaction_task", task = id);
+        held.during(in_span(span, work.boxed())).await?
     }
 
     /// The lease of the group `name`.
@@ -220,7 +223,7 @@ impl Compactor {
 
     async fn work(&mut self) -> Result<Summary, CompactError> {
         loop {
-            let done = self.iterate().await;
+            let done = in_span(span!("compaction_iteration"), Box::pin(self.iterate())).await;
             let Repeat::Every(pause) = self.config.repeat else {
                 return done;
             };

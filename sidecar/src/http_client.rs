@@ -17,9 +17,10 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use reqwest::{
     Certificate, Client, ClientBuilder, Identity, Method, Proxy, RequestBuilder, Response,
-    header::HOST,
+    header::{HOST, HeaderMap},
 };
-use service::blocking;
+use service::{blocking, fail_span};
+use tracing::{Instrument as _, Span, field::Empty};
 use url::{Host, Url};
 
 pub use self::config::HttpClientConfig;
@@ -93,6 +94,26 @@ impl HttpClient {
         timeout: Option<Duration>,
         fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, SidecarError> {
+        let span = span(&method, url);
+        let send = self.send_alone(method, url, timeout, fill);
+        let sent = send.instrument(span.clone()).await;
+        match &sent {
+            Ok(head) => {
+                span.record("http.response.status_code", head.status().as_u16());
+            }
+            Err(error) => fail_span(&span, error),
+        }
+        sent
+    }
+
+    /// As [`Self::send`], within the current span, whose context the server gets.
+    async fn send_alone(
+        &self,
+        method: Method,
+        url: &Url,
+        timeout: Option<Duration>,
+        fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, SidecarError> {
         let inner = Arc::clone(&self.0);
         let reads_files = inner.config.reads_files();
         let current = move || Ok::<_, SidecarError>((inner.client()?, inner.config.credentials()?));
@@ -105,7 +126,9 @@ impl HttpClient {
             source: source.without_url(),
         };
         let (target, host) = self.0.target(url);
-        let mut request = fill(client.request(method, target));
+        let mut context = HeaderMap::new();
+        service::add_context(&mut context);
+        let mut request = fill(client.request(method, target)).headers(context);
         if let Some(host) = host {
             request = request.header(HOST, host);
         }
@@ -131,6 +154,21 @@ impl HttpClient {
             },
         }
     }
+}
+
+/// The span of a request that is made for something that has one.
+fn span(method: &Method, url: &Url) -> Span {
+    if Span::current().is_disabled() {
+        return Span::none();
+    }
+    service::span!(
+        "request",
+        otel.name = format!("{} HTTP[client]", url.path()),
+        otel.kind = "client",
+        http.request.method = method.as_str(),
+        http.response.status_code = Empty,
+        server.address = url.host_str(),
+    )
 }
 
 impl Inner {

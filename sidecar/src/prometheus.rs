@@ -174,7 +174,8 @@ impl Prometheus {
             let body = read_body(response, &url).await?;
             Err(body.unexpected())
         };
-        self.read_thread.read(place, ask).await
+        let span = service::span!("query_prometheus");
+        self.read_thread.read(place, ask, span).await
     }
 
     /// Where a remote read goes, for errors.

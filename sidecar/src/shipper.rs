@@ -13,7 +13,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use bucket::Bucket;
 use model::{BlockId, BlockMeta, IndexStats, Labels, Timestamp};
-use service::blocking;
+use service::{blocking, in_span, span};
 
 use self::{discover::Found, stage::Staged, state::State};
 use crate::{Config, Deps, HashFunc, Levels, Overlaps, SidecarError, metrics::SidecarMetrics};
@@ -174,7 +174,9 @@ impl Shipper<'_> {
             .map(|f| f.rel_path.clone())
             .collect::<Vec<_>>();
         let at_once = self.config.upload_concurrency;
-        bucket::upload_block(self.bucket, &staged.dir, &id.to_string(), &files, at_once).await?;
+        let root = id.to_string();
+        let upload = bucket::upload_block(self.bucket, &staged.dir, &root, &files, at_once);
+        in_span(span!("upload_block", block.id = root), upload).await?;
         blocking(move || drop(staged)).await;
         Ok(Shipped::Now)
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use futures::Stream;
 use model::{Resolution, Timestamp};
 use series::AnswerPart;
-use service::{Clock, CpuPool};
+use service::{Clock, CpuPool, in_span, span};
 use tokio::sync::watch;
 
 pub(crate) use self::labels::LabelsAnswer;
@@ -101,7 +101,7 @@ impl Store {
         E: Fn(AnswerPart) -> Vec<T> + Send + Sync + 'static,
     {
         let permit = match &self.gate {
-            Some(gate) => Some(gate.enter().await?),
+            Some(gate) => Some(in_span(span!("store_query_gate_ismyturn"), gate.enter()).await?),
             None => None,
         };
         let served = self.served()?;

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bucket::{Bucket, BucketError, MetaFetcher, Snapshot};
 use model::{BlockId, Timestamp};
-use service::{Clock, Probe};
+use service::{Clock, Probe, in_span, span};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep},
@@ -175,9 +175,12 @@ impl Syncer {
 
     /// Synchronizes once. If that fails, the former blocks stay in service.
     async fn sync(&mut self) -> Result<(), BucketError> {
-        let snapshot = self.fetcher.fetch().await?;
-        self.serve(&snapshot).await;
-        Ok(())
+        let work = async {
+            let snapshot = self.fetcher.fetch().await?;
+            self.serve(&snapshot).await;
+            Ok(())
+        };
+        in_span(span!("blocks_meta_sync"), Box::pin(work)).await
     }
 
     /// Tries again to read what is missing. Each failed attempt lowers the concurrency, as the bucket may refuse
@@ -194,7 +197,8 @@ impl Syncer {
     /// Serves the snapshot from now on. The gateway becomes ready once everything that is listed has been read.
     async fn serve(&mut self, snapshot: &Snapshot) {
         let now = Timestamp(self.clock.now_ms());
-        let (catalog, states) = Catalog::new(snapshot, &self.rules, now);
+        let rules = self.rules.frozen();
+        let (catalog, states) = Catalog::new(snapshot, &rules, now);
         self.metrics.states(&states);
         let (corrupted, without_meta): (Vec<_>, Vec<_>) = snapshot
             .partial
@@ -202,7 +206,7 @@ impl Syncer {
             .partition(|block| block.objects.files.contains_key(model::BlockMeta::FILE));
         self.metrics.state("corrupted-meta-json", corrupted.len());
         self.metrics.state("no-meta-json", without_meta.len());
-        let unread: Vec<_> = unread(snapshot, &self.rules.blocks).collect();
+        let unread: Vec<_> = unread(snapshot, &rules.blocks).collect();
         self.metrics.state("failed", unread.len());
         self.count(&catalog, now);
         let extents = Extents::of(&catalog);

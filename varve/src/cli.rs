@@ -33,6 +33,7 @@ pub(crate) use self::{
     selector::SelectorArgs,
     shared::{
         GrpcArgs, GrpcClientTlsArgs, HttpArgs, HttpClientArgs, LogArgs, ObjstoreArgs, TimeArgs,
+        TracingArgs,
     },
     sidecar::SidecarArgs,
     store::StoreArgs,
@@ -49,6 +50,9 @@ pub(crate) struct Cli {
     /// Logging.
     #[command(flatten)]
     pub(crate) log: LogArgs,
+    /// Traces.
+    #[command(flatten)]
+    pub(crate) tracing: TracingArgs,
 }
 
 /// The components.
@@ -173,6 +177,16 @@ impl Cli {
 /// The value of an environment variable, for `$(VAR)` in YAML.
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// As [`content`], with each `$(VAR)` replaced by the variable's value.
+pub(crate) fn expanded(
+    file: Option<&Path>,
+    inline: Option<&str>,
+) -> anyhow::Result<Option<String>> {
+    let text = content(file, inline)?;
+    let text = text.map(|text| model::expand_variables(&text, variable));
+    Ok(text.transpose()?)
 }
 
 /// The value of a flag, or the content of the file of its `-file` form.

@@ -11,15 +11,17 @@ mod store;
 
 use std::process::ExitCode;
 
+use service::Metrics;
+
 use crate::cli::{Command, Tools};
 
-/// Runs a subcommand to its end.
-pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
+/// Runs a subcommand to its end. A daemon exports `metrics`.
+pub(crate) async fn run(command: Command, metrics: Metrics) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Sidecar(args) => sidecar::run(*args).await,
-        Command::Compact(args) => compact::run(args).await,
-        Command::Store(args) => store::run(args).await,
-        Command::Standalone(args) => standalone::run(args).await,
+        Command::Sidecar(args) => sidecar::run(*args, metrics).await,
+        Command::Compact(args) => compact::run(args, metrics).await,
+        Command::Store(args) => store::run(args, metrics).await,
+        Command::Standalone(args) => standalone::run(args, metrics).await,
         Command::Tools(Tools::Bucket(args)) => bucket::run(*args).await,
         Command::Tools(Tools::Export(args)) => export::run(args).await,
         Command::Tools(Tools::Series(args)) => series::run(args).await,

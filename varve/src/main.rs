@@ -19,6 +19,7 @@ use anyhow::Context as _;
 use chain::chain;
 use cli::{Cli, Command, CompactCommand};
 use print::Unread;
+use service::{Metrics, Traces};
 use tikv_jemallocator::Jemalloc;
 
 /// It returns memory to the system soon after a merge or a query has freed it; glibc's malloc keeps it in the arena of
@@ -50,8 +51,19 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli, without_effect: &[String]) -> anyhow::Result<ExitCode> {
     let log = &cli.log;
-    service::init_logging(log.level.into(), log.format.into(), &log.name)?;
+    let traces = cli.tracing.traces();
+    let configured = traces.as_ref().ok().and_then(Option::as_ref);
+    let (level, format) = (log.level.into(), log.format.into());
+    if let Err(error) = service::init_logging(level, format, &log.name, configured) {
+        // There is no log that could have it.
+        let _ = writeln!(io::stderr(), "error: {error}");
+        return Ok(ExitCode::FAILURE);
+    }
     for said in without_effect {
+        tracing::warn!("{said}");
+    }
+    let traces = traces.context("--tracing.config")?;
+    for said in traces.iter().flat_map(Traces::notices) {
         tracing::warn!("{said}");
     }
     bucket::install_crypto_provider();
@@ -59,7 +71,14 @@ fn run(cli: Cli, without_effect: &[String]) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("starting the runtime")?;
-    let ended = runtime.block_on(commands::run(cli.command));
+    let metrics = Metrics::new();
+    let ended = match traces {
+        None => runtime.block_on(commands::run(cli.command, metrics)),
+        Some(traces) => {
+            traces.register(&metrics);
+            runtime.block_on(traces.beside(commands::run(cli.command, metrics)))
+        }
+    };
     // Work given up at the end of a grace period does not delay the exit.
     runtime.shutdown_background();
     ended

@@ -115,7 +115,7 @@ const OPERATOR_WITH_BUCKET: &[&str] = &[
     "--http-address=:10902",
     "--objstore.config=type: FILESYSTEM\nconfig:\n  directory: /etc/thanos/bucket\n",
     "--tsdb.path=/prometheus",
-    "--tracing.config=type: OTLP\nconfig:\n  endpoint: otel:4317\n",
+    "--tracing.config=type: OTLP\nconfig:\n  client_type: grpc\n  insecure: true\n  endpoint: otel:4317\n",
     "--log.level=info",
     "--log.format=logfmt",
     "--min-time=-2h",
@@ -226,6 +226,8 @@ fn the_sidecar_starts_with_the_arguments_of_operators_and_manifests() -> anyhow:
         bucket.display()
     );
     fs::write(dir.path().join("bucket.yaml"), yaml)?;
+    let traces = "type: JAEGER\nconfig:\n  service_name: thanos\n";
+    fs::write(dir.path().join("tracing.yaml"), traces)?;
     for lines in [
         OPERATOR_WITH_BUCKET,
         OPERATOR_DELAYED,

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use futures::FutureExt as _;
 use model::Timestamp;
+use service::{in_span, span};
 
 use super::Compactor;
 use crate::{
@@ -49,8 +51,9 @@ impl Compactor {
         };
         let until = held.until();
         let again = held.others_had_it_after(listed.at);
-        let work = self.run_group(listed, again, &until, summary);
-        match held.during(work).await {
+        let work = self.run_group(listed, again, &until, summary).boxed();
+        let span = span!("compaction_group", group = name);
+        match held.during(in_span(span, work)).await {
             Ok(Ok(())) => {}
             Err(CompactError::Stopped) => tracing::info!(group = name, "stopped"),
             Ok(Err(error)) | Err(error) => {
@@ -82,7 +85,15 @@ impl Compactor {
         for task in listed.tasks {
             if is_planned(task) {
                 let task = Arc::new(task.clone());
-                if let Err(error) = self.run_task(&task, blocks, until, summary).await {
+                let span = span!(
+                    "compaction_task",
+                    task = task.id,
+                    labels = %task.labels,
+                    blocks = task.inputs.len(),
+                    bytes = task.bytes_in,
+                );
+                let work = self.run_task(&task, blocks, until, summary).boxed();
+                if let Err(error) = in_span(span, work).await {
                     summary.failed.push((task.id.clone(), error));
                 }
             }

@@ -4,12 +4,13 @@ mod download;
 mod folder;
 mod in_folder;
 mod listed;
+mod measured;
 mod put;
 mod read_back;
 mod settings;
 mod upload;
 
-use std::{fmt, ops::Range, sync::Arc, time::Instant};
+use std::{fmt, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -23,6 +24,7 @@ use tokio::task::JoinError;
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use self::folder::{Means, Staged};
+use self::measured::Asked;
 pub use self::read_back::Uploaded;
 pub(crate) use self::{
     folder::{Folder, Listed},
@@ -110,7 +112,7 @@ impl Bucket {
                 .map_err(failed)?;
             found.bytes().await.map_err(failed)
         };
-        self.fetched(operation, self.measured(operation, read).await)
+        self.fetched(Asked::new(operation, key), read).await
     }
 
     /// Reads a part of an object. If the object ends within `range`, gives the bytes up to its end.
@@ -124,10 +126,11 @@ impl Bucket {
         let operation = Operation::GetRange;
         let read = async {
             let path = self.path(operation, key)?;
-            let read = self.store.get_range(&path, range).await;
+            let read = self.store.get_range(&path, range.clone()).await;
             read.map_err(|source| BucketError::store(operation, key, source))
         };
-        self.fetched(operation, self.measured(operation, read).await)
+        self.fetched(Asked::new(operation, key).of(&range), read)
+            .await
     }
 
     /// As [`Self::get_range`], if the object is still the version that a listing showed with this ETag. If the store
@@ -147,7 +150,7 @@ impl Bucket {
         let operation = Operation::GetRange;
         let read = async {
             let failed = |source| BucketError::store(operation, key, source);
-            let options = GetOptions::new().with_range(Some(range));
+            let options = GetOptions::new().with_range(Some(range.clone()));
             let path = self.path(operation, key)?;
             let found = self.store.get_opts(&path, options).await.map_err(failed)?;
             let is_other = |found: &String| bare(found) != bare(etag);
@@ -157,7 +160,8 @@ impl Bucket {
             }
             found.bytes().await.map_err(failed)
         };
-        self.fetched(operation, self.measured(operation, read).await)
+        self.fetched(Asked::new(operation, key).of(&range), read)
+            .await
     }
 
     /// Reads parts of an object, some at once, each with its own request. To read neighbours together, pass them as
@@ -189,7 +193,7 @@ impl Bucket {
                 Err(source) => Err(BucketError::store(operation, key, source)),
             }
         };
-        self.measured(operation, delete).await
+        self.measured(Asked::new(operation, key), delete).await
     }
 
     /// Deletes the empty object that some programs create for a folder: on a store without folders, the one whose key
@@ -211,7 +215,7 @@ impl Bucket {
                 Err(source) => Err(BucketError::store(operation, folder, source)),
             }
         };
-        self.measured(operation, delete).await
+        self.measured(Asked::new(operation, folder), delete).await
     }
 
     /// The objects below the folder `prefix` and its subfolders, sorted by key; only those after the key `after`, if
@@ -245,7 +249,7 @@ impl Bucket {
             objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
             Ok(objects)
         };
-        self.measured(operation, list).await
+        self.measured(Asked::new(operation, prefix), list).await
     }
 
     /// The size, time and ETag of an object.
@@ -254,7 +258,8 @@ impl Bucket {
     /// [`BucketError::NotFound`], or the store's error.
     pub async fn head(&self, key: &str) -> Result<Object, BucketError> {
         let operation = Operation::Attributes;
-        self.measured(operation, self.ask(operation, key)).await
+        let asked = Asked::new(operation, key);
+        self.measured(asked, self.ask(operation, key)).await
     }
 
     /// Whether the object exists.
@@ -263,7 +268,8 @@ impl Bucket {
     /// The store's error.
     pub async fn exists(&self, key: &str) -> Result<bool, BucketError> {
         let operation = Operation::Exists;
-        match self.measured(operation, self.ask(operation, key)).await {
+        let asked = Asked::new(operation, key);
+        match self.measured(asked, self.ask(operation, key)).await {
             Ok(_) => Ok(true),
             Err(BucketError::NotFound { .. }) => Ok(false),
             Err(error) => Err(error),
@@ -304,34 +310,6 @@ impl Bucket {
             last_modified: Timestamp(meta.last_modified.timestamp_millis()),
             etag: meta.e_tag,
         }
-    }
-
-    /// Does `work` and counts it.
-    async fn measured<T>(
-        &self,
-        operation: Operation,
-        work: impl Future<Output = Result<T, BucketError>> + Send,
-    ) -> Result<T, BucketError> {
-        let Some(metrics) = &self.metrics else {
-            return work.await;
-        };
-        let start = Instant::now();
-        let done = work.await;
-        // A missing object is not a failure of the bucket.
-        let failed = matches!(&done, Err(error) if !matches!(error, BucketError::NotFound { .. }));
-        metrics.observe(operation, start.elapsed(), failed);
-        done
-    }
-
-    fn fetched(
-        &self,
-        operation: Operation,
-        read: Result<Bytes, BucketError>,
-    ) -> Result<Bytes, BucketError> {
-        if let (Some(metrics), Ok(bytes)) = (&self.metrics, &read) {
-            metrics.fetched(operation, bytes.len() as u64);
-        }
-        read
     }
 }
 

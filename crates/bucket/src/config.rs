@@ -23,7 +23,6 @@ mod s3;
 #[cfg(test)]
 mod testing;
 mod values;
-mod variables;
 
 use std::{fmt, fs, path::Path};
 
@@ -78,7 +77,12 @@ impl BucketConfig {
         yaml: &str,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, BucketError> {
-        let yaml = variables::expand(yaml, &variable)?;
+        let yaml = model::expand_variables(yaml, &variable).map_err(|unset| {
+            BucketError::config(
+                format!("$({})", unset.name),
+                "no such environment variable is set",
+            )
+        })?;
         let document: Document<IgnoredAny> = parse(&yaml)?;
         let kind = document.kind.to_uppercase();
         let Some(table) = Table::of(&kind) else {

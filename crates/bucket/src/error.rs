@@ -167,6 +167,19 @@ impl Operation {
         Self::Attributes,
     ];
 
+    /// The name of its span in a trace: Thanos's.
+    pub(crate) const fn span(self) -> &'static str {
+        match self {
+            Self::Iter => "bucket_iter",
+            Self::Get => "bucket_get",
+            Self::GetRange => "bucket_getrange",
+            Self::Exists => "bucket_exists",
+            Self::Upload => "bucket_upload",
+            Self::Delete => "bucket_delete",
+            Self::Attributes => "bucket_attributes",
+        }
+    }
+
     /// The value of the metrics' label.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -12,15 +12,19 @@
 //! The rules are Prometheus's relabeling, of which Thanos allows these three. Strict: a field that is not known is an
 //! error.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use md5::{Digest as _, Md5};
 use model::{BLOCK_ID, BlockId, Labels, MatchOp, Matcher};
+use parking_lot::RwLock;
 use serde::Deserialize;
 
-/// Selects blocks by rules; without rules, all.
+/// Selects blocks by rules; without rules, all. Clones share the rules, which may be replaced.
 #[derive(Clone, Debug, Default)]
-pub struct BlockFilter {
+pub struct BlockFilter(Arc<RwLock<Arc<Rules>>>);
+
+#[derive(Debug, Default)]
+struct Rules {
     /// As they were written.
     text: String,
     rules: Vec<Rule>,
@@ -89,21 +93,40 @@ impl BlockFilter {
                 reason,
             })
         };
-        Ok(Self {
+        let rules = Rules {
             text: yaml.to_owned(),
             rules: rules.map(rule).collect::<Result<_, _>>()?,
-        })
+        };
+        Ok(Self(Arc::new(RwLock::new(Arc::new(rules)))))
+    }
+
+    /// Replaces the rules of this filter and of its clones by those of another.
+    pub fn replace(&self, by: &Self) {
+        let rules = by.rules();
+        *self.0.write() = rules;
+    }
+
+    /// A filter with the rules of now, which stay. Whoever selects several blocks needs one, to select all by the same
+    /// rules.
+    #[must_use]
+    pub fn frozen(&self) -> Self {
+        Self(Arc::new(RwLock::new(self.rules())))
+    }
+
+    fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.0.read())
     }
 
     /// Whether the rules select a block. Its external labels are asked for only if there are rules.
     #[must_use]
     pub fn selects(&self, block: BlockId, external_labels: impl FnOnce() -> Labels) -> bool {
-        if self.rules.is_empty() {
+        let Rules { rules, .. } = &*self.rules();
+        if rules.is_empty() {
             return true;
         }
         let mut labels = external_labels().to_texts();
         labels.insert(BLOCK_ID.to_owned(), block.to_string());
-        self.rules.iter().all(|rule| rule.keeps(&mut labels))
+        rules.iter().all(|rule| rule.keeps(&mut labels))
     }
 
     /// Whether the rules may select a block whose external labels are not known: a rule that needs one of them is passed
@@ -111,7 +134,7 @@ impl BlockFilter {
     #[must_use]
     pub fn may_select(&self, block: BlockId) -> bool {
         let mut known = BTreeMap::from([(BLOCK_ID.to_owned(), block.to_string())]);
-        self.rules.iter().all(|rule| {
+        self.rules().rules.iter().all(|rule| {
             if rule
                 .source_labels
                 .iter()
@@ -130,7 +153,7 @@ impl BlockFilter {
 impl PartialEq for BlockFilter {
     /// Whether both were read from the same text.
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+        self.rules().text == other.rules().text
     }
 }
 
@@ -219,6 +242,26 @@ mod tests {
         for none in ["", "[]", "# nothing"] {
             assert!(selects(none, &[]), "{none:?}");
         }
+    }
+
+    #[test]
+    fn rules_are_replaced_for_all_clones_but_frozen_ones() {
+        let of = |cluster: &str| {
+            let yaml = format!("[{{action: keep, source_labels: [cluster], regex: {cluster}}}]");
+            BlockFilter::from_yaml(&yaml).unwrap()
+        };
+        let selects = |filter: &BlockFilter, cluster: &str| {
+            let labels = Labels::from_pairs([("cluster", cluster)]);
+            filter.selects(BLOCK.parse().unwrap(), || labels)
+        };
+        let filter = of("a");
+        let (clone, frozen) = (filter.clone(), filter.frozen());
+        filter.replace(&of("b"));
+        for changed in [&filter, &clone] {
+            assert!(selects(changed, "b") && !selects(changed, "a"));
+        }
+        assert!(selects(&frozen, "a") && !selects(&frozen, "b"));
+        assert!(filter == of("b") && frozen == of("a"));
     }
 
     #[test]

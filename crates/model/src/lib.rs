@@ -21,6 +21,7 @@ mod selector;
 mod series_order;
 mod sources;
 mod time;
+mod variables;
 
 pub use crate::{
     aggregate::{Aggregate, AggregateSet},
@@ -45,4 +46,5 @@ pub use crate::{
     series_order::SeriesOrder,
     sources::{Coverable, Sources, covered_by},
     time::{TimeBound, TimeRange, Timestamp},
+    variables::{UnsetVariable, expand_variables},
 };

@@ -37,6 +37,9 @@ pub enum ServiceError {
         /// The known words.
         expected: &'static str,
     },
+    /// The journal cannot be logged to.
+    #[error("log format journald: systemd's journal at /run/systemd/journal/socket: {0}")]
+    Journal(#[source] io::Error),
     /// Logging was set up before.
     #[error("logging: {0}")]
     Logging(#[from] tracing_subscriber::util::TryInitError),

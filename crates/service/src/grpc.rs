@@ -29,6 +29,7 @@ use compress::Compress;
 use deadline::Deadlines;
 pub use encoding::{GrpcEncoding, GrpcMessageError};
 use methods::Methods;
+pub(crate) use methods::code_name;
 use observe::Observe;
 use stall::Stalls;
 

@@ -8,6 +8,7 @@ mod connection;
 mod cpu;
 mod drain;
 mod error;
+mod go_duration;
 mod grpc;
 mod http;
 mod logging;
@@ -19,6 +20,7 @@ mod request_log;
 mod secret;
 mod shutdown;
 mod tls;
+mod traces;
 mod web;
 
 pub use crate::{
@@ -32,9 +34,10 @@ pub use crate::{
     logging::{LogFormat, LogLevel, init_logging},
     metrics::{Exposition, Metrics},
     probe::{Probe, Status},
-    reload::Reload,
+    reload::{Reload, ReloadedFile},
     request_log::RequestLog,
     shutdown::shutdown_signal,
     tls::{GrpcClientTls, GrpcConnector, GrpcTls, GrpcTlsOptions, TlsVersion, Verification},
+    traces::{Traces, add_context, fail_span, in_span},
     web::WebConfig,
 };

@@ -1,5 +1,6 @@
 //! Reading files again while a daemon runs: when they change, and when someone requests it.
 
+mod file;
 mod reader;
 mod watched;
 
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+pub use self::file::ReloadedFile;
 pub(crate) use self::{reader::Reader, watched::Watched};
 
 /// A request to read files again, such as SIGHUP. Clones share it.

@@ -24,6 +24,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument as _, Span};
 
 use crate::SidecarError;
 
@@ -90,7 +91,7 @@ impl ReadThread {
         })
     }
 
-    /// The answer whose head `ask` waits for.
+    /// The answer whose head `ask` waits for. The span lasts until all of it has come.
     ///
     /// # Errors
     /// As `ask`.
@@ -98,13 +99,14 @@ impl ReadThread {
         &self,
         url: String,
         ask: impl Future<Output = Result<Response, SidecarError>> + Send + 'static,
+        span: Span,
     ) -> Result<ReadAnswer, SidecarError> {
         let gone = || SidecarError::Answer {
             url: url.clone(),
             reason: "the thread that asks has ended".to_owned(),
         };
         let begun = Instant::now();
-        let ask = AbortOnDropHandle::new(self.runtime.spawn(ask));
+        let ask = AbortOnDropHandle::new(self.runtime.spawn(ask.instrument(span.clone())));
         let response = ask.await.map_err(|_| gone())??;
         let content_type = response.headers().get(CONTENT_TYPE);
         let content_type = content_type.and_then(|t| t.to_str().ok());
@@ -115,7 +117,7 @@ impl ReadThread {
             url,
             content_type,
             parts,
-            _reading: AbortOnDropHandle::new(self.runtime.spawn(reading)),
+            _reading: AbortOnDropHandle::new(self.runtime.spawn(reading.instrument(span))),
         })
     }
 }

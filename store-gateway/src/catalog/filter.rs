@@ -66,6 +66,14 @@ impl State {
 }
 
 impl Rules {
+    /// The rules of now, by which one synchronization selects all blocks.
+    pub(crate) fn frozen(&self) -> Self {
+        Self {
+            blocks: self.blocks.frozen(),
+            ..self.clone()
+        }
+    }
+
     /// The served times.
     pub(crate) const fn bounds(&self, now: Timestamp) -> TimeRange {
         TimeRange {

@@ -8,6 +8,8 @@ use futures::{
     stream::{self, BoxStream},
 };
 use series::{AnswerPart, Merge, Series};
+use service::{in_span, span};
+use tracing::{Instrument as _, Span};
 
 use super::{block_stream::BlockStream, context::RequestContext, gate::GatePermit};
 use crate::{
@@ -33,6 +35,8 @@ pub(super) struct Answer<E> {
     sent: usize,
     encode: Arc<E>,
     cost: Cost,
+    /// From the first merge to the end of the answer.
+    merging: Option<Span>,
     _permit: Option<GatePermit>,
 }
 
@@ -59,6 +63,7 @@ impl<E: Send + Sync + 'static> Answer<E> {
             sent: 0,
             encode: Arc::new(encode),
             cost,
+            merging: None,
             _permit: permit,
         }
     }
@@ -97,7 +102,12 @@ impl<E: Send + Sync + 'static> Answer<E> {
         loop {
             let mut warnings = std::mem::take(&mut self.warnings);
             if warnings.is_empty() {
-                warnings = self.fill_merge().await?;
+                // The first of each block; later ones are read beside the merge.
+                let filling = match self.merging {
+                    None => span!("bucket_store_preload_all"),
+                    Some(_) => Span::current(),
+                };
+                warnings = in_span(filling, self.fill_merge()).await?;
                 self.cost.all_given();
             }
             if !warnings.is_empty() {
@@ -111,6 +121,9 @@ impl<E: Send + Sync + 'static> Answer<E> {
             let mut merge = std::mem::replace(&mut self.merge, Merge::new(0));
             let (encode, most) = (Arc::clone(&self.encode), self.remaining.min(BATCH));
             let chunk_bytes = self.cost.chunk_bytes();
+            let merging = self
+                .merging
+                .get_or_insert_with(|| span!("bucket_store_merge_all"));
             let (merge, count, messages) = self
                 .context
                 .pool
@@ -124,6 +137,7 @@ impl<E: Send + Sync + 'static> Answer<E> {
                     };
                     (merge, count, messages)
                 })
+                .instrument(merging.clone())
                 .await;
             self.merge = merge;
             self.remaining -= count;

@@ -5,12 +5,14 @@ use std::{mem, pin::Pin, sync::Arc};
 use futures::{Stream, StreamExt as _};
 use model::{AggregateSet, Labels, METRIC_NAME, TimeRange};
 use series::{FinalLabels, FinalOrder, Series, SeriesChunk, Shard};
+use service::{in_span, span};
+use tracing::{Span, field::Empty};
 use tsdb::Chunk;
 
 use super::context::RequestContext;
 use crate::{
     block::{BlockOrder, BlockQuery, BlockSeries},
-    catalog::Format,
+    catalog::{CatalogBlock, Format},
     error::{AnswerError, BlockError, SeriesError},
     request::SeriesRequest,
     select::Chosen,
@@ -23,6 +25,10 @@ pub(crate) struct BlockStream {
     chosen: Chosen,
     shape: Arc<Shape>,
     state: State,
+    /// From the first read to the end of the block.
+    span: Option<Span>,
+    /// Series that were given.
+    given: usize,
 }
 
 enum State {
@@ -72,6 +78,8 @@ impl BlockStream {
             chosen,
             shape: Arc::new(shape),
             state: State::New,
+            span: None,
+            given: 0,
         }
     }
 
@@ -80,13 +88,22 @@ impl BlockStream {
         &mut self,
         context: &RequestContext,
     ) -> Result<Vec<Series>, AnswerError> {
-        self.advance(context).await.map_err(|source| {
+        let block = &self.chosen.block;
+        let span = self.span.get_or_insert_with(|| block_span(block)).clone();
+        let read = in_span(span.clone(), self.advance(context)).await;
+        let read = read.map_err(|source| {
             self.state = State::Ended;
             AnswerError::Block {
                 id: self.chosen.block.id,
                 source: source.into(),
             }
-        })
+        });
+        self.given += read.as_ref().map_or(0, Vec::len);
+        if matches!(self.state, State::Ended) {
+            span.record("series", self.given);
+            self.span = Some(Span::none());
+        }
+        read
     }
 
     async fn advance(&mut self, context: &RequestContext) -> Result<Vec<Series>, SeriesError> {
@@ -94,6 +111,7 @@ impl BlockStream {
             chosen,
             shape,
             state,
+            ..
         } = self;
         if matches!(state, State::New) {
             *state = State::Open(open(chosen, shape, context).await?);
@@ -114,6 +132,17 @@ impl BlockStream {
         }
         Ok(Vec::new())
     }
+}
+
+fn block_span(block: &CatalogBlock) -> Span {
+    span!(
+        "bucket_store_block_series",
+        block.id = %block.id,
+        block.mint = block.meta.min_time.0,
+        block.maxt = block.meta.max_time.0,
+        block.resolution = block.meta.resolution().millis(),
+        series = Empty,
+    )
 }
 
 async fn open(

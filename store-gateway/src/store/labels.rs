@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 use model::{AggregateSet, BlockId};
+use service::{in_span, span};
 
 use super::{Store, context::RequestContext};
 use crate::{
@@ -78,7 +79,8 @@ impl Store {
         let blocks = chosen.iter().map(|c| c.block.id).collect();
         let asked = chosen.into_iter().map(|one| {
             let id = one.block.id;
-            let asked = ask(one, context.clone());
+            let span = span!("bucket_store_block_labels", block.id = %id);
+            let asked = in_span(span, ask(one, context.clone()));
             let pool = context.pool.clone();
             async move { (id, pool.begin(asked).await) }
         });

@@ -8,7 +8,9 @@ use clap::{
     builder::{OsStringValueParser, TypedValueParser as _},
 };
 
-use super::content;
+use service::{Metrics, Reload, ReloadedFile};
+
+use super::{expanded, variable};
 
 /// Which blocks are worked on, or served.
 #[derive(Debug, Args)]
@@ -40,7 +42,34 @@ impl SelectorArgs {
     /// When the file cannot be read, or a rule cannot be used.
     pub(crate) fn filter(&self) -> anyhow::Result<BlockFilter> {
         let file = self.relabel_config_file.as_deref();
-        let rules = content(file, self.relabel_config.as_deref())?;
+        let rules = expanded(file, self.relabel_config.as_deref())?;
         Ok(BlockFilter::from_yaml(&rules.unwrap_or_default())?)
+    }
+
+    /// The file of the rules, if they come from one. Each new content replaces those of `filter`.
+    ///
+    /// # Errors
+    /// As [`SelectorArgs::filter`].
+    pub(crate) fn reloaded(
+        &self,
+        filter: &BlockFilter,
+        metrics: &Metrics,
+        reload: &Reload,
+    ) -> anyhow::Result<Option<ReloadedFile>> {
+        let path = self.relabel_config_file.clone();
+        let Some(path) = path.filter(|path| !path.as_os_str().is_empty()) else {
+            return Ok(None);
+        };
+        let filter = filter.clone();
+        let take = move |text: &str| {
+            let text = model::expand_variables(text, variable).map_err(|e| e.to_string())?;
+            let rules = BlockFilter::from_yaml(&text).map_err(|error| error.to_string())?;
+            filter.replace(&rules);
+            Ok(())
+        };
+        let what = "the rules of --selector.relabel-config-file";
+        Ok(Some(ReloadedFile::open(
+            path, what, "selector", metrics, reload, take,
+        )?))
     }
 }

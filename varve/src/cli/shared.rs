@@ -6,11 +6,16 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::{Args, ValueEnum};
+use clap::{
+    Args, ValueEnum,
+    builder::{OsStringValueParser, TypedValueParser as _},
+};
 use model::{TimeBound, Timestamp};
-use service::{GrpcClientTls, GrpcTlsOptions, LogFormat, LogLevel, RequestLog, Verification};
+use service::{
+    GrpcClientTls, GrpcTlsOptions, LogFormat, LogLevel, RequestLog, Traces, Verification,
+};
 
-use super::content;
+use super::{content, expanded, variable};
 use crate::values::{self, ListenAddress};
 
 /// The log.
@@ -38,6 +43,29 @@ pub(crate) struct LogArgs {
     pub(crate) name: String,
 }
 
+/// The traces.
+#[derive(Debug, Args)]
+pub(crate) struct TracingArgs {
+    /// YAML file that says where spans of traces are sent, as for Thanos; $(VAR) is taken from the environment.
+    // An empty path is none, as for Thanos.
+    #[arg(
+        long = "tracing.config-file",
+        global = true,
+        conflicts_with = "tracing_config",
+        value_name = "PATH",
+        value_parser = OsStringValueParser::new().map(PathBuf::from)
+    )]
+    tracing_config_file: Option<PathBuf>,
+    /// The content of that file.
+    #[arg(
+        long = "tracing.config",
+        global = true,
+        value_name = "YAML",
+        allow_hyphen_values = true
+    )]
+    tracing_config: Option<String>,
+}
+
 /// Levels of Thanos.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Level {
@@ -54,11 +82,12 @@ pub(crate) enum Level {
 /// Formats of a log line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Format {
-    /// `key=value` pairs; the journal takes them too.
-    #[value(alias = "journald")]
+    /// `key=value` pairs.
     Logfmt,
     /// One JSON object a line.
     Json,
+    /// Entries of systemd's journal.
+    Journald,
 }
 
 /// The HTTP server of metrics and readiness.
@@ -331,10 +360,23 @@ impl GrpcClientTlsArgs {
     }
 }
 
+impl TracingArgs {
+    /// Where spans are sent, if that is configured.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or its type or one of its values cannot be used.
+    pub(crate) fn traces(&self) -> anyhow::Result<Option<Traces>> {
+        let file = self.tracing_config_file.as_deref();
+        let yaml = expanded(file, self.tracing_config.as_deref())?;
+        let yaml = yaml.unwrap_or_default();
+        Ok(Traces::from_yaml(&yaml, "varve", variable)?)
+    }
+}
+
 impl HttpArgs {
     /// Which requests are logged, if that is configured.
     pub(crate) fn request_log(&self) -> anyhow::Result<Option<RequestLog>> {
-        let yaml = content(
+        let yaml = expanded(
             self.request_log_file.as_deref(),
             self.request_log.as_deref(),
         )?;
@@ -374,6 +416,7 @@ impl From<Format> for LogFormat {
         match format {
             Format::Logfmt => Self::Logfmt,
             Format::Json => Self::Json,
+            Format::Journald => Self::Journald,
         }
     }
 }

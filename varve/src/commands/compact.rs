@@ -13,7 +13,7 @@ use compactor::{
     Compression, Config, Dedup, Deps, Downsampling, MergeOptions, Outcome, Plan, ProgressStyle,
     Repeat, Replicas, Retention, Shard, Sharing, Summary, WINDOWS,
 };
-use service::{CpuPool, Metrics, Probe, Reload, SystemClock, shutdown_signal};
+use service::{CpuPool, Metrics, Probe, Reload, ReloadedFile, SystemClock, shutdown_signal};
 use tokio_util::sync::CancellationToken;
 
 use super::daemon;
@@ -27,9 +27,8 @@ use crate::{
 const COMPLETION_INDEX: &str = "JOB_COMPLETION_INDEX";
 
 /// Does all work, with `--wait` again and again until a signal; or plans it; or does one task.
-pub(super) async fn run(args: CompactArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: CompactArgs, metrics: Metrics) -> anyhow::Result<ExitCode> {
     daemon::check_times(&args.time)?;
-    let metrics = Metrics::new();
     let probe = Probe::new("compact", &metrics);
     let bucket = daemon::need_bucket(&args.objstore, &metrics)?;
     let deps = Deps {
@@ -52,11 +51,13 @@ pub(super) async fn run(args: CompactArgs) -> anyhow::Result<ExitCode> {
     let reload = Reload::new();
     let shutdown = shutdown_signal(&reload)?;
     let web = daemon::web_config(&args.http, &metrics, &reload)?;
+    let rules = args.selector.reloaded(&config.filter, &metrics, &reload)?;
     let work = async {
         if let Some(CompactCommand::Run { task }) = &args.command {
             return one(config, bucket, deps, task, shutdown.clone()).await;
         }
-        let summary = compactor::run(config, bucket, deps, shutdown.clone()).await?;
+        let run = compactor::run(config, bucket, deps, shutdown.clone());
+        let summary = ReloadedFile::beside(rules.as_ref(), run).await?;
         Ok(ended(&summary))
     };
     daemon::beside_http(&args.http, web, &metrics, &probe, &shutdown, work).await

@@ -15,8 +15,7 @@ use super::{daemon, store};
 use crate::cli::{Method, ReloaderArgs, SidecarArgs, variable};
 
 /// Serves recent data and uploads blocks until a signal, or uploads once.
-pub(super) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
-    let metrics = Metrics::new();
+pub(super) async fn run(args: SidecarArgs, metrics: Metrics) -> anyhow::Result<ExitCode> {
     let probe = Probe::new("sidecar", &metrics);
     let reload = Reload::new();
     let shutdown = shutdown_signal(&reload)?;

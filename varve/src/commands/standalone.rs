@@ -12,8 +12,7 @@ use super::{daemon, store};
 use crate::cli::StandaloneArgs;
 
 /// Runs all three until a signal.
-pub(super) async fn run(args: StandaloneArgs) -> anyhow::Result<ExitCode> {
-    let metrics = Metrics::new();
+pub(super) async fn run(args: StandaloneArgs, metrics: Metrics) -> anyhow::Result<ExitCode> {
     let probe = Probe::new("standalone", &metrics);
     let reload = Reload::new();
     let shutdown = shutdown_signal(&reload)?;

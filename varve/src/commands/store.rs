@@ -3,7 +3,8 @@
 use std::{process::ExitCode, sync::Arc};
 
 use service::{
-    CpuPool, GrpcOptions, Metrics, Probe, Reload, ServiceError, SystemClock, shutdown_signal,
+    CpuPool, GrpcOptions, Metrics, Probe, Reload, ReloadedFile, ServiceError, SystemClock,
+    shutdown_signal,
 };
 use store_gateway::{Config, Deps, GatewayError, IndexHeaders, Limits, MemoryBudget};
 
@@ -14,9 +15,8 @@ use crate::{
 };
 
 /// Serves the blocks of the bucket until a signal.
-pub(super) async fn run(args: StoreArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: StoreArgs, metrics: Metrics) -> anyhow::Result<ExitCode> {
     daemon::check_times(&args.time)?;
-    let metrics = Metrics::new();
     let probe = Probe::new("store", &metrics);
     let reload = Reload::new();
     let shutdown = shutdown_signal(&reload)?;
@@ -25,6 +25,7 @@ pub(super) async fn run(args: StoreArgs) -> anyhow::Result<ExitCode> {
     let mut config = config(&args, MemoryBudget(memory::store_budget(default.0)))?;
     config.grpc.tls = daemon::grpc_tls(&args.grpc, &metrics, &reload)?;
     config.grpc.request_log = args.http.request_log()?;
+    let rules = args.selector.reloaded(&config.blocks, &metrics, &reload)?;
     let bucket = daemon::need_bucket(&args.objstore, &metrics)?;
     let listener = daemon::listen("grpc-address", &args.grpc.grpc_address).await?;
     let deps = Deps {
@@ -34,7 +35,8 @@ pub(super) async fn run(args: StoreArgs) -> anyhow::Result<ExitCode> {
         probe: probe.clone(),
     };
     let work = async {
-        ended(store_gateway::run(config, bucket, deps, shutdown.clone(), listener).await)?;
+        let run = store_gateway::run(config, bucket, deps, shutdown.clone(), listener);
+        ended(ReloadedFile::beside(rules.as_ref(), run).await)?;
         Ok(ExitCode::SUCCESS)
     };
     daemon::beside_http(&args.http, web, &metrics, &probe, &shutdown, work).await

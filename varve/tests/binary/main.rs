@@ -4,8 +4,10 @@ mod arguments;
 mod daemon;
 mod metrics;
 mod requests;
+mod rules;
 mod secrets;
 mod tls;
+mod traces;
 
 use std::{fs, path::Path};
 

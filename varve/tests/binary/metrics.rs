@@ -93,15 +93,19 @@ fn the_documentation_lists_each_metric_that_a_daemon_exports() -> anyhow::Result
     ];
     let tsdb = files.flag("tsdb.path", "tsdb");
     let reloader = files.flag("reloader.config-file", "prometheus.yml");
+    // Metrics of what is configured. Nobody takes the spans.
+    let traces = "--tracing.config={type: OTLP, config: {client_type: grpc, insecure: true, endpoint: '127.0.0.1:1'}}";
+    let rules = files.flag("selector.relabel-config-file", "rules.yaml");
+    fs::write(files.path("rules.yaml"), "[]")?;
     let mut families = BTreeMap::new();
     for (name, mut args) in starts {
         let data = files.flag("data-dir", name);
         match name {
             // The Prometheus does not answer.
             "sidecar" => args.extend([&*tsdb, &reloader, "--prometheus.url=http://127.0.0.1:1"]),
-            _ => args.push(&data),
+            _ => args.extend([&*data, &rules]),
         }
-        let all = [&[name, &bucket, http_port, &web][..], &args].concat();
+        let all = [&[name, &bucket, http_port, &web, traces][..], &args].concat();
         let mut daemon = Daemon::start(&all)?;
         let address = daemon.address("listening for service metrics")?;
         match name {

@@ -17,6 +17,9 @@ fn no_secret_is_in_the_log_or_the_metrics_of_a_daemon() -> anyhow::Result<()> {
     let client = format!(
         "--prometheus.http-client={{basic_auth: {{username: u, password: {MARK}}}, proxy_url: 'http://u:{MARK}@127.0.0.1:1'}}"
     );
+    let traces = format!(
+        "--tracing.config={{type: OTLP, config: {{client_type: grpc, insecure: true, endpoint: '127.0.0.1:1', headers: {{authorization: {MARK}}}}}}}"
+    );
     fs::create_dir(dir.path().join("tsdb"))?;
     let mut sidecar = Daemon::start(&[
         "sidecar",
@@ -24,6 +27,7 @@ fn no_secret_is_in_the_log_or_the_metrics_of_a_daemon() -> anyhow::Result<()> {
         &client,
         &format!("--tsdb.path={}", path("tsdb")),
         &bucket,
+        &traces,
         "--log.level=debug",
         "--http-address=127.0.0.1:0",
         "--grpc-address=127.0.0.1:0",
@@ -59,6 +63,10 @@ fn no_secret_is_in_the_log_or_the_metrics_of_a_daemon() -> anyhow::Result<()> {
             "--objstore.config={{type: S3, config: {{bucket: b, endpoint: e, secret_key: [{MARK}]}}}}"
         ),
         format!("--prometheus.url=ftp://user:{MARK}@host"),
+        format!("--tracing.config={{type: OTLP, config: {{client_type: grpc, headers: {MARK}}}}}"),
+        format!("--tracing.config={{type: JAEGER, config: {{user: u, password: [{MARK}]}}}}"),
+        format!("--tracing.config={{type: LIGHTSTEP, config: {{access_token: {MARK}}}}}"),
+        format!("--tracing.config={{type: OTLP, access_token: {MARK}}}"),
     ] {
         let tsdb = format!("--tsdb.path={}", path("tsdb"));
         let ended = run(&[

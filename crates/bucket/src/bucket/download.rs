@@ -10,8 +10,9 @@ use tokio::{
 };
 
 use super::{
-    Bucket, blocking,
+    Asked, Bucket, blocking,
     folder::create_anew,
+    measured,
     upload::{file_error, same_length},
 };
 use crate::{BucketError, Operation};
@@ -54,9 +55,10 @@ impl Bucket {
                 }
             };
             same_length(operation, key, size, written)?;
+            measured::moved(written);
             Ok(written)
         };
-        let written = self.measured(operation, read).await?;
+        let written = self.measured(Asked::new(operation, key), read).await?;
         if let Some(metrics) = &self.metrics {
             metrics.fetched(operation, written);
         }
@@ -76,7 +78,7 @@ impl Bucket {
             let (folder, to) = (Arc::clone(folder), path.to_owned());
             let object = self.path(operation, key)?;
             let link = blocking(move || folder.link(&object, &to)).map_err(failed);
-            if self.measured(operation, link).await? {
+            if self.measured(Asked::new(operation, key), link).await? {
                 return Ok(());
             }
         }

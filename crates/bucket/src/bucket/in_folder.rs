@@ -7,7 +7,7 @@ use object_store::local::LocalFileSystem;
 
 #[cfg(any(test, feature = "testing"))]
 use super::Folder;
-use super::{Bucket, Listed, Settings, blocking};
+use super::{Asked, Bucket, Listed, Settings, blocking};
 use crate::{BucketError, Operation};
 
 impl Bucket {
@@ -50,7 +50,7 @@ impl Bucket {
             let names = listed.common_prefixes.iter().map(|path| self.key(path));
             Ok(names.collect())
         };
-        self.measured(operation, list).await
+        self.measured(Asked::new(operation, folder), list).await
     }
 
     /// In a bucket that is a folder, removes the files that interrupted uploads left below `prefix` before that time.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use object_store::{ObjectStore as _, PutMode, PutOptions};
 
-use super::Bucket;
+use super::{Asked, Bucket, measured};
 use crate::{BucketError, Operation};
 
 impl Bucket {
@@ -14,7 +14,8 @@ impl Bucket {
     pub async fn put(&self, key: &str, bytes: Bytes) -> Result<(), BucketError> {
         let size = bytes.len() as u64;
         let write = self.write(key, bytes, PutMode::Overwrite);
-        self.measured(Operation::Upload, write).await?;
+        self.measured(Asked::new(Operation::Upload, key), write)
+            .await?;
         self.uploaded(size);
         Ok(())
     }
@@ -31,7 +32,8 @@ impl Bucket {
     /// The store's error. Then the object may have been written.
     pub async fn put_if_absent(&self, key: &str, bytes: Bytes) -> Result<bool, BucketError> {
         let write = self.write(key, bytes, PutMode::Create);
-        self.measured(Operation::Upload, write).await
+        self.measured(Asked::new(Operation::Upload, key), write)
+            .await
     }
 
     /// Writes an object; returns whether it was written, which for [`PutMode::Create`] is not so if one exists.
@@ -45,17 +47,11 @@ impl Bucket {
             ..PutOptions::default()
         };
         let path = self.path(operation, key)?;
+        measured::moved(bytes.len() as u64);
         match self.store.put_opts(&path, bytes.into(), options).await {
             Ok(_) => Ok(true),
             Err(AlreadyExists { .. } | Precondition { .. }) if creates => Ok(false),
             Err(source) => Err(BucketError::store(operation, key, source)),
-        }
-    }
-
-    /// Counts an upload of so many bytes.
-    pub(super) fn uploaded(&self, size: u64) {
-        if let Some(metrics) = &self.metrics {
-            metrics.uploaded(size);
         }
     }
 }

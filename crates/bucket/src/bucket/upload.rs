@@ -18,8 +18,9 @@ use tokio::{fs::File, io::AsyncReadExt as _};
 use xxhash_rust::xxh64::Xxh64;
 
 use super::{
-    Bucket, Uploaded, blocking,
+    Asked, Bucket, Uploaded, blocking,
     folder::{self, Folder, Means},
+    measured,
 };
 use crate::{BucketError, Operation};
 
@@ -58,7 +59,10 @@ impl Bucket {
         if let Some(folder) = &self.folder {
             let file = file.into_std().await;
             let place = self.place(Arc::clone(folder), key, path, file, means, size);
-            let hash = self.measured(Operation::Upload, place).await?;
+            let place = async { place.await.inspect(|_| measured::moved(size)) };
+            let hash = self
+                .measured(Asked::new(Operation::Upload, key), place)
+                .await?;
             self.uploaded(size);
             return Ok(hash);
         }
@@ -71,7 +75,9 @@ impl Bucket {
             self.put(key, bytes).await?;
         } else {
             let write = self.upload_parts(key, path, file, size, &mut hash);
-            self.measured(Operation::Upload, write).await?;
+            let write = async { write.await.inspect(|()| measured::moved(size)) };
+            self.measured(Asked::new(Operation::Upload, key), write)
+                .await?;
             self.uploaded(size);
         }
         Ok(Some(hash.digest()))

@@ -4,12 +4,14 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{Request, header::HeaderMap};
 use tonic::{Code, body::Body};
+use tracing::Span;
 
 use crate::{
     LogLevel,
     connection::Peer,
     logging::now,
     request_log::{Decision, RequestRule},
+    traces,
 };
 
 /// A call whose end is logged.
@@ -23,6 +25,8 @@ pub(super) struct CallLog {
     started: String,
     request_id: String,
     deadline: String,
+    /// If it is sent.
+    trace_id: Option<String>,
 }
 
 impl CallLog {
@@ -31,6 +35,7 @@ impl CallLog {
         rule: &Arc<RequestRule>,
         request: &Request<Body>,
         kind: &'static str,
+        span: &Span,
     ) -> Option<Self> {
         let path = request.uri().path();
         let decision = rule.decide(path);
@@ -47,6 +52,7 @@ impl CallLog {
             started: now(),
             request_id: text(request.headers(), "request-id"),
             deadline: text(request.headers(), "grpc-timeout"),
+            trace_id: traces::trace_id(span),
         };
         if decision == Decision::StartAndEnd && rule.allows(LogLevel::Debug) {
             tracing::debug!(
@@ -58,6 +64,7 @@ impl CallLog {
                 peer.address = call.peer(),
                 grpc.start_time = call.started,
                 grpc.request.timeout = call.deadline,
+                traceID = call.trace_id,
                 requestID = call.request_id,
                 "started call"
             );
@@ -87,6 +94,7 @@ impl CallLog {
                     peer.address = self.peer(),
                     grpc.start_time = self.started,
                     grpc.request.timeout = self.deadline,
+                    traceID = self.trace_id,
                     requestID = self.request_id,
                     grpc.code = super::methods::code_name(code),
                     grpc.time_ms = took.as_secs_f64() * 1e3,

@@ -154,7 +154,7 @@ impl MethodMetrics {
 }
 
 /// A code as Go prints it.
-pub(super) fn code_name(code: tonic::Code) -> &'static str {
+pub(crate) fn code_name(code: tonic::Code) -> &'static str {
     let place = usize::try_from(i32::from(code)).ok();
     let name = place.and_then(|place| CODES.get(place));
     name.copied().unwrap_or("Unknown")

@@ -14,13 +14,14 @@ use http_body::{Frame, SizeHint};
 use prometheus_client::metrics::counter::Counter;
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
+use tracing::{Instrument as _, Span};
 
 use super::{
     call_log::CallLog,
     messages::{CountedBody, Messages},
     methods::{MethodMetrics, Methods},
 };
-use crate::request_log::RequestRule;
+use crate::{request_log::RequestRule, traces};
 
 /// The layer.
 #[derive(Clone, Debug)]
@@ -52,6 +53,7 @@ pub(super) struct ObservedBody {
 struct Call {
     method: Option<MethodMetrics>,
     log: Option<CallLog>,
+    span: Span,
     since: Instant,
 }
 
@@ -95,8 +97,11 @@ where
         let method = methods.get(request.uri().path());
         let kind = method.map_or("unknown", |method| method.kind);
         let log = log.as_ref();
-        let log = log.and_then(|rule| CallLog::start(rule, &request, kind));
-        let mut call = Call::start(method, log);
+        let name = method.map_or("unknown", |_| request.uri().path());
+        let span = traces::server_span(name, request.headers());
+        span.record("rpc.system", "grpc");
+        let log = log.and_then(|rule| CallLog::start(rule, &request, kind, &span));
+        let mut call = Call::start(method, log, span.clone());
         let sent = method.map(|method| Messages::new(method.sent.clone()));
         let received = method.map(|method| method.received.clone());
         let request = request.map(|body| match received {
@@ -104,7 +109,8 @@ where
             None => body,
         });
         let panics = methods.panics.clone();
-        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        let answer = span.in_scope(|| self.inner.call(request));
+        let answer = AssertUnwindSafe(answer).catch_unwind();
         async move {
             let response = match answer.await {
                 Ok(response) => response?,
@@ -112,7 +118,7 @@ where
             };
             // An answer without a body has its status in the head.
             if let Some(code) = code(response.headers()) {
-                call.end(code);
+                call.end(code, message(response.headers()));
             }
             Ok(response.map(|inner| ObservedBody {
                 inner,
@@ -121,6 +127,7 @@ where
                 panics,
             }))
         }
+        .instrument(span)
         .boxed()
     }
 }
@@ -133,8 +140,9 @@ impl http_body::Body for ObservedBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Status>>> {
-        let inner = &mut self.inner;
-        let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(inner).poll_frame(cx)));
+        let Self { inner, call, .. } = &mut *self;
+        let poll = AssertUnwindSafe(|| Pin::new(inner).poll_frame(cx));
+        let polled = call.span.in_scope(|| catch_unwind(poll));
         let polled = polled.unwrap_or_else(|_| {
             let status = recovered(&self.panics);
             // A body that panicked is not polled again; trailers end the call with its status.
@@ -145,14 +153,16 @@ impl http_body::Body for ObservedBody {
         });
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
-                if let Some(code) = frame.trailers_ref().and_then(code) {
-                    self.call.end(code);
+                if let Some(trailers) = frame.trailers_ref()
+                    && let Some(code) = code(trailers)
+                {
+                    self.call.end(code, message(trailers));
                 }
                 if let (Some(bytes), Some(messages)) = (frame.data_ref(), &mut self.messages) {
                     messages.pass(bytes);
                 }
             }
-            Poll::Ready(Some(Err(status))) => self.call.end(status.code()),
+            Poll::Ready(Some(Err(status))) => self.call.end(status.code(), status.message()),
             Poll::Ready(None) | Poll::Pending => {}
         }
         polled
@@ -170,24 +180,25 @@ impl http_body::Body for ObservedBody {
 impl ObservedBody {
     /// Counts the end of a call that is given up.
     pub(super) fn end(&mut self, code: Code) {
-        self.call.end(code);
+        self.call.end(code, "the call was given up");
     }
 }
 
 impl Call {
-    fn start(method: Option<&MethodMetrics>, log: Option<CallLog>) -> Self {
+    fn start(method: Option<&MethodMetrics>, log: Option<CallLog>, span: Span) -> Self {
         if let Some(method) = method {
             method.started();
         }
         Self {
             method: method.cloned(),
             log,
+            span,
             since: Instant::now(),
         }
     }
 
-    /// Counts the end of the call; only the first one counts.
-    fn end(&mut self, code: Code) {
+    /// Counts the end of the call; only the first one counts. `message` is that of an error.
+    fn end(&mut self, code: Code, message: &str) {
         let took = self.since.elapsed();
         if let Some(method) = self.method.take() {
             method.handled(code, took.as_secs_f64());
@@ -195,12 +206,18 @@ impl Call {
         if let Some(log) = self.log.take() {
             log.end(code, took);
         }
+        let span = std::mem::replace(&mut self.span, Span::none());
+        span.record("rpc.grpc.status_code", i32::from(code));
+        if code != Code::Ok {
+            span.record("otel.status_code", "ERROR");
+            span.record("otel.status_description", message);
+        }
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.end(Code::Cancelled);
+        self.end(Code::Cancelled, "the client gave the call up");
     }
 }
 
@@ -208,6 +225,14 @@ impl Drop for Call {
 fn code(headers: &HeaderMap) -> Option<Code> {
     let status = headers.get(Status::GRPC_STATUS)?;
     Some(Code::from_bytes(status.as_bytes()))
+}
+
+/// The text of an error in a head or in trailers, with `%` escapes.
+fn message(headers: &HeaderMap) -> &str {
+    let message = headers.get(Status::GRPC_MESSAGE);
+    message
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 /// Counts a panic. The panic hook has printed its place.

@@ -8,7 +8,7 @@ use std::{
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{Method, StatusCode},
+    http::{HeaderValue, Method, StatusCode},
     middleware::Next,
     response::Response,
 };
@@ -19,13 +19,18 @@ use prometheus_client::metrics::{
     gauge::Gauge,
     histogram::{Histogram, exponential_buckets},
 };
+use tracing::{Instrument as _, Span};
 
 use crate::{
     LogLevel, Metrics,
     connection::Peer,
     logging::now,
     request_log::{Decision, RequestRule},
+    traces,
 };
+
+/// The id of the request's trace, in its answer; Thanos's name.
+const TRACE_ID: &str = "x-thanos-trace-id";
 
 type ByHandler = [(&'static str, String); 2];
 type ByCode = [(&'static str, String); 3];
@@ -248,8 +253,23 @@ pub(super) async fn observe(
     let line = log
         .as_ref()
         .and_then(|rule| RequestLine::start(rule, &request));
+    // Probes and scrapes make no traces of their own.
+    let span = match traces::is_traced(request.headers()) {
+        true => {
+            let name = format!("/{} HTTP[server]", handler(request.uri().path()));
+            traces::server_span(&name, request.headers())
+        }
+        false => Span::none(),
+    };
+    span.record("http.request.method", request.method().as_str());
     let since = Instant::now();
-    let answer = count(metrics, request, next).await;
+    let mut answer = count(metrics, request, next).instrument(span.clone()).await;
+    span.record("http.response.status_code", answer.status().as_u16());
+    if let Some(id) = traces::trace_id(&span)
+        && let Ok(id) = HeaderValue::try_from(id)
+    {
+        answer.headers_mut().insert(TRACE_ID, id);
+    }
     if let Some(line) = line {
         line.end(answer.status(), since.elapsed());
     }

@@ -52,7 +52,7 @@ struct Fields {
 
 impl<T: FormatTime> Lines<T> {
     /// The keys and values of an event.
-    fn values(&self, event: &Event<'_>) -> Map<String, Value> {
+    pub(super) fn values(&self, event: &Event<'_>) -> Map<String, Value> {
         let metadata = event.metadata();
         let mut time = String::new();
         // Without a time the line is still worth having.
@@ -97,7 +97,9 @@ where
     ) -> fmt::Result {
         let line = self.values(event);
         match self.format {
-            LogFormat::Logfmt => writeln!(writer, "{}", logfmt::line(&line)),
+            LogFormat::Logfmt | LogFormat::Journald => {
+                writeln!(writer, "{}", logfmt::line(&line))
+            }
             LogFormat::Json => writeln!(writer, "{}", Value::Object(line)),
         }
     }

@@ -15,7 +15,7 @@ use tonic::transport::{self, Channel, Endpoint, Uri};
 use tower::service_fn;
 
 use super::{Pem, provider, server::unusable_pair};
-use crate::{ServiceError, reload::Reader};
+use crate::{ServiceError, blocking, reload::Reader};
 
 /// Settings of a gRPC client's TLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl GrpcConnector {
     /// [`ServiceError::File`] for a file that cannot be used.
     pub fn open(options: &GrpcClientTls) -> Result<Self, ServiceError> {
         Ok(Self {
-            tls: TlsConnector::from(Arc::new(options.config()?)),
+            tls: TlsConnector::from(Arc::new(options.config(&[b"h2"])?)),
             server_name: options.server_name.clone(),
         })
     }
@@ -75,6 +75,19 @@ impl GrpcConnector {
             async move { connector.stream(&uri).await.map(TokioIo::new) }
         });
         endpoint.connect_with_connector(connect).await
+    }
+
+    /// A channel to the server of `endpoint` that connects when it is used. The files are read at each connection.
+    pub(crate) fn lazy(options: GrpcClientTls, endpoint: &Endpoint) -> Channel {
+        let connect = service_fn(move |uri: Uri| {
+            let options = options.clone();
+            async move {
+                let opened = blocking(move || Self::open(&options)).await;
+                let connector = opened.map_err(io::Error::other)?;
+                connector.stream(&uri).await.map(TokioIo::new)
+            }
+        });
+        endpoint.connect_with_connector_lazy(connect)
     }
 
     async fn stream(&self, uri: &Uri) -> io::Result<TlsStream<TcpStream>> {
@@ -102,8 +115,8 @@ impl fmt::Debug for GrpcConnector {
 }
 
 impl GrpcClientTls {
-    /// The configuration that the files make.
-    fn config(&self) -> Result<ClientConfig, ServiceError> {
+    /// The configuration that the files make, for one of these protocols.
+    pub(crate) fn config(&self, protocols: &[&[u8]]) -> Result<ClientConfig, ServiceError> {
         let mut reader = Reader::default();
         let provider = provider();
         let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -125,7 +138,7 @@ impl GrpcClientTls {
             }
             None => config.with_no_client_auth(),
         };
-        config.alpn_protocols = vec![b"h2".to_vec()];
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Ok(config)
     }
 

@@ -19,11 +19,6 @@ pub(super) const EVERYWHERE: &[Accepted] = &[
         takes: Takes::Value,
         why: "each sync is one recursive listing",
     },
-    Accepted {
-        names: &["tracing.config", "tracing.config-file"],
-        takes: Takes::Value,
-        why: "no traces are sent yet",
-    },
 ];
 
 const WEB: Accepted = Accepted {

@@ -1,21 +1,29 @@
 //! Replaces `$(NAME)` in a configuration, as Thanos does.
 
-use crate::BucketError;
+/// A variable that is named and not set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("$({name}): no such environment variable is set")]
+pub struct UnsetVariable {
+    /// Its name.
+    pub name: String,
+}
 
 /// Replaces each `$(NAME)` by the variable's value. Text that is no such name is unchanged.
-pub(super) fn expand(
+///
+/// # Errors
+/// At the first variable that is not set.
+pub fn expand_variables(
     text: &str,
-    variable: &impl Fn(&str) -> Option<String>,
-) -> Result<String, BucketError> {
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<String, UnsetVariable> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("$(") {
         out.push_str(before);
         match after.split_once(')').filter(|(name, _)| is_name(name)) {
             Some((name, after)) => {
-                let place = format!("$({name})");
-                let missing = || BucketError::config(place, "no such environment variable is set");
-                out.push_str(&variable(name).ok_or_else(missing)?);
+                let name = name.to_owned();
+                out.push_str(&variable(&name).ok_or(UnsetVariable { name })?);
                 rest = after;
             }
             None => {
@@ -39,7 +47,7 @@ mod tests {
 
     fn expanded(text: &str) -> Result<String, String> {
         let variable = |name: &str| (name == "KEY_1").then(|| "secret".to_owned());
-        expand(text, &variable).map_err(|error| error.to_string())
+        expand_variables(text, variable).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -59,9 +67,6 @@ mod tests {
             assert_eq!(expanded(text).unwrap(), expected);
         }
         let error = expanded("a: $(OTHER)").unwrap_err();
-        assert_eq!(
-            error,
-            "objstore config: $(OTHER): no such environment variable is set"
-        );
+        assert_eq!(error, "$(OTHER): no such environment variable is set");
     }
 }
