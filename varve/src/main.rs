@@ -59,7 +59,7 @@ fn run(cli: Cli, without_effect: &[String]) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("starting the runtime")?;
-    let ended = runtime.block_on(commands::run(cli.command));
+    let ended = runtime.block_on(commands::run(cli.command, cli.flags));
     // Work given up at the end of a grace period does not delay the exit.
     runtime.shutdown_background();
     ended

@@ -62,6 +62,7 @@ impl World {
             clock: Arc::new(ManualClock::new(1_787_392_800_000)),
             pool: CpuPool::new("test", 2).unwrap(),
             probe: Probe::new("store", &metrics),
+            board: Default::default(),
             metrics: metrics.clone(),
         };
         let config = Config {
