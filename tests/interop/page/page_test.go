@@ -139,7 +139,7 @@ func TestPageIsUsableByKeyboard(t *testing.T) {
 func TestPageShowsLabelsAsTextWhateverIsInThem(t *testing.T) {
 	bucket := newBucket(t)
 	for i, value := range hostile {
-		bucket.meta(start, start+2*hour, 1, 0, map[string]string{"cluster": value, "replica": strings.Repeat("a", i+1), `n"><b>`: "name"})
+		bucket.meta(start, start+2*hour, 1, map[string]string{"cluster": value, "replica": strings.Repeat("a", i+1), `n"><b>`: "name"})
 	}
 	bucket.put("01JD0000000000000000000000/meta.json", `<img src=x onerror=alert(3)>`)
 	p := visit(t, bucket.serve("tools", "bucket", "web"))
@@ -199,9 +199,9 @@ func TestPageOfACompactorShowsWhatItPlansDidAndFailedToDo(t *testing.T) {
 	bucket := newBucket(t)
 	bucket.upload(start, 13, `cluster="eu-1"`)
 	damaged := newBucket(t)
-	damaged.upload(start, 5, `cluster="us-1"`)
+	damaged.upload(start, 6, `cluster="us-1"`)
 	files, err := filepath.Glob(filepath.Join(damaged.dir, "*", "chunks", "000001"))
-	if err != nil || len(files) != 5 {
+	if err != nil || len(files) != 6 {
 		t.Fatal(files, err)
 	}
 	text, err := os.ReadFile(files[1])
@@ -227,27 +227,10 @@ func TestPageOfACompactorShowsWhatItPlansDidAndFailedToDo(t *testing.T) {
 }
 
 func TestPageIsRightAndFastWithAHundredThousandBlocks(t *testing.T) {
-	const groups, all = 50, 100_000
-	bucket := newBucket(t)
+	bucket := hundredThousand.bucket(t)
 	begun := time.Now()
-	done := make(chan struct{})
-	for group := range groups {
-		go func() {
-			labels := map[string]string{"cluster": fmt.Sprintf("eu-%c", 'A'+group), "replica": "a"}
-			for n := range all / groups {
-				from := start - int64(n)*2*hour
-				bucket.meta(from, from+2*hour, 1+n%4, 0, labels)
-			}
-			done <- struct{}{}
-		}()
-	}
-	for range groups {
-		<-done
-	}
-	t.Logf("written in %v", time.Since(begun))
-	begun = time.Now()
 	p := visit(t, bucket.serve("tools", "bucket", "web"))
-	p.shows(all)
+	p.shows(manyBlocks)
 	t.Logf("shown after %v", time.Since(begun))
 	frames := func(what, key string) {
 		took := eval[[][]float64](p, fmt.Sprintf(`new Promise((resolve) => {
@@ -286,7 +269,7 @@ func TestPageIsRightAndFastWithAHundredThousandBlocks(t *testing.T) {
 		t.Errorf("%d rows of the table are in the document", rows)
 	}
 	begun = time.Now()
-	p.filter(`{cluster="eu-B"}`)
-	p.shows(all / groups)
+	p.filter(`{cluster="eu-7"}`)
+	p.shows(manyBlocks / manyGroups)
 	t.Logf("filtered after %v", time.Since(begun))
 }

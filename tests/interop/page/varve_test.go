@@ -2,9 +2,9 @@ package page
 
 import (
 	"bufio"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -98,32 +98,82 @@ func (b folder) upload(from int64, blocks int, labels ...string) {
 }
 
 // meta writes a block that has nothing but its meta.json.
-func (b folder) meta(from, to int64, level int, resolution int64, labels map[string]string) string {
-	id := ulid.MustNew(uint64(to), rand.NewChaCha8([32]byte{byte(level), byte(from), byte(from >> 8), byte(from >> 16), byte(from >> 24), byte(resolution), byte(len(labels["replica"])), labels["cluster"][len(labels["cluster"])-1]})).String()
-	sources := []string{id}
-	meta := map[string]any{
-		"ulid": id, "minTime": from, "maxTime": to, "version": 1,
-		"stats":      map[string]any{"numSeries": 1000, "numSamples": 480_000, "numChunks": 4000},
-		"compaction": map[string]any{"level": level, "sources": sources},
-		"thanos":     map[string]any{"labels": labels, "downsample": map[string]any{"resolution": resolution}, "source": "compactor"},
-	}
-	text, err := json.Marshal(meta)
-	if err != nil {
+func (b folder) meta(from, to int64, level int, labels map[string]string) {
+	b.t.Helper()
+	if err := writeMeta(b.dir, from, to, level, labels); err != nil {
 		b.t.Fatal(err)
 	}
-	b.put(filepath.Join(id, "meta.json"), string(text))
-	return id
 }
 
 func (b folder) put(name, text string) {
 	b.t.Helper()
-	path := filepath.Join(b.dir, name)
+	if err := put(b.dir, name, text); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func writeMeta(dir string, from, to int64, level int, labels map[string]string) error {
+	id := ulid.MustNew(uint64(to), rand.Reader).String()
+	text, err := json.Marshal(map[string]any{
+		"ulid": id, "minTime": from, "maxTime": to, "version": 1,
+		"stats":      map[string]any{"numSeries": 1000, "numSamples": 480_000, "numChunks": 4000},
+		"compaction": map[string]any{"level": level, "sources": []string{id}},
+		"thanos":     map[string]any{"labels": labels, "downsample": map[string]any{"resolution": 0}, "source": "compactor"},
+	})
+	if err != nil {
+		return err
+	}
+	return put(dir, filepath.Join(id, "meta.json"), string(text))
+}
+
+func put(dir, name, text string) error {
+	path := filepath.Join(dir, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		b.t.Fatal(err)
+		return err
 	}
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		b.t.Fatal(err)
+	return os.WriteFile(path, []byte(text), 0o644)
+}
+
+const manyGroups, manyBlocks = 50, 100_000
+
+// many is a bucket of 100,000 blocks, which is made while the first tests run.
+type many struct {
+	dir  string
+	done chan error
+}
+
+func makeMany() *many {
+	dir, err := os.MkdirTemp("", "varve-page-")
+	m := &many{dir, make(chan error, manyGroups)}
+	if err != nil {
+		m.done <- err
+		return m
 	}
+	for group := range manyGroups {
+		go func() {
+			labels := map[string]string{"cluster": fmt.Sprintf("eu-%d", group), "replica": "a"}
+			for n := range int64(manyBlocks / manyGroups) {
+				from := start - n*2*hour
+				if err := writeMeta(dir, from, from+2*hour, 1+int(n)%4, labels); err != nil {
+					m.done <- err
+					return
+				}
+			}
+			m.done <- nil
+		}()
+	}
+	return m
+}
+
+// bucket waits until the blocks are written.
+func (m *many) bucket(t *testing.T) folder {
+	t.Helper()
+	for range manyGroups {
+		if err := <-m.done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	return folder{t, m.dir}
 }
 
 var listening = regexp.MustCompile(`address=(127\.0\.0\.1:\d+)`)

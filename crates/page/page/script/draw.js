@@ -20,10 +20,14 @@ function makeTimeline(canvas, scroller, spacer) {
     const ratio = window.devicePixelRatio || 1;
     view.width = scroller.clientWidth;
     view.tall = Math.max(scroller.clientHeight, 60);
-    canvas.width = Math.round(view.width * ratio);
-    canvas.height = Math.round(view.tall * ratio);
-    canvas.style.height = `${view.tall}px`;
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    const [wide, tall] = [Math.round(view.width * ratio), Math.round(view.tall * ratio)];
+    if (canvas.width !== wide || canvas.height !== tall) {
+      // This clears the canvas, so it is drawn at once.
+      [canvas.width, canvas.height] = [wide, tall];
+      canvas.style.height = `${view.tall}px`;
+      context.setTransform(ratio, 0, 0, ratio, 0, 0);
+      draw();
+    }
     spacer.style.height = `${Math.max(0, view.height + AXIS + 8 - view.tall)}px`;
   }
 
@@ -117,9 +121,9 @@ function makeTimeline(canvas, scroller, spacer) {
         const right = Math.min(x(model.max[id]), view.width + 4);
         const level = Math.min(model.level[id], 6);
         const style = level * 2 + (model.flags[id] & FLAG.parquet);
-        // Blocks that share a pixel are drawn once.
+        // Of blocks that share a pixel the first is drawn.
         const special = id === view.selected || view.running.has(id) || (model.flags[id] & (FLAG.deletion | FLAG.noCompact | FLAG.unusableMark | FLAG.unread));
-        if (right - left < 1 && right <= lastEnd && style === lastStyle && !special) continue;
+        if (right <= lastEnd && right - left < 1 && !special) continue;
         const width = Math.max(right - left - (right - left > 3 ? 1 : 0), 1);
         if (style !== lastStyle || drawn === 0) context.fillStyle = colours.levels[level];
         if (style & 1) {
@@ -128,16 +132,16 @@ function makeTimeline(canvas, scroller, spacer) {
           context.globalAlpha = 0.3;
           context.fillRect(left, laneY, width, LANE);
           context.globalAlpha = 1;
+          context.fillRect(left, laneY, width, 1);
+          context.fillRect(left, laneY + LANE - 1, width, 1);
           if (width > 3) {
-            context.fillRect(left, laneY, width, 1);
-            context.fillRect(left, laneY + LANE - 1, width, 1);
             context.fillRect(left, laneY, 1, LANE);
             context.fillRect(left + width - 1, laneY, 1, LANE);
           }
         }
         drawn += 1;
         if (special) overlays.push([id, left, laneY, width]);
-        lastEnd = Math.ceil(left + width);
+        lastEnd = Math.floor(left) + 1;
         lastStyle = style;
       }
     });
@@ -161,7 +165,11 @@ function makeTimeline(canvas, scroller, spacer) {
       context.fillRect(left, y + LANE - 3, width, 3);
     }
     const outline = id === view.selected ? colours.text : view.running.has(id) ? colours.run : null;
-    if (outline) {
+    if (outline && width < 6) {
+      context.fillStyle = outline;
+      context.fillRect(left, y - 1, width, 3);
+      context.fillRect(left, y + LANE - 2, width, 3);
+    } else if (outline) {
       context.strokeStyle = outline;
       context.lineWidth = 2;
       context.strokeRect(left + 0.5, y + 0.5, Math.max(width - 1, 2), LANE - 1);

@@ -172,7 +172,7 @@ function showLegend() {
   const item = (kind, text) => el("li", {}, el("span", { class: `swatch ${kind}`, "aria-hidden": "true" }), text);
   byId("legend").replaceChildren(
     ...levels.map((level) => item(`l${level}`, level === 6 ? "level 6+" : `level ${level}`)),
-    item("l3", "Parquet"), item("open l3", "TSDB"), item("mark", "to be deleted"), item("hold", "held back"), item("run", "running"),
+    item("any", "Parquet"), item("open any", "TSDB"), item("mark", "to be deleted"), item("hold", "held back"), item("run", "running"),
   );
 }
 
@@ -316,7 +316,8 @@ function hover(event) {
 }
 
 scroller.addEventListener("scroll", timeline.redraw);
-byId("filters").addEventListener("input", () => arrange());
+let typed = 0;
+byId("filters").addEventListener("input", () => { clearTimeout(typed); typed = setTimeout(arrange, state.model.size > 5000 ? 150 : 0); });
 byId("filters").addEventListener("reset", () => setTimeout(() => { arrange(); fit(); }));
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("zoom-in").addEventListener("click", () => timeline.zoom(1 / 1.5));

@@ -14,8 +14,10 @@ function makeModel(data, title) {
   const order = names.map((_, i) => i).sort((a, b) => collator.compare(names[a], names[b]) || a - b);
   const rank = new Uint32Array(names.length);
   order.forEach((group, place) => { rank[group] = place; });
+  const { min, max, group, resolution } = data;
+  const sorted = Uint32Array.from(data.root, (_, i) => i).sort((a, b) => rank[group[a]] - rank[group[b]] || resolution[a] - resolution[b] || min[a] - min[b] || max[b] - max[a] || a - b);
   return {
-    ...data, names, rank,
+    ...data, names, rank, sorted,
     size: data.root.length,
     min: Float64Array.from(data.min), max: Float64Array.from(data.max),
     level: Uint16Array.from(data.level, (n) => Math.min(n, 65535)), group: Uint32Array.from(data.group),
@@ -24,13 +26,13 @@ function makeModel(data, title) {
   };
 }
 
-/** The indexes of the blocks that pass the filter. */
+/** The indexes of the blocks that pass the filter, by group, resolution and time. */
 function filtered(model, filter) {
   const passes = model.groups.map((labels) => filter.matchers.every((matches) => matches(labels)));
   const waits = model.words.map((word) => !NOT_WAITING.has(word));
   const marks = FLAG.deletion | FLAG.noCompact | FLAG.noDownsample | FLAG.unusableMark;
   const found = [];
-  for (let i = 0; i < model.size; i += 1) {
+  for (const i of model.sorted) {
     const flags = model.flags[i];
     if (!passes[model.group[i]]) continue;
     if (filter.view === "loaded" && !(flags & FLAG.loaded)) continue;
@@ -40,9 +42,7 @@ function filtered(model, filter) {
     if (filter.format !== "" && (filter.format === "parquet") !== Boolean(flags & FLAG.parquet)) continue;
     found.push(i);
   }
-  const { rank, group, resolution, min, max } = model;
-  const ids = Uint32Array.from(found);
-  return ids.sort((a, b) => rank[group[a]] - rank[group[b]] || resolution[a] - resolution[b] || min[a] - min[b] || max[b] - max[a] || a - b);
+  return Uint32Array.from(found);
 }
 
 /** Rows of the timeline: one for each group and resolution, with lanes of blocks that do not overlap. */
@@ -99,6 +99,9 @@ function firstAfter(model, lane, time) {
   }
   return low;
 }
+
+/** The name of a block, without the folder in which it lies. */
+function idOf(model, id) { return model.root[id].slice(model.root[id].lastIndexOf("/") + 1); }
 
 function formatOf(model, id) { return model.flags[id] & FLAG.parquet ? "Parquet" : "TSDB"; }
 

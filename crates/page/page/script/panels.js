@@ -56,7 +56,7 @@ function showWaiting(model, now) {
   for (let i = 0; i < model.size; i += 1) counts.set(model.word[i], (counts.get(model.word[i]) ?? 0) + 1);
   const items = [...counts].filter(([word]) => model.words[word] !== "").sort((a, b) => b[1] - a[1])
     .map(([word, n]) => el("div", { class: "item" }, `${count(n, "block")} ${WAITS[model.words[word]] ?? shown(model.words[word])}`));
-  fill("waiting", "Why blocks wait", items, now.plans ? "No block waits." : "Planned by varve compact, whose page shows it.");
+  fill("waiting", "Blocks in the plan", items, now.plans ? "Nothing is planned for any block yet." : "Planned by varve compact, whose page shows it.");
 }
 
 const FAULTS = { damaged: "meta.json is damaged", incomplete: "has no meta.json: its upload runs or was aborted", unread: "could not be read" };

@@ -10,7 +10,7 @@ function makeTable(region, open) {
 
   function row(place) {
     const id = ids[place];
-    const button = el("button", { type: "button", class: "link" }, model.root[id]);
+    const button = el("button", { type: "button", class: "link", title: model.root[id] }, idOf(model, id));
     button.addEventListener("click", () => open(id, button));
     const cells = [
       button, timeText(model.min[id]), durationText(model.max[id] - model.min[id]), model.names[model.group[id]],
