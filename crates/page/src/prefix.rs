@@ -53,7 +53,7 @@ impl Prefixes {
             let below = taken.strip_prefix(route.as_str());
             !route.is_empty() && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        if service::RESERVED_PATHS.iter().any(|taken| path(&taken)) {
+        if service::RESERVED_PATHS.iter().any(path) {
             return Err(PrefixError::Reserved { found: route });
         }
         Ok(Self {

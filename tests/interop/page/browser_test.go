@@ -27,8 +27,6 @@ const patience = 60 * time.Second
 // browser is one Chromium for all tests.
 var browser context.Context
 
-var hundredThousand *many
-
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
@@ -60,8 +58,6 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "starting %s: %v\n", found, err)
 		return 1
 	}
-	hundredThousand = makeMany()
-	defer os.RemoveAll(hundredThousand.dir)
 	return m.Run()
 }
 

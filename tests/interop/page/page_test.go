@@ -139,7 +139,7 @@ func TestPageIsUsableByKeyboard(t *testing.T) {
 func TestPageShowsLabelsAsTextWhateverIsInThem(t *testing.T) {
 	bucket := newBucket(t)
 	for i, value := range hostile {
-		bucket.meta(start, start+2*hour, 1, map[string]string{"cluster": value, "replica": strings.Repeat("a", i+1), `n"><b>`: "name"})
+		bucket.made(block{from: start, to: start + 2*hour, level: 1, labels: map[string]string{"cluster": value, "replica": strings.Repeat("a", i+1), `n"><b>`: "name"}})
 	}
 	bucket.put("01JD0000000000000000000000/meta.json", `<img src=x onerror=alert(3)>`)
 	p := visit(t, bucket.serve("tools", "bucket", "web"))
@@ -156,7 +156,7 @@ func TestPageShowsLabelsAsTextWhateverIsInThem(t *testing.T) {
 	p.says("#details", `n"><b>="name"`)
 	p.screenshot("hostile")
 	p.filter(`{replica="aaa"}`)
-	p.shows(1)
+	p.says("#rows tbody", "⟨U+202E⟩")
 	p.script(`document.querySelector("#rows tbody button").click()`)
 	p.says("#details", "⟨U+202E⟩gnp.exe")
 	if found := eval[int](p, `document.querySelectorAll("img, b:empty, iframe, body script ~ script").length`); found != 0 {
@@ -226,10 +226,65 @@ func TestPageOfACompactorShowsWhatItPlansDidAndFailedToDo(t *testing.T) {
 	p.screenshot("compactor")
 }
 
+// TestPageShowsALongHistory is where the picture of docs/page.md comes from.
+func TestPageShowsALongHistory(t *testing.T) {
+	const day = 24 * hour
+	bucket := newBucket(t)
+	now := time.Now().UnixMilli()
+	before := func(window int64) int64 { return now / window * window }
+	held := ""
+	for _, labels := range []map[string]string{
+		{"cluster": "eu-1", "replica": "a"},
+		{"cluster": "eu-1", "replica": "b"},
+		{"cluster": "us-1", "prometheus": "monitoring/k8s", "replica": "a"},
+	} {
+		add := func(from, to int64, level int, resolution int64, parquet bool, sources ...string) string {
+			return bucket.made(block{from, to, level, resolution, labels, parquet, sources})
+		}
+		weeks := before(14 * day)
+		for from := weeks - 28*day; from < weeks; from += 14 * day {
+			raw := add(from, from+14*day, 4, 0, true)
+			add(from, from+14*day, 4, 300_000, true, raw)
+			add(from, from+14*day, 4, 3_600_000, true, raw)
+		}
+		for from := weeks; from < before(2*day); from += 2 * day {
+			raw := add(from, from+2*day, 3, 0, true)
+			add(from, from+2*day, 3, 300_000, true, raw)
+		}
+		for from := before(2 * day); from < before(8*hour); from += 8 * hour {
+			add(from, from+8*hour, 2, 0, true)
+		}
+		for from := before(8 * hour); from < before(2*hour); from += 2 * hour {
+			held = add(from, from+2*hour, 1, 0, false)
+		}
+		held = add(before(2*hour)-8*hour, before(2*hour)-6*hour, 1, 0, false)
+	}
+	bucket.varve("tools", "bucket", "mark", "--id", held, "--marker", "no-compact-mark.json", "--details", "kept for the incident of Monday")
+	p := visit(t, bucket.serve("compact", "--wait", "--wait-interval=30s", "--consistency-delay=0s", "--data-dir", t.TempDir()))
+	p.says("#waiting", "alone in their window")
+	p.says("#waiting", "whose window is not complete")
+	p.says("#waiting", "marked as not to be compacted")
+	for selector, blocks := range map[string]string{"300000": "5 m", "3600000": "1 h"} {
+		p.script(fmt.Sprintf(`const e = document.getElementById("resolution"); e.value = %q; e.dispatchEvent(new Event("input", {bubbles: true}))`, selector))
+		p.waits("blocks of "+blocks, fmt.Sprintf(`[...document.querySelectorAll("#rows tbody tr:not(.pad) td:nth-child(5)")].every((e) => e.innerText === %q)`, blocks))
+	}
+	p.click("button[type=reset]")
+	p.filter(`{cluster="us-1"}`)
+	p.script(`[...document.querySelectorAll("#rows tbody tr")].find((e) => e.innerText.includes("no compaction")).querySelector("button").click()`)
+	p.says("#details", "kept for the incident of Monday")
+	p.click("button[type=reset]")
+	time.Sleep(300 * time.Millisecond)
+	p.screenshot("light")
+	p.prefers("dark")
+	time.Sleep(300 * time.Millisecond)
+	p.screenshot("dark")
+}
+
 func TestPageIsRightAndFastWithAHundredThousandBlocks(t *testing.T) {
-	bucket := hundredThousand.bucket(t)
+	bucket := newBucket(t)
+	server := manyServer(t, bucket.serve("tools", "bucket", "web"))
 	begun := time.Now()
-	p := visit(t, bucket.serve("tools", "bucket", "web"))
+	p := visit(t, server)
 	p.shows(manyBlocks)
 	t.Logf("shown after %v", time.Since(begun))
 	frames := func(what, key string) {

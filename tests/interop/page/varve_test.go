@@ -5,6 +5,10 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -97,83 +101,105 @@ func (b folder) upload(from int64, blocks int, labels ...string) {
 	b.varve(args...)
 }
 
-// meta writes a block that has nothing but its meta.json.
-func (b folder) meta(from, to int64, level int, labels map[string]string) {
+// block is a block that has nothing but its meta.json, and a file as long as
+// samples of its time are.
+type block struct {
+	from, to   int64
+	level      int
+	resolution int64
+	labels     map[string]string
+	parquet    bool
+	// sources are the blocks whose samples it holds; its own, if there are none.
+	sources []string
+}
+
+// made writes a block, and gives its name.
+func (b folder) made(m block) string {
 	b.t.Helper()
-	if err := writeMeta(b.dir, from, to, level, labels); err != nil {
+	id := ulid.MustNew(uint64(m.to), rand.Reader).String()
+	if m.sources == nil {
+		m.sources = []string{id}
+	}
+	meta := map[string]any{
+		"ulid": id, "minTime": m.from, "maxTime": m.to, "version": 1,
+		"stats":      map[string]any{"numSeries": 25_000, "numSamples": (m.to - m.from) / 15_000 * 25_000, "numChunks": (m.to - m.from) / 1_800_000 * 25_000},
+		"compaction": map[string]any{"level": m.level, "sources": m.sources},
+		"thanos":     map[string]any{"labels": m.labels, "downsample": map[string]any{"resolution": m.resolution}, "source": "compactor"},
+	}
+	root, file := id, "chunks/000001"
+	if m.parquet {
+		root, file = "parquet/"+id, "0.chunks.parquet"
+		meta["parquet"] = map[string]any{"version": 1, "shards": []any{}}
+	}
+	text, err := json.Marshal(meta)
+	if err != nil {
 		b.t.Fatal(err)
 	}
+	b.put(filepath.Join(root, file), "")
+	// It takes no space.
+	if err := os.Truncate(filepath.Join(b.dir, root, file), (m.to-m.from)*(1+m.resolution/100_000)/7); err != nil {
+		b.t.Fatal(err)
+	}
+	b.put(filepath.Join(root, "meta.json"), string(text))
+	return id
 }
 
 func (b folder) put(name, text string) {
 	b.t.Helper()
-	if err := put(b.dir, name, text); err != nil {
+	path := filepath.Join(b.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		b.t.Fatal(err)
 	}
 }
 
-func writeMeta(dir string, from, to int64, level int, labels map[string]string) error {
-	id := ulid.MustNew(uint64(to), rand.Reader).String()
-	text, err := json.Marshal(map[string]any{
-		"ulid": id, "minTime": from, "maxTime": to, "version": 1,
-		"stats":      map[string]any{"numSeries": 1000, "numSamples": 480_000, "numChunks": 4000},
-		"compaction": map[string]any{"level": level, "sources": []string{id}},
-		"thanos":     map[string]any{"labels": labels, "downsample": map[string]any{"resolution": 0}, "source": "compactor"},
-	})
-	if err != nil {
-		return err
-	}
-	return put(dir, filepath.Join(id, "meta.json"), string(text))
-}
-
-func put(dir, name, text string) error {
-	path := filepath.Join(dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(path, []byte(text), 0o644)
-}
-
 const manyGroups, manyBlocks = 50, 100_000
 
-// many is a bucket of 100,000 blocks, which is made while the first tests run.
-type many struct {
-	dir  string
-	done chan error
-}
-
-func makeMany() *many {
-	dir, err := os.MkdirTemp("", "varve-page-")
-	m := &many{dir, make(chan error, manyGroups)}
-	if err != nil {
-		m.done <- err
-		return m
-	}
-	for group := range manyGroups {
-		go func() {
-			labels := map[string]string{"cluster": fmt.Sprintf("eu-%d", group), "replica": "a"}
-			for n := range int64(manyBlocks / manyGroups) {
-				from := start - n*2*hour
-				if err := writeMeta(dir, from, from+2*hour, 1+int(n)%4, labels); err != nil {
-					m.done <- err
-					return
-				}
-			}
-			m.done <- nil
-		}()
-	}
-	return m
-}
-
-// bucket waits until the blocks are written.
-func (m *many) bucket(t *testing.T) folder {
+// manyServer serves the page of a server of ours with a timeline of 100,000
+// blocks: to make so many folders takes longer than all other tests.
+func manyServer(t *testing.T, ours string) string {
 	t.Helper()
-	for range manyGroups {
-		if err := <-m.done; err != nil {
-			t.Fatal(err)
+	target, err := url.Parse(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	timeline := map[string]any{"version": "many", "words": []string{"", "newest", "window-open", "alone"}, "broken": []any{}, "tasks": []any{}, "plannedAt": start}
+	var groups []map[string]string
+	columns := map[string][]int64{}
+	var roots []string
+	for group := range manyGroups {
+		groups = append(groups, map[string]string{"cluster": fmt.Sprintf("eu-%d", group), "replica": "a"})
+		for n := range int64(manyBlocks / manyGroups) {
+			from := start - n*2*hour
+			roots = append(roots, ulid.MustNew(uint64(from), rand.Reader).String())
+			for name, value := range map[string]int64{"min": from, "max": from + 2*hour, "level": 1 + n%4, "group": int64(group), "resolution": 0, "bytes": 1 << 20, "flags": 2 + n%2, "word": n % 4} {
+				columns[name] = append(columns[name], value)
+			}
 		}
 	}
-	return folder{t, m.dir}
+	timeline["groups"], timeline["root"] = groups, roots
+	for name, column := range columns {
+		timeline[name] = column
+	}
+	now := start + 24*hour
+	activity := map[string]any{"component": "store", "label": "", "plans": false, "now": now, "version": "many", "lookedAt": now, "listedAt": now, "error": nil, "running": []any{}, "failed": []any{}}
+	mux := http.NewServeMux()
+	for path, data := range map[string]any{"/api/v1/timeline": timeline, "/api/v1/activity": activity} {
+		text, err := json.Marshal(map[string]any{"status": "success", "data": data})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write(text)
+		})
+	}
+	mux.Handle("/", httputil.NewSingleHostReverseProxy(target))
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 var listening = regexp.MustCompile(`address=(127\.0\.0\.1:\d+)`)
