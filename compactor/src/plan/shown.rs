@@ -67,3 +67,54 @@ impl Task {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::Labels;
+
+    use super::*;
+    use crate::{CoveredBy, GroupKey, OutputFormat, SkipReason, Skipped, plan::Covered};
+
+    #[test]
+    fn each_block_of_a_plan_is_told_what_becomes_of_it() {
+        let block = |number| BlockId::new(Timestamp(number), 0);
+        let candidate = |number| {
+            let id = block(number);
+            let json = format!(r#"{{"ulid":"{id}","minTime":0,"maxTime":10,"version":1}}"#);
+            let meta = model::BlockMeta::decode(json.as_bytes()).unwrap();
+            crate::Candidate::of_run(Arc::new(meta))
+        };
+        let group = GroupKey::new(&Labels::default(), Resolution::Raw);
+        let plan = Arc::new(Plan {
+            tasks: vec![Task::of_one(candidate(1), OutputFormat::Parquet, 0)],
+            skipped: vec![Skipped {
+                block: block(2),
+                group,
+                reason: SkipReason::Newest,
+            }],
+            covered: vec![Covered {
+                block: block(3),
+                group,
+                by: CoveredBy::Block(block(4)),
+            }],
+            ..Plan::default()
+        });
+        let shown = plan.shown(Timestamp(7));
+        let said = |number| {
+            let note = shown.notes.get(&block(number)).unwrap();
+            (note.word, note.text.as_str())
+        };
+        assert_eq!(said(1).0, "merge");
+        assert!(
+            said(1).1.starts_with("planned: merge 1 block of {}"),
+            "{:?}",
+            said(1)
+        );
+        assert_eq!(said(2), ("newest", "the newest block of its group"));
+        assert_eq!(said(3).0, "covered");
+        assert!(said(3).1.starts_with("to be marked for deletion: "));
+        assert_eq!(shown.tasks[0].inputs, [block(1)]);
+        let told = (shown.json)().unwrap();
+        assert_eq!(told, serde_json::to_vec(&*plan).unwrap());
+    }
+}

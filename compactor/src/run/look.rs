@@ -108,3 +108,51 @@ impl Looker {
 fn too_slow(limit: Duration) -> String {
     format!("the bucket was not read within {limit:?}")
 }
+
+#[cfg(test)]
+mod tests {
+    use service::{CpuPool, Exposition, ManualClock, Metrics, Probe};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_bucket_is_listed_for_the_page_if_nobody_else_has_looked() {
+        const MINUTE: i64 = 60_000;
+        let dir = tempfile::tempdir().unwrap();
+        let (metrics, clock) = (Metrics::new(), Arc::new(ManualClock::new(0)));
+        let deps = Deps {
+            clock: clock.clone(),
+            pool: CpuPool::for_requests(1),
+            metrics: metrics.clone(),
+            probe: Probe::new("compact", &metrics),
+            board: Board::new(),
+        };
+        let config = Config {
+            data_dir: dir.path().to_owned(),
+            ..Config::default()
+        };
+        let looker = Looker::new(&config, Bucket::in_memory(), &deps);
+        let watching = Watching {
+            interval: Duration::from_mins(1),
+            timeout: Duration::from_mins(5),
+        };
+        let syncs = metrics.register_once("page", SyncMetrics::register_page);
+        let watch = tokio::spawn(looker.clone().watch(watching, syncs));
+        let listed = |text: &str, times: u8| {
+            let line = format!("thanos_bucket_uiblocks_meta_syncs_total {times}\n");
+            assert!(text.contains(&line), "{text}");
+        };
+        looker.look().await.unwrap();
+        clock.set(MINUTE - 1);
+        sleep(Duration::from_millis(60_500)).await;
+        listed(&metrics.encode(Exposition::Prometheus), 0);
+        // A merge runs, and nobody looks.
+        clock.set(2 * MINUTE);
+        for _ in 0..1000 {
+            sleep(Duration::from_millis(61)).await;
+            std::thread::yield_now();
+        }
+        listed(&metrics.encode(Exposition::Prometheus), 1);
+        watch.abort();
+    }
+}

@@ -384,4 +384,32 @@ mod tests {
         server.shutdown.cancel();
         server.task.await.unwrap().unwrap();
     }
+
+    #[tokio::test]
+    async fn routes_of_a_component_are_counted_under_their_own_names() {
+        let metrics = Metrics::new();
+        let probe = Probe::new("store", &metrics);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let options = HttpOptions {
+            routes: HttpRoutes {
+                router: Router::new().route("/in/api", axum::routing::get(async || "here")),
+                handlers: vec![("/in/api".to_owned(), "api")],
+            },
+            ..HttpOptions::default()
+        };
+        let (registry, token) = (metrics.clone(), shutdown.clone());
+        let task =
+            tokio::spawn(
+                async move { serve_http(listener, options, &registry, &probe, token).await },
+            );
+        let answer = get(address, "/in/api", "").await;
+        assert!(answer.ends_with("\r\n\r\nhere"), "{answer}");
+        let text = metrics.encode(Exposition::Prometheus);
+        let line = r#"http_requests_total{code="200",handler="api",method="get"} 1"#;
+        assert!(text.lines().any(|l| l == line), "{text}");
+        shutdown.cancel();
+        task.await.unwrap().unwrap();
+    }
 }

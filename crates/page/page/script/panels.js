@@ -39,6 +39,7 @@ function showPlanned(model, now, open) {
     if (first !== undefined) item.lastChild.append(el("button", { type: "button", class: "link", onclick: () => open(first) }, "show"));
     return item;
   }), none);
+  if (model.plannedAt !== null) byId("planned").append(el("p", { class: "more" }, `The plan of ${timeText(model.plannedAt, true)} UTC.`));
 }
 
 const WAITS = {

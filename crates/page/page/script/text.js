@@ -45,9 +45,13 @@ function agoText(ms) { return ms < 2000 ? "now" : `${durationText(ms - ms % 1000
 
 /** The labels of a group on one line. */
 function labelsText(labels, title) {
-  if (title && Object.hasOwn(labels, title)) return shown(labels[title], 500);
-  const pairs = Object.entries(labels).map(([name, value]) => `${shown(name, 200)}="${shown(value, 500)}"`);
-  return pairs.length === 0 ? "{} (no external labels)" : pairs.join(", ");
+  const pair = ([name, value]) => `${shown(name, 200)}="${shown(value, 500)}"`;
+  const all = Object.entries(labels);
+  if (title && Object.hasOwn(labels, title)) {
+    const rest = all.filter(([name]) => name !== title).map(pair).join(", ");
+    return rest === "" ? shown(labels[title], 500) : `${shown(labels[title], 500)} (${rest})`;
+  }
+  return all.length === 0 ? "{} (no external labels)" : all.map(pair).join(", ");
 }
 
 const RESOLUTIONS = new Map([[0, "raw"], [300000, "5 m"], [3600000, "1 h"]]);

@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use bucket::{MetaFetcher, SyncMetrics};
+use bucket::{MetaFetcher, Snapshot, SyncMetrics};
 use model::TimeRange;
 use page::Board;
 use service::{Probe, Reload, shutdown_signal};
@@ -49,6 +49,19 @@ pub(super) async fn run(tool: &Tool, args: &BucketWebArgs) -> anyhow::Result<Exi
     daemon::beside_routes(&args.http, config, routes, metrics, &probe, &shutdown, work).await
 }
 
+/// Leaves out what is not selected, as far as it is known.
+fn keep(snapshot: &mut Snapshot, selection: &Selection) {
+    let filter = &selection.filter;
+    snapshot.blocks.retain(|view| selection.selects(view));
+    snapshot
+        .partial
+        .retain(|block| filter.may_select(block.objects.id));
+    snapshot.unread.retain(|block| match &block.meta {
+        Some(meta) => filter.selects(block.objects.id, || meta.external_labels()),
+        None => filter.may_select(block.objects.id),
+    });
+}
+
 /// Looks at the bucket again and again.
 async fn watch(
     mut fetcher: MetaFetcher,
@@ -70,7 +83,7 @@ async fn watch(
             };
             let failure = match timeout(args.timeout, fetcher.fetch()).await {
                 Ok(Ok(mut snapshot)) => {
-                    snapshot.blocks.retain(|view| selection.selects(view));
+                    keep(&mut snapshot, &selection);
                     let blocks = snapshot.blocks.len();
                     let unread = snapshot.unread.len();
                     tracing::info!(blocks, unread, "bucket listed");
