@@ -109,6 +109,7 @@ async fn compact(bucket: &Bucket, clock: &ManualClock, data_dir: &Path) -> anyho
         clock: Arc::new(clock.clone()),
         pool: CpuPool::new("compact", threads())?,
         probe: Probe::new("compact", &metrics),
+        board: Default::default(),
         metrics,
     };
     let usage = Usage::begin();
@@ -149,6 +150,7 @@ async fn ask(
         clock: Arc::new(clock.clone()),
         pool: CpuPool::for_requests(threads()),
         probe: Probe::new("store", &metrics),
+        board: Default::default(),
         metrics,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await?;

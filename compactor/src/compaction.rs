@@ -26,6 +26,7 @@ use std::{
 use bucket::{Bucket, Mark, PARQUET_ROOT};
 use futures::FutureExt as _;
 use model::{BlockId, BlockMeta, ParquetMeta, Resolution, Timestamp};
+use page::{Phase, RunningTask};
 use service::{blocking, in_span, span};
 
 use crate::{
@@ -74,6 +75,9 @@ impl Compaction<'_> {
         task: &Arc<Task>,
         blocks: &Blocks,
     ) -> Result<Outcome, CompactError> {
+        let now = Timestamp(self.deps.clock.now_ms());
+        let running = || RunningTask::new(task.planned(), now);
+        let _running = self.deps.board.started(running);
         let dir = self.config.work_dir().join(&task.id);
         self.make_room(task, &dir).await?;
         let mut fetched_again: BTreeSet<BlockId> = BTreeSet::new();
@@ -105,17 +109,21 @@ impl Compaction<'_> {
         blocks: &Blocks,
         dir: &Path,
     ) -> Result<Outcome, CompactError> {
+        let board = &self.deps.board;
+        board.phase(&task.id, Phase::Fetching);
         let fetch = fetch::inputs(task, blocks, self.bucket, dir, self.config);
         in_span(span!("compaction_block_download"), fetch).await?;
         let mut claims = self.make(task, dir).await?;
         if claims.is_empty() {
             return Ok(Outcome::Empty);
         }
+        board.phase(&task.id, Phase::Uploading);
         let upload = self.upload(&claims);
         if let Err(error) = in_span(span!("compaction_block_upload"), upload).await {
             self.take_back(&claims).await;
             return Err(error);
         }
+        board.phase(&task.id, Phase::Committing);
         claims.sort_by_key(|claim| claim.output.resolution);
         for claim in claims.iter().rev() {
             self.commit(claim).await?;
@@ -132,6 +140,7 @@ impl Compaction<'_> {
         let inputs = task.input_ids().map(|id| dir.join(id.to_string()));
         let merge = self.merge(task, inputs.collect(), targets.clone());
         let outputs = in_span(span!("compaction"), merge).await?;
+        self.deps.board.phase(&task.id, Phase::Verifying);
         let mut claims = Vec::with_capacity(outputs.len());
         for (output, target) in outputs.into_iter().zip(targets) {
             if output.stats.num_series > 0 {
@@ -208,7 +217,8 @@ impl Compaction<'_> {
             options: self.config.merge.clone(),
         };
         let series_merged = self.metrics.series_merged.clone();
-        let progress = Progress::start(self.config.progress, task, &self.deps.clock);
+        let Deps { clock, board, .. } = self.deps;
+        let progress = Progress::start(self.config.progress, task, clock, board);
         let progress = move |series: u64| {
             series_merged.inc_by(series);
             progress.add(series);

@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bucket::{BlockFilter, Bucket, Leases};
 use model::{TimeBound, TimeRange, Timestamp};
+use page::Board;
 use service::{Clock, CpuPool, Metrics, Probe};
 
 use crate::{
@@ -47,6 +48,9 @@ pub struct Config {
     pub replicas: Replicas,
     /// The format of output blocks (`--compact.output`). Default: Parquet.
     pub output: OutputFormat,
+    /// How often the bucket is looked at for the page while a daemon is busy or pauses
+    /// (`--block-viewer.global.sync-block-interval`, `-timeout`). Default: never.
+    pub watching: Option<Watching>,
     /// How the progress of a merge is shown. Default: in the log.
     pub progress: ProgressStyle,
     /// How blocks are merged (`--compact.memory-budget`).
@@ -60,6 +64,15 @@ pub enum Repeat {
     Once,
     /// Run again after this time, until told to stop.
     Every(Duration),
+}
+
+/// How often the bucket is looked at for the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watching {
+    /// Time between two looks.
+    pub interval: Duration,
+    /// How long a look may take.
+    pub timeout: Duration,
 }
 
 /// Whether others work on the bucket too.
@@ -88,6 +101,8 @@ pub struct Deps {
     pub metrics: Metrics,
     /// Reports whether it is ready.
     pub probe: Probe,
+    /// Shows what it sees and does.
+    pub board: Board,
 }
 
 impl Default for Config {
@@ -109,6 +124,7 @@ impl Default for Config {
             downsampling: Downsampling::default(),
             replicas: Replicas::default(),
             output: OutputFormat::default(),
+            watching: None,
             progress: ProgressStyle::default(),
             merge: MergeOptions::default(),
         }

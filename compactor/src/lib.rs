@@ -28,7 +28,7 @@ mod verify;
 
 pub use crate::{
     compaction::Outcome,
-    config::{Config, Deps, Repeat, Sharing},
+    config::{Config, Deps, Repeat, Sharing, Watching},
     downsample::{DownsampleError, Downsampler},
     error::CompactError,
     group::GroupKey,

@@ -18,6 +18,7 @@ mod known;
 mod retention;
 mod run;
 mod show;
+mod shown;
 mod skipped;
 mod task;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::sync::{
 
 use indicatif::{ProgressBar, ProgressStyle as BarStyle};
 use model::Counted;
+use page::Board;
 use service::Clock;
 
 use crate::Task;
@@ -30,7 +31,7 @@ pub enum ProgressStyle {
 pub(crate) struct Progress {
     task: String,
     total: u64,
-    done: AtomicU64,
+    done: Arc<AtomicU64>,
     shown: Shown,
 }
 
@@ -45,7 +46,12 @@ enum Shown {
 
 impl Progress {
     /// Nothing is done yet.
-    pub(crate) fn start(style: ProgressStyle, task: &Task, clock: &Arc<dyn Clock>) -> Self {
+    pub(crate) fn start(
+        style: ProgressStyle,
+        task: &Task,
+        clock: &Arc<dyn Clock>,
+        board: &Board,
+    ) -> Self {
         let series = task.inputs.iter().map(|b| b.meta.stats.num_series);
         let total = series.fold(0_u64, u64::saturating_add);
         let shown = match style {
@@ -55,10 +61,12 @@ impl Progress {
             },
             ProgressStyle::Bar => Shown::Bar(bar(task, total)),
         };
+        let done = Arc::default();
+        board.merges(&task.id, &done, total);
         Self {
             task: task.id.clone(),
             total,
-            done: AtomicU64::new(0),
+            done,
             shown,
         }
     }

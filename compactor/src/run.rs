@@ -3,27 +3,30 @@
 mod examine;
 mod group;
 mod hidden;
+mod look;
 mod parts;
 mod rewrite;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
     sync::Arc,
 };
 
-use bucket::{Bucket, MetaFetcher, PartialBlock, Snapshot, SyncMetrics};
+use bucket::{Bucket, PartialBlock, Snapshot, SyncMetrics};
 use futures::FutureExt as _;
 use model::{BlockId, BlockMeta, Timestamp};
-use service::{in_span, span};
+use page::Failure;
+use service::{Metrics, in_span, span};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use self::group::Listed;
 pub use self::{
     examine::{Examined, examine},
     parts::{clean_now, downsample_all, retain_now},
     rewrite::rewrite,
 };
+use self::{group::Listed, look::Looker};
 use crate::{
     CompactError, Config, Deps, Outcome, OutputFormat, Plan, PlanOptions, Repeat, Summary, Task,
     Unusable,
@@ -54,7 +57,8 @@ pub async fn run(
 ) -> Result<Summary, CompactError> {
     let mut compactor = Compactor::new(config, bucket, deps, shutdown)?;
     let stopped = compactor.turns.stopped();
-    let probe = compactor.deps.probe.clone();
+    let Deps { probe, metrics, .. } = compactor.deps.clone();
+    let watch = compactor.watch(&metrics);
     let work = async {
         compactor.turns.check().await?;
         compactor.deps.probe.healthy();
@@ -66,6 +70,7 @@ pub async fn run(
             probe.not_ready("shutting down");
             Ok(Summary::default())
         }
+        never = watch => match never {},
     }
 }
 
@@ -74,8 +79,8 @@ pub async fn run(
 /// # Errors
 /// When the bucket cannot be listed.
 pub async fn plan_now(config: Config, bucket: Bucket, deps: Deps) -> Result<Plan, CompactError> {
-    let mut compactor = Compactor::new(config, bucket, deps, CancellationToken::new())?;
-    let snapshot = compactor.fetcher.fetch().await?;
+    let compactor = Compactor::new(config, bucket, deps, CancellationToken::new())?;
+    let snapshot = compactor.looker.look().await?;
     let mut plan = compactor.plan(&Blocks::new(&snapshot));
     plan.unusable = snapshot.partial.iter().map(Unusable::from).collect();
     plan.unread = snapshot.unread.iter().map(Unusable::from).collect();
@@ -108,7 +113,7 @@ struct Compactor {
     bucket: Bucket,
     deps: Deps,
     metrics: CompactMetrics,
-    fetcher: MetaFetcher,
+    looker: Looker,
     turns: Turns,
     /// Blocks that turned out to be damaged in this iteration, with what is wrong.
     set_aside: BTreeMap<BlockId, String>,
@@ -147,13 +152,7 @@ impl Compactor {
     }
 
     fn unchecked(config: Config, bucket: Bucket, deps: Deps, shutdown: CancellationToken) -> Self {
-        let fetcher = MetaFetcher::new(
-            bucket.clone(),
-            Some(config.data_dir.join("meta-syncer")),
-            config.meta_fetch_concurrency,
-            deps.metrics
-                .register_once("block syncs", SyncMetrics::register),
-        );
+        let looker = Looker::new(&config, bucket.clone(), &deps);
         let metrics = CompactMetrics::new(&deps.metrics);
         metrics.set_delete_delay(config.delete_delay);
         Self {
@@ -162,10 +161,26 @@ impl Compactor {
             bucket,
             deps,
             metrics,
-            fetcher,
+            looker,
             set_aside: BTreeMap::new(),
             told_hidden: false,
             work: Work::All,
+        }
+    }
+
+    /// Looks at the bucket for the page, as long as this runs.
+    fn watch(&self, metrics: &Metrics) -> impl Future<Output = Infallible> + use<> {
+        let (looker, watching) = (self.looker.clone(), self.config.watching);
+        let is_daemon = matches!(self.config.repeat, Repeat::Every(_));
+        let watching = watching.filter(|_| is_daemon && self.deps.board.is_shown());
+        let metrics = metrics.clone();
+        async move {
+            let Some(watching) = watching else {
+                return std::future::pending().await;
+            };
+            let register = SyncMetrics::register_page;
+            let metrics = metrics.register_once("block syncs of the page", register);
+            looker.watch(watching, metrics).await
         }
     }
 
@@ -198,7 +213,7 @@ impl Compactor {
 
     /// The task, if it is planned now.
     async fn find(&mut self, id: &str) -> Result<(Blocks, Task), CompactError> {
-        let blocks = Blocks::new(&self.fetcher.fetch().await?);
+        let blocks = Blocks::new(&*self.looker.look().await?);
         let task = self.plan(&blocks).tasks.into_iter().find(|t| t.id == id);
         let task = task.ok_or_else(|| match blocks.unread().first() {
             Some(unread) => CompactError::Unread {
@@ -249,7 +264,7 @@ impl Compactor {
         let mut tried: BTreeSet<String> = BTreeSet::new();
         loop {
             let at = self.now();
-            let snapshot = self.fetcher.fetch().await?;
+            let snapshot = self.looker.look().await?;
             self.deps.probe.ready();
             self.tell_hidden(&snapshot);
             let blocks = Blocks::new(&snapshot);
@@ -257,7 +272,11 @@ impl Compactor {
             cleaner.delete_marked(&blocks, &mut summary).await;
             cleaner.delete_partial(&snapshot, &mut summary).await;
             self.metrics.cleanup_loops.inc();
-            let plan = self.plan(&blocks);
+            let mut plan = self.plan(&blocks);
+            plan.unusable = snapshot.partial.iter().map(Unusable::from).collect();
+            plan.unread = snapshot.unread.iter().map(Unusable::from).collect();
+            let plan = Arc::new(plan);
+            self.deps.board.planned(|| plan.shown(at));
             self.count_todo(&blocks).await;
             // What waits for a block that was not read is done later, with what there is of it.
             if snapshot.unread.is_empty() {
@@ -274,6 +293,7 @@ impl Compactor {
                     tasks,
                 };
                 progress |= self.work_on(group, listed, &mut tried, &mut summary).await;
+                self.show_failures(&summary);
             }
             // What was merged, or set aside, may let something else be merged.
             if !progress {
@@ -284,6 +304,8 @@ impl Compactor {
                 break;
             }
         }
+        self.show_failures(&summary);
+        self.deps.board.run_ended();
         self.metrics.iterated(&summary);
         if summary.failed.is_empty() {
             self.metrics.iterations.inc();
@@ -320,6 +342,18 @@ impl Compactor {
                 summary.failed.push((objects.root.clone(), error));
             }
         }
+    }
+
+    /// Shows what could not be done so far.
+    fn show_failures(&self, summary: &Summary) {
+        let at = self.now();
+        let failure = |(what, error): &(String, CompactError)| Failure {
+            what: what.clone(),
+            error: error.to_string(),
+            at,
+        };
+        let failures = || summary.failed.iter().map(failure).collect();
+        self.deps.board.failed(failures);
     }
 
     /// Plays through what is to be done until nothing is left.

@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bucket::BlockFilter;
 use model::{TimeBound, Timestamp};
+use page::Board;
 use service::{Clock, CpuPool, GrpcOptions, Metrics, Probe};
 
 /// Settings of a store gateway.
@@ -110,6 +111,8 @@ pub struct Deps {
     pub metrics: Metrics,
     /// Reports whether it is ready.
     pub probe: Probe,
+    /// Shows what it sees and does.
+    pub board: Board,
 }
 
 impl Default for Config {

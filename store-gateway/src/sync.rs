@@ -5,8 +5,9 @@ mod backoff;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use bucket::{Bucket, BucketError, MetaFetcher, Snapshot};
+use bucket::{BlockView, Bucket, BucketError, MetaFetcher, Snapshot};
 use model::{BlockId, Timestamp};
+use page::Board;
 use service::{Clock, Probe, in_span, span};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -53,6 +54,7 @@ pub(crate) struct Syncer {
     concurrency: usize,
     clock: Arc<dyn Clock>,
     probe: Probe,
+    board: Board,
     /// The number of unread blocks at the last attempt.
     unread: usize,
     metrics: CatalogMetrics,
@@ -96,6 +98,7 @@ impl Syncer {
             unread: 0,
             clock: Arc::clone(&deps.clock),
             probe: deps.probe.clone(),
+            board: deps.board.clone(),
             metrics: CatalogMetrics::new(&deps.metrics),
             served: watch::Sender::new(None),
             requests,
@@ -129,6 +132,7 @@ impl Syncer {
                 self.retry(backoff.attempts()).await
             };
             if let Err(error) = &looked {
+                self.board.not_listed(&error.to_string(), self.now());
                 tracing::error!(
                     %error,
                     "bucket not listed, trying again later"
@@ -176,7 +180,7 @@ impl Syncer {
     /// Synchronizes once. If that fails, the former blocks stay in service.
     async fn sync(&mut self) -> Result<(), BucketError> {
         let work = async {
-            let snapshot = self.fetcher.fetch().await?;
+            let snapshot = Arc::new(self.fetcher.fetch().await?);
             self.serve(&snapshot).await;
             Ok(())
         };
@@ -187,7 +191,7 @@ impl Syncer {
     /// because it gets too many requests.
     async fn retry(&mut self, attempts: u32) -> Result<(), BucketError> {
         let concurrency = self.concurrency.checked_shr(attempts).unwrap_or(1).max(1);
-        let snapshot = self.fetcher.retry(concurrency).await?;
+        let snapshot = Arc::new(self.fetcher.retry(concurrency).await?);
         if unread(&snapshot, &self.rules.blocks).count() != self.unread {
             self.serve(&snapshot).await;
         }
@@ -195,8 +199,8 @@ impl Syncer {
     }
 
     /// Serves the snapshot from now on. The gateway becomes ready once everything that is listed has been read.
-    async fn serve(&mut self, snapshot: &Snapshot) {
-        let now = Timestamp(self.clock.now_ms());
+    async fn serve(&mut self, snapshot: &Arc<Snapshot>) {
+        let now = self.now();
         let rules = self.rules.frozen();
         let (catalog, states) = Catalog::new(snapshot, &rules, now);
         self.metrics.states(&states);
@@ -209,6 +213,11 @@ impl Syncer {
         let unread: Vec<_> = unread(snapshot, &rules.blocks).collect();
         self.metrics.state("failed", unread.len());
         self.count(&catalog, now);
+        if self.board.is_shown() {
+            let served = roots(&catalog);
+            let is_served = move |view: &BlockView| served.contains(&view.objects.root);
+            self.board.listed(snapshot, now, is_served).await;
+        }
         let extents = Extents::of(&catalog);
         let kept = catalog
             .blocks()
@@ -234,6 +243,10 @@ impl Syncer {
         self.clear(move |headers| headers.retain(&kept)).await;
     }
 
+    fn now(&self) -> Timestamp {
+        Timestamp(self.clock.now_ms())
+    }
+
     /// Removes index headers from the disk.
     async fn clear(&self, clear: impl FnOnce(&HeaderFiles) + Send + 'static) {
         let headers = Arc::clone(&self.headers);
@@ -242,9 +255,6 @@ impl Syncer {
     }
 
     fn count(&self, catalog: &Catalog, now: Timestamp) {
-        let roots = |catalog: &Catalog| -> BTreeSet<String> {
-            catalog.blocks().map(|block| block.root.clone()).collect()
-        };
         let after = roots(catalog);
         let before = self.served.borrow().clone();
         let before = before
@@ -262,6 +272,11 @@ impl Syncer {
             "synchronized the blocks of the bucket"
         );
     }
+}
+
+/// The folders of the blocks.
+fn roots(catalog: &Catalog) -> BTreeSet<String> {
+    catalog.blocks().map(|block| block.root.clone()).collect()
 }
 
 impl Served {

@@ -228,6 +228,7 @@ impl World {
             clock: self.clock(),
             pool: self.pool.clone(),
             probe: Probe::new("compact", &metrics),
+            board: Default::default(),
             metrics,
         };
         Ok(compactor::run(config, bucket, deps, shutdown).await?)
@@ -278,6 +279,7 @@ impl World {
             clock: self.clock(),
             pool: self.pool.clone(),
             probe: Probe::new("store", &metrics),
+            board: Default::default(),
             metrics: metrics.clone(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await?;

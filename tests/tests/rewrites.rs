@@ -40,6 +40,7 @@ async fn rewrite(world: &World, block: BlockId, wanted: Wanted) -> anyhow::Resul
         clock: Arc::new(world.clock.clone()),
         pool: CpuPool::new("test", 2)?,
         probe: Probe::new("bucket", &metrics),
+        board: Default::default(),
         metrics,
     };
     let config = Config {

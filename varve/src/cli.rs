@@ -7,19 +7,24 @@ mod arg_files;
 mod bucket;
 mod compact;
 mod export;
+mod flags;
 mod reloader;
 mod selector;
 mod shared;
 mod sidecar;
 mod store;
+mod web;
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind};
+use clap::{
+    Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, error::ErrorKind,
+};
 
 pub(crate) use self::{
     bucket::{
@@ -37,6 +42,7 @@ pub(crate) use self::{
     },
     sidecar::SidecarArgs,
     store::StoreArgs,
+    web::{BucketWebArgs, WebArgs, WebPathArgs},
 };
 use crate::values::{self, LabelFlag};
 
@@ -53,6 +59,9 @@ pub(crate) struct Cli {
     /// Traces.
     #[command(flatten)]
     pub(crate) tracing: TracingArgs,
+    /// All flags and their values, as the API tells them.
+    #[arg(skip)]
+    pub(crate) flags: BTreeMap<String, String>,
 }
 
 /// The components.
@@ -170,7 +179,13 @@ impl Cli {
     pub(crate) fn parse_words(
         words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> Result<Self, clap::Error> {
-        Self::try_parse_from(words)
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(words)?;
+        let cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+        Ok(Self {
+            flags: flags::of(&command, &matches),
+            ..cli
+        })
     }
 }
 

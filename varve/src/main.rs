@@ -72,11 +72,12 @@ fn run(cli: Cli, without_effect: &[String]) -> anyhow::Result<ExitCode> {
         .build()
         .context("starting the runtime")?;
     let metrics = Metrics::new();
+    let command = commands::run(cli.command, cli.flags, metrics.clone());
     let ended = match traces {
-        None => runtime.block_on(commands::run(cli.command, metrics)),
+        None => runtime.block_on(command),
         Some(traces) => {
             traces.register(&metrics);
-            runtime.block_on(traces.beside(commands::run(cli.command, metrics)))
+            runtime.block_on(traces.beside(command))
         }
     };
     // Work given up at the end of a grace period does not delay the exit.

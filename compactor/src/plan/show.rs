@@ -27,13 +27,12 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// What is made of what, with the inputs below.
-impl fmt::Display for Task {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Task {
+    /// What is made of what.
+    pub(super) fn summary(&self) -> String {
         let outputs = self.outputs.iter().map(|o| o.name());
-        write!(
-            f,
-            "{} {} of {} in {} to {} of {} to {}",
+        format!(
+            "{} {} of {} in {} to {} of {} to {}{}{}",
             if self.merges() { "merge" } else { "downsample" },
             Counted(self.inputs.len() as u64, "block"),
             self.labels,
@@ -41,17 +40,25 @@ impl fmt::Display for Task {
             outputs.collect::<Vec<_>>().join(" and "),
             Rfc3339(self.min_time),
             Rfc3339(self.max_time),
-        )?;
-        match self.format {
-            OutputFormat::Parquet => f.write_str(" in Parquet")?,
-            OutputFormat::Tsdb => f.write_str(" in TSDB")?,
-        }
-        if self.dedup == Dedup::Penalty {
-            f.write_str(", following one replica at a time")?;
-        }
+            match self.format {
+                OutputFormat::Parquet => " in Parquet",
+                OutputFormat::Tsdb => " in TSDB",
+            },
+            match self.dedup {
+                Dedup::Penalty => ", following one replica at a time",
+                Dedup::Exact => "",
+            },
+        )
+    }
+}
+
+/// What is made of what, with the inputs below.
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            ": {} to read, {} of disk, {} of memory (task {})",
+            "{}: {} to read, {} of disk, {} of memory (task {})",
+            self.summary(),
             Bytes(self.bytes_in),
             Bytes(self.disk_bytes),
             Bytes(self.memory_bytes),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use std::sync::Arc;
+
 use bucket::{BlockView, Bucket, Snapshot};
 use model::BlockId;
 use tokio_util::sync::CancellationToken;
@@ -33,9 +35,9 @@ pub async fn examine(
     deps: Deps,
     ids: &BTreeSet<BlockId>,
     mut found: impl FnMut(Examined<'_>) + Send,
-) -> Result<Snapshot, CompactError> {
-    let mut compactor = Compactor::unchecked(config, bucket, deps, CancellationToken::new());
-    let snapshot = compactor.fetcher.fetch().await?;
+) -> Result<Arc<Snapshot>, CompactError> {
+    let compactor = Compactor::unchecked(config, bucket, deps, CancellationToken::new());
+    let snapshot = compactor.looker.look().await?;
     let blocks = Blocks::new(&snapshot);
     if let Some(missing) = ids.iter().find(|id| blocks.get(**id).is_none()) {
         return Err(CompactError::Gone { block: *missing });

@@ -73,7 +73,7 @@ impl Compactor {
         summary: &mut Summary,
     ) -> Result<(), CompactError> {
         let fresh = match again {
-            true => Some(Blocks::new(&self.fetcher.fetch().await?)),
+            true => Some(Blocks::new(&*self.looker.look().await?)),
             false => None,
         };
         let planned = fresh.as_ref().map(|blocks| self.plan(blocks).tasks);

@@ -15,8 +15,8 @@ pub async fn clean_now(
     bucket: Bucket,
     deps: Deps,
 ) -> Result<Summary, CompactError> {
-    let mut compactor = Compactor::unchecked(config, bucket, deps, CancellationToken::new());
-    let snapshot = compactor.fetcher.fetch().await?;
+    let compactor = Compactor::unchecked(config, bucket, deps, CancellationToken::new());
+    let snapshot = compactor.looker.look().await?;
     let mut summary = Summary::default();
     let cleaner = compactor.cleaner();
     cleaner
@@ -39,8 +39,8 @@ pub async fn retain_now(
     bucket: Bucket,
     deps: Deps,
 ) -> Result<(Summary, Vec<Expired>), CompactError> {
-    let mut compactor = Compactor::unchecked(config, bucket, deps, CancellationToken::new());
-    let snapshot = compactor.fetcher.fetch().await?;
+    let compactor = Compactor::unchecked(config, bucket, deps, CancellationToken::new());
+    let snapshot = compactor.looker.look().await?;
     let blocks = Blocks::new(&snapshot);
     let plan = compactor.plan(&blocks);
     let mut summary = Summary::default();
@@ -81,7 +81,7 @@ impl Compactor {
         let (mut summary, mut tried) = Default::default();
         loop {
             let at = self.now();
-            let snapshot = self.fetcher.fetch().await?;
+            let snapshot = self.looker.look().await?;
             let blocks = Blocks::new(&snapshot);
             let plan = self.plan(&blocks);
             let mut progress = false;

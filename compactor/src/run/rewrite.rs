@@ -69,7 +69,7 @@ impl Compactor {
 
     /// The block as it is now.
     async fn look_at(&mut self, block: BlockId) -> Result<(Blocks, BlockView), CompactError> {
-        let snapshot = self.fetcher.fetch().await?;
+        let snapshot = self.looker.look().await?;
         let blocks = Blocks::new(&snapshot);
         let mut unread = blocks.unread().iter();
         if let Some(unread) = unread.find(|unread| unread.objects.id == block) {

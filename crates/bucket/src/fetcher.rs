@@ -103,11 +103,20 @@ impl MetaFetcher {
     /// # Errors
     /// When the bucket cannot be listed.
     pub async fn fetch(&mut self) -> Result<Snapshot, BucketError> {
+        let metrics = self.metrics.clone();
+        self.fetch_as(&metrics).await
+    }
+
+    /// As [`Self::fetch`], counted by these metrics instead of its own.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`].
+    pub async fn fetch_as(&mut self, metrics: &SyncMetrics) -> Result<Snapshot, BucketError> {
         let start = Instant::now();
-        self.metrics.syncs.inc();
+        metrics.syncs.inc();
         let listed = self.list().await;
         let (objects, folders) = listed.inspect_err(|_| {
-            self.metrics.failures.inc();
+            metrics.failures.inc();
         })?;
         let catalog = objects.iter().find(|object| object.key == CATALOG);
         let catalog = catalog.filter(|_| !self.is_started).cloned();
@@ -118,7 +127,7 @@ impl MetaFetcher {
         let before = std::mem::take(&mut self.unread);
         let listed = self.take(loaded, Listed { blocks, folders }, &before);
         self.forget(&listed.blocks).await;
-        Ok(self.seen(listed, start))
+        Ok(self.seen(listed, start, metrics))
     }
 
     /// Tries again to read what is unread of the last listing, with so many requests at once; returns the contents of
@@ -139,7 +148,8 @@ impl MetaFetcher {
             .collect();
         let loaded = self.load_from_bucket(wanted.into_iter(), concurrency).await;
         let listed = self.take(loaded, listed, &before);
-        Ok(self.seen(listed, start))
+        let metrics = self.metrics.clone();
+        Ok(self.seen(listed, start, &metrics))
     }
 
     /// All objects, and the blocks with a folder, also an empty one.
@@ -204,14 +214,14 @@ impl MetaFetcher {
     }
 
     /// What is in the bucket, as far as it was read.
-    fn seen(&mut self, listed: Listed, start: Instant) -> Snapshot {
+    fn seen(&mut self, listed: Listed, start: Instant, metrics: &SyncMetrics) -> Snapshot {
         self.listed = (!self.unread.is_empty()).then(|| listed.clone());
         if !self.unread.is_empty() {
-            self.metrics.failures.inc();
+            metrics.failures.inc();
         }
         let snapshot = self.snapshot(listed);
         self.log_without_meta(&snapshot);
-        self.metrics.duration.observe(start.elapsed().as_secs_f64());
+        metrics.duration.observe(start.elapsed().as_secs_f64());
         snapshot
     }
 

@@ -159,22 +159,31 @@ impl BucketMetrics {
 impl SyncMetrics {
     /// Registers them.
     pub fn register(registry: &mut Registry) -> Self {
+        Self::named(registry, "thanos_blocks_meta")
+    }
+
+    /// Registers those of synchronizations for the page alone, under Thanos's names.
+    pub fn register_page(registry: &mut Registry) -> Self {
+        Self::named(registry, "thanos_bucket_uiblocks_meta")
+    }
+
+    fn named(registry: &mut Registry, prefix: &str) -> Self {
         Self {
             syncs: register(
                 registry,
-                "thanos_blocks_meta_syncs",
+                &format!("{prefix}_syncs"),
                 "Total number of synchronizations of block metadata",
                 Counter::default(),
             ),
             failures: register(
                 registry,
-                "thanos_blocks_meta_sync_failures",
+                &format!("{prefix}_sync_failures"),
                 "Total number of synchronizations of block metadata that failed or were incomplete",
                 Counter::default(),
             ),
             duration: register(
                 registry,
-                "thanos_blocks_meta_sync_duration_seconds",
+                &format!("{prefix}_sync_duration_seconds"),
                 "Duration of a synchronization of block metadata",
                 Histogram::new([0.01, 1.0, 10.0, 100.0, 300.0, 600.0, 1000.0]),
             ),

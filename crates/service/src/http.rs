@@ -23,7 +23,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Connected as _;
 
-pub use self::profiles::Profiles;
+pub use self::{gzip::accepts_gzip, profiles::Profiles};
 use crate::{
     ConnectionLimits, Exposition, GrpcEncoding, Metrics, Probe, RequestLog, ServiceError,
     WebConfig, blocking,
@@ -53,10 +53,22 @@ pub struct HttpOptions {
     pub profiles: Profiles,
     /// The limits of connections.
     pub connections: ConnectionLimits,
+    /// Routes of the component. Default: none.
+    pub routes: HttpRoutes,
 }
 
-/// The paths that are served.
-const PATHS: [&str; 5] = [
+/// Routes that a component adds to its HTTP server. TLS, users, headers, metrics and the request log are as for the
+/// others.
+#[derive(Clone, Debug, Default)]
+pub struct HttpRoutes {
+    /// The routes. None of their paths may be one of [`RESERVED_PATHS`].
+    pub router: Router,
+    /// The value of the label `handler` of metrics, by the path of the route.
+    pub handlers: Vec<(String, &'static str)>,
+}
+
+/// The paths that every server has.
+pub const RESERVED_PATHS: [&str; 5] = [
     "/metrics",
     "/-/healthy",
     "/-/ready",
@@ -88,10 +100,13 @@ pub async fn serve_http(
         metrics: metrics.clone(),
         probe: probe.clone(),
     };
-    let [at_metrics, at_healthy, at_ready, at_cpu, at_heap] = PATHS;
+    let [at_metrics, at_healthy, at_ready, at_cpu, at_heap] = RESERVED_PATHS;
     let profiling = Profiling::new(options.profiles, shutdown.clone());
     let log = options.request_log.clone().map(|log| log.http);
-    let observed = Observer::new(HttpMetrics::new(metrics, &PATHS), log);
+    let observed = Observer::new(
+        HttpMetrics::new(metrics, &RESERVED_PATHS, &options.routes.handlers),
+        log,
+    );
     let mut app = Router::new()
         .route(at_metrics, get(metrics_text))
         .route(at_healthy, get(healthy))
@@ -102,7 +117,8 @@ pub async fn serve_http(
                 .route(at_cpu, get(profiles::cpu))
                 .route(at_heap, get(profiles::heap))
                 .with_state(profiling),
-        );
+        )
+        .merge(options.routes.router.clone());
     if let Some(web) = &options.web {
         let before = Gate::new(web.clone());
         app = app.layer(axum::middleware::from_fn_with_state(before, gate));
@@ -183,7 +199,7 @@ async fn metrics_text(State(told): State<Told>, headers: HeaderMap) -> impl Into
     let content_type = [(header::CONTENT_TYPE, exposition.content_type())];
     let vary = [(header::VARY, "Accept-Encoding")];
     let text = told.metrics.encode(exposition);
-    if !gzip::is_asked(&headers) {
+    if !accepts_gzip(&headers) {
         return (content_type, vary, text).into_response();
     }
     match blocking(move || GrpcEncoding::Gzip.encode(text.as_bytes())).await {
@@ -221,6 +237,7 @@ impl Default for HttpOptions {
             request_log: None,
             profiles: Profiles::Off,
             connections: ConnectionLimits::default(),
+            routes: HttpRoutes::default(),
         }
     }
 }
@@ -366,5 +383,33 @@ mod tests {
         assert!(!answer.contains("unknown"), "{answer}");
         server.shutdown.cancel();
         server.task.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn routes_of_a_component_are_counted_under_their_own_names() {
+        let metrics = Metrics::new();
+        let probe = Probe::new("store", &metrics);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let options = HttpOptions {
+            routes: HttpRoutes {
+                router: Router::new().route("/in/api", axum::routing::get(async || "here")),
+                handlers: vec![("/in/api".to_owned(), "api")],
+            },
+            ..HttpOptions::default()
+        };
+        let (registry, token) = (metrics.clone(), shutdown.clone());
+        let task =
+            tokio::spawn(
+                async move { serve_http(listener, options, &registry, &probe, token).await },
+            );
+        let answer = get(address, "/in/api", "").await;
+        assert!(answer.ends_with("\r\n\r\nhere"), "{answer}");
+        let text = metrics.encode(Exposition::Prometheus);
+        let line = r#"http_requests_total{code="200",handler="api",method="get"} 1"#;
+        assert!(text.lines().any(|l| l == line), "{text}");
+        shutdown.cancel();
+        task.await.unwrap().unwrap();
     }
 }

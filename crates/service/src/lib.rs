@@ -30,7 +30,7 @@ pub use crate::{
     cpu::{CpuPool, runs_at_once},
     error::ServiceError,
     grpc::{GrpcEncoding, GrpcMessageError, GrpcOptions, MAX_MESSAGE_BYTES, serve_grpc},
-    http::{HttpOptions, Profiles, serve_http},
+    http::{HttpOptions, HttpRoutes, Profiles, RESERVED_PATHS, accepts_gzip, serve_http},
     logging::{LogFormat, LogLevel, init_logging},
     metrics::{Exposition, Metrics},
     probe::{Probe, Status},

@@ -140,6 +140,7 @@ impl Deps {
             pool: self.merge_pool.clone(),
             metrics,
             probe,
+            board: Default::default(),
         }
     }
 
@@ -150,6 +151,7 @@ impl Deps {
             pool: self.pool.clone(),
             metrics,
             probe,
+            board: Default::default(),
         }
     }
 

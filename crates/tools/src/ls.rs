@@ -37,19 +37,25 @@ impl Default for Selection {
     }
 }
 
+impl Selection {
+    /// Whether a block is selected.
+    #[must_use]
+    pub fn selects(&self, view: &BlockView) -> bool {
+        let meta = &view.meta;
+        meta.max_time >= self.times.min
+            && meta.min_time <= self.times.max
+            && (self.deleted == Deleted::Listed || view.deletion_mark.is_none())
+            && self
+                .filter
+                .selects(view.objects.id, || meta.external_labels())
+    }
+}
+
 /// The selected blocks, by their names.
 #[must_use]
 pub fn select<'a>(snapshot: &'a Snapshot, selection: &Selection) -> Vec<&'a BlockView> {
-    let is_selected = |view: &&BlockView| {
-        let meta = &view.meta;
-        meta.max_time >= selection.times.min
-            && meta.min_time <= selection.times.max
-            && (selection.deleted == Deleted::Listed || view.deletion_mark.is_none())
-            && selection
-                .filter
-                .selects(view.objects.id, || meta.external_labels())
-    };
-    let mut blocks: Vec<&BlockView> = snapshot.blocks.iter().filter(is_selected).collect();
+    let blocks = snapshot.blocks.iter();
+    let mut blocks: Vec<&BlockView> = blocks.filter(|view| selection.selects(view)).collect();
     blocks.sort_by_key(|view| view.objects.id);
     blocks
 }

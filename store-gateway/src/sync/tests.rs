@@ -43,6 +43,7 @@ impl World {
             clock: Arc::new(ManualClock::new(100_000_000)),
             pool: CpuPool::new("test", 1).unwrap(),
             probe: Probe::new("store", &metrics),
+            board: Default::default(),
             metrics,
         };
         let config = Config {

@@ -12,7 +12,7 @@ pub(crate) use self::{
     },
     changes::{DownsampleArgs, LeaseArgs, ReplicateArgs, RewriteArgs, VerifyArgs, VerifyOutput},
 };
-use super::ObjstoreArgs;
+use super::{BucketWebArgs, ObjstoreArgs};
 
 /// `varve tools bucket`.
 #[derive(Debug, Args)]
@@ -33,6 +33,8 @@ pub(crate) enum BucketCommand {
     Inspect(InspectArgs),
     /// Verify the blocks, and repair them if so asked.
     Verify(Box<VerifyArgs>),
+    /// Serve a page that shows the blocks.
+    Web(Box<BucketWebArgs>),
     /// Copy blocks to another bucket.
     Replicate(Box<ReplicateArgs>),
     /// Downsample the blocks that are long enough.

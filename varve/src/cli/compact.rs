@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Subcommand, ValueEnum};
 use compactor::OutputFormat;
 
-use super::{HttpArgs, ObjstoreArgs, Output, SelectorArgs, TimeArgs};
+use super::{HttpArgs, ObjstoreArgs, Output, SelectorArgs, TimeArgs, WebArgs};
 use crate::values::{self, ShardFlag};
 
 /// `varve compact`. Its flags may stand before or after `plan` and `run`.
@@ -132,6 +132,14 @@ pub(crate) struct CompactArgs {
     pub(crate) objstore: ObjstoreArgs,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
+    #[command(flatten)]
+    pub(crate) web: WebArgs,
+    /// Time between two looks at the bucket for the page, with --wait.
+    #[arg(long = "block-viewer.global.sync-block-interval", global = true, default_value = "1m", value_name = "DURATION", value_parser = values::interval)]
+    pub(crate) view_interval: Duration,
+    /// Time that such a look may take.
+    #[arg(long = "block-viewer.global.sync-block-timeout", global = true, default_value = "5m", value_name = "DURATION", value_parser = values::interval)]
+    pub(crate) view_timeout: Duration,
 }
 
 /// The format of output blocks.

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::{GrpcArgs, HttpArgs, ObjstoreArgs, SelectorArgs, TimeArgs};
+use super::{GrpcArgs, HttpArgs, ObjstoreArgs, SelectorArgs, TimeArgs, WebArgs};
 use crate::values;
 
 /// `varve store`.
@@ -87,6 +87,8 @@ pub(crate) struct StoreArgs {
     pub(crate) objstore: ObjstoreArgs,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
+    #[command(flatten)]
+    pub(crate) web: WebArgs,
     #[command(flatten)]
     pub(crate) grpc: GrpcArgs,
 }

@@ -6,8 +6,10 @@ mod progress;
 mod replicate;
 mod rewrite;
 mod verify;
+mod web;
 
 use std::{
+    collections::BTreeMap,
     io::{self, IsTerminal as _},
     path::Path,
     process::ExitCode,
@@ -19,6 +21,7 @@ use anyhow::Context as _;
 use bucket::{Bucket, MetaFetcher, Snapshot, SyncMetrics};
 use compactor::{Config, Dedup, MergeOptions, ProgressStyle, Replicas, Sharing};
 use model::Timestamp;
+use page::Board;
 use serde_json::Value;
 use service::{Clock as _, CpuPool, Metrics, Probe, SystemClock};
 use tempfile::TempDir;
@@ -30,11 +33,15 @@ use crate::{
 };
 
 /// Runs a tool to its end.
-pub(super) async fn run(args: BucketArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(
+    args: BucketArgs,
+    flags: BTreeMap<String, String>,
+) -> anyhow::Result<ExitCode> {
     let tool = Tool {
         metrics: Metrics::new(),
         scratch: tempfile::tempdir().context("temporary folder")?,
         args,
+        flags,
     };
     match &tool.args.command {
         BucketCommand::Ls(args) => blocks::ls(&tool, args).await,
@@ -46,6 +53,7 @@ pub(super) async fn run(args: BucketArgs) -> anyhow::Result<ExitCode> {
         BucketCommand::Replicate(args) => replicate::run(&tool, args).await,
         BucketCommand::Downsample(args) => parts::downsample(&tool, args).await,
         BucketCommand::Rewrite(args) => rewrite::run(&tool, args).await,
+        BucketCommand::Web(args) => web::run(&tool, args).await,
         BucketCommand::UploadBlocks(args) => blocks::upload(&tool, args).await,
     }
 }
@@ -54,6 +62,8 @@ pub(super) async fn run(args: BucketArgs) -> anyhow::Result<ExitCode> {
 struct Tool {
     args: BucketArgs,
     metrics: Metrics,
+    /// Its flags, for the API.
+    flags: BTreeMap<String, String>,
     /// A folder that is removed at the end.
     scratch: TempDir,
 }
@@ -109,6 +119,7 @@ impl Tool {
             pool: CpuPool::new("merge", 0)?,
             metrics: self.metrics.clone(),
             probe: Probe::new("bucket", &self.metrics),
+            board: Board::default(),
         })
     }
 }

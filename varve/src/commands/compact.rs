@@ -1,6 +1,7 @@
 //! `varve compact`.
 
 use std::{
+    collections::BTreeMap,
     io::{self, IsTerminal as _},
     process::ExitCode,
     sync::Arc,
@@ -11,12 +12,15 @@ use anyhow::Context as _;
 use bucket::Bucket;
 use compactor::{
     Compression, Config, Dedup, Deps, Downsampling, MergeOptions, Outcome, Plan, ProgressStyle,
-    Repeat, Replicas, Retention, Shard, Sharing, Summary, WINDOWS,
+    Repeat, Replicas, Retention, Shard, Sharing, Summary, WINDOWS, Watching,
 };
 use service::{CpuPool, Metrics, Probe, Reload, ReloadedFile, SystemClock, shutdown_signal};
 use tokio_util::sync::CancellationToken;
 
-use super::daemon;
+use super::{
+    daemon,
+    web::{self, WebOf},
+};
 use crate::{
     cli::{self, Aim, CompactArgs, CompactCommand, Output},
     memory, print,
@@ -27,7 +31,11 @@ use crate::{
 const COMPLETION_INDEX: &str = "JOB_COMPLETION_INDEX";
 
 /// Does all work, with `--wait` again and again until a signal; or plans it; or does one task.
-pub(super) async fn run(args: CompactArgs, metrics: Metrics) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(
+    args: CompactArgs,
+    flags: BTreeMap<String, String>,
+    metrics: Metrics,
+) -> anyhow::Result<ExitCode> {
     daemon::check_times(&args.time)?;
     let probe = Probe::new("compact", &metrics);
     let bucket = daemon::need_bucket(&args.objstore, &metrics)?;
@@ -36,6 +44,7 @@ pub(super) async fn run(args: CompactArgs, metrics: Metrics) -> anyhow::Result<E
         pool: CpuPool::new("merge", 0)?,
         metrics: metrics.clone(),
         probe: probe.clone(),
+        board: web::board(&args.web),
     };
     let config = Config {
         progress: match io::stderr().is_terminal() {
@@ -50,8 +59,16 @@ pub(super) async fn run(args: CompactArgs, metrics: Metrics) -> anyhow::Result<E
     }
     let reload = Reload::new();
     let shutdown = shutdown_signal(&reload)?;
-    let web = daemon::web_config(&args.http, &metrics, &reload)?;
     let rules = args.selector.reloaded(&config.filter, &metrics, &reload)?;
+    let web_config = daemon::web_config(&args.http, &metrics, &reload)?;
+    let of = WebOf {
+        component: "compact",
+        label: &args.web.label,
+        bucket: &bucket,
+        flags,
+        route_prefix: "",
+    };
+    let routes = web::page(&args.web.paths, &deps.board, of)?;
     let work = async {
         if let Some(CompactCommand::Run { task }) = &args.command {
             return one(config, bucket, deps, task, shutdown.clone()).await;
@@ -60,7 +77,10 @@ pub(super) async fn run(args: CompactArgs, metrics: Metrics) -> anyhow::Result<E
         let summary = ReloadedFile::beside(rules.as_ref(), run).await?;
         Ok(ended(&summary))
     };
-    daemon::beside_http(&args.http, web, &metrics, &probe, &shutdown, work).await
+    daemon::beside_routes(
+        &args.http, web_config, routes, &metrics, &probe, &shutdown, work,
+    )
+    .await
 }
 
 /// Does one of the tasks that are planned now.
@@ -137,6 +157,10 @@ fn config(args: &CompactArgs, variable: impl Fn(&str) -> Option<String>) -> anyh
             },
         )?,
         output: args.block_format.into(),
+        watching: Some(Watching {
+            interval: args.view_interval,
+            timeout: args.view_timeout,
+        }),
         merge: MergeOptions {
             write: match args.compression {
                 Aim::Fast => Compression::Fast,
@@ -216,7 +240,13 @@ mod tests {
 
     #[test]
     fn without_flags_the_settings_are_the_compactor_s_own() {
-        let own = Config::default();
+        let own = Config {
+            watching: Some(Watching {
+                interval: Duration::from_mins(1),
+                timeout: Duration::from_mins(5),
+            }),
+            ..Config::default()
+        };
         let budget = format!("--compact.memory-budget={}", own.merge.memory_budget);
         let ours = config_of(&["--compact.disable-leases", &budget]);
         assert_eq!(format!("{ours:?}"), format!("{own:?}"));

@@ -7,8 +7,8 @@ use bucket::{Bucket, BucketConfig};
 use futures::future::{self, Either};
 use model::{Labels, LabelsBuilder, Timestamp};
 use service::{
-    Clock as _, GrpcTls, HttpOptions, Metrics, Probe, Profiles, Reload, ServiceError, SystemClock,
-    WebConfig, serve_http,
+    Clock as _, GrpcTls, HttpOptions, HttpRoutes, Metrics, Probe, Profiles, Reload, ServiceError,
+    SystemClock, WebConfig, serve_http,
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -103,6 +103,20 @@ pub(super) async fn beside_http<T>(
     shutdown: &CancellationToken,
     work: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
+    let routes = HttpRoutes::default();
+    beside_routes(args, web, routes, metrics, probe, shutdown, work).await
+}
+
+/// As [`beside_http`], with routes of the component.
+pub(super) async fn beside_routes<T>(
+    args: &HttpArgs,
+    web: Option<WebConfig>,
+    routes: HttpRoutes,
+    metrics: &Metrics,
+    probe: &Probe,
+    shutdown: &CancellationToken,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
     let listener = listen("http-address", &args.http_address).await?;
     let options = HttpOptions {
         grace_period: args.http_grace_period,
@@ -114,6 +128,7 @@ pub(super) async fn beside_http<T>(
             },
             false => Profiles::Off,
         },
+        routes,
         ..HttpOptions::default()
     };
     let end = CancellationToken::new();

@@ -1,6 +1,6 @@
 //! `varve store`.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
 
 use service::{
     CpuPool, GrpcOptions, Metrics, Probe, Reload, ReloadedFile, ServiceError, SystemClock,
@@ -8,19 +8,26 @@ use service::{
 };
 use store_gateway::{Config, Deps, GatewayError, IndexHeaders, Limits, MemoryBudget};
 
-use super::daemon;
+use super::{
+    daemon,
+    web::{self, WebOf},
+};
 use crate::{
     cli::{GrpcArgs, StoreArgs},
     memory,
 };
 
 /// Serves the blocks of the bucket until a signal.
-pub(super) async fn run(args: StoreArgs, metrics: Metrics) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(
+    args: StoreArgs,
+    flags: BTreeMap<String, String>,
+    metrics: Metrics,
+) -> anyhow::Result<ExitCode> {
     daemon::check_times(&args.time)?;
     let probe = Probe::new("store", &metrics);
     let reload = Reload::new();
     let shutdown = shutdown_signal(&reload)?;
-    let web = daemon::web_config(&args.http, &metrics, &reload)?;
+    let web_config = daemon::web_config(&args.http, &metrics, &reload)?;
     let default = MemoryBudget::default();
     let mut config = config(&args, MemoryBudget(memory::store_budget(default.0)))?;
     config.grpc.tls = daemon::grpc_tls(&args.grpc, &metrics, &reload)?;
@@ -33,13 +40,25 @@ pub(super) async fn run(args: StoreArgs, metrics: Metrics) -> anyhow::Result<Exi
         pool: CpuPool::for_requests(0),
         metrics: metrics.clone(),
         probe: probe.clone(),
+        board: web::board(&args.web),
     };
+    let of = WebOf {
+        component: "store",
+        label: &args.web.label,
+        bucket: &bucket,
+        flags,
+        route_prefix: "",
+    };
+    let routes = web::page(&args.web.paths, &deps.board, of)?;
     let work = async {
         let run = store_gateway::run(config, bucket, deps, shutdown.clone(), listener);
         ended(ReloadedFile::beside(rules.as_ref(), run).await)?;
         Ok(ExitCode::SUCCESS)
     };
-    daemon::beside_http(&args.http, web, &metrics, &probe, &shutdown, work).await
+    daemon::beside_routes(
+        &args.http, web_config, routes, &metrics, &probe, &shutdown, work,
+    )
+    .await
 }
 
 /// The configuration that the flags make; `memory` is that without a flag.

@@ -65,8 +65,11 @@ impl Files {
     }
 }
 
+/// ann:pass-marked
+const ANN: &str = "Authorization: Basic YW5uOnBhc3MtbWFya2Vk\r\n";
+
 /// The answer to a request over TLS.
-fn https(address: &str, ca: &Path, authorization: &str) -> anyhow::Result<String> {
+fn https(address: &str, ca: &Path, path: &str, authorization: &str) -> anyhow::Result<String> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(ca)?)?;
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -78,7 +81,7 @@ fn https(address: &str, ca: &Path, authorization: &str) -> anyhow::Result<String
     let mut stream = StreamOwned::new(client, TcpStream::connect(address)?);
     write!(
         stream,
-        "GET /metrics HTTP/1.1\r\nHost: x\r\n{authorization}Connection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: x\r\n{authorization}Connection: close\r\n\r\n"
     )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
@@ -141,19 +144,19 @@ fn a_store_with_certificates_and_users_serves_those_who_have_them_and_shows_no_s
         let answer = series(refused)?;
         assert!(!answer.status.success(), "{refused:?}");
     }
-    // ann:pass-marked
-    let metrics = https(
-        &http,
-        &files.path("ca.pem"),
-        "Authorization: Basic YW5uOnBhc3MtbWFya2Vk\r\n",
-    )?;
+    let metrics = https(&http, &files.path("ca.pem"), "/metrics", ANN)?;
     assert!(metrics.starts_with("HTTP/1.1 200 "), "{metrics}");
     assert!(
         metrics.contains("varve_grpc_tls_last_reload_successful 1\n"),
         "{metrics}"
     );
-    let nobody = https(&http, &files.path("ca.pem"), "")?;
-    assert!(nobody.starts_with("HTTP/1.1 401 "), "{nobody}");
+    for path in ["/metrics", "/", "/api/v1/blocks", "/api/v1/status/flags"] {
+        let nobody = https(&http, &files.path("ca.pem"), path, "")?;
+        assert!(nobody.starts_with("HTTP/1.1 401 "), "{path}: {nobody}");
+        let ann = https(&http, &files.path("ca.pem"), path, ANN)?;
+        assert!(ann.starts_with("HTTP/1.1 200 "), "{path}: {ann}");
+        assert!(!ann.contains("FILESYSTEM"), "{path}: {ann}");
+    }
     // It is read again on request, if not before; what is broken changes nothing.
     secrets.push(files.issue("server", ExtendedKeyUsagePurpose::ServerAuth)?);
     store.signal("-HUP")?;

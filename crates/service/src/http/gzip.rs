@@ -5,7 +5,8 @@ use axum::http::{HeaderMap, header};
 /// Whether an answer may be in gzip.
 ///
 /// A coding with the weight 0 is refused.
-pub(super) fn is_asked(headers: &HeaderMap) -> bool {
+#[must_use]
+pub fn accepts_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).into_iter();
     let values = values.filter_map(|value| value.to_str().ok());
     let mut codings = values.flat_map(|value| value.split(','));
@@ -43,8 +44,8 @@ mod tests {
         ] {
             let value = HeaderValue::from_static(accept);
             let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, value)]);
-            assert_eq!(is_asked(&headers), asked, "{accept}");
+            assert_eq!(accepts_gzip(&headers), asked, "{accept}");
         }
-        assert!(!is_asked(&HeaderMap::new()));
+        assert!(!accepts_gzip(&HeaderMap::new()));
     }
 }

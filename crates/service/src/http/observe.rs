@@ -1,6 +1,7 @@
 //! Counts, times and logs each HTTP request, under the names of Thanos's instrumentation.
 
 use std::{
+    collections::HashMap,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -53,6 +54,8 @@ struct Inner {
     request_bytes: Histograms,
     response_bytes: Histograms,
     in_flight: Family<ByHandler, Gauge>,
+    /// The handlers of the component's own paths.
+    handlers: HashMap<String, &'static str>,
 }
 
 /// What is done about each request. Clones share it.
@@ -78,8 +81,9 @@ struct RequestLine {
 }
 
 impl HttpMetrics {
-    /// Registers them; those of successful `GET` requests of these paths start at 0.
-    pub(super) fn new(metrics: &Metrics, paths: &[&str]) -> Self {
+    /// Registers them; those of successful `GET` requests of these paths start at 0. The component's own paths come with
+    /// their handlers.
+    pub(super) fn new(metrics: &Metrics, paths: &[&str], own: &[(String, &'static str)]) -> Self {
         let histograms = |name, help, make: fn() -> Histogram| -> Histograms {
             metrics.register(name, help, Family::new_with_constructor(make))
         };
@@ -110,10 +114,12 @@ impl HttpMetrics {
                 "Current number of HTTP requests the handler is responding to",
                 Family::default(),
             ),
+            handlers: own.iter().cloned().collect(),
         };
         let all = Self(Arc::new(all));
-        for path in paths {
-            let [handler, method] = labels(path, &Method::GET);
+        let own = own.iter().map(|(path, _)| path.as_str());
+        for path in paths.iter().copied().chain(own) {
+            let [handler, method] = all.labels(path, &Method::GET);
             drop(all.in_flight(&[handler.clone(), method.clone()]));
             let labels = [("code", "200".to_owned()), handler, method];
             drop(all.0.requests.get_or_create(&labels));
@@ -122,6 +128,21 @@ impl HttpMetrics {
             }
         }
         all
+    }
+
+    fn labels(&self, path: &str, method: &Method) -> ByHandler {
+        let own = self.0.handlers.get(path).copied();
+        let method = match *method {
+            Method::GET => "get",
+            Method::HEAD => "head",
+            Method::POST => "post",
+            Method::OPTIONS => "options",
+            _ => "unknown",
+        };
+        [
+            ("handler", own.unwrap_or_else(|| handler(path)).to_owned()),
+            ("method", method.to_owned()),
+        ]
     }
 
     fn in_flight(&self, labels: &ByHandler) -> Gauge {
@@ -283,7 +304,7 @@ async fn count(metrics: HttpMetrics, request: Request, next: Next) -> Response {
     let Some(path) = request.extensions().get::<MatchedPath>() else {
         return next.run(request).await;
     };
-    let labels = labels(path.as_str(), request.method());
+    let labels = metrics.labels(path.as_str(), request.method());
     let in_flight = metrics.in_flight(&labels);
     in_flight.inc();
     let _in_flight = InFlight(in_flight);
@@ -293,20 +314,6 @@ async fn count(metrics: HttpMetrics, request: Request, next: Next) -> Response {
     let sizes = [request_size, answer.body().size_hint().lower()];
     metrics.answered(labels, answer.status(), sizes, since.elapsed());
     answer
-}
-
-fn labels(path: &str, method: &Method) -> ByHandler {
-    let method = match *method {
-        Method::GET => "get",
-        Method::HEAD => "head",
-        Method::POST => "post",
-        Method::OPTIONS => "options",
-        _ => "unknown",
-    };
-    [
-        ("handler", handler(path).to_owned()),
-        ("method", method.to_owned()),
-    ]
 }
 
 /// The name of a route.

@@ -64,6 +64,7 @@ impl World {
             clock: Arc::new(ManualClock::new(1_787_392_800_000)),
             pool: pool.clone(),
             probe: Probe::new("store", &metrics),
+            board: Default::default(),
             metrics: metrics.clone(),
         };
         let config = Config {

@@ -21,29 +21,6 @@ pub(super) const EVERYWHERE: &[Accepted] = &[
     },
 ];
 
-const WEB: Accepted = Accepted {
-    names: &[
-        "web.disable",
-        "web.disable-cors",
-        "disable-admin-operations",
-    ],
-    takes: Takes::Nothing,
-    why: "there is no web page yet",
-};
-
-const WEB_DETAILS: Accepted = Accepted {
-    names: &[
-        "web.route-prefix",
-        "web.external-prefix",
-        "web.prefix-header",
-        "bucket-web-label",
-        "block-viewer.global.sync-block-interval",
-        "block-viewer.global.sync-block-timeout",
-    ],
-    takes: Takes::Value,
-    why: "there is no web page yet",
-};
-
 /// Of `thanos sidecar`.
 pub(super) const SIDECAR: &[Accepted] = &[Accepted {
     names: &["shipper.skip-corrupted-blocks"],
@@ -103,8 +80,6 @@ pub(super) const COMPACT: &[Accepted] = &[
         takes: Takes::Value,
         why: "progress is known from each plan",
     },
-    WEB,
-    WEB_DETAILS,
 ];
 
 /// Of `thanos store`.
@@ -170,8 +145,6 @@ pub(super) const STORE: &[Accepted] = &[
         takes: Takes::Only(&[""]),
         why: "blocks that another program has converted are not hidden, so they would be served twice",
     },
-    WEB,
-    WEB_DETAILS,
 ];
 
 /// Of `thanos tools bucket`.

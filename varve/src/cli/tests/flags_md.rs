@@ -72,8 +72,8 @@ fn own(command: &clap::Command, thanos: &[&str]) -> String {
         }
         let values: Vec<_> = arg.get_default_values().iter().collect();
         let default = match values.first() {
-            Some(value) => format!("`{}`", value.to_string_lossy()),
-            None => "–".to_owned(),
+            Some(value) if !value.is_empty() => format!("`{}`", value.to_string_lossy()),
+            _ => "–".to_owned(),
         };
         let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
         rows.push_str(&format!("| `--{name}` | {default} | {help} |\n"));

@@ -33,6 +33,7 @@ impl Source {
             clock: Arc::new(SystemClock),
             pool: pool.clone(),
             probe: Probe::new("export", &metrics),
+            board: page::Board::default(),
             metrics,
         };
         let config = Config {

@@ -47,6 +47,8 @@ impl Listed {
         let root = prefix.cloned().unwrap_or_default();
         let folder = Arc::clone(&self.0);
         let look = move || {
+            // Without it nothing is known of the bucket: it is not empty.
+            is_folder(&dir_of(&folder, &StorePath::default())?)?;
             let dir = dir_of(&folder, &root)?;
             let mut found = Found::default();
             let own = fs::metadata(&dir).map(|meta| (meta.dev(), meta.ino()));
@@ -140,6 +142,15 @@ fn dir_of(folder: &LocalFileSystem, at: &StorePath) -> io::Result<PathBuf> {
         .map_err(io::Error::other)?;
     dir.pop();
     Ok(dir)
+}
+
+fn is_folder(dir: &Path) -> io::Result<()> {
+    let found = match fs::metadata(dir) {
+        Ok(meta) if meta.is_dir() => return Ok(()),
+        Ok(_) => "expected a folder, found a file".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(io::Error::other(format!("{}: {found}", dir.display())))
 }
 
 fn is_none(error: &io::Error) -> bool {
@@ -236,6 +247,22 @@ mod tests {
     };
 
     use crate::BucketConfig;
+
+    #[tokio::test]
+    async fn a_bucket_whose_folder_has_gone_is_not_an_empty_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bucket");
+        let bucket = BucketConfig::filesystem(&path).open().unwrap();
+        bucket.put("z", "22".into()).await.unwrap();
+        assert_eq!(bucket.list("absent", None).await.unwrap(), []);
+        std::fs::rename(&path, dir.path().join("elsewhere")).unwrap();
+        let error = bucket.list("", None).await.unwrap_err().to_string();
+        assert!(error.contains(&*path.to_string_lossy()), "{error}");
+        assert!(bucket.folders("").await.is_err());
+        std::fs::write(&path, "").unwrap();
+        let error = bucket.list("", None).await.unwrap_err().to_string();
+        assert!(error.contains("expected a folder, found a file"), "{error}");
+    }
 
     #[tokio::test]
     async fn names_that_are_no_objects_are_skipped_at_any_depth() {
