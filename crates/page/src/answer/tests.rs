@@ -245,7 +245,7 @@ fn a_timeline_of_a_hundred_thousand_blocks_is_a_few_mebibytes() {
     };
     let begun = std::time::Instant::now();
     let mut plain = 0;
-    let encode = |out: &mut dyn std::io::Write| {
+    let mut encode = |out: &mut dyn std::io::Write| {
         let text = serde_json::to_vec(&Success::new(Timeline::new(&state, "v")))?;
         plain = text.len();
         out.write_all(&text)
