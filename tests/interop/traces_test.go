@@ -5,6 +5,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -125,18 +129,36 @@ func (c *collector) await(t *testing.T, service, name string) ([]string, span) {
 	return nil, span{}
 }
 
+// recording starts a proxy to a server, which keeps the last traceparent of
+// each path.
+func recording(t *testing.T, server string) (string, *sync.Map) {
+	t.Helper()
+	target, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, to := &sync.Map{}, httputil.NewSingleHostReverseProxy(target)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen.Store(r.URL.Path, r.Header.Get("traceparent"))
+		to.ServeHTTP(w, r)
+	}))
+	t.Cleanup(proxy.Close)
+	return proxy.URL, seen
+}
+
 // TestATraceLeadsFromTheQuerierToEachReadOfTheBucket has Thanos Query, a store
-// gateway, a sidecar and Prometheus send spans to one collector.
+// gateway and a sidecar send spans to one collector.
 func TestATraceLeadsFromTheQuerierToEachReadOfTheBucket(t *testing.T) {
 	c := startCollector(t)
 	s := sampleStack(t)
 	s.startPrometheus(t)
+	prometheus, seen := recording(t, s.prometheus)
 	// Neither decides anything: what is sampled, the querier has sampled.
 	store := s.startStore(t, c.config("store", "parentbasedneversample"))
-	http, sidecar := FreeAddress(t), FreeAddress(t)
-	Start(t, s.dir, "sidecar", varve(t), "sidecar", "--prometheus.url="+s.prometheus, "--tsdb.path="+s.data,
-		"--http-address="+http, "--grpc-address="+sidecar, c.config("sidecar", "parentbasedneversample"),
-	).AwaitReady(t, "http://"+http+"/-/ready")
+	address, sidecar := FreeAddress(t), FreeAddress(t)
+	Start(t, s.dir, "sidecar", varve(t), "sidecar", "--prometheus.url="+prometheus, "--tsdb.path="+s.data,
+		"--http-address="+address, "--grpc-address="+sidecar, c.config("sidecar", "parentbasedneversample"),
+	).AwaitReady(t, "http://"+address+"/-/ready")
 	query := s.startQueryOver(t, []string{store, sidecar}, c.config("query", "alwayssample"))
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -153,10 +175,18 @@ func TestATraceLeadsFromTheQuerierToEachReadOfTheBucket(t *testing.T) {
 	if read.attributes["name"] == "" {
 		t.Errorf("a read of the bucket without the name of its object: %v", read)
 	}
-	path, _ = c.await(t, "sidecar", "/api/v1/read HTTP[client]")
+	path, read = c.await(t, "sidecar", "/api/v1/read HTTP[client]")
 	for _, name := range []string{"query /thanos.Store/Series", "sidecar /thanos.Store/Series", "sidecar query_prometheus"} {
 		if !slices.Contains(path, name) {
 			t.Errorf("%s is not on the path to Prometheus: %q", name, path)
 		}
+	}
+	want := "00-" + read.trace + "-" + read.id + "-01"
+	if got, _ := seen.Load("/api/v1/read"); got != want {
+		t.Errorf("Prometheus got the traceparent %q, want %q", got, want)
+	}
+	// Heartbeats are of no trace.
+	if got, _ := seen.Load("/api/v1/status/config"); got != "" {
+		t.Errorf("a heartbeat has the traceparent %q", got)
 	}
 }
