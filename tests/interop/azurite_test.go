@@ -1,20 +1,50 @@
-//go:build azurite
-
 package interop
 
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/go-kit/log"
+	"github.com/thanos-io/objstore"
+	"github.com/thanos-io/objstore/client"
 )
 
-// TestAzuriteDoesWhatABucketMust runs the conformance suites on Azurite, which
-// creates the container when it is asked to. It has a build tag, as Azurite is
-// a program of Node's: `make azurite` installs it and runs this.
-func TestAzuriteDoesWhatABucketMust(t *testing.T) {
-	s := &stack{dir: t.TempDir()}
+// TestTheWholePathOnAzure does on Azurite what
+// TestTheWholePathOnGoogleCloudStorage does on fake-gcs-server. What is in the
+// bucket is looked at in a copy, which Thanos's own client makes.
+func TestTheWholePathOnAzure(t *testing.T) {
+	s := newStack(t)
+	s.startPrometheus(t)
+	s.startAzurite(t)
+	asked := s.askPrometheus(t)
+
+	s.upload(t)
+	s.copyBucket(t)
+	s.checkUploaded(t)
+	s.compactInTwos(t)
+	s.copyBucket(t)
+	s.checkCompacted(t, 2)
+	if keys := s.objects(t, "parquet/leases"); len(keys) == 0 {
+		t.Error("there are no leases in the bucket")
+	}
+	Run(t, varve(t), "tools", "bucket", "cleanup", "--objstore.config-file="+s.objstore,
+		"--consistency-delay=0s", "--delete-delay=0s")
+	s.copyBucket(t)
+	if blocks := s.blocks(t, ""); len(blocks) != 0 {
+		t.Errorf("%d TSDB blocks are left, which were marked for deletion", len(blocks))
+	}
+	s.checkQuery(t, asked, s.startQuery(t, s.startStore(t)))
+}
+
+// startAzurite starts an emulator of Azure, a program of Node's, which makes
+// the container when it is asked to.
+func (s *stack) startAzurite(t *testing.T) {
+	t.Helper()
 	address := FreeAddress(t)
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -29,15 +59,54 @@ func TestAzuriteDoesWhatABucketMust(t *testing.T) {
 		}
 		return err
 	})
-	s.objstore = filepath.Join(s.dir, "objstore.yml")
+	s.bucket, s.objstore = filepath.Join(s.dir, "copy"), filepath.Join(s.dir, "objstore.yml")
 	// The account and the key that Azurite is documented with.
 	s.write(t, s.objstore, fmt.Sprintf(`
 type: AZURE
 config:
   storage_account: devstoreaccount1
-  container: varve
+  container: %s
   storage_connection_string: >-
     AccountName=devstoreaccount1;BlobEndpoint=http://%s/devstoreaccount1;AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==
-`, address))
-	s.checkBucket(t)
+`, bucketName, address))
+}
+
+// copyBucket makes the folder of the stack a copy of its bucket, by Thanos's
+// client.
+func (s *stack) copyBucket(t *testing.T) {
+	t.Helper()
+	text, err := os.ReadFile(s.objstore)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bucket, err := client.NewBucket(log.NewNopLogger(), text, "interop", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bucket.Close()
+	if err := os.RemoveAll(s.bucket); err != nil {
+		t.Fatal(err)
+	}
+	copyObject := func(key string) error {
+		object, err := bucket.Get(t.Context(), key)
+		if err != nil {
+			return err
+		}
+		defer object.Close()
+		path := filepath.Join(s.bucket, filepath.FromSlash(key))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		file, err := os.Create(path)
+		if err != nil {
+			return err
+		}
+		if _, err := io.Copy(file, object); err != nil {
+			return err
+		}
+		return file.Close()
+	}
+	if err := bucket.Iter(t.Context(), "", copyObject, objstore.WithRecursiveIter()); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -34,6 +34,19 @@ func TestTheWholePathOnGoogleCloudStorage(t *testing.T) {
 
 	s.upload(t)
 	s.checkUploaded(t)
+	s.compactInTwos(t)
+	// Each block was made once.
+	s.checkCompacted(t, 2)
+	if keys := s.objects(t, "parquet/leases"); len(keys) == 0 {
+		t.Error("there are no leases in the bucket")
+	}
+	s.removeMarked(t)
+	s.checkQuery(t, asked, s.startQuery(t, s.startStore(t)))
+}
+
+// compactInTwos runs two compactors at once.
+func (s *stack) compactInTwos(t *testing.T) {
+	t.Helper()
 	var compactors []*Process
 	for _, name := range []string{"compact-a", "compact-b"} {
 		compactors = append(compactors, Start(t, s.dir, name, varve(t), "compact",
@@ -43,13 +56,6 @@ func TestTheWholePathOnGoogleCloudStorage(t *testing.T) {
 	for _, compactor := range compactors {
 		compactor.AwaitEnd(t)
 	}
-	// Each block was made once.
-	s.checkCompacted(t, 2)
-	if keys := s.objects(t, "parquet/leases"); len(keys) == 0 {
-		t.Error("there are no leases in the bucket")
-	}
-	s.removeMarked(t)
-	s.checkQuery(t, asked, s.startQuery(t, s.startStore(t)))
 }
 
 // TestEveryStoreDoesWhatABucketMust runs the conformance suites of buckets and
@@ -68,6 +74,11 @@ func TestEveryStoreDoesWhatABucketMust(t *testing.T) {
 	t.Run("GCS", func(t *testing.T) {
 		s := &stack{dir: t.TempDir()}
 		s.startGCS(t)
+		s.checkBucket(t)
+	})
+	t.Run("Azure", func(t *testing.T) {
+		s := &stack{dir: t.TempDir()}
+		s.startAzurite(t)
 		s.checkBucket(t)
 	})
 }
