@@ -149,6 +149,8 @@ impl Exporter {
                     if rejected > 0 {
                         self.metrics.lost(Loss::Rejected, rejected);
                         self.say("the collector took only a part of a batch");
+                    } else if self.metrics.all_lost() > self.said.lost {
+                        self.say("more spans end than the collector takes");
                     }
                     return;
                 }

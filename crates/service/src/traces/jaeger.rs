@@ -19,6 +19,9 @@ const GRPC: u16 = 4317;
 /// And that over HTTP.
 const HTTP: u16 = 4318;
 
+/// The longest queue.
+const MOST_QUEUED: usize = 1 << 20;
+
 /// What Jaeger's own samplers do until a server has told them more.
 const INITIAL: f64 = 0.001;
 
@@ -61,7 +64,9 @@ pub(super) fn settings(
         headers,
         sampling: sampling(values, &mut notices)?,
         resource,
-        queue: values.count("reporter_max_queue_size")?.unwrap_or(QUEUE),
+        queue: values
+            .count("reporter_max_queue_size")?
+            .map_or(QUEUE, |spans| spans.min(MOST_QUEUED)),
         flush_interval: values
             .duration("reporter_flush_interval")?
             .unwrap_or(FLUSH_INTERVAL),

@@ -285,6 +285,11 @@ fn values_have_the_meaning_that_thanos_gives_them() {
         wide.resource,
         [pair("service.name", "name"), pair("a", "b"), pair("c", "d")]
     );
+    assert_eq!(
+        jaeger("reporter_max_queue_size: 9000000000000000000").queue,
+        1 << 20
+    );
+    assert_eq!(jaeger("reporter_max_queue_size: -1").queue, 2048);
     for (fields, expected) in [
         ("sampler_type: const, sampler_param: 1", "Always"),
         ("sampler_type: const, sampler_param: 0.4", "Never"),
