@@ -121,7 +121,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (metrics, clock) = (Metrics::new(), Arc::new(ManualClock::new(0)));
         let deps = Deps {
-            clock: clock.clone(),
+            clock: Arc::<ManualClock>::clone(&clock),
             pool: CpuPool::for_requests(1),
             metrics: metrics.clone(),
             probe: Probe::new("compact", &metrics),
