@@ -281,7 +281,7 @@ impl fmt::Display for SkipReason {
                 )
             }
             Self::NoCompact { mark, details } => {
-                write!(f, "marked as not to be compacted, {mark:?}")?;
+                write!(f, "marked as not to be compacted, {mark}")?;
                 if details.is_empty() {
                     return Ok(());
                 }

@@ -3,6 +3,8 @@
 //! They are read as Go reads them: a missing field or `null` is zero or empty. So a mark that forbids something needs
 //! only its version. A deletion mark must say more, as samples are deleted because of it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -113,6 +115,18 @@ pub enum MarkError {
     },
 }
 
+impl fmt::Display for NoCompactReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Manual => "manual",
+            Self::IndexSizeExceeding => "index-size-exceeding",
+            Self::BlockIndexOutOfOrderChunk => "block-index-out-of-order-chunk",
+            Self::DownsampleVerticalCompaction => "downsample-vertical-compaction",
+            Self::Other(word) => word,
+        })
+    }
+}
+
 impl DeletionMark {
     /// The object's name below the block.
     pub const FILE: &str = "deletion-mark.json";
@@ -212,6 +226,21 @@ mod tests {
         let json = format!(r#"{{"id":"{ID}","version":1,"reason":"manual"}}"#);
         let mark = NoCompactMark::decode(json.as_bytes()).unwrap();
         assert_eq!(mark.reason, NoCompactReason::Manual);
+    }
+
+    #[test]
+    fn a_reason_is_shown_as_the_word_in_the_mark() {
+        use NoCompactReason as Reason;
+        for reason in [
+            Reason::Manual,
+            Reason::IndexSizeExceeding,
+            Reason::BlockIndexOutOfOrderChunk,
+            Reason::DownsampleVerticalCompaction,
+            Reason::Other("damaged".to_owned()),
+        ] {
+            let word = serde_json::to_value(&reason).unwrap();
+            assert_eq!(word, reason.to_string());
+        }
     }
 
     #[test]

@@ -229,8 +229,8 @@ fn what_failed_in_the_last_run_is_shown_until_the_next_one_is_over() {
 fn a_timeline_of_a_hundred_thousand_blocks_is_a_few_mebibytes() {
     let mut contents = Contents::default();
     let labels = [r#"{"cluster":"a"}"#, r#"{"cluster":"b","replica":"c"}"#];
-    for (number, labels) in (0..100_000).zip(labels.into_iter().cycle()) {
-        let view = view(number + 1, "", labels, "");
+    for (labels, number) in labels.into_iter().cycle().zip(1..=100_000) {
+        let view = view(number, "", labels, "");
         let snapshot = Snapshot {
             blocks: vec![view],
             ..Snapshot::default()
