@@ -35,8 +35,10 @@ func TestTheWholePathOnAzure(t *testing.T) {
 	Run(t, varve(t), "tools", "bucket", "cleanup", "--objstore.config-file="+s.objstore,
 		"--consistency-delay=0s", "--delete-delay=0s")
 	s.copyBucket(t)
-	if blocks := s.blocks(t, ""); len(blocks) != 0 {
-		t.Errorf("%d TSDB blocks are left, which were marked for deletion", len(blocks))
+	for _, b := range s.blocks(t, "") {
+		if b.marked {
+			t.Errorf("%s is left, which is marked for deletion", b.ULID)
+		}
 	}
 	s.checkQuery(t, asked, s.startQuery(t, s.startStore(t)))
 }

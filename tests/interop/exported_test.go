@@ -124,6 +124,8 @@ func startAndScrape(t *testing.T) []labels.Labels {
 	newAuthority(t, s.dir, "ca").issue(t, "server", x509.ExtKeyUsageServerAuth, time.Now().Add(-time.Hour))
 	web := filepath.Join(s.dir, "web.yml")
 	s.write(t, web, "http_server_config: {}\n")
+	rules := filepath.Join(s.dir, "rules.yml")
+	s.write(t, rules, "- {action: drop, source_labels: [cluster], regex: none}\n")
 	at := func(name string) string { return filepath.Join(s.dir, name) }
 	start := func(name string, args ...string) string {
 		http := FreeAddress(t)
@@ -139,7 +141,8 @@ func startAndScrape(t *testing.T) []labels.Labels {
 	addresses := []string{
 		start("sidecar", withTLS("--prometheus.url="+s.prometheus, "--tsdb.path="+s.data,
 			"--reloader.config-file="+at("prometheus.yml"))...),
-		start("compact", "--data-dir="+at("compact"), "--wait", "--consistency-delay=0s"),
+		start("compact", "--data-dir="+at("compact"), "--wait", "--consistency-delay=0s",
+			"--selector.relabel-config-file="+rules),
 	}
 	plain := FreeAddress(t)
 	addresses = append(addresses, start("store", "--data-dir="+at("store"), "--grpc-address="+plain),
