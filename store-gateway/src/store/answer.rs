@@ -1,12 +1,9 @@
 //! The answer to a request for series. It is made while it is read: each block is read ahead by a batch, everything
 //! else waits for the client. Dropping the answer stops all work for it.
 
-use std::{sync::Arc, task::Poll};
+use std::sync::Arc;
 
-use futures::{
-    FutureExt as _, Stream, StreamExt as _, TryStreamExt as _,
-    stream::{self, BoxStream},
-};
+use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
 use series::{AnswerPart, Merge, Series};
 use service::{in_span, span};
 use tracing::{Instrument as _, Span};
@@ -85,7 +82,12 @@ impl<E: Send + Sync + 'static> Answer<E> {
             let messages = answer.next().await?;
             Ok::<_, AnswerError>(messages.map(|some| (some, answer)))
         });
-        let begun = async move { pool.begin(first_steps(steps.boxed())).await };
+        let mut steps = steps.boxed();
+        // Only the first: what was begun must be awaited, or it keeps its turn on the pool while nobody reads.
+        let begun = async move {
+            let first = async move { (steps.next().await, steps) };
+            pool.begin(first).await
+        };
         let steps = stream::once(begun).map(|(first, rest)| stream::iter(first).chain(rest));
         let steps = steps.flatten();
         steps
@@ -173,18 +175,4 @@ impl<E: Send + Sync + 'static> Answer<E> {
         }
         Ok(warnings)
     }
-}
-
-/// The first item of `steps`, and the next one if it is there already: most often that is the end.
-async fn first_steps<T: Send + 'static>(
-    mut steps: BoxStream<'static, T>,
-) -> (Vec<T>, BoxStream<'static, T>) {
-    let mut first = Vec::from_iter(steps.next().await);
-    if let Poll::Ready(next) = futures::poll!(steps.next()) {
-        match next {
-            Some(next) => first.push(next),
-            None => steps = stream::empty().boxed(),
-        }
-    }
-    (first, steps)
 }

@@ -121,8 +121,8 @@ impl BlockStream {
             let shape = Arc::clone(shape);
             let Some(batch) = batch else {
                 let Some(own) = open.own else { break };
-                let rest = move || shape.apply(own.order.finish()?);
-                return context.pool.run(rest).await;
+                // No more than one series has labels: not worth a turn on the pool.
+                return shape.apply(own.order.finish()?);
             };
             let (open, ready) = context.pool.run(move || open.take(batch, &shape)).await?;
             *state = State::Open(open);
