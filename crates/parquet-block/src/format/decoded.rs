@@ -1,10 +1,10 @@
 //! Decoded pages of a file that are kept for other lookups, so that each is checked and decompressed once.
 
-use std::{fmt, ops::Range};
+use std::{fmt, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-use super::page::Page;
+use super::{fault::Fault, footer::Footer, page::Page};
 
 /// A page whose checksum is right, decompressed. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -43,5 +43,38 @@ impl DecodedPage {
     pub fn memory_size(&self) -> usize {
         let levels = self.page.levels.as_ref().map_or(0, Bytes::len);
         self.page.data.len() + levels + size_of::<Self>()
+    }
+}
+
+impl Footer {
+    /// The same footer; lookups take decoded pages from `pages`, and give them what they decode.
+    #[must_use]
+    pub fn with_decoded(mut self, pages: Arc<dyn DecodedPages>) -> Self {
+        self.decoded = Some(pages);
+        self
+    }
+
+    /// The page of `role` in `range`, whose bytes are `stored`: a kept one, or what `decode` gives.
+    pub(crate) fn page(
+        &self,
+        range: &Range<u64>,
+        stored: &Bytes,
+        role: PageRole,
+        decode: impl FnOnce() -> Result<Page, Fault>,
+    ) -> Result<Page, Fault> {
+        let Some(pages) = &self.decoded else {
+            return decode();
+        };
+        if let Some(kept) = pages.get(range)
+            && kept.role == role
+        {
+            return Ok(kept.page);
+        }
+        let page = DecodedPage {
+            page: decode()?,
+            role,
+        };
+        pages.put(range, stored, &page);
+        Ok(page.page)
     }
 }

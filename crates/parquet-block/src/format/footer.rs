@@ -15,10 +15,9 @@ use bytes::Bytes;
 use model::{FileSum, Xxh64};
 
 use super::{
-    decoded::{DecodedPage, DecodedPages, PageRole},
+    decoded::DecodedPages,
     fault::Fault,
     metadata::{Column, ColumnChunk, Metadata, RowGroup},
-    page::Page,
     page_index::{self, ColumnIndex, OffsetIndex},
 };
 use crate::{error::Error, layout::schema};
@@ -51,7 +50,7 @@ pub struct Footer {
     /// The offset of the checksums of page headers and bloom filters, if there are any.
     checksums_start: Option<u64>,
     /// Where decoded pages are kept, if they are.
-    decoded: Option<Arc<dyn DecodedPages>>,
+    pub(super) decoded: Option<Arc<dyn DecodedPages>>,
 }
 
 /// The outcome of reading a footer.
@@ -260,39 +259,6 @@ impl Footer {
 
     pub(crate) fn row_groups(&self) -> &[RowGroup] {
         &self.metadata.row_groups
-    }
-
-    /// The same footer; lookups take decoded pages from `pages`, and give them what they decode.
-    #[must_use]
-    pub fn with_decoded(self, pages: Arc<dyn DecodedPages>) -> Self {
-        Self {
-            decoded: Some(pages),
-            ..self
-        }
-    }
-
-    /// The page of `role` in `range`, whose bytes are `stored`: a kept one, or what `decode` gives.
-    pub(crate) fn page(
-        &self,
-        range: &Range<u64>,
-        stored: &Bytes,
-        role: PageRole,
-        decode: impl FnOnce() -> Result<Page, Fault>,
-    ) -> Result<Page, Fault> {
-        let Some(pages) = &self.decoded else {
-            return decode();
-        };
-        if let Some(kept) = pages.get(range)
-            && kept.role == role
-        {
-            return Ok(kept.page);
-        }
-        let page = DecodedPage {
-            page: decode()?,
-            role,
-        };
-        pages.put(range, stored, &page);
-        Ok(page.page)
     }
 
     /// The value of a key in the file's key-value metadata.

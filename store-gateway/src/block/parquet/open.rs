@@ -50,22 +50,22 @@ impl ShardReader {
         let contents = Contents::of(block.meta.resolution());
         let files = contents.files(number);
         let (labels, chunks) = futures::try_join!(
-            footer(block, source, &files[0], listed.labels_sum()),
-            footer(block, source, &files[1], listed.chunks_sum()),
+            footer(
+                block,
+                source,
+                &files[0],
+                listed.labels_sum(),
+                DataKind::Series
+            ),
+            footer(
+                block,
+                source,
+                &files[1],
+                listed.chunks_sum(),
+                DataKind::Chunks
+            ),
         )?;
-        let decoded = |(object, footer): &(ListedObject, Footer), kind| {
-            let decoded = DecodedOf {
-                pages: Arc::clone(&source.pages),
-                object: object.clone(),
-                kind,
-            };
-            footer.clone().with_decoded(Arc::new(decoded))
-        };
-        let footers = (
-            decoded(&labels, DataKind::Series),
-            decoded(&chunks, DataKind::Chunks),
-        );
-        let open = move || Shard::open(footers.0, footers.1);
+        let open = move || Shard::open(labels.1, chunks.1);
         let (labels, chunks) = (labels.0, chunks.0);
         let shard = source.pool.run(open).await?;
         let names = (listed.min_name.clone(), listed.max_name.clone());
@@ -101,12 +101,13 @@ impl ShardReader {
     }
 }
 
-/// The object and its decoded footer.
+/// The object and its decoded footer; `pages` is what the pages of the file are for.
 async fn footer(
     block: &CatalogBlock,
     source: &BlockSource,
     name: &str,
     listed: Option<FileSum>,
+    pages: DataKind,
 ) -> Result<(ListedObject, Footer), BlockError> {
     let object = block.object(name);
     let Some(size) = block.files.get(name).map(|version| version.size) else {
@@ -132,7 +133,14 @@ async fn footer(
         let file = Arc::clone(&object.key);
         let decode = move || Footer::decode_listed(file, size, tail, listed.as_ref());
         match source.pool.run(decode).await? {
-            FooterRead::Done(footer) => return Ok((object, footer)),
+            FooterRead::Done(footer) => {
+                let decoded = DecodedOf {
+                    pages: Arc::clone(&source.pages),
+                    object: object.clone(),
+                    kind: pages,
+                };
+                return Ok((object, footer.with_decoded(Arc::new(decoded))));
+            }
             FooterRead::Short { needed } => range = Footer::tail_range(size, needed),
         }
     }
