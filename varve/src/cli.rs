@@ -13,6 +13,7 @@ mod selector;
 mod shared;
 mod sidecar;
 mod store;
+mod telemetry;
 mod web;
 
 use std::{
@@ -36,12 +37,10 @@ pub(crate) use self::{
     export::{ExportArgs, ExportFormat, Partition, SourceResolution},
     reloader::{Method, ReloaderArgs},
     selector::SelectorArgs,
-    shared::{
-        GrpcArgs, GrpcClientTlsArgs, HttpArgs, HttpClientArgs, LogArgs, ObjstoreArgs, TimeArgs,
-        TracingArgs,
-    },
+    shared::{GrpcArgs, GrpcClientTlsArgs, HttpArgs, HttpClientArgs, ObjstoreArgs, TimeArgs},
     sidecar::SidecarArgs,
     store::StoreArgs,
+    telemetry::{LogArgs, TracingArgs},
     web::{BucketWebArgs, WebArgs, WebPathArgs},
 };
 use crate::values::{self, LabelFlag};

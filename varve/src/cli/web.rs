@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use page::{Cors, Prefixes};
 
-use super::{SelectorArgs, TimeArgs, shared::HttpArgs};
+use super::{HttpArgs, SelectorArgs, TimeArgs};
 use crate::values;
 
 /// The page, on a component that has other work too.

@@ -17,10 +17,7 @@ use compactor::{
 use service::{CpuPool, Metrics, Probe, Reload, ReloadedFile, SystemClock, shutdown_signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    daemon,
-    web::{self, WebOf},
-};
+use super::{daemon, web};
 use crate::{
     cli::{self, Aim, CompactArgs, CompactCommand, Output},
     memory, print,
@@ -61,14 +58,7 @@ pub(super) async fn run(
     let shutdown = shutdown_signal(&reload)?;
     let rules = args.selector.reloaded(&config.filter, &metrics, &reload)?;
     let web_config = daemon::web_config(&args.http, &metrics, &reload)?;
-    let of = WebOf {
-        component: "compact",
-        label: &args.web.label,
-        bucket: &bucket,
-        flags,
-        route_prefix: "",
-    };
-    let routes = web::page(&args.web.paths, &deps.board, of)?;
+    let routes = web::page_of("compact", &args.web, &deps.board, &bucket, flags)?;
     let work = async {
         if let Some(CompactCommand::Run { task }) = &args.command {
             return one(config, bucket, deps, task, shutdown.clone()).await;

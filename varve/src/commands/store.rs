@@ -8,10 +8,7 @@ use service::{
 };
 use store_gateway::{Config, Deps, GatewayError, IndexHeaders, Limits, MemoryBudget};
 
-use super::{
-    daemon,
-    web::{self, WebOf},
-};
+use super::{daemon, web};
 use crate::{
     cli::{GrpcArgs, StoreArgs},
     memory,
@@ -42,14 +39,7 @@ pub(super) async fn run(
         probe: probe.clone(),
         board: web::board(&args.web),
     };
-    let of = WebOf {
-        component: "store",
-        label: &args.web.label,
-        bucket: &bucket,
-        flags,
-        route_prefix: "",
-    };
-    let routes = web::page(&args.web.paths, &deps.board, of)?;
+    let routes = web::page_of("store", &args.web, &deps.board, &bucket, flags)?;
     let work = async {
         let run = store_gateway::run(config, bucket, deps, shutdown.clone(), listener);
         ended(ReloadedFile::beside(rules.as_ref(), run).await)?;

@@ -30,6 +30,24 @@ pub(super) fn board(args: &WebArgs) -> Board {
     }
 }
 
+/// The routes of the page of a daemon, `varve <component>`.
+pub(super) fn page_of(
+    component: &'static str,
+    args: &WebArgs,
+    board: &Board,
+    bucket: &Bucket,
+    flags: BTreeMap<String, String>,
+) -> anyhow::Result<HttpRoutes> {
+    let of = WebOf {
+        component,
+        label: &args.label,
+        bucket,
+        flags,
+        route_prefix: "",
+    };
+    page(&args.paths, board, of)
+}
+
 /// The routes of the page; none if nobody sees the board.
 pub(super) fn page(args: &WebPathArgs, board: &Board, of: WebOf<'_>) -> anyhow::Result<HttpRoutes> {
     if !board.is_shown() {
