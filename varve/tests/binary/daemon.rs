@@ -98,6 +98,21 @@ pub(crate) fn sample(to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Uploads those blocks to a bucket in `dir`, with the label `a="b"` and more arguments; gives the bucket's argument.
+pub(crate) fn uploaded(dir: &Path, more: &[&str]) -> anyhow::Result<String> {
+    let tsdb = dir.join("tsdb");
+    sample(&tsdb)?;
+    let bucket = format!(
+        "--objstore.config={{type: FILESYSTEM, config: {{directory: {}}}}}",
+        dir.join("bucket").display()
+    );
+    let tsdb = format!("--tsdb.path={}", tsdb.display());
+    let (label, http) = ("--label=a=\"b\"", "--http-address=127.0.0.1:0");
+    let upload = run(&[&["sidecar", "--once", &tsdb, label, &bucket, http], more].concat())?;
+    anyhow::ensure!(upload.status.success(), "{}", text(&upload.stderr));
+    Ok(bucket)
+}
+
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {

@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::ensure;
 
-use crate::daemon::{Daemon, http, run, sample, text};
+use crate::daemon::{Daemon, http, uploaded};
 
 /// Asks for the metrics until they have this line.
 fn await_line(address: &str, line: &str) -> anyhow::Result<()> {
@@ -20,27 +20,11 @@ fn await_line(address: &str, line: &str) -> anyhow::Result<()> {
 #[test]
 fn rules_are_read_again_on_sighup_and_wrong_ones_change_nothing() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let path = |name: &str| dir.path().join(name).display().to_string();
-    sample(&dir.path().join("tsdb"))?;
-    let bucket = format!(
-        "--objstore.config={{type: FILESYSTEM, config: {{directory: {}}}}}",
-        path("bucket")
-    );
+    let bucket = uploaded(dir.path(), &[])?;
     let rules = dir.path().join("rules.yaml");
     fs::write(&rules, "[{action: keep, source_labels: [a], regex: b}]")?;
     let (port, grpc) = ("--http-address=127.0.0.1:0", "--grpc-address=127.0.0.1:0");
-    let (tsdb, data) = (path("tsdb"), format!("--data-dir={}", path("store")));
-    let label = "--label=a=\"b\"";
-    let upload = run(&[
-        "sidecar",
-        "--once",
-        "--tsdb.path",
-        &tsdb,
-        label,
-        &bucket,
-        port,
-    ])?;
-    ensure!(upload.status.success(), "{}", text(&upload.stderr));
+    let data = format!("--data-dir={}", dir.path().join("store").display());
     let file = format!("--selector.relabel-config-file={}", rules.display());
     let every = "--sync-block-duration=1s";
     let mut store = Daemon::start(&["store", &data, &bucket, port, grpc, &file, every])?;

@@ -17,7 +17,7 @@ use proto::thanos::{
 use tokio::{net::TcpListener, runtime::Runtime};
 use tonic::{Request, Response, Status, transport::Server};
 
-use crate::daemon::{Daemon, run, sample, text};
+use crate::daemon::{Daemon, run, text, uploaded};
 
 /// A collector over gRPC.
 #[derive(Clone, Default)]
@@ -82,25 +82,9 @@ fn a_trace_leads_from_the_caller_through_each_block_to_each_read() -> anyhow::Re
     let runtime = Runtime::new()?;
     let (collector, traces) = Collector::start(&runtime, "parentbasedneversample")?;
     let dir = tempfile::tempdir()?;
-    let path = |name: &str| dir.path().join(name).display().to_string();
-    sample(&dir.path().join("tsdb"))?;
-    let bucket = format!(
-        "--objstore.config={{type: FILESYSTEM, config: {{directory: {}}}}}",
-        path("bucket")
-    );
+    let bucket = uploaded(dir.path(), &[])?;
     let (http, grpc) = ("--http-address=127.0.0.1:0", "--grpc-address=127.0.0.1:0");
-    let (tsdb, data) = (path("tsdb"), format!("--data-dir={}", path("store")));
-    let label = "--label=a=\"b\"";
-    let upload = run(&[
-        "sidecar",
-        "--once",
-        "--tsdb.path",
-        &tsdb,
-        label,
-        &bucket,
-        http,
-    ])?;
-    ensure!(upload.status.success(), "{}", text(&upload.stderr));
+    let data = format!("--data-dir={}", dir.path().join("store").display());
     let mut store = Daemon::start(&["store", &data, &bucket, http, grpc, &traces])?;
     let address = store.address("listening for serving gRPC")?;
     store.says("changing probe status: ready")?;
@@ -159,36 +143,17 @@ fn a_compaction_is_a_trace_of_its_iteration_groups_and_tasks() -> anyhow::Result
     let runtime = Runtime::new()?;
     let (collector, traces) = Collector::start(&runtime, "alwayssample")?;
     let dir = tempfile::tempdir()?;
-    let path = |name: &str| dir.path().join(name).display().to_string();
-    sample(&dir.path().join("tsdb"))?;
-    let bucket = format!(
-        "--objstore.config={{type: FILESYSTEM, config: {{directory: {}}}}}",
-        path("bucket")
-    );
-    let (tsdb, data) = (path("tsdb"), format!("--data-dir={}", path("compact")));
-    let (http, label) = ("--http-address=127.0.0.1:0", "--label=a=\"b\"");
-    let sidecar = [
-        "sidecar",
-        "--once",
-        "--tsdb.path",
-        &tsdb,
-        label,
-        &bucket,
-        http,
-        &traces,
-    ];
-    let compact = [
+    let bucket = uploaded(dir.path(), &[&traces])?;
+    let data = format!("--data-dir={}", dir.path().join("compact").display());
+    let ended = run(&[
         "compact",
         "--consistency-delay=0s",
         &data,
         &bucket,
-        http,
+        "--http-address=127.0.0.1:0",
         &traces,
-    ];
-    for args in [&sidecar[..], &compact] {
-        let ended = run(args)?;
-        ensure!(ended.status.success(), "{}", text(&ended.stderr));
-    }
+    ])?;
+    ensure!(ended.status.success(), "{}", text(&ended.stderr));
     let uploads = collector.paths("bucket_upload");
     let blocks = uploads.iter().filter(|path| path[0] == "upload_block");
     // Three files of each of six blocks.

@@ -114,21 +114,10 @@ fn add(entry: &mut Vec<u8>, name: &str, value: &str, most: usize) {
 
 #[cfg(test)]
 mod tests {
-    use std::fmt;
-
-    use tracing_subscriber::{Registry, fmt::format::Writer, layer::SubscriberExt as _};
+    use tracing_subscriber::{Registry, layer::SubscriberExt as _};
 
     use super::*;
-    use crate::LogFormat;
-
-    /// A clock that stands still.
-    struct Noon;
-
-    impl FormatTime for Noon {
-        fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
-            writer.write_str("2026-11-29T12:00:00.25Z")
-        }
-    }
+    use crate::{LogFormat, logging::line::tests::Noon};
 
     /// What the journal gets of `work`, one text an entry, without the numbers of lines.
     fn entries(work: impl FnOnce()) -> Vec<Vec<u8>> {

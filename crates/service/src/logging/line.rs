@@ -190,7 +190,7 @@ fn component(target: &str) -> Option<&'static str> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{io, sync::Arc};
 
     use parking_lot::Mutex;
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     /// A clock that stands still.
-    struct Noon;
+    pub(in crate::logging) struct Noon;
 
     impl FormatTime for Noon {
         fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
