@@ -1,6 +1,8 @@
 //! `thanos store` and `varve store`, each over what its own compactor has made of the same blocks, side by side: they
 //! are asked in turn, so that both have the machine as it is at that time.
 
+mod load;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -10,10 +12,10 @@ use std::{
 
 use anyhow::Context;
 use benches::{make_blocks, some_pod};
-use futures::future::try_join_all;
 use proto::info::{InfoRequest, info_client::InfoClient};
 use tonic::transport::Channel;
 
+use self::load::{CLIENTS, SILENT};
 use crate::{
     Settings,
     cases::{Program, Run},
@@ -47,14 +49,6 @@ const BLOCKS: usize = 25;
 const ASKED_FOR: Duration = Duration::from_millis(1500);
 const LEAST_ROUNDS: usize = 5;
 const MOST_ROUNDS: usize = 200;
-/// Clients at once, and how often each asks.
-const CLIENTS: usize = 16;
-const TIMES: usize = 3;
-
-/// Clients that ask for everything and do not read, and how long for.
-const SILENT: usize = 100;
-const SILENT_FOR: Duration = Duration::from_secs(10);
-
 const BUCKET: &str = "bucket";
 /// A file in the bucket that says that its blocks are compacted.
 const PREPARED: &str = "prepared";
@@ -348,63 +342,6 @@ impl Store {
     async fn ask(&self, question: &Question) -> anyhow::Result<Answer> {
         let answer = client::series(&self.channel, &question.request).await;
         answer.with_context(|| question.name.to_owned())
-    }
-
-    /// The median of many clients that ask at once, each on a connection of its own, in ms.
-    async fn crowd(&self, question: &Question) -> anyhow::Result<f64> {
-        let clients = (0..CLIENTS).map(|_| async {
-            let mut answers = Vec::new();
-            for _ in 0..TIMES {
-                answers.push(self.ask(question).await?);
-            }
-            anyhow::Ok(answers)
-        });
-        let mut answers = try_join_all(clients).await?.concat();
-        answers.sort_by_key(|answer| answer.whole);
-        let median = answers.get(answers.len() / 2).context("an answer")?;
-        Ok(median.whole.as_secs_f64() * 1e3)
-    }
-
-    /// The median of a small question alone, and while a large one is asked all the time, in ms.
-    async fn beside(&self, small: &Question, large: &Question) -> anyhow::Result<(f64, f64)> {
-        let median = async || {
-            let (mut answers, started) = (Vec::new(), Instant::now());
-            while answers.len() < LEAST_ROUNDS || started.elapsed() < ASKED_FOR {
-                answers.push(self.ask(small).await?.whole);
-            }
-            answers.sort();
-            let median = answers.get(answers.len() / 2).context("an answer")?;
-            anyhow::Ok(median.as_secs_f64() * 1e3)
-        };
-        let alone = median().await?;
-        let channel = Channel::from_shared(self.address.clone())?.connect_lazy();
-        let again = async {
-            loop {
-                client::series(&channel, &large.request).await?;
-            }
-        };
-        tokio::select! {
-            beside = median() => Ok((alone, beside?)),
-            ended = again => ended,
-        }
-    }
-
-    /// The most memory that it has while clients do not read what they have asked for, in bytes.
-    async fn silent(&self, question: &Question) -> anyhow::Result<u64> {
-        self.server.forget_peak()?;
-        let request = &question.request;
-        let clients = (0..SILENT).map(|_| async move {
-            // A connection of its own.
-            let channel = Channel::from_shared(self.address.clone())?.connect_lazy();
-            let answer = client::open(&channel, request).await?;
-            std::future::pending::<()>().await;
-            drop(answer);
-            anyhow::Ok(())
-        });
-        match tokio::time::timeout(SILENT_FOR, try_join_all(clients)).await {
-            Ok(Err(error)) => Err(error),
-            Ok(Ok(_)) | Err(_) => self.peak(),
-        }
     }
 
     fn resident(&self) -> anyhow::Result<u64> {
