@@ -21,26 +21,7 @@ func TestTheWholePathOnAzure(t *testing.T) {
 	s := newStack(t)
 	s.startPrometheus(t)
 	s.startAzurite(t)
-	asked := s.askPrometheus(t)
-
-	s.upload(t)
-	s.copyBucket(t)
-	s.checkUploaded(t)
-	s.compactInTwos(t)
-	s.copyBucket(t)
-	s.checkCompacted(t, 2)
-	if keys := s.objects(t, "parquet/leases"); len(keys) == 0 {
-		t.Error("there are no leases in the bucket")
-	}
-	Run(t, varve(t), "tools", "bucket", "cleanup", "--objstore.config-file="+s.objstore,
-		"--consistency-delay=0s", "--delete-delay=0s")
-	s.copyBucket(t)
-	for _, b := range s.blocks(t, "") {
-		if b.marked {
-			t.Errorf("%s is left, which is marked for deletion", b.ULID)
-		}
-	}
-	s.checkQuery(t, asked, s.startQuery(t, s.startStore(t)))
+	s.checkWholePath(t, func() { s.copyBucket(t) })
 }
 
 // startAzurite starts an emulator of Azure, a program of Node's, which makes

@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"testing"
 	"time"
@@ -30,17 +31,33 @@ func TestTheWholePathOnGoogleCloudStorage(t *testing.T) {
 	s := newStack(t)
 	s.startPrometheus(t)
 	s.startGCS(t)
-	asked := s.askPrometheus(t)
+	s.checkWholePath(t, func() {})
+}
 
+// checkWholePath uploads, compacts in twos, cleans up and asks. look is called
+// before the folder of the stack is looked at, which may be a copy of the
+// bucket.
+func (s *stack) checkWholePath(t *testing.T, look func()) {
+	t.Helper()
+	asked := s.askPrometheus(t)
 	s.upload(t)
+	look()
 	s.checkUploaded(t)
 	s.compactInTwos(t)
+	look()
 	// Each block was made once.
 	s.checkCompacted(t, 2)
 	if keys := s.objects(t, "parquet/leases"); len(keys) == 0 {
 		t.Error("there are no leases in the bucket")
 	}
-	s.removeMarked(t)
+	Run(t, varve(t), "tools", "bucket", "cleanup", "--objstore.config-file="+s.objstore,
+		"--consistency-delay=0s", "--delete-delay=0s")
+	look()
+	for _, key := range s.objects(t, "") {
+		if path.Base(key) == "deletion-mark.json" {
+			t.Errorf("%s is left", key)
+		}
+	}
 	s.checkQuery(t, asked, s.startQuery(t, s.startStore(t)))
 }
 
