@@ -9,7 +9,8 @@
 
 use std::{
     cell::Cell,
-    future, panic,
+    collections::VecDeque,
+    fmt, future, panic,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -17,17 +18,11 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
-use tokio::{
-    runtime::Handle,
-    sync::{Semaphore, oneshot},
-    task,
-};
+use tokio::{runtime::Handle, sync::oneshot, task};
 
 use crate::ServiceError;
-
-/// Jobs for each thread that wait in rayon's queue. All others wait as futures, first come first served.
-const QUEUED_PER_THREAD: usize = 2;
 
 /// How much CPU time the jobs of [`CpuPool::begin`] may take to run at once. What takes more gains by running beside
 /// other jobs.
@@ -45,9 +40,9 @@ thread_local! {
 pub struct CpuPool {
     threads: Threads,
     count: usize,
-    admitted: Arc<Semaphore>,
-    /// Beginnings have permits of their own, so that a small request does not wait for the jobs of large ones.
-    begun: Arc<Semaphore>,
+    jobs: Arc<Turns>,
+    /// Beginnings have turns of their own, so that a small request does not wait for the jobs of large ones.
+    begun: Arc<Turns>,
 }
 
 #[derive(Clone, Debug)]
@@ -74,8 +69,8 @@ impl CpuPool {
         Ok(Self {
             threads: Threads::Rayon(Arc::new(pool)),
             count,
-            admitted: Arc::new(Semaphore::new(count * QUEUED_PER_THREAD)),
-            begun: Arc::new(Semaphore::new(count)),
+            jobs: Arc::new(Turns::new(count)),
+            begun: Arc::new(Turns::new(count)),
         })
     }
 
@@ -90,8 +85,8 @@ impl CpuPool {
         Self {
             threads: Threads::Blocking,
             count,
-            admitted: Arc::new(Semaphore::new(count)),
-            begun: Arc::new(Semaphore::new(count)),
+            jobs: Arc::new(Turns::new(count)),
+            begun: Arc::new(Turns::new(count)),
         }
     }
 
@@ -101,8 +96,9 @@ impl CpuPool {
         self.count
     }
 
-    /// Runs `work` on the pool; within [`Self::begin`], on the same thread at once. Work that has not started is dropped
-    /// with the future; started work runs to its end.
+    /// Runs `work` on the pool; within [`Self::begin`], on the same thread at once. Its turn comes whether or not the
+    /// future is polled again. Work whose future is dropped before its turn is not started; started work runs to its
+    /// end.
     ///
     /// # Panics
     /// With the payload of `work`, if that panicked; the pool goes on.
@@ -110,7 +106,7 @@ impl CpuPool {
         if runs_at_once() {
             return work();
         }
-        self.give(&self.admitted, work).await
+        self.give(&self.jobs, work).await
     }
 
     /// Polls `work` on the pool once, where the jobs that it gives to a pool run at once, up to some two
@@ -136,19 +132,15 @@ impl CpuPool {
         }
     }
 
-    /// Runs `work` on a thread of the pool, once there is a permit.
+    /// Runs `work` on a thread of the pool, when it is its turn.
     async fn give<T: Send + 'static>(
         &self,
-        permits: &Arc<Semaphore>,
+        turns: &Arc<Turns>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> T {
-        let permit = Arc::clone(permits).acquire_owned().await;
-        debug_assert!(permit.is_ok(), "the semaphore is never closed");
         let span = tracing::Span::current();
         let (tx, rx) = oneshot::channel();
         let job = move || {
-            // Held until the work has ended, whether or not anyone waits for it.
-            let _permit = permit;
             if tx.is_closed() {
                 return;
             }
@@ -156,9 +148,8 @@ impl CpuPool {
             // The caller may have gone away.
             let _ = tx.send(result);
         };
-        match &self.threads {
-            Threads::Blocking => drop(task::spawn_blocking(job)),
-            Threads::Rayon(threads) => threads.spawn(job),
+        if let Some(job) = turns.admit(Box::new(job)) {
+            self.threads.start(Arc::clone(turns), job);
         }
         match rx.await {
             Ok(Ok(value)) => value,
@@ -166,6 +157,88 @@ impl CpuPool {
             // The runtime is ending and starts nothing more.
             Err(_) => future::pending().await,
         }
+    }
+}
+
+impl Threads {
+    /// Runs a job that has been admitted, and then the one whose turn is next.
+    fn start(&self, turns: Arc<Turns>, job: Job) {
+        /// Passes the turn on also if the job panics.
+        struct Next(Threads, Arc<Turns>);
+        impl Drop for Next {
+            fn drop(&mut self) {
+                if let Some(job) = self.1.next() {
+                    self.0.start(Arc::clone(&self.1), job);
+                }
+            }
+        }
+        let threads = self.clone();
+        let run = move || {
+            let _next = Next(threads, turns);
+            job();
+        };
+        match self {
+            Self::Blocking => drop(task::spawn_blocking(run)),
+            Self::Rayon(threads) => threads.spawn(run),
+        }
+    }
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// So many jobs at once, the others first come first served.
+///
+/// The job that ends passes its turn to the one that has waited longest. No turn is ever given to a future, as a
+/// semaphore would: a future that is not polled, as that of an answer that nobody reads, would keep it from the others.
+struct Turns {
+    state: Mutex<TurnState>,
+}
+
+struct TurnState {
+    free: usize,
+    waiting: VecDeque<Job>,
+}
+
+impl Turns {
+    const fn new(count: usize) -> Self {
+        Self {
+            state: Mutex::new(TurnState {
+                free: count,
+                waiting: VecDeque::new(),
+            }),
+        }
+    }
+
+    /// Gives the job back if it is to run now.
+    fn admit(&self, job: Job) -> Option<Job> {
+        let mut state = self.state.lock();
+        if let Some(free) = state.free.checked_sub(1) {
+            state.free = free;
+            Some(job)
+        } else {
+            state.waiting.push_back(job);
+            None
+        }
+    }
+
+    /// The job that runs instead of one that has ended.
+    fn next(&self) -> Option<Job> {
+        let mut state = self.state.lock();
+        let job = state.waiting.pop_front();
+        if job.is_none() {
+            state.free += 1;
+        }
+        job
+    }
+}
+
+impl fmt::Debug for Turns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state.lock();
+        f.debug_struct("Turns")
+            .field("free", &state.free)
+            .field("waiting", &state.waiting.len())
+            .finish()
     }
 }
 
@@ -315,13 +388,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn whoever_is_not_polled_keeps_no_turn() {
+        for pool in pools(1) {
+            let (release, held) = mpsc::channel::<()>();
+            let mut first = Box::pin(pool.run(move || held.recv().is_ok()));
+            assert!(first.as_mut().now_or_never().is_none());
+            let mut unread = Box::pin(pool.run(|| 2));
+            assert!(unread.as_mut().now_or_never().is_none());
+            let mut last = Box::pin(pool.run(|| 3));
+            assert!(last.as_mut().now_or_never().is_none());
+            release.send(()).unwrap();
+            assert_eq!(last.await, 3);
+            assert_eq!(unread.await, 2);
+            assert!(first.await);
+        }
+    }
+
+    #[tokio::test]
     async fn dropped_work_is_not_started() {
         for pool in pools(1) {
             let (release, held) = mpsc::channel::<()>();
             let begun = Arc::new(AtomicUsize::new(0));
             let mut first = Box::pin(pool.run(move || held.recv().is_ok()));
             assert!(first.as_mut().now_or_never().is_none());
-            // One more is queued in rayon, the last waits for a permit; both are given up.
+            // Both wait, and are given up.
             for _ in 0..2 {
                 let begun = Arc::clone(&begun);
                 let mut queued = Box::pin(pool.run(move || begun.fetch_add(1, Ordering::SeqCst)));
