@@ -259,10 +259,19 @@ fn shrunk(count: usize, fetched: u64, aim: u64) -> usize {
 
 /// How many rows to read after `count` have taken `taken` bytes: as many as should take `aim`, and at most four times
 /// as many as now.
+///
+/// Rows share pages, so fewer rows seldom take less. After a batch that has not taken too much come no fewer rows than
+/// were meant to be in it, and more of them: its rows may have been the last ones of a row group.
 fn next_rows(now: usize, count: usize, taken: u64, aim: u64) -> usize {
     let fitting = (count as u64).saturating_mul(aim) / taken.max(1);
     let fitting = usize::try_from(fitting).unwrap_or(usize::MAX);
-    fitting.clamp(1, now.saturating_mul(4).min(MOST_ROWS))
+    let least = if taken <= aim {
+        now.max(count + count / 2 + 1)
+    } else {
+        1
+    };
+    let most = now.saturating_mul(4).min(MOST_ROWS);
+    fitting.max(least).min(most)
 }
 
 #[cfg(test)]
@@ -276,6 +285,30 @@ mod tests {
         assert_eq!(next_rows(128, 128, 4 * AIM, AIM), 32);
         assert_eq!(next_rows(1, 1, 100 * AIM, AIM), 1);
         assert_eq!(next_rows(32, 2, 0, AIM), 128);
+    }
+
+    #[test]
+    fn the_few_rows_that_end_a_group_make_the_next_batches_no_smaller() {
+        assert_eq!(next_rows(400, 1, AIM / 2, AIM), 400);
+        assert_eq!(next_rows(400, 1, AIM, AIM), 400);
+    }
+
+    #[test]
+    fn batches_grow_whose_rows_share_pages() {
+        // Any row takes a page of each slice, which has many rows.
+        let page = |row: usize| row / 350;
+        let (mut row, mut size, mut batches) = (0, 1, 0);
+        while row < 100_000 {
+            let pages = page(row + size - 1) - page(row) + 1;
+            let taken = pages as u64 * (AIM * 3 / 4);
+            if taken > MAX_FETCH * AIM {
+                size = shrunk(size, taken, AIM);
+                continue;
+            }
+            (row, size) = (row + size, next_rows(size, size, taken, AIM));
+            batches += 1;
+        }
+        assert!(batches < 600, "{batches}");
     }
 
     #[test]
