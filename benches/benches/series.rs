@@ -151,6 +151,7 @@ async fn ask(
         pool: CpuPool::for_requests(threads()),
         probe: Probe::new("store", &metrics),
         board: Default::default(),
+        caches: Default::default(),
         metrics,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await?;

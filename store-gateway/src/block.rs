@@ -34,7 +34,7 @@ use crate::{
     budget::RequestBudget,
     catalog::{CatalogBlock, Format},
     error::BlockError,
-    fetch::{Fetcher, PageCache},
+    fetch::{Caches, Fetcher, PageCache},
     metrics::ReadMetrics,
 };
 
@@ -94,6 +94,7 @@ impl BlockSource {
         bucket: Bucket,
         pool: CpuPool,
         headers: Arc<HeaderFiles>,
+        caches: Caches,
         pages: u64,
         small: u64,
         metrics: ReadMetrics,
@@ -101,7 +102,7 @@ impl BlockSource {
         let pages = Arc::new(PageCache::new(pages, metrics.cache.clone()));
         Self {
             pool,
-            fetcher: Fetcher::new(bucket, Arc::clone(&pages), small, metrics.clone()),
+            fetcher: Fetcher::new(bucket, Arc::clone(&pages), caches, small, metrics.clone()),
             pages,
             headers,
             metrics,

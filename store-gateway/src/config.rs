@@ -7,6 +7,8 @@ use model::{TimeBound, Timestamp};
 use page::Board;
 use service::{Clock, CpuPool, GrpcOptions, Metrics, Probe};
 
+use crate::fetch::Caches;
+
 /// Settings of a store gateway.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -40,6 +42,9 @@ pub struct Config {
     pub limits: Limits,
     /// The memory of requests and of what is kept for the next ones (`--store.memory-budget`). Default: 2 GiB.
     pub memory: MemoryBudget,
+    /// What postings, label pages and the like of all blocks may take of the memory, in bytes, at most a half of it
+    /// (`--index-cache-size`, `max_size` of a cache in memory). Default: an eighth.
+    pub max_page_bytes: Option<u64>,
     /// A file of a block of at most so many bytes is fetched whole at its first use and kept in memory, which saves
     /// waits for the bucket. So is the index of a TSDB block of up to four times as many if its header has to be
     /// built. Default: 512 KiB.
@@ -71,15 +76,9 @@ impl MemoryBudget {
         self.0 / 4
     }
 
-    /// For small files, postings, series entries, dictionaries, label pages and pages of index headers, over all
-    /// blocks: an eighth.
-    pub(crate) const fn pages(self) -> u64 {
+    /// For pages, unless told otherwise.
+    const fn default_pages(self) -> u64 {
         self.0 / 8
-    }
-
-    /// For what requests read: the rest.
-    pub(crate) const fn requests(self) -> u64 {
-        self.0 - self.opened_blocks() - self.pages()
     }
 }
 
@@ -113,6 +112,23 @@ pub struct Deps {
     pub probe: Probe,
     /// Shows what it sees and does.
     pub board: Board,
+    /// Caches that several processes share.
+    pub caches: Caches,
+}
+
+impl Config {
+    /// For small files, postings, series entries, dictionaries, label pages and pages of index headers, over all
+    /// blocks.
+    pub(crate) fn page_bytes(&self) -> u64 {
+        let most = self.memory.0 / 2;
+        let wanted = self.max_page_bytes;
+        wanted.map_or(self.memory.default_pages(), |bytes| bytes.min(most))
+    }
+
+    /// For what requests read: what opened blocks and pages leave of the memory.
+    pub(crate) fn request_bytes(&self) -> u64 {
+        self.memory.0 - self.memory.opened_blocks() - self.page_bytes()
+    }
 }
 
 impl Default for Config {
@@ -132,6 +148,7 @@ impl Default for Config {
             series_wait: Duration::from_secs(90),
             limits: Limits::default(),
             memory: MemoryBudget::default(),
+            max_page_bytes: None,
             small_file_bytes: 512 << 10,
             grpc: GrpcOptions::default(),
         }

@@ -1,6 +1,7 @@
 //! Fetches bytes from the bucket: neighbouring ranges in one request, a bounded number of requests at once, and from
 //! memory what was fetched before. It does not know what the bytes mean.
 
+mod caches;
 mod in_flight;
 mod lru;
 mod object;
@@ -16,9 +17,11 @@ use std::{ops::Range, sync::Arc, time::Instant};
 use bucket::Bucket;
 use bytes::Bytes;
 use futures::future::try_join_all;
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use self::{in_flight::InFlight, runs::Run};
+pub use self::caches::Caches;
+use self::{caches::Obtained, in_flight::InFlight, runs::Run};
 pub(crate) use self::{
     lru::Lru,
     object::ListedObject,
@@ -29,7 +32,7 @@ pub(crate) use self::{
 use crate::{
     budget::RequestBudget,
     error::BlockError,
-    metrics::ReadMetrics,
+    metrics::{ReadMetrics, SharedCacheMetrics},
     usage::{Amount, DataKind},
 };
 
@@ -42,6 +45,9 @@ const MAX_RANGE: u64 = 1 << 30;
 /// Speculative bytes in flight, over all queries.
 const EAGER: usize = 32 << 20;
 
+/// Objects that were damaged, or seemed so.
+const DISTRUSTED: u64 = 1024;
+
 /// An object that is read in many places is fetched whole up to so many times the size of a small one.
 const SEARCHED: u64 = 4;
 
@@ -51,6 +57,10 @@ pub(crate) struct Fetcher {
     bucket: Bucket,
     /// Small objects and other pages that are kept.
     pages: Arc<PageCache>,
+    /// What other processes may have fetched.
+    caches: Caches,
+    /// Objects of which a shared cache may hold damaged bytes.
+    distrusted: Arc<Mutex<Lru<Arc<str>, ()>>>,
     /// The size up to which an object is small.
     small: u64,
     /// A permit for each request to the bucket.
@@ -60,6 +70,7 @@ pub(crate) struct Fetcher {
     /// The pages being fetched for `pages`.
     in_flight: Arc<InFlight>,
     metrics: ReadMetrics,
+    shared: SharedCacheMetrics,
 }
 
 /// The ranges to fetch of one object.
@@ -95,31 +106,35 @@ impl Wanted<'_> {
         budget.add_bytes(self.kind, self.ranges.len() as u64, total)
     }
 
-    /// Counts what the bucket is asked for.
-    fn fetched(&self, items: usize, runs: &[Run]) {
+    /// Counts what came from the bucket.
+    fn fetched(&self, obtained: &Obtained) {
         if let Some(budget) = self.budget {
-            let items = items as u64;
-            let bytes = runs.iter().map(|run| size(&run.range)).sum();
+            let items = obtained.from_bucket as u64;
+            let bytes = obtained.runs.iter().map(|run| size(&run.range)).sum();
             budget.usage().fetch(self.kind, Amount { items, bytes });
         }
     }
 }
 
 impl Fetcher {
-    /// An object of up to `small` bytes is fetched whole at its first use, and kept in `pages`.
+    /// `caches` are asked before the bucket. An object of up to `small` bytes is fetched whole at its first use, and kept in `pages`.
     pub(crate) fn new(
         bucket: Bucket,
         pages: Arc<PageCache>,
+        caches: Caches,
         small: u64,
         metrics: ReadMetrics,
     ) -> Self {
         Self {
             bucket,
             pages,
+            caches,
+            distrusted: Arc::new(Mutex::new(Lru::new(DISTRUSTED))),
             small,
             requests: Arc::new(Semaphore::new(IN_FLIGHT)),
             eager: Arc::new(Semaphore::new(EAGER)),
             in_flight: Arc::default(),
+            shared: metrics.shared.clone(),
             metrics,
         }
     }
@@ -187,8 +202,11 @@ impl Fetcher {
     }
 
     /// Forgets what was fetched of an object that turned out to be damaged: the damage may be in transit only.
+    /// It is read from the bucket from now on, and replaces what a shared cache has.
     pub(crate) fn forget(&self, object: &ListedObject) {
         self.pages.remove(&object.cache_key);
+        let key = Arc::clone(&object.cache_key);
+        self.distrusted.lock().put(key, (), 1);
     }
 
     /// The largest object that may be in memory whole.
@@ -236,22 +254,22 @@ impl Fetcher {
         Ok(bytes)
     }
 
-    /// Fetches ranges without the cache.
+    /// Fetches ranges that are not kept in memory.
     async fn direct(&self, wanted: Wanted<'_>) -> Result<Vec<Bytes>, BlockError> {
-        let runs = runs::runs(wanted.ranges, wanted.gap);
-        wanted.count(&runs)?;
-        wanted.fetched(wanted.ranges.len(), &runs);
-        self.all_of(wanted, runs).await
+        wanted.count(&runs::runs(wanted.ranges, wanted.gap))?;
+        let obtained = self.obtain(wanted).await?;
+        wanted.fetched(&obtained);
+        Ok(obtained.bytes)
     }
 
     /// Fetches all runs, and cuts them.
-    async fn all_of(&self, wanted: Wanted<'_>, runs: Vec<Run>) -> Result<Vec<Bytes>, BlockError> {
-        let runs = runs.into_iter().map(|run| self.run(wanted, run));
+    async fn all_of(&self, wanted: Wanted<'_>, runs: &[Run]) -> Result<Vec<Bytes>, BlockError> {
+        let runs = runs.iter().map(|run| self.run(wanted, run));
         Ok(try_join_all(runs).await?.into_iter().flatten().collect())
     }
 
     /// Fetches one run, and cuts it.
-    async fn run(&self, wanted: Wanted<'_>, run: Run) -> Result<Vec<Bytes>, BlockError> {
+    async fn run(&self, wanted: Wanted<'_>, run: &Run) -> Result<Vec<Bytes>, BlockError> {
         let bytes = self.get(wanted.object, run.range.clone()).await?;
         Ok(run.of_run(&bytes, wanted.ranges))
     }

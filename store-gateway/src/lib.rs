@@ -30,6 +30,7 @@ pub use crate::{
     api::StoreApi,
     config::{Config, Deps, IndexHeaders, Limits, MemoryBudget},
     error::GatewayError,
+    fetch::Caches,
     reader::{Chunks, ReadRequest, Reader},
     run::{Gateway, run},
     sync::SyncHandle,

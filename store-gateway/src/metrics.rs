@@ -16,7 +16,7 @@ use service::Metrics;
 
 pub(crate) use self::{
     cost::{Cost, CostMetrics},
-    reads::{CacheMetrics, ReadMetrics},
+    reads::{CacheMetrics, ReadMetrics, SharedCacheMetrics},
 };
 use crate::catalog::State;
 

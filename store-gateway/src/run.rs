@@ -116,8 +116,17 @@ pub(crate) fn assemble(
     let headers = Arc::new(headers);
     let (syncer, handle) = Syncer::new(config, bucket.clone(), deps, Arc::clone(&headers));
     let reads = ReadMetrics::new(&deps.metrics);
-    let (pages, small) = (config.memory.pages(), config.small_file_bytes);
-    let source = BlockSource::new(bucket, deps.pool.clone(), headers, pages, small, reads);
+    let (caches, small) = (deps.caches.clone(), config.small_file_bytes);
+    let pages = config.page_bytes();
+    let source = BlockSource::new(
+        bucket,
+        deps.pool.clone(),
+        headers,
+        caches,
+        pages,
+        small,
+        reads,
+    );
     let metrics = StoreMetrics::new(&deps.metrics);
     let store = Store::new(config, source, deps, metrics, syncer.served());
     (store, syncer, handle)

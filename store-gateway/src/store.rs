@@ -65,7 +65,7 @@ impl Store {
             gate: (config.series_concurrency > 0)
                 .then(|| Gate::new(config.series_concurrency, config.series_wait, gate)),
             memory: Memory::new(
-                config.memory.requests(),
+                config.request_bytes(),
                 config.series_wait,
                 MemoryMetrics::new(&deps.metrics),
             ),

@@ -5,6 +5,7 @@
 mod accepted;
 mod arg_files;
 mod bucket;
+mod cache;
 mod compact;
 mod export;
 mod flags;
@@ -33,6 +34,7 @@ pub(crate) use self::{
         LeaseArgs, LsArgs, LsOutput, MarkArgs, ReplicateArgs, Report, RetentionArgs, RewriteArgs,
         UploadBlocksArgs, VerifyArgs, VerifyOutput,
     },
+    cache::CacheArgs,
     compact::{Aim, BlockFormat, CompactArgs, CompactCommand},
     export::{ExportArgs, ExportFormat, Partition, SourceResolution},
     reloader::{Method, ReloaderArgs},

@@ -22,6 +22,7 @@ mod shutdown;
 mod tls;
 mod traces;
 mod web;
+mod yaml_fields;
 
 pub use crate::{
     blocking::blocking,
@@ -37,7 +38,10 @@ pub use crate::{
     reload::{Reload, ReloadedFile},
     request_log::RequestLog,
     shutdown::shutdown_signal,
-    tls::{GrpcClientTls, GrpcConnector, GrpcTls, GrpcTlsOptions, TlsVersion, Verification},
+    tls::{
+        GrpcClientTls, GrpcConnector, GrpcTls, GrpcTlsOptions, TlsClient, TlsVersion, Verification,
+    },
     traces::{Traces, add_context, fail_span, in_span},
     web::WebConfig,
+    yaml_fields::YamlFields,
 };

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rustls::crypto::{CryptoProvider, ring};
 
 pub use self::{
-    client::{GrpcClientTls, GrpcConnector, Verification},
+    client::{GrpcClientTls, GrpcConnector, TlsClient, Verification},
     grpc::{GrpcTls, GrpcTlsOptions},
     version::TlsVersion,
 };

@@ -20,7 +20,6 @@ mod sampling;
 mod span;
 #[cfg(test)]
 mod tests;
-mod values;
 
 use std::{fmt, sync::Arc, time::Duration};
 

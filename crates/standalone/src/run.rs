@@ -152,6 +152,7 @@ impl Deps {
             metrics,
             probe,
             board: Default::default(),
+            caches: Default::default(),
         }
     }
 

@@ -9,7 +9,6 @@ use tracing::Instrument as _;
 use super::{
     Fetcher, ListedObject, PageCache, Wanted,
     in_flight::{Claim, ClaimedPages},
-    runs,
 };
 use crate::{budget::RequestBudget, error::BlockError, usage::DataKind};
 
@@ -87,25 +86,27 @@ impl Fetcher {
             return Ok(Vec::new());
         }
         let (fetcher, object) = (self.clone(), wanted.object.clone());
-        let runs = runs::runs(&ranges, wanted.gap);
-        wanted.fetched(ranges.len(), &runs);
-        let kind = wanted.kind;
+        let (gap, kind) = (wanted.gap, wanted.kind);
         let mut task = JoinSet::new();
         let fetch = async move {
             let wanted = Wanted {
                 object: &object,
                 ranges: &ranges,
-                gap: 0,
+                gap,
                 kind,
                 budget: None,
             };
-            let bytes = fetcher.all_of(wanted, runs).await?;
-            claimed.arrived(&bytes);
-            Ok(bytes)
+            let obtained = fetcher.obtain(wanted).await?;
+            claimed.arrived(&obtained.bytes);
+            Ok::<_, BlockError>(obtained)
         };
         task.spawn(fetch.in_current_span());
         match task.join_next().await {
-            Some(Ok(fetched)) => fetched,
+            Some(Ok(obtained)) => {
+                let obtained = obtained?;
+                wanted.fetched(&obtained);
+                Ok(obtained.bytes)
+            }
             _ => Err(BlockError::Stopped),
         }
     }

@@ -1,6 +1,10 @@
 //! Tests on an object that holds the alphabet.
 
 use bucket::testing::FailingBucket;
+use cache::{
+    CacheConfig, RemoteCache,
+    testing::{Manner, Server},
+};
 use service::Metrics;
 
 use crate::config::Limits;
@@ -20,7 +24,13 @@ async fn alphabet() -> (Fetcher, Bucket, ListedObject) {
     let bytes = Bytes::from_static(b"abcdefghijklmnopqrstuvwxyz");
     bucket.put("block/file", bytes).await.unwrap();
     let object = ListedObject::new("block/file", None, 0, 26);
-    let fetcher = Fetcher::new(bucket.clone(), Arc::new(page_cache()), 0, reads());
+    let fetcher = Fetcher::new(
+        bucket.clone(),
+        Arc::new(page_cache()),
+        Caches::default(),
+        0,
+        reads(),
+    );
     (fetcher, bucket, object)
 }
 
@@ -123,7 +133,13 @@ async fn a_small_object_is_fetched_once_and_whole() {
     let bucket = Bucket::in_memory();
     let bytes = Bytes::from_static(b"abcdefghijklmnopqrstuvwxyz");
     bucket.put("block/file", bytes).await.unwrap();
-    let fetcher = Fetcher::new(bucket.clone(), Arc::new(page_cache()), 26, reads());
+    let fetcher = Fetcher::new(
+        bucket.clone(),
+        Arc::new(page_cache()),
+        Caches::default(),
+        26,
+        reads(),
+    );
     let key = ListedObject::new("block/file", None, 0, 26);
     let ranges = [2..4, 20..26];
     let found = fetcher.fetch(wanted(&key, &ranges, 0)).await.unwrap();
@@ -138,7 +154,13 @@ async fn a_small_object_is_fetched_once_and_whole() {
 async fn a_small_object_that_is_shorter_than_listed_is_an_error_and_not_kept() {
     let bucket = Bucket::in_memory();
     bucket.put("block/file", "abc".into()).await.unwrap();
-    let fetcher = Fetcher::new(bucket, Arc::new(page_cache()), 26, reads());
+    let fetcher = Fetcher::new(
+        bucket,
+        Arc::new(page_cache()),
+        Caches::default(),
+        26,
+        reads(),
+    );
     let key = ListedObject::new("block/file", None, 0, 26);
     for _ in 0..2 {
         let range = std::slice::from_ref(&(0..2));
@@ -178,7 +200,13 @@ async fn who_wants_what_is_being_fetched_waits_for_it() {
         let failing = FailingBucket::new(&memory);
         let held = failing.hold_reads("block/file");
         let pages = Arc::new(page_cache());
-        let fetcher = Fetcher::new(failing.bucket(), Arc::clone(&pages), small, reads());
+        let fetcher = Fetcher::new(
+            failing.bucket(),
+            Arc::clone(&pages),
+            Caches::default(),
+            small,
+            reads(),
+        );
         let (some, others) = ([0..2, 4..6], [4..6, 9..10]);
         let fetch = async |ranges| fetcher.fetch_through(&pages, wanted(&key, ranges, 0)).await;
         let release = async {
@@ -205,7 +233,13 @@ async fn who_waits_for_a_fetch_that_is_given_up_fetches_itself() {
     let failing = FailingBucket::new(&memory);
     let held = failing.hold_reads("block/file");
     let pages = Arc::new(page_cache());
-    let fetcher = Fetcher::new(failing.bucket(), Arc::clone(&pages), 0, reads());
+    let fetcher = Fetcher::new(
+        failing.bucket(),
+        Arc::clone(&pages),
+        Caches::default(),
+        0,
+        reads(),
+    );
     let range = std::slice::from_ref(&(2..4));
     let mut first = Box::pin(fetcher.fetch_through(&pages, wanted(&key, range, 0)));
     let second = fetcher.fetch_through(&pages, wanted(&key, range, 0));
@@ -258,4 +292,71 @@ async fn bytes_on_suspicion_are_bounded_over_all() {
     assert!(fetcher.eager(13 << 20).is_none() && fetcher.clone().eager(12 << 20).is_some());
     drop(room);
     assert!(fetcher.eager(32 << 20).is_some() && fetcher.eager(33 << 20).is_none());
+}
+
+/// A fetcher of its own on a bucket, and on the cache of a server.
+fn sharing(bucket: Bucket, server: &Server) -> Fetcher {
+    let yaml = format!(
+        "type: MEMCACHED\nconfig: {{ addresses: [{:?}] }}",
+        server.address
+    );
+    let config = CacheConfig::caching_bucket(&yaml).unwrap();
+    let cache = RemoteCache::open(&config, "test", &Metrics::new()).unwrap();
+    let caches = Caches::new(None, cache);
+    Fetcher::new(bucket, Arc::new(page_cache()), caches, 0, reads())
+}
+
+#[tokio::test]
+async fn what_one_gateway_has_fetched_another_one_finds_in_a_shared_cache() {
+    let (_, memory, key) = alphabet().await;
+    let server = Server::start(Manner::Good).await;
+    let failing = FailingBucket::new(&memory);
+    let first = sharing(failing.bucket(), &server);
+    tokio::task::yield_now().await;
+    let found = first.fetch(wanted(&key, &[0..3, 20..22], 0)).await.unwrap();
+    assert_eq!(found, ["abc", "uv"]);
+    server.keeps(2).await;
+    let second = sharing(failing.bucket(), &server);
+    tokio::task::yield_now().await;
+    let ranges = [0..3, 4..5, 20..22];
+    let found = second.fetch(wanted(&key, &ranges, 0)).await.unwrap();
+    assert_eq!(found, ["abc", "e", "uv"]);
+    let mut read = failing.ranges_read("block/file");
+    read.sort_by_key(|range| range.start);
+    assert_eq!(read, [0..3, 4..5, 20..22]);
+    // Nothing of an index is kept there.
+    let of_index = Wanted {
+        kind: DataKind::Postings,
+        ..wanted(&key, &[0..3], 0)
+    };
+    second.fetch(of_index).await.unwrap();
+    assert_eq!(failing.ranges_read("block/file").len(), 4);
+}
+
+#[tokio::test]
+async fn what_a_shared_cache_has_of_a_damaged_object_is_replaced() {
+    let (_, memory, key) = alphabet().await;
+    let server = Server::start(Manner::Good).await;
+    let fetcher = sharing(memory.clone(), &server);
+    tokio::task::yield_now().await;
+    // As if a bit had been flipped on the way.
+    memory
+        .put("block/file", "Xbcdefghijklmnopqrstuvwxyz".into())
+        .await
+        .unwrap();
+    let range = [0..3];
+    let fetch = async || fetcher.fetch(wanted(&key, &range, 0)).await.unwrap();
+    assert_eq!(fetch().await, ["Xbc"]);
+    server.keeps(1).await;
+    memory
+        .put("block/file", "abcdefghijklmnopqrstuvwxyz".into())
+        .await
+        .unwrap();
+    assert_eq!(fetch().await, ["Xbc"]);
+    fetcher.forget(&key);
+    assert_eq!(fetch().await, ["abc"]);
+    server.keeps(2).await;
+    let other = sharing(memory, &server);
+    tokio::task::yield_now().await;
+    assert_eq!(other.fetch(wanted(&key, &range, 0)).await.unwrap(), ["abc"]);
 }

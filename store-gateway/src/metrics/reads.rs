@@ -12,6 +12,7 @@ use crate::usage::DataKind;
 
 type ByItem = [(&'static str, &'static str); 1];
 type ByItemAndTenant = [(&'static str, &'static str); 2];
+type ByOperation = [(&'static str, &'static str); 2];
 
 /// Metrics of reading blocks.
 #[derive(Clone, Debug)]
@@ -19,6 +20,7 @@ pub(crate) struct ReadMetrics {
     /// Of opening a block.
     pub(crate) load_duration: Histogram,
     pub(crate) cache: CacheMetrics,
+    pub(crate) shared: SharedCacheMetrics,
     postings_fetch: Histogram,
     series_fetch: Histogram,
     chunks_fetch: Histogram,
@@ -30,6 +32,12 @@ pub(crate) struct CacheMetrics {
     kinds: [KindMetrics; 4],
     most: Gauge,
     most_of_page: Gauge,
+}
+
+/// Metrics of caches that several processes share.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedCacheMetrics {
+    kinds: [(Counter, Counter); 4],
 }
 
 /// Metrics of the pages of one kind.
@@ -61,6 +69,7 @@ impl ReadMetrics {
                 ]),
             ),
             cache: CacheMetrics::new(metrics),
+            shared: SharedCacheMetrics::new(metrics),
             postings_fetch: fetch(
                 "postings",
                 "Duration of a read of posting lists, from memory or the bucket, in seconds",
@@ -85,6 +94,45 @@ impl ReadMetrics {
             DataKind::Chunks => &self.chunks_fetch,
         };
         histogram.observe(took.as_secs_f64());
+    }
+}
+
+impl SharedCacheMetrics {
+    fn new(metrics: &Metrics) -> Self {
+        let counters = |what, help| -> Family<ByOperation, Counter> {
+            let name = format!("thanos_store_bucket_cache_operation_{what}_total");
+            metrics.register(&name, help, Family::default())
+        };
+        let requests = counters(
+            "requests",
+            "Total number of ranges that were looked for in a shared cache",
+        );
+        let hits = counters(
+            "hits",
+            "Total number of ranges that were found in a shared cache",
+        );
+        Self {
+            kinds: DataKind::ALL.map(|kind| {
+                let labels = [("operation", "get_range"), ("config", kind.data_type())];
+                (
+                    requests.get_or_create_owned(&labels),
+                    hits.get_or_create_owned(&labels),
+                )
+            }),
+        }
+    }
+
+    /// Counts ranges that were looked for, and those of them that were missing.
+    pub(crate) fn looked_up(&self, kind: DataKind, ranges: usize, missing: usize) {
+        let [header, postings, series, chunks] = &self.kinds;
+        let (requests, hits) = match kind {
+            DataKind::Header => header,
+            DataKind::Postings => postings,
+            DataKind::Series => series,
+            DataKind::Chunks => chunks,
+        };
+        requests.inc_by(ranges as u64);
+        hits.inc_by(ranges.saturating_sub(missing) as u64);
     }
 }
 

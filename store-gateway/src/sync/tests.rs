@@ -44,6 +44,7 @@ impl World {
             pool: CpuPool::new("test", 1).unwrap(),
             probe: Probe::new("store", &metrics),
             board: Default::default(),
+            caches: Default::default(),
             metrics,
         };
         let config = Config {

@@ -198,7 +198,7 @@ mod tests {
             "store",
             "--chunk-pool-size",
             "2GB",
-            "--index-cache-size=250MB",
+            "--store.index-header-lazy-download-strategy=eager",
             "--no-store.enable-index-header-lazy-reader",
             "--data-dir",
             "/data",

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::{GrpcArgs, HttpArgs, ObjstoreArgs, SelectorArgs, TimeArgs, WebArgs};
+use super::{CacheArgs, GrpcArgs, HttpArgs, ObjstoreArgs, SelectorArgs, TimeArgs, WebArgs};
 use crate::values;
 
 /// `varve store`.
@@ -40,6 +40,8 @@ pub(crate) struct StoreArgs {
         default_value_t = 20
     )]
     pub(crate) block_concurrency: usize,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
     #[command(flatten)]
     pub(crate) selector: SelectorArgs,
     /// Minimum age of a block before it is served.

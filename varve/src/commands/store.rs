@@ -29,6 +29,8 @@ pub(super) async fn run(
     let mut config = config(&args, MemoryBudget(memory::store_budget(default.0)))?;
     config.grpc.tls = daemon::grpc_tls(&args.grpc, &metrics, &reload)?;
     config.grpc.request_log = args.http.request_log()?;
+    let caches = args.cache.configs()?;
+    config.max_page_bytes = caches.page_bytes();
     let rules = args.selector.reloaded(&config.blocks, &metrics, &reload)?;
     let bucket = daemon::need_bucket(&args.objstore, &metrics)?;
     let listener = daemon::listen("grpc-address", &args.grpc.grpc_address).await?;
@@ -38,6 +40,7 @@ pub(super) async fn run(
         metrics: metrics.clone(),
         probe: probe.clone(),
         board: web::board(&args.web),
+        caches: caches.open(&metrics)?,
     };
     let routes = web::page_of("store", &args.web, &deps.board, &bucket, flags)?;
     let work = async {

@@ -46,10 +46,40 @@ pub enum Verification {
 struct Anyone(Arc<CryptoProvider>);
 
 /// Connects to gRPC servers by TLS.
+#[derive(Clone, Debug)]
+pub struct GrpcConnector(TlsClient);
+
+/// Connects to servers by TLS.
 #[derive(Clone)]
-pub struct GrpcConnector {
+pub struct TlsClient {
     tls: TlsConnector,
     server_name: Option<String>,
+}
+
+impl TlsClient {
+    /// Reads the files; `protocols` are those to settle on (ALPN).
+    ///
+    /// # Errors
+    /// [`ServiceError::File`] for a file that cannot be used.
+    pub fn open(options: &GrpcClientTls, protocols: &[&[u8]]) -> Result<Self, ServiceError> {
+        Ok(Self {
+            tls: TlsConnector::from(Arc::new(options.config(protocols)?)),
+            server_name: options.server_name.clone(),
+        })
+    }
+
+    /// A connection to the server, whose certificate must have the name of the settings or `host`.
+    ///
+    /// # Errors
+    /// When the server is not reached, or TLS not settled.
+    pub async fn connect(&self, host: &str, port: u16) -> io::Result<TlsStream<TcpStream>> {
+        let name = self.server_name.as_deref().unwrap_or(host);
+        let invalid = |_| io::Error::other(format!("{name:?} is no name of a server"));
+        let name = ServerName::try_from(name.to_owned()).map_err(invalid)?;
+        let tcp = TcpStream::connect((host, port)).await?;
+        tcp.set_nodelay(true)?;
+        self.tls.connect(name, tcp).await
+    }
 }
 
 impl GrpcConnector {
@@ -58,10 +88,7 @@ impl GrpcConnector {
     /// # Errors
     /// [`ServiceError::File`] for a file that cannot be used.
     pub fn open(options: &GrpcClientTls) -> Result<Self, ServiceError> {
-        Ok(Self {
-            tls: TlsConnector::from(Arc::new(options.config(&[b"h2"])?)),
-            server_name: options.server_name.clone(),
-        })
+        TlsClient::open(options, &[b"h2"]).map(Self)
     }
 
     /// Connects to the server of `endpoint`, whose URL begins with `http://`.
@@ -95,20 +122,15 @@ impl GrpcConnector {
         let port = uri.port_u16().unwrap_or(443);
         // Those of an IPv6 address.
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        let name = self.server_name.as_deref().unwrap_or(host);
-        let invalid = |_| io::Error::other(format!("{name:?} is no name of a server"));
-        let name = ServerName::try_from(name.to_owned()).map_err(invalid)?;
-        let tcp = TcpStream::connect((host, port)).await?;
-        tcp.set_nodelay(true)?;
-        self.tls.connect(name, tcp).await
+        self.0.connect(host, port).await
     }
 }
 
-impl fmt::Debug for GrpcConnector {
+impl fmt::Debug for TlsClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The configuration holds a key.
         let name = &self.server_name;
-        f.debug_struct("GrpcConnector")
+        f.debug_struct("TlsClient")
             .field("server_name", name)
             .finish_non_exhaustive()
     }

@@ -12,8 +12,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{fields, jaeger, otlp, sampling::Sampling, values::Values};
-use crate::{GrpcClientTls, ServiceError};
+use super::{fields, jaeger, otlp, sampling::Sampling};
+use crate::{GrpcClientTls, ServiceError, YamlFields};
 
 /// Spans that wait to be sent, as in OpenTelemetry's SDKs.
 pub(super) const QUEUE: usize = 2048;
@@ -100,7 +100,7 @@ impl Settings {
         })?;
         let kind = document.kind.unwrap_or_default().to_uppercase();
         let config = document.config.unwrap_or(Value::Null);
-        let values = Values::new("config.", Some(&config))?;
+        let values = YamlFields::new("tracing config: config.", Some(&config))?;
         let Some(table) = fields::TABLES.into_iter().find(|table| table.kind == kind) else {
             let refused = fields::REFUSED.iter().find(|(name, _)| *name == kind);
             let found = match refused {
@@ -151,7 +151,7 @@ fn resource(
 
 /// A header whose value is not shown.
 pub(super) fn header(
-    values: Values<'_>,
+    values: YamlFields<'_>,
     name: &str,
     value: &str,
 ) -> Result<(HeaderName, HeaderValue), ServiceError> {

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::values;
+use crate::yaml_fields;
 
 /// The fields of a type.
 #[derive(Debug)]
@@ -242,7 +242,7 @@ impl Table {
     /// The paths of the fields that are set. A mapping that no field is below is a field itself.
     fn walk(&self, value: &Value, at: &str, paths: &mut Vec<String>) {
         let Value::Object(map) = value else { return };
-        for (name, value) in map.iter().filter(|(_, value)| values::is_set(value)) {
+        for (name, value) in map.iter().filter(|(_, value)| yaml_fields::is_set(value)) {
             let path = match at {
                 "" => name.clone(),
                 at => format!("{at}.{name}"),

@@ -9,9 +9,8 @@ use super::{
     config::{Compression, FLUSH_INTERVAL, QUEUE, Settings, Target, header},
     otlp,
     sampling::{Limiter, Parents, Root, Sampling},
-    values::Values,
 };
-use crate::{GrpcClientTls, GrpcConnector, ServiceError};
+use crate::{GrpcClientTls, GrpcConnector, ServiceError, YamlFields};
 
 /// Jaeger's port for OTLP over gRPC.
 const GRPC: u16 = 4317;
@@ -27,7 +26,7 @@ const INITIAL: f64 = 0.001;
 
 /// What the fields mean.
 pub(super) fn settings(
-    values: Values<'_>,
+    values: YamlFields<'_>,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Settings, ServiceError> {
     let mut notices = Vec::new();
@@ -74,7 +73,7 @@ pub(super) fn settings(
     })
 }
 
-fn target(values: Values<'_>) -> Result<(Target, Option<GrpcClientTls>), ServiceError> {
+fn target(values: YamlFields<'_>) -> Result<(Target, Option<GrpcClientTls>), ServiceError> {
     let Some(endpoint) = values.some_text("endpoint")? else {
         let host = values.some_text("agent_host")?;
         let host = host.unwrap_or_else(|| "localhost".to_owned());
@@ -103,7 +102,7 @@ fn target(values: Values<'_>) -> Result<(Target, Option<GrpcClientTls>), Service
     Ok((target, tls))
 }
 
-fn sampling(values: Values<'_>, notices: &mut Vec<String>) -> Result<Sampling, ServiceError> {
+fn sampling(values: YamlFields<'_>, notices: &mut Vec<String>) -> Result<Sampling, ServiceError> {
     let param = values.number("sampler_param")?;
     let initial = values.number("initial_sampler_rate")?;
     let kind = values.text("sampler_type")?;
@@ -136,7 +135,10 @@ fn sampling(values: Values<'_>, notices: &mut Vec<String>) -> Result<Sampling, S
                 .to_owned(),
         );
     }
-    let parents = values.below("sampler_parent_config", "config.sampler_parent_config.")?;
+    let parents = values.below(
+        "sampler_parent_config",
+        "tracing config: config.sampler_parent_config.",
+    )?;
     Ok(Sampling {
         root,
         parents: Some(Parents {

@@ -7,9 +7,8 @@ use http::HeaderMap;
 use super::{
     config::{Compression, FLUSH_INTERVAL, QUEUE, Retry, Settings, Target, header},
     sampling::{Root, Sampling},
-    values::Values,
 };
-use crate::{GrpcClientTls, GrpcConnector, ServiceError, Verification};
+use crate::{GrpcClientTls, GrpcConnector, ServiceError, Verification, YamlFields};
 
 /// Of an attempt.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,7 +34,7 @@ enum Client {
 }
 
 /// What the fields mean.
-pub(super) fn settings(values: Values<'_>) -> Result<Settings, ServiceError> {
+pub(super) fn settings(values: YamlFields<'_>) -> Result<Settings, ServiceError> {
     let mut notices = Vec::new();
     let client = match values.text("client_type")?.as_str() {
         "grpc" => Client::Grpc,
@@ -94,7 +93,7 @@ pub(super) fn settings(values: Values<'_>) -> Result<Settings, ServiceError> {
 }
 
 fn target(
-    values: Values<'_>,
+    values: YamlFields<'_>,
     client: Client,
     notices: &mut Vec<String>,
 ) -> Result<Target, ServiceError> {
@@ -144,11 +143,11 @@ fn target(
 
 /// TLS, whose files are read once to see that they can be.
 fn tls(
-    values: Values<'_>,
+    values: YamlFields<'_>,
     client: Client,
     notices: &mut Vec<String>,
 ) -> Result<Option<GrpcClientTls>, ServiceError> {
-    let fields = values.below("tls_config", "config.tls_config.")?;
+    let fields = values.below("tls_config", "tracing config: config.tls_config.")?;
     let file = |name| {
         let path = fields.some_text(name)?;
         Ok::<_, ServiceError>(path.map(PathBuf::from))
@@ -189,8 +188,8 @@ fn tls(
     Ok(Some(options))
 }
 
-fn retry(values: Values<'_>, notices: &mut Vec<String>) -> Result<Retry, ServiceError> {
-    let fields = values.below("retry_config", "config.retry_config.")?;
+fn retry(values: YamlFields<'_>, notices: &mut Vec<String>) -> Result<Retry, ServiceError> {
+    let fields = values.below("retry_config", "tracing config: config.retry_config.")?;
     let given = [
         fields.duration("retry_initial_interval")?,
         fields.duration("retry_max_interval")?,
@@ -213,7 +212,7 @@ fn retry(values: Values<'_>, notices: &mut Vec<String>) -> Result<Retry, Service
     })
 }
 
-fn sampling(values: Values<'_>, notices: &mut Vec<String>) -> Result<Sampling, ServiceError> {
+fn sampling(values: YamlFields<'_>, notices: &mut Vec<String>) -> Result<Sampling, ServiceError> {
     let param = values.text("sampler_param")?;
     let mut ratio = || match param.parse::<f64>() {
         Ok(ratio) if !ratio.is_nan() => Root::Ratio(ratio),

@@ -65,6 +65,7 @@ impl World {
             pool: pool.clone(),
             probe: Probe::new("store", &metrics),
             board: Default::default(),
+            caches: Default::default(),
             metrics: metrics.clone(),
         };
         let config = Config {

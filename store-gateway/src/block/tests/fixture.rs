@@ -171,6 +171,7 @@ pub(in crate::block) fn source_with(
         bucket,
         pool,
         Arc::new(headers),
+        Default::default(),
         256 << 20,
         small,
         ReadMetrics::new(&Metrics::new()),

@@ -55,6 +55,7 @@ impl World {
             self.bucket.clone(),
             self.pool.clone(),
             Arc::new(headers),
+            Default::default(),
             256 << 20,
             0,
             ReadMetrics::new(&Metrics::new()),

@@ -107,6 +107,7 @@ impl World {
             waves.bucket(),
             pool.clone(),
             Arc::new(headers),
+            Default::default(),
             256 << 20,
             SMALL,
             ReadMetrics::new(&Metrics::new()),

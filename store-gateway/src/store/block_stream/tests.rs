@@ -40,6 +40,7 @@ impl World {
             bucket,
             pool.clone(),
             Arc::new(headers),
+            Default::default(),
             256 << 20,
             1 << 20,
             ReadMetrics::new(&Metrics::new()),

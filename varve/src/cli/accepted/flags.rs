@@ -85,23 +85,6 @@ pub(super) const COMPACT: &[Accepted] = &[
 /// Of `thanos store`.
 pub(super) const STORE: &[Accepted] = &[
     Accepted {
-        names: &[
-            "index-cache-size",
-            "index-cache.config",
-            "index-cache.config-file",
-        ],
-        takes: Takes::Value,
-        why: "postings and series stay in this process, within --store.memory-budget",
-    },
-    Accepted {
-        names: &[
-            "store.caching-bucket.config",
-            "store.caching-bucket.config-file",
-        ],
-        takes: Takes::Value,
-        why: "what is read often stays in this process, within --store.memory-budget",
-    },
-    Accepted {
         names: &["chunk-pool-size"],
         takes: Takes::Value,
         why: "--store.memory-budget bounds the memory",

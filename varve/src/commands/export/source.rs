@@ -34,6 +34,7 @@ impl Source {
             pool: pool.clone(),
             probe: Probe::new("export", &metrics),
             board: page::Board::default(),
+            caches: Default::default(),
             metrics,
         };
         let config = Config {
