@@ -31,16 +31,12 @@ impl DiskCache {
         Self { dir }
     }
 
-    /// The object, if it is here in this version.
-    pub(super) async fn get(&self, object: &Object) -> Option<Bytes> {
-        let (path, object) = (self.dir.join(&object.key), object.clone());
-        blocking(move || {
-            let stored = fs::read_to_string(version_path(&path)).ok()?;
-            let bytes = fs::read(&path).ok()?;
-            (stored == version(&object, &bytes)).then(|| bytes.into())
-        })
-        .await
-        .flatten()
+    /// The object, if it is here in this version. It waits for the disk.
+    pub(super) fn get(&self, object: &Object) -> Option<Vec<u8>> {
+        let path = self.dir.join(&object.key);
+        let stored = fs::read_to_string(version_path(&path)).ok()?;
+        let bytes = fs::read(&path).ok()?;
+        (stored == version(object, &bytes)).then_some(bytes)
     }
 
     /// Keeps the object.

@@ -1,12 +1,13 @@
 //! Reads `meta.json` files and marks from the cheapest source.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, iter, pin::pin};
 
 use futures::{StreamExt as _, stream};
 use model::BlockId;
 
 use super::{
     MetaFetcher,
+    cache::DiskCache,
     document::{self, Document, Kind},
 };
 use crate::{
@@ -18,6 +19,8 @@ use crate::{
 pub(super) const MAX_DOCUMENT: u64 = 64 << 20;
 /// Up to so many objects are read one by one instead of the whole catalog.
 const FEW: usize = 16;
+/// So many objects are looked for on the disk by one thread.
+const AT_ONCE: usize = 256;
 
 /// An object to read.
 #[derive(Clone, Debug)]
@@ -37,30 +40,22 @@ pub(super) struct Loaded {
 impl MetaFetcher {
     /// Reads the wanted objects from the disk, else from the catalog if that exists and pays, else from the bucket.
     pub(super) async fn load(&self, wanted: Vec<Wanted>, catalog: Option<&Object>) -> Vec<Loaded> {
-        let mut loaded = Vec::with_capacity(wanted.len());
-        let mut missing = BTreeMap::new();
-        let mut on_disk = stream::iter(wanted)
-            .map(|wanted| async move { (self.look_on_disk(&wanted).await, wanted) })
-            .buffer_unordered(self.concurrency);
-        while let Some((document, wanted)) = on_disk.next().await {
-            match document {
-                Some(document) => loaded.push(wanted.loaded(document)),
-                None => {
-                    missing.insert(wanted.object.key.clone(), wanted);
-                }
-            }
-        }
+        let (mut loaded, mut missing) = self.look_on_disk(wanted).await;
         if let Some(catalog) = catalog.filter(|_| missing.len() > FEW) {
-            let missing_before = missing.len();
-            for (key, document) in self.look_in_catalog(catalog, &missing).await {
-                if let Some(wanted) = missing.remove(&key) {
-                    loaded.push(wanted.loaded(document));
+            let mut documents = self.look_in_catalog(catalog, &missing).await;
+            let before = loaded.len();
+            let mut left = Vec::new();
+            for wanted in missing {
+                match documents.remove(&wanted.object.key) {
+                    Some(document) => loaded.push(wanted.loaded(document)),
+                    None => left.push(wanted),
                 }
             }
-            let found = missing_before - missing.len();
+            missing = left;
+            let found = loaded.len() - before;
             tracing::info!(found, missing = missing.len(), "read the catalog");
         }
-        let in_bucket = self.load_from_bucket(missing.into_values(), self.concurrency);
+        let in_bucket = self.load_from_bucket(missing.into_iter(), self.concurrency);
         loaded.extend(in_bucket.await);
         loaded
     }
@@ -78,10 +73,38 @@ impl MetaFetcher {
         reads.buffer_unordered(concurrency.max(1)).collect().await
     }
 
-    async fn look_on_disk(&self, wanted: &Wanted) -> Option<Document> {
-        let bytes = self.cache.as_ref()?.get(&wanted.object).await?;
-        // Otherwise the disk may be at fault.
-        Some(wanted.decode(&bytes)).filter(Document::is_readable)
+    /// What is on the disk, and what is not. A thread reads many, as each is read in less time than a thread needs to
+    /// begin.
+    async fn look_on_disk(&self, mut wanted: Vec<Wanted>) -> (Vec<Loaded>, Vec<Wanted>) {
+        let (mut loaded, mut missing) = (Vec::with_capacity(wanted.len()), Vec::new());
+        let Some(cache) = &self.cache else {
+            return (loaded, wanted);
+        };
+        let mut parts = Vec::new();
+        while !wanted.is_empty() {
+            parts.push(wanted.split_off(wanted.len().saturating_sub(AT_ONCE)));
+        }
+        let looked = stream::iter(parts)
+            .map(|part| async move {
+                let (cache, looked) = (cache.clone(), part.clone());
+                let found = move || looked.iter().map(|wanted| wanted.on_disk(&cache)).collect();
+                // The runtime shuts down, if there is no answer.
+                let found = tokio::task::spawn_blocking(found).await;
+                (part, found.unwrap_or_default())
+            })
+            .buffer_unordered(self.concurrency);
+        let mut looked = pin!(looked);
+        while let Some((part, found)) = looked.next().await {
+            let found: Vec<Option<Document>> = found;
+            let found = found.into_iter().chain(iter::repeat(None));
+            for (wanted, document) in part.into_iter().zip(found) {
+                match document {
+                    Some(document) => loaded.push(wanted.loaded(document)),
+                    None => missing.push(wanted),
+                }
+            }
+        }
+        (loaded, missing)
     }
 
     /// The catalog's entries for the wanted versions. It is a cache: its errors are logged and do no harm. Its entries
@@ -89,7 +112,7 @@ impl MetaFetcher {
     async fn look_in_catalog(
         &self,
         catalog: &Object,
-        missing: &BTreeMap<String, Wanted>,
+        missing: &[Wanted],
     ) -> BTreeMap<String, Document> {
         let (found, max) = (catalog.size, catalog::MAX_SIZE);
         if found > max {
@@ -105,7 +128,10 @@ impl MetaFetcher {
                 return BTreeMap::new();
             }
         };
-        let missing = missing.clone();
+        let missing: BTreeMap<String, Wanted> = missing
+            .iter()
+            .map(|wanted| (wanted.object.key.clone(), wanted.clone()))
+            .collect();
         let read = move || {
             let mut documents = BTreeMap::new();
             let decoded = catalog::decode(&bytes, |object, json| {
@@ -135,6 +161,13 @@ impl MetaFetcher {
 impl Wanted {
     pub(super) fn decode(&self, bytes: &[u8]) -> Document {
         document::decode(self.kind, self.block, &self.object.key, bytes)
+    }
+
+    /// The document, if the disk has it in this version.
+    fn on_disk(&self, cache: &DiskCache) -> Option<Document> {
+        let bytes = cache.get(&self.object)?;
+        // Otherwise the disk may be at fault.
+        Some(self.decode(&bytes)).filter(Document::is_readable)
     }
 
     fn loaded(self, document: Document) -> Loaded {

@@ -156,14 +156,10 @@ impl Exporter {
                 }
                 Err(failure) => failure,
             };
-            let wait = match failure.again {
-                Again::No => break failure,
-                Again::Yes => pause,
-                Again::After(least) => pause.max(least),
-            };
-            if is_last || begun.elapsed() + wait > retry.all {
+            let wait = failure.again.wait(pause, begun.elapsed(), retry.all);
+            let Some(wait) = wait.filter(|_| !is_last) else {
                 break failure;
-            }
+            };
             pause = pause.mul_f64(1.5).min(retry.longest);
             tokio::select! {
                 () = sleep(wait) => {}
@@ -190,6 +186,19 @@ impl Client {
             Self::Grpc(client) => client.send(request).await,
             Self::Http(client) => client.send(request).await,
         }
+    }
+}
+
+impl Again {
+    /// The time to wait, at least `pause`; none if it would end after `all`, of which so much has passed.
+    fn wait(self, pause: Duration, passed: Duration, all: Duration) -> Option<Duration> {
+        let wait = match self {
+            Self::No => return None,
+            Self::Yes => pause,
+            Self::After(least) => pause.max(least),
+        };
+        // A collector may name any time.
+        (passed.saturating_add(wait) <= all).then_some(wait)
     }
 }
 
@@ -224,6 +233,24 @@ impl Said {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_collector_gets_nothing_before_it_says_so_and_no_one_waits_longer_than_allowed() {
+        let seconds = Duration::from_secs;
+        for (again, passed, expected) in [
+            (Again::No, 0, None),
+            (Again::Yes, 0, Some(5)),
+            (Again::Yes, 55, Some(5)),
+            (Again::Yes, 56, None),
+            (Again::After(seconds(2)), 0, Some(5)),
+            (Again::After(seconds(30)), 30, Some(30)),
+            (Again::After(seconds(31)), 30, None),
+            (Again::After(Duration::MAX), 1, None),
+        ] {
+            let found = again.wait(seconds(5), seconds(passed), seconds(60));
+            assert_eq!(found, expected.map(seconds), "{again:?} after {passed} s");
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn losses_are_said_once_a_minute_with_those_in_between() {

@@ -1,6 +1,10 @@
 //! OTLP over HTTP, in protobuf.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -18,7 +22,7 @@ use super::{
     config::{Compression, Settings},
     export::{Again, Failure, Taken},
 };
-use crate::{GrpcClientTls, GrpcEncoding, blocking};
+use crate::{Clock as _, GrpcClientTls, GrpcEncoding, SystemClock, blocking};
 
 /// The longest answer that is read.
 const ANSWER: usize = 64 << 10;
@@ -123,7 +127,7 @@ impl Http {
         let answer = request.send().await.map_err(failed)?;
         let status = answer.status();
         if !status.is_success() {
-            return Err(refused(status, answer.headers()));
+            return Err(refused(status, answer.headers(), SystemClock.now_ms()));
         }
         let body = body_of(answer).await.map_err(failed)?;
         // It was taken, whatever the answer says of a part of it.
@@ -167,19 +171,29 @@ async fn body_of(mut answer: Response) -> Result<Bytes, reqwest::Error> {
     Ok(body.into())
 }
 
-fn refused(status: StatusCode, headers: &HeaderMap) -> Failure {
+/// What a status means, `now` milliseconds after 1970.
+fn refused(status: StatusCode, headers: &HeaderMap, now: i64) -> Failure {
     let after = headers.get(header::RETRY_AFTER);
-    let after = after.and_then(|value| value.to_str().ok()?.parse().ok());
+    let after = after.and_then(|value| retry_after(value.to_str().ok()?.trim(), now));
     let again = match status.as_u16() {
-        429 | 502 | 503 | 504 => after.map_or(Again::Yes, |seconds| {
-            Again::After(Duration::from_secs(seconds))
-        }),
+        429 | 502 | 503 | 504 => after.map_or(Again::Yes, Again::After),
         _ => Again::No,
     };
     Failure {
         reason: format!("the collector answered {status}"),
         again,
     }
+}
+
+/// The time of a `Retry-After` header, which is in seconds or a date. A date that is over means none.
+fn retry_after(text: &str, now: i64) -> Option<Duration> {
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    let now = Duration::from_millis(now.max(0).unsigned_abs());
+    let date = date.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Some(date.saturating_sub(now))
 }
 
 /// An error with its causes.
@@ -203,5 +217,30 @@ impl Resolve for Renamed {
             let found: Vec<SocketAddr> = found.collect();
             Ok(Box::new(found.into_iter()) as Addrs)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collector_says_by_retry_after_when_to_try_again() {
+        // Half a second after 10:00:00.
+        let now = 1_700_042_400_500;
+        let after = |ms| Again::After(Duration::from_millis(ms));
+        for (status, value, expected) in [
+            (503, Some("7"), after(7000)),
+            (429, Some("Wed, 15 Nov 2023 10:00:07 GMT"), after(6500)),
+            (429, Some("Wed, 15 Nov 2023 09:59:00 GMT"), after(0)),
+            (503, Some("soon"), Again::Yes),
+            (503, None, Again::Yes),
+            (400, Some("7"), Again::No),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let headers = value.map(|value| (header::RETRY_AFTER, HeaderValue::from_static(value)));
+            let headers: HeaderMap = headers.into_iter().collect();
+            assert_eq!(refused(status, &headers, now).again, expected, "{value:?}");
+        }
     }
 }
