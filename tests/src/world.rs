@@ -281,6 +281,7 @@ impl World {
             probe: Probe::new("store", &metrics),
             board: Default::default(),
             metrics: metrics.clone(),
+            caches: Default::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;

@@ -56,7 +56,7 @@ struct Inner {
 #[derive(Debug)]
 enum Client {
     Memcached(Memcached),
-    Redis(Redis),
+    Redis(Box<Redis>),
 }
 
 /// A key, and how long its value is.
@@ -145,7 +145,7 @@ impl RemoteCache {
             Backend::Redis(redis) => {
                 let metrics = ClientMetrics::new(metrics, "redis", name);
                 let client = Redis::open(redis.clone(), config.ttl, metrics.clone())?;
-                (Client::Redis(client), &redis.limits, metrics)
+                (Client::Redis(Box::new(client)), &redis.limits, metrics)
             }
         };
         let client = Arc::new(client);
