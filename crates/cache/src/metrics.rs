@@ -120,6 +120,8 @@ impl ClientMetrics {
                     .get_or_create(&made.because(operation, "timeout")),
             );
         }
+        let too_large = made.because(Operation::Set, Skipped::MaxItemSize.name());
+        drop(made.skipped.get_or_create(&too_large));
         made
     }
 

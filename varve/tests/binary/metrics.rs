@@ -97,6 +97,8 @@ fn the_documentation_lists_each_metric_that_a_daemon_exports() -> anyhow::Result
     let traces = "--tracing.config={type: OTLP, config: {client_type: grpc, insecure: true, endpoint: '127.0.0.1:1'}}";
     let rules = files.flag("selector.relabel-config-file", "rules.yaml");
     fs::write(files.path("rules.yaml"), "[]")?;
+    let index = "--index-cache.config={type: MEMCACHED, config: {addresses: ['127.0.0.1:1']}}";
+    let ranges = "--store.caching-bucket.config={type: REDIS, config: {addr: '127.0.0.1:1'}}";
     let mut families = BTreeMap::new();
     for (name, mut args) in starts {
         let data = files.flag("data-dir", name);
@@ -104,6 +106,9 @@ fn the_documentation_lists_each_metric_that_a_daemon_exports() -> anyhow::Result
             // The Prometheus does not answer.
             "sidecar" => args.extend([&*tsdb, &reloader, "--prometheus.url=http://127.0.0.1:1"]),
             _ => args.extend([&*data, &rules]),
+        }
+        if name == "store" {
+            args.extend([index, ranges]);
         }
         let all = [&[name, &bucket, http_port, &web, traces][..], &args].concat();
         let mut daemon = Daemon::start(&all)?;
