@@ -73,6 +73,8 @@ fn main() {
         seed.extend(data.as_bytes());
     }
     corpus.add("remote_read", "frames", &seed);
+    let answer = b"\x03VALUE a 0 3\r\nx\r\n\r\nVALUE b 0 0\r\n\r\nEND\r\nSTORED\r\n";
+    corpus.add("memcached", "answer", answer);
 }
 
 impl Corpus {

@@ -1,7 +1,7 @@
 //! Servers of memcached. Each key is on the server that has the highest hash with it, so that a server that comes or
 //! goes moves no key between the others.
 
-mod protocol;
+pub(crate) mod protocol;
 
 use std::{
     collections::HashMap,

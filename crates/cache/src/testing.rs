@@ -17,6 +17,7 @@ use std::{
     },
 };
 
+use bytes::{Bytes, BytesMut};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -24,6 +25,33 @@ use tokio::{
     sync::watch,
     task::JoinSet,
 };
+use tokio_util::codec::Decoder as _;
+
+use crate::memcached::protocol::{Protocol, Response};
+
+/// What a client reads of `stream`, which comes in pieces of `step` bytes, if it takes values of up to `most` bytes: the
+/// values with their keys, nothing for other responses, and the error that ends it.
+pub fn responses(
+    stream: &[u8],
+    most: usize,
+    step: usize,
+) -> (Vec<Option<(String, Bytes)>>, Option<String>) {
+    let mut protocol = Protocol::new();
+    protocol.most = most;
+    let (mut found, mut buffer) = (Vec::new(), BytesMut::new());
+    for piece in stream.chunks(step) {
+        buffer.extend_from_slice(piece);
+        loop {
+            match protocol.decode(&mut buffer) {
+                Ok(Some(Response::Value(key, value))) => found.push(Some((key, value))),
+                Ok(Some(_)) => found.push(None),
+                Ok(None) => break,
+                Err(error) => return (found, Some(error.to_string())),
+            }
+        }
+    }
+    (found, None)
+}
 
 /// How a server behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
