@@ -105,21 +105,21 @@ impl Redis {
         format!("{}{key}", self.config.prefix)
     }
 
-    /// After a failure the next request connects anew.
+    /// After a failure, which may be that there was no answer in time, the next request connects anew.
     async fn run<T>(
         &self,
         operation: Operation,
         limit: Duration,
         work: impl Future<Output = io::Result<(T, usize)>>,
     ) -> Option<T> {
-        let work = async {
-            let done = work.await;
-            if done.is_err() {
-                *self.connection.lock().await = None;
-            }
-            done
-        };
-        self.guard.run(operation, limit, work).await
+        let done = self.guard.run(operation, limit, work).await;
+        // Whoever holds it connects anew already.
+        if done.is_none()
+            && let Ok(mut connection) = self.connection.try_lock()
+        {
+            *connection = None;
+        }
+        done
     }
 
     async fn connected(&self) -> io::Result<MultiplexedConnection> {

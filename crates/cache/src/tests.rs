@@ -1,5 +1,7 @@
 //! Both clients against servers of the tests on the loopback.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use service::{Exposition, Metrics};
 use tokio::net::TcpListener;
@@ -186,6 +188,26 @@ async fn a_redis_that_is_gone_costs_nothing_but_its_hits() {
     }
     let failures = "thanos_redis_operation_failures_total{name=\"test\",operation=\"getmulti\",reason=\"server-error\"}";
     assert_eq!(metric(&metrics, failures), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redis_that_says_nothing_is_connected_to_anew() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let yaml = format!(
+        "type: REDIS\nconfig: {{ addr: '{}' }}",
+        listener.local_addr().unwrap()
+    );
+    let config = CacheConfig::caching_bucket(&yaml).unwrap();
+    let opened = RemoteCache::open(&config, "test", &Metrics::new()).unwrap();
+    let cache = opened.unwrap();
+    let (wanted, mut connections) = (lookups(1), Vec::new());
+    for _ in 0..2 {
+        let accept = tokio::time::timeout(Duration::from_mins(1), listener.accept());
+        let (found, accepted) = tokio::join!(cache.get(&wanted), accept);
+        assert_eq!(found, [None]);
+        // It stays open.
+        connections.push(accepted.expect("a new connection").unwrap());
+    }
 }
 
 #[tokio::test]
