@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::Value;
 use service::{GrpcClientTls, ServiceError, Verification, YamlFields};
 
@@ -94,10 +93,6 @@ pub(crate) struct RedisConfig {
     pub(crate) limits: Limits,
 }
 
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Document(Value);
-
 /// The type, its fields, and what else stands in the document.
 struct Parts {
     document: Value,
@@ -184,8 +179,8 @@ impl Parts {
     fn parse(place: &'static str, yaml: &str) -> Result<Self, ServiceError> {
         let options = serde_saphyr::options! { with_snippet: false };
         // The parser's own text may show a secret.
-        let parsed: Result<Document, _> = serde_saphyr::from_str_with_options(yaml, options);
-        let Ok(Document(document)) = parsed else {
+        let parsed: Result<Value, _> = serde_saphyr::from_str_with_options(yaml, options);
+        let Ok(document) = parsed else {
             let fields = YamlFields::new(place, None)?;
             return Err(fields.wrong("", "expected YAML with the fields type and config"));
         };

@@ -51,9 +51,11 @@ impl Fetcher {
     /// When the bucket fails, or the object was replaced or is shorter.
     pub(super) async fn obtain(&self, wanted: Wanted<'_>) -> Result<Obtained, BlockError> {
         let object = &*wanted.object.cache_key;
-        let lookups = wanted.ranges.iter().map(|range| Lookup::new(object, range));
-        let lookups: Option<Vec<_>> = lookups.collect();
-        let cache = self.caches.of(wanted.kind).zip(lookups);
+        let cache = self.caches.of(wanted.kind).and_then(|cache| {
+            let lookups = wanted.ranges.iter();
+            let lookups = lookups.map(|range| Lookup::new(object, range));
+            Some((cache, lookups.collect::<Option<Vec<_>>>()?))
+        });
         let Some((cache, lookups)) = cache else {
             let runs = runs::runs(wanted.ranges, wanted.gap);
             return Ok(Obtained {
