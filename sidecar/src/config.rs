@@ -3,9 +3,9 @@
 use std::{fmt, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use model::{Labels, TimeBound, Timestamp};
-use service::{Clock, CpuPool, GrpcOptions, Metrics, Probe};
+use service::{Clock, CpuPool, GrpcOptions, HttpClientConfig, Metrics, Probe, without_password};
 
-use crate::{HttpClientConfig, ReloaderConfig, UnequalBlocks};
+use crate::{ReloaderConfig, UnequalBlocks};
 
 /// What the sidecar is told. Each field is a flag of Thanos's.
 #[derive(Clone, Debug)]
@@ -144,19 +144,6 @@ impl fmt::Debug for PrometheusConfig {
             .field("unequal_blocks", &self.unequal_blocks)
             .field("reloader", &self.reloader)
             .finish()
-    }
-}
-
-/// A URL, valid or not, with `***` for its user and password.
-pub(crate) fn without_password(url: &str) -> String {
-    let (scheme, rest) = match url.split_once("://") {
-        Some((scheme, rest)) => (format!("{scheme}://"), rest),
-        None => (String::new(), url),
-    };
-    // A password may hold what ends a host, if it is not escaped as it should be.
-    match rest.rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}***@{host}"),
-        None => format!("{scheme}{rest}"),
     }
 }
 

@@ -1,52 +1,23 @@
 //! What can go wrong in the sidecar.
 
-use std::{error::Error, io, path::PathBuf, time::Duration};
+use std::{io, path::PathBuf, time::Duration};
 
 use bucket::BucketError;
 use model::MetaError;
 use series::OrderError;
-use service::ServiceError;
+use service::{HttpClientError, ServiceError};
 
 use crate::{prometheus::FrameError, reloader::RenderError};
 
 /// Why the sidecar cannot go on, or a part of it not now.
 #[derive(Debug, thiserror::Error)]
 pub enum SidecarError {
-    /// The address of Prometheus is no URL.
-    #[error("prometheus url {url:?}: {reason}")]
-    Url {
-        /// As it was given.
-        url: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The configuration of the HTTP client cannot be used.
-    #[error("prometheus http client: {place}: {reason}")]
-    HttpClient {
-        /// The field.
-        place: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    /// Prometheus cannot be asked, was not reached, or did not answer in time.
+    #[error(transparent)]
+    Client(#[from] HttpClientError),
     /// The system gave no thread for remote reads.
     #[error("starting the thread for remote reads: {0}")]
     ReadThread(#[source] io::Error),
-    /// Prometheus was not reached or did not answer in time.
-    #[error("{url}: {}", chain(source))]
-    Http {
-        /// What was asked.
-        url: String,
-        /// What the client says.
-        source: reqwest::Error,
-    },
-    /// Prometheus took the request and did not begin to answer.
-    #[error("{url}: no answer after {waited:?}")]
-    NoHead {
-        /// What was asked.
-        url: String,
-        /// How long it was waited for.
-        waited: Duration,
-    },
     /// Prometheus answered with an error.
     #[error("{url}: status {status}: {body}")]
     Status {
@@ -170,8 +141,7 @@ impl SidecarError {
     pub const fn is_final(&self) -> bool {
         matches!(
             self,
-            Self::Url { .. }
-                | Self::HttpClient { .. }
+            Self::Client(HttpClientError::Url { .. } | HttpClientError::Config { .. })
                 | Self::Compaction { .. }
                 | Self::DelayCompactFile { .. }
                 | Self::NoExternalLabels
@@ -273,19 +243,4 @@ pub(crate) enum ReadError {
         /// Which.
         source: OrderError,
     },
-}
-
-/// An error with those that caused it.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let cause = error.to_string();
-        if !text.ends_with(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-        source = error.source();
-    }
-    text
 }

@@ -5,7 +5,6 @@ mod api;
 mod checks;
 mod config;
 mod error;
-mod http_client;
 mod metrics;
 mod prometheus;
 mod recent;
@@ -20,7 +19,6 @@ pub use crate::{
     checks::UnequalBlocks,
     config::{Config, Deps, HashFunc, LabelSource, Levels, Limits, Overlaps, PrometheusConfig},
     error::SidecarError,
-    http_client::HttpClientConfig,
     prometheus::{FrameDecoder, FrameError, FrameFault},
     reloader::{ReloadMethod, ReloaderConfig, RenderError, Rendered, UnsetVariables, render},
     run::{Sidecar, run, run_once},

@@ -17,6 +17,7 @@ use reqwest::{
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 use serde::de::DeserializeOwned;
+use service::{HttpClient, read_answer, url_below};
 use url::Url;
 
 pub use self::frames::{FrameDecoder, FrameError, FrameFault};
@@ -26,7 +27,7 @@ pub(crate) use self::told::{
     ActiveTarget, Alert, AlertingRule, Count, Exemplar, Meta, Rule, RuleGroup, Rules,
     SeriesExemplars, Targets, Texts, Time, TsdbStatus,
 };
-use crate::{PrometheusConfig, SidecarError, config::without_password, http_client::HttpClient};
+use crate::{PrometheusConfig, SidecarError};
 
 /// The longest answer of the API that is read, in bytes.
 const MAX_ANSWER: usize = 256 << 20;
@@ -47,23 +48,7 @@ pub(crate) struct Prometheus {
 impl Prometheus {
     /// A client for the Prometheus that `config` names; the path of its URL is kept as a prefix.
     pub(crate) fn new(config: &PrometheusConfig) -> Result<Self, SidecarError> {
-        let no_url = |reason: String| SidecarError::Url {
-            url: without_password(&config.url),
-            reason,
-        };
-        let mut base = Url::parse(&config.url).map_err(|e| no_url(e.to_string()))?;
-        if !matches!(base.scheme(), "http" | "https") {
-            return Err(no_url(format!(
-                "scheme: expected http or https, found {:?}",
-                base.scheme()
-            )));
-        }
-        let (username, password) = (base.username(), base.password().unwrap_or_default());
-        let client = config.http_client.clone().with_user(username, password);
-        // A URL is shown in errors, so its password is not kept in it.
-        if base.set_username("").is_err() || base.set_password(None).is_err() {
-            return Err(no_url("expected a host".to_owned()));
-        }
+        let (base, client) = config.http_client.clone().at(&config.url)?;
         let read_thread = ReadThread::start().map_err(SidecarError::ReadThread)?;
         Ok(Self {
             read_client: HttpClient::new(client.clone(), &base)?,
@@ -189,11 +174,7 @@ impl Prometheus {
     }
 
     fn url(&self, path: &str, pairs: &[(&str, String)]) -> Url {
-        let mut url = self.base.clone();
-        url.set_path(&format!(
-            "{}/{path}",
-            self.base.path().trim_end_matches('/')
-        ));
+        let mut url = url_below(&self.base, path);
         if !pairs.is_empty() {
             url.query_pairs_mut().extend_pairs(pairs);
         }
@@ -255,21 +236,11 @@ impl Body {
     }
 }
 
-async fn read_body(mut response: Response, url: &Url) -> Result<Body, SidecarError> {
-    let failed = |source: reqwest::Error| SidecarError::Http {
-        url: url.to_string(),
-        source: source.without_url(),
-    };
-    let mut body = Body {
+async fn read_body(response: Response, url: &Url) -> Result<Body, SidecarError> {
+    let status = response.status();
+    Ok(Body {
         url: url.clone(),
-        status: response.status(),
-        bytes: Vec::new(),
-    };
-    while let Some(part) = response.chunk().await.map_err(failed)? {
-        if body.bytes.len() + part.len() > MAX_ANSWER {
-            return Err(body.unusable(format!("an answer of more than {MAX_ANSWER} bytes")));
-        }
-        body.bytes.extend_from_slice(&part);
-    }
-    Ok(body)
+        status,
+        bytes: read_answer(response, url, MAX_ANSWER).await?,
+    })
 }

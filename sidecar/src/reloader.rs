@@ -22,7 +22,7 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use files::Durability;
 use model::Timestamp;
 use parking_lot::Mutex;
-use service::{Clock, blocking};
+use service::{Clock, HttpClientError, blocking};
 use tokio::{
     sync::Notify,
     time::{Instant, sleep, timeout_at},
@@ -240,8 +240,7 @@ impl<W: Watch, T: Trigger> Reloader<W, T> {
 const fn is_away(error: &SidecarError) -> bool {
     matches!(
         error,
-        SidecarError::Http { .. }
-            | SidecarError::NoHead { .. }
+        SidecarError::Client(HttpClientError::Request { .. } | HttpClientError::NoHead { .. })
             | SidecarError::Status { status: 503, .. }
     )
 }

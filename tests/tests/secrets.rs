@@ -3,8 +3,8 @@
 use std::{fs, path::Path};
 
 use bucket::BucketConfig;
-use service::{GrpcTls, GrpcTlsOptions, Metrics, Reload, TlsVersion, WebConfig};
-use sidecar::{HttpClientConfig, PrometheusConfig};
+use service::{GrpcTls, GrpcTlsOptions, HttpClientConfig, Metrics, Reload, TlsVersion, WebConfig};
+use sidecar::PrometheusConfig;
 
 /// Stands where a secret does.
 const MARK: &str = "s3cr3t-0f-th3-t3st";
@@ -154,7 +154,7 @@ fn whole(error: &dyn std::error::Error) -> String {
 
 #[test]
 fn no_secret_of_a_bucket_s_configuration_is_shown() {
-    bucket::install_crypto_provider();
+    service::install_crypto_provider();
     let mut accepted = 0;
     for case in BUCKETS {
         for members in variants(case) {
@@ -181,7 +181,7 @@ fn no_secret_of_a_bucket_s_configuration_is_shown() {
 
 #[test]
 fn no_secret_of_the_client_of_prometheus_is_shown() {
-    bucket::install_crypto_provider();
+    service::install_crypto_provider();
     let basic = format!("basic_auth: {{username: u, password: {MARK}}}");
     let mut all: Vec<String> = CLIENTS.iter().flat_map(variants).collect();
     for value in [

@@ -205,6 +205,20 @@ pub(crate) fn expanded(
     Ok(text.transpose()?)
 }
 
+/// As [`expanded`], and parsed; nothing if it is blank.
+pub(crate) fn parsed<T, E>(
+    file: Option<&Path>,
+    inline: Option<&str>,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> anyhow::Result<Option<T>>
+where
+    anyhow::Error: From<E>,
+{
+    let yaml = expanded(file, inline)?;
+    let yaml = yaml.filter(|yaml| !yaml.trim().is_empty());
+    Ok(yaml.map(|yaml| parse(&yaml)).transpose()?)
+}
+
 /// The value of a flag, or the content of the file of its `-file` form.
 pub(crate) fn content(file: Option<&Path>, inline: Option<&str>) -> anyhow::Result<Option<String>> {
     match file {

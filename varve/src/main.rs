@@ -66,7 +66,7 @@ fn run(cli: Cli, without_effect: &[String]) -> anyhow::Result<ExitCode> {
     for said in traces.iter().flat_map(Traces::notices) {
         tracing::warn!("{said}");
     }
-    bucket::install_crypto_provider();
+    service::install_crypto_provider();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

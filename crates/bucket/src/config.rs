@@ -204,7 +204,7 @@ impl Provider {
 }
 
 /// Installs the process-wide provider of cryptography for TLS, unless one is installed.
-pub fn install_crypto_provider() {
+fn install_crypto_provider() {
     // An error means that one is installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

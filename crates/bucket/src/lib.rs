@@ -7,8 +7,7 @@
 //!                             ├── upload_block, delete_block, marks
 //!                             └── Leases, so that several can share the work
 //! ```
-//! TLS needs one process-wide provider of cryptography: opening an S3 bucket installs it, and
-//! [`install_crypto_provider`] does for those who need it without a bucket.
+//! TLS needs one process-wide provider of cryptography: opening a bucket installs it.
 
 mod bucket;
 mod catalog;
@@ -26,7 +25,7 @@ pub mod testing;
 pub use crate::{
     bucket::{Bucket, Uploaded},
     catalog::write_catalog,
-    config::{BucketConfig, Retry, install_crypto_provider},
+    config::{BucketConfig, Retry},
     error::{BucketError, Operation},
     fetcher::MetaFetcher,
     filter::{BlockFilter, BlockFilterError},

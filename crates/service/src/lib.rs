@@ -11,6 +11,7 @@ mod error;
 mod go_duration;
 mod grpc;
 mod http;
+mod http_client;
 mod logging;
 mod metrics;
 mod probe;
@@ -32,6 +33,9 @@ pub use crate::{
     error::ServiceError,
     grpc::{GrpcEncoding, GrpcMessageError, GrpcOptions, MAX_MESSAGE_BYTES, serve_grpc},
     http::{HttpOptions, HttpRoutes, Profiles, RESERVED_PATHS, accepts_gzip, serve_http},
+    http_client::{
+        HttpClient, HttpClientConfig, HttpClientError, read_answer, url_below, without_password,
+    },
     logging::{LogFormat, LogLevel, init_logging},
     metrics::{Exposition, Metrics},
     probe::{Probe, Status},
@@ -40,6 +44,7 @@ pub use crate::{
     shutdown::shutdown_signal,
     tls::{
         GrpcClientTls, GrpcConnector, GrpcTls, GrpcTlsOptions, TlsClient, TlsVersion, Verification,
+        install_crypto_provider,
     },
     traces::{Traces, add_context, fail_span, in_span},
     web::WebConfig,

@@ -24,6 +24,12 @@ pub(crate) use self::{
     server::TlsSettings,
 };
 
+/// Installs the process-wide provider of cryptography for TLS, unless one is installed.
+pub fn install_crypto_provider() {
+    // An error means that one is installed.
+    let _ = ring::default_provider().install_default();
+}
+
 /// What ring has.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())

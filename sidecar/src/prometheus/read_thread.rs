@@ -17,6 +17,7 @@ use std::{
 
 use bytes::Bytes;
 use reqwest::{Response, header::CONTENT_TYPE};
+use service::HttpClientError;
 use tokio::{
     runtime::{Builder, Handle},
     sync::{mpsc, oneshot},
@@ -170,9 +171,9 @@ async fn forward(
             long = Some(Long::new(Arc::clone(&count)));
         }
         let part = next(&mut response).await;
-        let part = part.map_err(|source| SidecarError::Http {
-            url: url.clone(),
-            source: source.without_url(),
+        let part = part.map_err(|source| {
+            let (url, source) = (url.clone(), source.without_url());
+            HttpClientError::Request { url, source }.into()
         });
         let is_last = part.as_ref().map_or(true, |part| part.is_last);
         if parts.send(part).await.is_err() || is_last {

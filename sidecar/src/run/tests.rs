@@ -293,7 +293,7 @@ async fn prometheus(
         ready_timeout: Duration::ZERO,
         get_config_interval: Duration::from_millis(1),
         get_config_timeout: Duration::from_secs(30),
-        http_client: crate::HttpClientConfig::default(),
+        http_client: service::HttpClientConfig::default(),
         unequal_blocks: UnequalBlocks::Refuse,
         reloader: crate::ReloaderConfig::default(),
     };

@@ -11,7 +11,7 @@ use service::Metrics;
 use store_gateway::Caches;
 use tracing::warn;
 
-use super::expanded;
+use super::parsed;
 use crate::values;
 
 /// Caches besides the memory of the process.
@@ -65,12 +65,6 @@ impl CacheArgs {
     /// # Errors
     /// When a file cannot be read, or one of its values cannot be used.
     pub(crate) fn configs(&self) -> anyhow::Result<CacheConfigs> {
-        let parsed = |file: &Option<PathBuf>, inline: &Option<String>, parse: fn(&str) -> _| {
-            let yaml = expanded(file.as_deref(), inline.as_deref())?;
-            let yaml = yaml.filter(|yaml| !yaml.trim().is_empty());
-            let parsed = yaml.map(|yaml| parse(&yaml)).transpose();
-            anyhow::Ok(parsed?)
-        };
         let Self {
             index_cache_config_file: index_file,
             index_cache_config: index,
@@ -79,8 +73,16 @@ impl CacheArgs {
             index_cache_size,
         } = self;
         let configs = CacheConfigs {
-            index: parsed(index_file, index, CacheConfig::index_cache)?,
-            bucket: parsed(bucket_file, bucket, CacheConfig::caching_bucket)?,
+            index: parsed(
+                index_file.as_deref(),
+                index.as_deref(),
+                CacheConfig::index_cache,
+            )?,
+            bucket: parsed(
+                bucket_file.as_deref(),
+                bucket.as_deref(),
+                CacheConfig::caching_bucket,
+            )?,
             size: *index_cache_size,
         };
         let all = configs.index.iter().chain(&configs.bucket);

@@ -10,7 +10,7 @@ use clap::Args;
 use model::{TimeBound, Timestamp};
 use service::{GrpcClientTls, GrpcTlsOptions, RequestLog, Verification};
 
-use super::{content, expanded};
+use super::{content, parsed};
 use crate::values::{self, ListenAddress};
 
 /// The HTTP server of metrics and readiness.
@@ -286,12 +286,8 @@ impl GrpcClientTlsArgs {
 impl HttpArgs {
     /// Which requests are logged, if that is configured.
     pub(crate) fn request_log(&self) -> anyhow::Result<Option<RequestLog>> {
-        let yaml = expanded(
-            self.request_log_file.as_deref(),
-            self.request_log.as_deref(),
-        )?;
-        let yaml = yaml.filter(|yaml| !yaml.trim().is_empty());
-        Ok(yaml.map(|yaml| RequestLog::from_yaml(&yaml)).transpose()?)
+        let (file, inline) = (&self.request_log_file, &self.request_log);
+        parsed(file.as_deref(), inline.as_deref(), RequestLog::from_yaml)
     }
 }
 

@@ -4,10 +4,12 @@ use std::{num::NonZeroUsize, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use bucket::Bucket;
-use service::{CpuPool, Metrics, Probe, Reload, ServiceError, SystemClock, shutdown_signal};
+use service::{
+    CpuPool, HttpClientConfig, Metrics, Probe, Reload, ServiceError, SystemClock, shutdown_signal,
+};
 use sidecar::{
-    Config, Deps, HttpClientConfig, LabelSource, Levels, Limits, Overlaps, Pass, PrometheusConfig,
-    ReloadMethod, ReloaderConfig, SidecarError, UnequalBlocks, UnsetVariables,
+    Config, Deps, LabelSource, Levels, Limits, Overlaps, Pass, PrometheusConfig, ReloadMethod,
+    ReloaderConfig, SidecarError, UnequalBlocks, UnsetVariables,
 };
 use tokio_util::sync::CancellationToken;
 

@@ -4,8 +4,10 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use bucket::BucketConfig;
 use compactor::Repeat;
-use service::{CpuPool, Metrics, Probe, Reload, ServiceError, SystemClock, shutdown_signal};
-use sidecar::{HttpClientConfig, LabelSource, PrometheusConfig};
+use service::{
+    CpuPool, HttpClientConfig, Metrics, Probe, Reload, ServiceError, SystemClock, shutdown_signal,
+};
+use sidecar::{LabelSource, PrometheusConfig};
 use standalone::{Config, Deps, StandaloneError};
 
 use super::{daemon, store};

@@ -22,7 +22,7 @@ use super::{
     config::{Compression, Settings},
     export::{Again, Failure, Taken},
 };
-use crate::{Clock as _, GrpcClientTls, GrpcEncoding, SystemClock, blocking};
+use crate::{Clock as _, GrpcClientTls, GrpcEncoding, SystemClock, blocking, http_client::chain};
 
 /// The longest answer that is read.
 const ANSWER: usize = 64 << 10;
@@ -194,18 +194,6 @@ fn retry_after(text: &str, now: i64) -> Option<Duration> {
     let now = Duration::from_millis(now.max(0).unsigned_abs());
     let date = date.duration_since(UNIX_EPOCH).unwrap_or_default();
     Some(date.saturating_sub(now))
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 impl Resolve for Renamed {

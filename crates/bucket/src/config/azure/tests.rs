@@ -23,7 +23,7 @@ fn azure(yaml: &str, variables: &[(&str, &str)]) -> Result<Azure, BucketError> {
 fn bucket(server: &Server, yaml: &str, variables: &[(&str, &str)]) -> Bucket {
     let mut azure = azure(yaml, variables).unwrap();
     azure.url = format!("http://{}/acc", server.address);
-    crate::install_crypto_provider();
+    crate::config::install_crypto_provider();
     let retry = Retry {
         attempts: 0,
         ..Retry::default()

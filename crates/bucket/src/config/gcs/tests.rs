@@ -35,7 +35,7 @@ fn bucket(server: &HttpServer, service_account: &str) -> Bucket {
     if let Server::Google { url, .. } = &mut gcs.server {
         *url = Some(format!("http://{}", server.address));
     }
-    crate::install_crypto_provider();
+    crate::config::install_crypto_provider();
     gcs.open(String::new(), once(), None).unwrap()
 }
 

@@ -125,7 +125,7 @@ fn a_ca_file_without_certificates_is_an_error() {
 
 #[test]
 fn a_customers_key_of_32_bytes_opens_a_bucket() {
-    crate::install_crypto_provider();
+    crate::config::install_crypto_provider();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), [7; 32]).unwrap();
     let path = file.path().display();

@@ -1,4 +1,4 @@
-//! How Prometheus is reached: Thanos's HTTP client YAML, and the client that it means.
+//! A client of Prometheus or of one of our daemons: Thanos's HTTP client YAML, and the client that it means.
 //!
 //! ```yaml
 //! basic_auth: {username: …, password: …, password_file: …}
@@ -9,27 +9,33 @@
 //! ```
 //! Files are read again for each request, so a token or a certificate that was replaced is used from then on.
 
+mod address;
 mod config;
+mod error;
 mod resolver;
 
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
+pub(crate) use self::error::chain;
 use parking_lot::Mutex;
 use reqwest::{
     Certificate, Client, ClientBuilder, Identity, Method, Proxy, RequestBuilder, Response,
     header::{HOST, HeaderMap},
 };
-use service::{blocking, fail_span};
 use tracing::{Instrument as _, Span, field::Empty};
 use url::{Host, Url};
 
-pub use self::config::HttpClientConfig;
 use self::resolver::Renamed;
-use crate::SidecarError;
+pub use self::{
+    address::{url_below, without_password},
+    config::HttpClientConfig,
+    error::HttpClientError,
+};
+use crate::{add_context, blocking, fail_span, install_crypto_provider};
 
-/// Sends requests to one Prometheus. Clones share connections.
+/// Sends requests to one server. Clones share connections.
 #[derive(Clone, Debug)]
-pub(crate) struct HttpClient(Arc<Inner>);
+pub struct HttpClient(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -60,7 +66,7 @@ impl HttpClient {
     ///
     /// # Errors
     /// When a file cannot be read, or its contents cannot be used.
-    pub(crate) fn new(config: HttpClientConfig, base: &Url) -> Result<Self, SidecarError> {
+    pub fn new(config: HttpClientConfig, base: &Url) -> Result<Self, HttpClientError> {
         let host = match config.server_name() {
             "" => None,
             name => {
@@ -87,13 +93,13 @@ impl HttpClient {
     ///
     /// # Errors
     /// When a file of the configuration cannot be read, or the server is not reached.
-    pub(crate) async fn send(
+    pub async fn send(
         &self,
         method: Method,
         url: &Url,
         timeout: Option<Duration>,
         fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Response, SidecarError> {
+    ) -> Result<Response, HttpClientError> {
         let span = span(&method, url);
         let send = self.send_alone(method, url, timeout, fill);
         let sent = send.instrument(span.clone()).await;
@@ -113,21 +119,22 @@ impl HttpClient {
         url: &Url,
         timeout: Option<Duration>,
         fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Response, SidecarError> {
+    ) -> Result<Response, HttpClientError> {
         let inner = Arc::clone(&self.0);
         let reads_files = inner.config.reads_files();
-        let current = move || Ok::<_, SidecarError>((inner.client()?, inner.config.credentials()?));
+        let current =
+            move || Ok::<_, HttpClientError>((inner.client()?, inner.config.credentials()?));
         let (client, credentials) = match reads_files {
             true => blocking(current).await?,
             false => current()?,
         };
-        let failed = |source: reqwest::Error| SidecarError::Http {
+        let failed = |source: reqwest::Error| HttpClientError::Request {
             url: url.to_string(),
             source: source.without_url(),
         };
         let (target, host) = self.0.target(url);
         let mut context = HeaderMap::new();
-        service::add_context(&mut context);
+        add_context(&mut context);
         let mut request = fill(client.request(method, target)).headers(context);
         if let Some(host) = host {
             request = request.header(HOST, host);
@@ -147,7 +154,7 @@ impl HttpClient {
             None => head.await.map_err(failed),
             Some(most) => match tokio::time::timeout(most, head).await {
                 Ok(head) => head.map_err(failed),
-                Err(_) => Err(SidecarError::NoHead {
+                Err(_) => Err(HttpClientError::NoHead {
                     url: url.to_string(),
                     waited: most,
                 }),
@@ -156,12 +163,36 @@ impl HttpClient {
     }
 }
 
+/// The whole of an answer from `url`, of `most` bytes at most.
+///
+/// # Errors
+/// When it is longer, or breaks off.
+pub async fn read_answer(
+    mut answer: Response,
+    url: &Url,
+    most: usize,
+) -> Result<Vec<u8>, HttpClientError> {
+    let failed = |source: reqwest::Error| HttpClientError::Request {
+        url: url.to_string(),
+        source: source.without_url(),
+    };
+    let mut bytes = Vec::new();
+    while let Some(part) = answer.chunk().await.map_err(failed)? {
+        if bytes.len() + part.len() > most {
+            let url = url.to_string();
+            return Err(HttpClientError::TooLong { url, most });
+        }
+        bytes.extend_from_slice(&part);
+    }
+    Ok(bytes)
+}
+
 /// The span of a request that is made for something that has one.
 fn span(method: &Method, url: &Url) -> Span {
     if Span::current().is_disabled() {
         return Span::none();
     }
-    service::span!(
+    crate::span!(
         "request",
         otel.name = format!("{} HTTP[client]", url.path()),
         otel.kind = "client",
@@ -173,7 +204,7 @@ fn span(method: &Method, url: &Url) -> Span {
 
 impl Inner {
     /// The client for the current contents of the files.
-    fn client(&self) -> Result<Client, SidecarError> {
+    fn client(&self) -> Result<Client, HttpClientError> {
         let files = self.config.files()?;
         let mut built = self.built.lock();
         if let Some((of, client)) = &*built
@@ -186,8 +217,8 @@ impl Inner {
         Ok(client)
     }
 
-    fn build(&self, files: &Files) -> Result<Client, SidecarError> {
-        bucket::install_crypto_provider();
+    fn build(&self, files: &Files) -> Result<Client, HttpClientError> {
+        install_crypto_provider();
         let mut builder = self
             .config
             .transport(Client::builder())
@@ -219,10 +250,10 @@ impl Inner {
         }
         builder
             .build()
-            .map_err(|e| config::unusable("tls_config", crate::error::chain(&e)))
+            .map_err(|e| config::unusable("tls_config", chain(&e)))
     }
 
-    fn proxy(&self, builder: ClientBuilder) -> Result<ClientBuilder, SidecarError> {
+    fn proxy(&self, builder: ClientBuilder) -> Result<ClientBuilder, HttpClientError> {
         let proxy = self.config.proxy_url();
         if proxy.is_empty() {
             // As Thanos's client, this one ignores the proxy of the environment.
@@ -251,7 +282,7 @@ impl Inner {
     }
 }
 
-fn read(place: &str, path: &str) -> Result<Vec<u8>, SidecarError> {
+fn read(place: &str, path: &str) -> Result<Vec<u8>, HttpClientError> {
     fs::read(Path::new(path)).map_err(|e| config::unusable(place, format!("{path}: {e}")))
 }
 

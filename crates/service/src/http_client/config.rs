@@ -7,9 +7,9 @@ use serde::{Deserialize, Deserializer, de};
 use serde_saphyr::Error;
 
 use super::{Credentials, Files, read};
-use crate::SidecarError;
+use crate::{HttpClientError, secret::Secret};
 
-/// The HTTP client for Prometheus (`--prometheus.http-client`).
+/// How a server is reached (`--prometheus.http-client`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpClientConfig {
@@ -63,11 +63,6 @@ struct TransportConfig {
     _disable_compression: bool,
 }
 
-/// A value that is not shown.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-struct Secret(String);
-
 impl Default for TransportConfig {
     /// Thanos's defaults.
     fn default() -> Self {
@@ -89,8 +84,8 @@ impl HttpClientConfig {
     /// Reads the YAML. An empty text means the defaults.
     ///
     /// # Errors
-    /// [`SidecarError::HttpClient`] for an unknown field, and for fields that exclude each other.
-    pub fn from_yaml(yaml: &str) -> Result<Self, SidecarError> {
+    /// [`HttpClientError::Config`] for an unknown field, and for fields that exclude each other.
+    pub fn from_yaml(yaml: &str) -> Result<Self, HttpClientError> {
         // The lines around an error may hold secrets, so only its position is given.
         let options = serde_saphyr::options! { with_snippet: false };
         let config: Option<Self> = serde_saphyr::from_str_with_options(yaml, options)
@@ -101,7 +96,7 @@ impl HttpClientConfig {
     }
 
     /// Refuses contradictions, as Prometheus's own client does.
-    fn check(&self) -> Result<(), SidecarError> {
+    fn check(&self) -> Result<(), HttpClientError> {
         let bearers = [&self.bearer_token.0, &self.bearer_token_file];
         let bearers = bearers.iter().filter(|b| !b.is_empty()).count();
         if bearers + usize::from(self.basic().is_some()) > 1 {
@@ -146,7 +141,7 @@ impl HttpClientConfig {
     }
 
     /// The same with a user that the URL names, if no credentials are given.
-    pub(crate) fn with_user(mut self, username: &str, password: &str) -> Self {
+    pub(super) fn with_user(mut self, username: &str, password: &str) -> Self {
         let somebody = !self.bearer_token.0.is_empty() || !self.bearer_token_file.is_empty();
         if !somebody && self.basic().is_none() && !(username.is_empty() && password.is_empty()) {
             self.basic_auth = Some(BasicAuth {
@@ -192,7 +187,7 @@ impl HttpClientConfig {
     }
 
     /// The current contents of the files of `tls_config`.
-    pub(super) fn files(&self) -> Result<Files, SidecarError> {
+    pub(super) fn files(&self) -> Result<Files, HttpClientError> {
         let Some(tls) = &self.tls_config else {
             return Ok(Files::default());
         };
@@ -222,12 +217,12 @@ impl HttpClientConfig {
     }
 
     /// The credentials, by the current contents of the files.
-    pub(super) fn credentials(&self) -> Result<Credentials, SidecarError> {
+    pub(super) fn credentials(&self) -> Result<Credentials, HttpClientError> {
         let from = |place: &str, path: &str| {
             let bytes = read(place, path)?;
             let text = String::from_utf8(bytes)
                 .map_err(|_| unusable(place, format!("{path}: expected text")))?;
-            Ok::<_, SidecarError>(text.trim().to_owned())
+            Ok::<_, HttpClientError>(text.trim().to_owned())
         };
         if let Some(basic) = self.basic() {
             let password = match basic.password_file.as_str() {
@@ -246,12 +241,6 @@ impl HttpClientConfig {
             "" => Ok(Credentials::Nobody),
             path => Ok(Credentials::Bearer(from("bearer_token_file", path)?)),
         }
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "none" } else { "***" })
     }
 }
 
@@ -275,8 +264,8 @@ fn without_values(error: &Error) -> String {
 }
 
 /// The faulty field, and why it cannot be used.
-pub(super) fn unusable(place: impl Into<String>, reason: impl fmt::Display) -> SidecarError {
-    SidecarError::HttpClient {
+pub(super) fn unusable(place: impl Into<String>, reason: impl fmt::Display) -> HttpClientError {
+    HttpClientError::Config {
         place: place.into(),
         reason: reason.to_string(),
     }

@@ -82,19 +82,19 @@ fn fields_that_exclude_each_other_are_refused_and_secrets_are_not_shown() {
     for (yaml, expected) in [
         (
             "{bearer_token: hidden, bearer_token_file: f}",
-            "prometheus http client: basic_auth, bearer_token and bearer_token_file: expected one of them, found several",
+            "http client: basic_auth, bearer_token and bearer_token_file: expected one of them, found several",
         ),
         (
             "{basic_auth: {username: a}, bearer_token: hidden}",
-            "prometheus http client: basic_auth, bearer_token and bearer_token_file: expected one of them, found several",
+            "http client: basic_auth, bearer_token and bearer_token_file: expected one of them, found several",
         ),
         (
             "basic_auth: {username: a, password: hidden, password_file: f}",
-            "prometheus http client: basic_auth.password and password_file: expected one of them, found both",
+            "http client: basic_auth.password and password_file: expected one of them, found both",
         ),
         (
             "tls_config: {cert_file: c}",
-            "prometheus http client: tls_config: expected cert_file and key_file, found cert_file alone",
+            "http client: tls_config: expected cert_file and key_file, found cert_file alone",
         ),
     ] {
         assert_eq!(refused(yaml), expected);
@@ -116,9 +116,7 @@ fn a_file_that_is_missing_or_no_certificate_is_named_at_once() {
     };
     let missing = of("tls_config: {ca_file: /nowhere/ca.pem}");
     assert!(
-        missing.starts_with(
-            "prometheus http client: tls_config.ca_file: /nowhere/ca.pem: No such file"
-        ),
+        missing.starts_with("http client: tls_config.ca_file: /nowhere/ca.pem: No such file"),
         "{missing}"
     );
     let dir = tempfile::tempdir().unwrap();
