@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use bucket::{BlockObjects, BlockView, Mark, Snapshot};
-use model::{BlockMeta, Timestamp};
+use model::{BlockMeta, ServedMark, Timestamp};
 use service::blocking;
 
 use crate::{
@@ -104,6 +104,23 @@ impl Cleaner<'_> {
                 }
                 Err(error) => {
                     tracing::error!(%block, %error, "abandoned upload not deleted");
+                    summary.failed.push((block.to_string(), error.into()));
+                }
+            }
+        }
+    }
+
+    /// Marks the Parquet blocks that a store gateway serves, as was seen for the first time.
+    pub(crate) async fn mark_served(&self, plan: &Plan, blocks: &Blocks, summary: &mut Summary) {
+        for &block in &plan.served {
+            let Some(view) = blocks.get(block) else {
+                continue;
+            };
+            let (root, now) = (&view.objects.root, self.now());
+            match bucket::mark_served(self.compaction.bucket, root, block, now).await {
+                Ok(()) => tracing::info!(%block, mark = ServedMark::FILE, "marked"),
+                Err(error) => {
+                    tracing::error!(%block, %error, "served block not marked");
                     summary.failed.push((block.to_string(), error.into()));
                 }
             }

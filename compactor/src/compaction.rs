@@ -289,8 +289,14 @@ impl Compaction<'_> {
                 Outcome::Empty => self.mark_no_downsample(task, blocks).await,
             };
         }
+        let waits = !self.config.stores.is_empty() && task.format == OutputFormat::Parquet;
         for input in &task.inputs {
             let id = input.meta.ulid;
+            let is_replaced = matches!(outcome, Outcome::Merged(_));
+            if waits && is_replaced && input.meta.parquet.is_none() {
+                // The next plan finds it covered, and marks it in its time.
+                continue;
+            }
             let details = match (outcome, task.format) {
                 (Outcome::Merged(into), format) => match (into.first(), format) {
                     (Some(into), OutputFormat::Parquet) => CoveredBy::Parquet(*into).to_string(),

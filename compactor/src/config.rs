@@ -1,15 +1,15 @@
 //! The settings of a compactor, and what it shares with its process.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use bucket::{BlockFilter, Bucket, Leases};
-use model::{TimeBound, TimeRange, Timestamp};
+use model::{BlockId, TimeBound, TimeRange, Timestamp};
 use page::Board;
 use service::{Clock, CpuPool, Metrics, Probe};
 
 use crate::{
     CompactError, Downsampling, MergeOptions, OutputFormat, PlanOptions, ProgressStyle, Replicas,
-    Retention, Shard, WINDOWS, millis,
+    Retention, Served, Shard, StoreClient, WINDOWS, millis,
 };
 
 /// Settings of a compactor. Names and defaults are those of Thanos's flags.
@@ -46,6 +46,9 @@ pub struct Config {
     /// How replicas are told apart, and how their samples are deduplicated (`--deduplication.replica-label`,
     /// `--deduplication.func`). Default: there are none.
     pub replicas: Replicas,
+    /// Store gateways: TSDB blocks stay until one of them has served the Parquet block that replaces them for
+    /// `delete_delay` (`--compact.keep-until-served`). Default: none, and they do not wait.
+    pub stores: Vec<StoreClient>,
     /// The format of output blocks (`--compact.output`). Default: Parquet.
     pub output: OutputFormat,
     /// How often the bucket is looked at for the page while a daemon is busy or pauses
@@ -123,6 +126,7 @@ impl Default for Config {
             retention: Retention::default(),
             downsampling: Downsampling::default(),
             replicas: Replicas::default(),
+            stores: Vec::new(),
             output: OutputFormat::default(),
             watching: None,
             progress: ProgressStyle::default(),
@@ -156,9 +160,16 @@ impl Config {
             replicas: self.replicas.clone(),
             output: self.output,
             memory_budget: self.merge.memory_budget,
+            served: self.served(BTreeSet::new()),
             unread: None,
             now,
         }
+    }
+
+    /// That store gateways serve these blocks, if TSDB blocks wait for that.
+    pub(crate) fn served(&self, blocks: BTreeSet<BlockId>) -> Option<Arc<Served>> {
+        let delay = millis(self.delete_delay);
+        (!self.stores.is_empty()).then(|| Arc::new(Served { blocks, delay }))
     }
 
     /// The leases of groups, if the bucket is shared.

@@ -23,6 +23,7 @@ mod rewrite;
 mod run;
 mod shard;
 mod snapshot;
+mod stores;
 mod summary;
 mod verify;
 
@@ -39,8 +40,8 @@ pub use crate::{
     output::{Compression, Dedup, OutputFormat},
     plan::{
         Candidate, Covered, CoveredBy, Downsampling, Expired, GoDuration, Plan, PlanOptions,
-        Retention, RetentionError, SkipReason, Skipped, Task, Todo, Unusable, WINDOWS, Window,
-        plan, todo,
+        Retention, RetentionError, Served, SkipReason, Skipped, Task, Todo, Unusable, WINDOWS,
+        Window, plan, todo,
     },
     progress::ProgressStyle,
     replicas::{NoReplicaLabel, Replicas},
@@ -49,6 +50,7 @@ pub use crate::{
         Examined, clean_now, downsample_all, examine, plan_now, retain_now, rewrite, run, run_task,
     },
     shard::{Shard, ShardError},
+    stores::{StoreClient, StoreError},
     summary::Summary,
 };
 

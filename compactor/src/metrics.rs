@@ -45,6 +45,7 @@ pub(crate) struct CompactMetrics {
     pub(crate) todo: TodoMetrics,
     pub(crate) series_merged: Counter,
     pub(crate) blocks_fetched_again: Counter,
+    pub(crate) store_failures: Counter,
     skipped: ByReason,
     failures: Gauge,
     /// What is counted by the resolution of what is read.
@@ -130,6 +131,10 @@ impl CompactMetrics {
             blocks_fetched_again: counter(
                 "varve_compact_blocks_fetched_again_total",
                 "Total number of blocks that were fetched again as their copy in the work folder was damaged",
+            ),
+            store_failures: counter(
+                "varve_compact_store_request_failures_total",
+                "Total number of times that a store gateway of --compact.keep-until-served did not tell what it serves",
             ),
             skipped: metrics.register(
                 "varve_compact_blocks_skipped",

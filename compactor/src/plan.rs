@@ -17,6 +17,7 @@ mod group;
 mod known;
 mod retention;
 mod run;
+mod served;
 mod show;
 mod shown;
 mod skipped;
@@ -44,6 +45,7 @@ use self::{
 pub use self::{
     duplicates::{Covered, CoveredBy},
     retention::{Downsampling, Expired, GoDuration, Retention, RetentionError},
+    served::Served,
     skipped::{SkipReason, Skipped},
     task::Task,
     todo::{Todo, todo},
@@ -78,6 +80,8 @@ pub struct Candidate {
     pub no_downsample_mark: Option<NoDownsampleMark>,
     /// Its marks that cannot be read; a block with any is skipped.
     pub unusable_marks: Vec<UnusableMark>,
+    /// When a store gateway was first seen to serve it, if one was.
+    pub served_since: Option<Timestamp>,
     /// What is wrong with it, if an attempt to merge it has failed.
     pub damage: Option<String>,
     /// Why the bucket could not give its `meta.json` or one of its marks, if so. Nothing is planned for its labels.
@@ -107,6 +111,8 @@ pub struct PlanOptions {
     pub output: OutputFormat,
     /// Bytes of memory that a merge may take.
     pub memory_budget: u64,
+    /// What store gateways serve, if TSDB blocks stay until one has served the Parquet block that replaces them.
+    pub served: Option<Arc<Served>>,
     /// Why the `meta.json` of a block could not be read of which nothing else is known, if there is one. It may belong to
     /// any group, so nothing is planned.
     pub unread: Option<String>,
@@ -121,6 +127,8 @@ pub struct Plan {
     pub tasks: Vec<Task>,
     /// Blocks whose samples another block holds: to be marked for deletion.
     pub covered: Vec<Covered>,
+    /// Parquet blocks that a store gateway serves, as is seen for the first time: to be marked as served.
+    pub served: BTreeSet<BlockId>,
     /// Blocks older than the retention of their resolution: to be marked for deletion.
     pub expired: Vec<Expired>,
     /// Every other block.
@@ -233,6 +241,7 @@ impl PlanOptions {
             replicas: Replicas::default(),
             output: OutputFormat::default(),
             memory_budget: 256 << 20,
+            served: None,
             unread: None,
             now,
         }
@@ -274,6 +283,7 @@ impl Candidate {
             deletion_mark: None,
             no_compact_mark: None,
             no_downsample_mark: None,
+            served_since: None,
             unusable_marks: Vec::new(),
             damage: None,
             unread: None,

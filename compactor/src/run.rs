@@ -28,8 +28,8 @@ pub use self::{
 };
 use self::{group::Listed, look::Looker};
 use crate::{
-    CompactError, Config, Deps, Outcome, OutputFormat, Plan, PlanOptions, Repeat, Summary, Task,
-    Unusable,
+    CompactError, Config, Deps, Outcome, OutputFormat, Plan, PlanOptions, Repeat, Served, Summary,
+    Task, Unusable,
     clean::Cleaner,
     compaction::Compaction,
     lease::{Held, Turn, Turns, Until},
@@ -79,7 +79,8 @@ pub async fn run(
 /// # Errors
 /// When the bucket cannot be listed.
 pub async fn plan_now(config: Config, bucket: Bucket, deps: Deps) -> Result<Plan, CompactError> {
-    let compactor = Compactor::new(config, bucket, deps, CancellationToken::new())?;
+    let mut compactor = Compactor::new(config, bucket, deps, CancellationToken::new())?;
+    compactor.ask_stores().await;
     let snapshot = compactor.looker.look().await?;
     let mut plan = compactor.plan(&Blocks::new(&snapshot));
     plan.unusable = snapshot.partial.iter().map(Unusable::from).collect();
@@ -119,6 +120,8 @@ struct Compactor {
     set_aside: BTreeMap<BlockId, String>,
     /// Whether it was told who does not see Parquet blocks.
     told_hidden: bool,
+    /// What store gateways serve, if TSDB blocks wait for that; nothing until they are asked.
+    served: Option<Arc<Served>>,
     work: Work,
 }
 
@@ -155,6 +158,7 @@ impl Compactor {
         let looker = Looker::new(&config, bucket.clone(), &deps);
         let metrics = CompactMetrics::new(&deps.metrics);
         metrics.set_delete_delay(config.delete_delay);
+        let served = config.served(BTreeSet::new());
         Self {
             turns: Turns::new(config.leases(&bucket), Arc::clone(&deps.clock), shutdown),
             config,
@@ -164,6 +168,7 @@ impl Compactor {
             looker,
             set_aside: BTreeMap::new(),
             told_hidden: false,
+            served,
             work: Work::All,
         }
     }
@@ -261,6 +266,7 @@ impl Compactor {
         let mut summary = Summary::default();
         // What was marked is known by its mark; the rest may go better now.
         self.set_aside.clear();
+        self.ask_stores().await;
         let mut tried: BTreeSet<String> = BTreeSet::new();
         loop {
             let at = self.now();
@@ -282,6 +288,7 @@ impl Compactor {
             if snapshot.unread.is_empty() {
                 cleaner.clean_work_dir(&plan, &mut summary).await;
             }
+            cleaner.mark_served(&plan, &blocks, &mut summary).await;
             cleaner.mark_covered(&plan, &blocks, &mut summary).await;
             cleaner.mark_expired(&plan, &blocks, &mut summary).await;
             cleaner.mark_wrong_times(&plan, &blocks, &mut summary).await;
@@ -325,9 +332,25 @@ impl Compactor {
             tracing::warn!(
                 blocks,
                 delete_delay = ?self.config.delete_delay,
-                "the bucket has TSDB blocks that a compactor made since the last Parquet block: Thanos's own store gateways, compactor and tools do not see the Parquet blocks that replace them, and miss their samples once the TSDB blocks are deleted; serve the bucket by varve store before that, or use --compact.output=tsdb"
+                kept_until_served = !self.config.stores.is_empty(),
+                "the bucket has TSDB blocks that a compactor made since the last Parquet block: Thanos's own store gateways, compactor and tools do not see the Parquet blocks that replace them, and miss their samples once the TSDB blocks are deleted; serve the bucket by varve store before that, which --compact.keep-until-served waits for, or use --compact.output=tsdb"
             );
         }
+    }
+
+    /// Asks the store gateways for which TSDB blocks wait. Of one that does not answer, nothing is taken for served.
+    async fn ask_stores(&mut self) {
+        let mut blocks = BTreeSet::new();
+        for store in &self.config.stores {
+            match store.served().await {
+                Ok(served) => blocks.extend(served),
+                Err(error) => {
+                    self.metrics.store_failures.inc();
+                    tracing::warn!(%error, "store gateway does not tell what it serves; TSDB blocks whose Parquet block it may serve are kept");
+                }
+            }
+        }
+        self.served = self.config.served(blocks);
     }
 
     /// Tells which blocks have a `meta.json` that cannot be used. As nothing tells whose they are, the first shard does.
@@ -370,6 +393,7 @@ impl Compactor {
 
     fn options(&self, blocks: &Blocks) -> PlanOptions {
         PlanOptions {
+            served: self.served.clone(),
             unread: blocks.unknown().map(str::to_owned),
             ..self.config.plan_options(self.now())
         }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bucket::{BlockView, Snapshot, UnreadBlock};
-use model::BlockId;
+use model::{BlockId, ServedMark};
 
 use crate::Candidate;
 
@@ -81,12 +81,14 @@ impl Blocks {
 }
 
 fn candidate(view: &BlockView, unread: Option<String>) -> Candidate {
+    let served = view.objects.files.get(ServedMark::FILE);
     Candidate {
         meta: Arc::clone(&view.meta),
         bytes: view.objects.files.values().map(|o| o.size).sum(),
         deletion_mark: view.deletion_mark.clone(),
         no_compact_mark: view.no_compact_mark.clone(),
         no_downsample_mark: view.no_downsample_mark.clone(),
+        served_since: served.map(|mark| mark.last_modified),
         unusable_marks: view.unusable_marks.clone(),
         damage: None,
         unread,

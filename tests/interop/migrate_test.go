@@ -73,6 +73,69 @@ func TestEachStepFromThanosAndBackAnswersAsPrometheusDoes(t *testing.T) {
 	step("back to Thanos", s.startThanosStore(t))
 }
 
+// TestThanosMissesNothingUntilAGatewayHasServedTheParquetBlocks compacts to
+// Parquet in a bucket that Thanos's store gateway reads too.
+func TestThanosMissesNothingUntilAGatewayHasServedTheParquetBlocks(t *testing.T) {
+	s := startStack(t)
+	asked := s.askPrometheus(t)
+	s.upload(t)
+	web, client := filepath.Join(s.dir, "web.yml"), filepath.Join(s.dir, "client.yml")
+	s.write(t, web, "basic_auth_users: {compactor: "+passwordHash+"}\n")
+	s.write(t, client, "basic_auth: {username: compactor, password: interop-password}\n")
+	address, grpc := FreeAddress(t), FreeAddress(t)
+	Start(t, s.dir, "store", varve(t), "store", "--data-dir="+filepath.Join(s.dir, "store"),
+		"--objstore.config-file="+s.objstore, "--sync-block-duration=1s", "--http.config="+web,
+		"--http-address="+address, "--grpc-address="+grpc)
+	gateway := "http://" + address
+
+	const delay = 4 * time.Second
+	compact := func(gateway string) {
+		t.Helper()
+		s.compact(t, "--compact.keep-until-served="+gateway, "--compact.store-http-client-file="+client,
+			"--delete-delay="+delay.String())
+	}
+	sources := func() (left, marked int) {
+		for _, b := range s.blocks(t, "") {
+			if b.marked {
+				marked++
+			}
+			left++
+		}
+		return left, marked
+	}
+	before, _ := sources()
+
+	// Nobody is asked who could say that it serves them.
+	nobody := "http://" + FreeAddress(t)
+	for range 2 {
+		compact(nobody)
+	}
+	if left, marked := sources(); left != before || marked != 0 || len(s.blocks(t, "parquet")) == 0 {
+		t.Fatalf("%d of %d TSDB blocks are left, %d of them marked, beside %d Parquet blocks",
+			left, before, marked, len(s.blocks(t, "parquet")))
+	}
+	s.checkQuery(t, asked, s.startQueryOver(t, []string{s.startThanosStore(t)}))
+
+	// Once the gateway has seen them, they are served, but not for long enough.
+	served := func(key string) bool { return filepath.Base(key) == "served-mark.json" }
+	await(t, "the mark of the served blocks", func() error {
+		compact(gateway)
+		if count(s.objects(t, "parquet"), served) == 0 {
+			return fmt.Errorf("none among %v", s.objects(t, "parquet"))
+		}
+		return nil
+	})
+	await(t, "the deletion marks", func() error {
+		compact(gateway)
+		if _, marked := sources(); marked == 0 {
+			return fmt.Errorf("no block is marked")
+		}
+		return nil
+	})
+	compact(nobody)
+	s.checkQuery(t, asked, s.startQueryOver(t, []string{grpc}))
+}
+
 // count tells how many keys are such ones.
 func count(keys []string, isSuch func(string) bool) int {
 	return len(keys) - len(slices.DeleteFunc(slices.Clone(keys), isSuch))

@@ -5,7 +5,7 @@ use std::fmt;
 use model::{BlockId, covered_by};
 use serde::Serialize;
 
-use super::Known;
+use super::{Known, Plan, PlanOptions, Skipped};
 use crate::group::GroupKey;
 
 /// A block that can be deleted without loss, since another block holds all its samples.
@@ -30,25 +30,39 @@ pub enum CoveredBy {
     Block(BlockId),
 }
 
-/// Removes the blocks that another one covers; the rest keep their order.
+/// Removes the blocks that another one covers, and plans what becomes of them; the rest keep their order.
 pub(super) fn remove<'a>(
     blocks: Vec<&'a Known<'a>>,
-    covered: &mut Vec<Covered>,
+    options: &PlanOptions,
+    plan: &mut Plan,
 ) -> Vec<&'a Known<'a>> {
     let coverable: Vec<_> = blocks.iter().map(|b| b.coverable()).collect();
     let by = covered_by(&coverable);
     let mut kept = Vec::with_capacity(blocks.len());
     for (block, by) in blocks.iter().zip(by) {
         match by.and_then(|by| blocks.get(by)) {
-            Some(by) => covered.push(Covered {
-                block: block.id(),
-                group: block.group,
-                by: CoveredBy::new(block, by),
-            }),
+            Some(by) => cover(block, by, options, plan),
             None => kept.push(*block),
         }
     }
     kept
+}
+
+fn cover(block: &Known<'_>, by: &Known<'_>, options: &PlanOptions, plan: &mut Plan) {
+    let covered = Covered {
+        block: block.id(),
+        group: block.group,
+        by: CoveredBy::new(block, by),
+    };
+    let served = options.served.as_deref();
+    let served = served.filter(|_| matches!(covered.by, CoveredBy::Parquet(_)));
+    if served.is_some_and(|served| served.is_new(by)) {
+        plan.served.insert(by.id());
+    }
+    match served.and_then(|served| served.keeps(by, options.now)) {
+        Some(reason) => plan.skipped.push(Skipped::new(block, reason)),
+        None => plan.covered.push(covered),
+    }
 }
 
 impl CoveredBy {

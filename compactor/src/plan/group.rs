@@ -37,7 +37,7 @@ pub(super) fn plan_group<'a>(
     let (fresh, settled): (Vec<_>, Vec<_>) = clear
         .into_iter()
         .partition(|b| skipped::too_fresh(b, options).is_some());
-    let mut blocks = duplicates::remove(settled, &mut plan.covered);
+    let mut blocks = duplicates::remove(settled, options, plan);
     blocks.extend(unclear);
     blocks.sort_unstable_by_key(|b| (b.min(), b.id()));
     let seen = Seen::of(&blocks);

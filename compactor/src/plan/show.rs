@@ -79,6 +79,9 @@ impl fmt::Display for Plan {
         for task in &self.tasks {
             writeln!(f, "{task}")?;
         }
+        for served in &self.served {
+            writeln!(f, "mark {served} as served by a store gateway")?;
+        }
         for covered in &self.covered {
             writeln!(f, "mark {} for deletion: {}", covered.block, covered.by)?;
         }
@@ -109,7 +112,7 @@ impl fmt::Display for Plan {
             Counted(self.blocks_to_read() as u64, "block"),
             Bytes(self.bytes_to_read()),
             Counted(self.tasks.len() as u64, "task"),
-            self.covered.len() + self.expired.len(),
+            self.served.len() + self.covered.len() + self.expired.len(),
             self.skipped.len() + self.unusable.len()
         )
     }

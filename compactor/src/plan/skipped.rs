@@ -93,6 +93,13 @@ pub enum SkipReason {
         /// That task.
         task: String,
     },
+    /// A Parquet block replaces it, and it stays until a store gateway has served that for long enough.
+    WaitsForStore {
+        /// The Parquet block.
+        block: BlockId,
+        /// When it has been served for long enough; none if no store gateway serves it.
+        until: Option<Timestamp>,
+    },
     /// Its window is complete, and there is nothing to merge it with.
     Alone,
     /// It overlaps another block of aggregates. Aggregates of the same time in two blocks may count the same samples, so
@@ -218,7 +225,7 @@ pub(super) fn too_fresh(block: &Candidate, options: &PlanOptions) -> Option<Skip
 
 impl SkipReason {
     /// All words of [`Self::word`].
-    pub(crate) const WORDS: [&'static str; 17] = [
+    pub(crate) const WORDS: [&'static str; 18] = [
         "outside-times",
         "not-selected",
         "other-shard",
@@ -234,6 +241,7 @@ impl SkipReason {
         "window-open",
         "waits-for",
         "waits-for-task",
+        "waits-for-store",
         "alone",
         "downsample-vertical-compaction",
     ];
@@ -257,6 +265,7 @@ impl SkipReason {
             Self::WindowOpen { .. } => "window-open",
             Self::WaitsFor { .. } => "waits-for",
             Self::WaitsForTask { .. } => "waits-for-task",
+            Self::WaitsForStore { .. } => "waits-for-store",
             Self::Alone => "alone",
             Self::DownsampleVerticalCompaction => "downsample-vertical-compaction",
         }
@@ -301,6 +310,17 @@ impl fmt::Display for SkipReason {
             Self::WindowOpen { window } => write!(f, "its window, {window}, is not complete"),
             Self::WaitsFor { block } => write!(f, "its window waits for block {block}"),
             Self::WaitsForTask { task } => write!(f, "its window waits for task {task}"),
+            Self::WaitsForStore { block, until: None } => {
+                write!(f, "in parquet/{block}, which no store gateway serves yet")
+            }
+            Self::WaitsForStore {
+                block,
+                until: Some(until),
+            } => write!(
+                f,
+                "in parquet/{block}, which a store gateway must serve until {}",
+                Rfc3339(*until)
+            ),
             Self::Alone => f.write_str("alone in its window"),
             Self::DownsampleVerticalCompaction => {
                 f.write_str("overlaps another downsampled block; these are not merged")

@@ -12,6 +12,7 @@ mod merges;
 mod properties;
 mod replicas;
 mod retention;
+mod served;
 mod told;
 
 use std::collections::BTreeMap;
@@ -67,6 +68,7 @@ fn block(name: char, start: i64, end: i64) -> Candidate {
         deletion_mark: None,
         no_compact_mark: None,
         no_downsample_mark: None,
+        served_since: None,
         unusable_marks: Vec::new(),
         damage: None,
         unread: None,

@@ -118,6 +118,7 @@ fn made_up(task: &Task, resolution: Resolution, number: u128) -> Candidate {
         deletion_mark: None,
         no_compact_mark: None,
         no_downsample_mark: None,
+        served_since: None,
         unusable_marks: Vec::new(),
         damage: None,
         unread: None,

@@ -35,5 +35,5 @@ pub use crate::{
         BlockObjects, BlockView, Object, PARQUET_ROOT, PartialBlock, Snapshot, UnreadBlock,
         UnusableMark,
     },
-    operations::{Mark, delete_block, mark_block, upload_block},
+    operations::{Mark, delete_block, mark_block, mark_served, upload_block},
 };

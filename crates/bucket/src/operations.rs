@@ -8,7 +8,8 @@ use std::{
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use model::{
-    BlockId, BlockMeta, DeletionMark, NoCompactMark, NoCompactReason, NoDownsampleMark, Timestamp,
+    BlockId, BlockMeta, DeletionMark, NoCompactMark, NoCompactReason, NoDownsampleMark, ServedMark,
+    Timestamp,
 };
 
 use crate::{BlockObjects, Bucket, BucketError, Operation};
@@ -104,11 +105,41 @@ pub async fn mark_block(
     details: &str,
     now: Timestamp,
 ) -> Result<bool, BucketError> {
-    let key = format!("{root}/{}", mark.file());
+    let json = mark.encode(block, details, now);
+    put_mark(bucket, root, mark.file(), json).await
+}
+
+/// Marks the Parquet block at `root` as served by a store gateway from `now` on. A mark that is there stays, as the age of
+/// the object counts.
+///
+/// # Errors
+/// When the mark cannot be checked or written.
+pub async fn mark_served(
+    bucket: &Bucket,
+    root: &str,
+    block: BlockId,
+    now: Timestamp,
+) -> Result<(), BucketError> {
+    let mark = ServedMark {
+        id: block,
+        version: 1,
+        served_time: now.seconds(),
+    };
+    put_mark(bucket, root, ServedMark::FILE, serde_json::to_vec(&mark)).await?;
+    Ok(())
+}
+
+/// Writes a mark, unless it is there; returns whether it was not.
+async fn put_mark(
+    bucket: &Bucket,
+    root: &str,
+    file: &str,
+    json: serde_json::Result<Vec<u8>>,
+) -> Result<bool, BucketError> {
+    let key = format!("{root}/{file}");
     if bucket.exists(&key).await? {
         return Ok(false);
     }
-    let json = mark.encode(block, details, now);
     let json = json.map_err(|source| BucketError::Store {
         operation: Operation::Upload,
         key: key.clone(),

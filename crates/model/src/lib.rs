@@ -32,7 +32,10 @@ pub use crate::{
         CUSTOM_BUCKETS, CounterReset, Counts, Histogram, HistogramCounts, STALE_NAN, Span,
     },
     labels::{BLOCK_ID, Labels, LabelsBuilder, METRIC_NAME},
-    marks::{DeletionMark, MarkError, NoCompactMark, NoCompactReason, NoDownsampleMark},
+    marks::{
+        DeletionMark, MARK_FILES, MarkError, NoCompactMark, NoCompactReason, NoDownsampleMark,
+        ServedMark,
+    },
     matcher::{MatchOp, Matcher, MatcherError},
     meta::{
         BlockDesc, BlockMeta, BlockStats, CompactionMeta, Downsample, FileMeta, IndexStats,

@@ -1,6 +1,6 @@
 //! Thanos's marks beside a block: `<ULID>/<name>.json`, compact JSON, times in unix seconds.
 //!
-//! They are read as Go reads them: a missing field or `null` is zero or empty. So a mark that forbids something needs
+//! [`ServedMark`] is ours alone. They are read as Go reads them: a missing field or `null` is zero or empty. So a mark that forbids something needs
 //! only its version. A deletion mark must say more, as samples are deleted because of it.
 
 use std::fmt;
@@ -68,6 +68,18 @@ pub enum NoCompactReason {
     /// Any other word.
     #[serde(untagged)]
     Other(String),
+}
+
+/// `served-mark.json`, which Thanos has not: a store gateway was seen to serve the block. When that was is told by the time
+/// of the object; the contents are for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ServedMark {
+    /// The served block.
+    pub id: BlockId,
+    /// 1.
+    pub version: u32,
+    /// When it was made, unix **seconds**.
+    pub served_time: i64,
 }
 
 /// `no-downsample-mark.json`: the block is not downsampled.
@@ -184,6 +196,19 @@ impl NoDownsampleMark {
         decode(json, |mark: &Self| mark.version)
     }
 }
+
+impl ServedMark {
+    /// The object's name below the block.
+    pub const FILE: &str = "served-mark.json";
+}
+
+/// The names of all marks below a block: they say something about it and are no part of its contents.
+pub const MARK_FILES: [&str; 4] = [
+    DeletionMark::FILE,
+    NoCompactMark::FILE,
+    NoDownsampleMark::FILE,
+    ServedMark::FILE,
+];
 
 impl Default for NoCompactReason {
     /// None is told.

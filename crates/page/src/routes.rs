@@ -108,9 +108,10 @@ pub fn routes(board: Board, options: PageOptions, clock: Arc<dyn Clock>) -> io::
     let mut router: Router<Arc<Page>> = Router::new();
     let below = |path: &str| format!("{}{path}", prefixes.route());
     let mark = post(mark).layer(DefaultBodyLimit::max(FORM));
-    let api: [(&str, &'static str, MethodRouter<Arc<Page>>); 8] = [
+    let api: [(&str, &'static str, MethodRouter<Arc<Page>>); 9] = [
         ("/api/v1/blocks", "blocks", get(blocks)),
         ("/api/v1/blocks/mark", "blocks_mark", mark),
+        ("/api/v1/served", "served", get(served)),
         ("/api/v1/block", "block", get(block)),
         ("/api/v1/timeline", "timeline", get(timeline)),
         ("/api/v1/activity", "activity", get(activity)),
@@ -202,6 +203,23 @@ async fn blocks(
         answer::blocks(&state, view, &label, out)
     });
     encoded_answer(encoded.await, &headers)
+}
+
+/// The Parquet blocks that a gateway serves, for compactors that wait for that.
+async fn served(State(page): Shared) -> Response {
+    let component = page.options.component;
+    if component != "store" {
+        let error = format!("varve {component} serves no blocks, varve store does");
+        return refuse(StatusCode::NOT_FOUND, "not_found", &error);
+    }
+    let state = page.board.state();
+    if state.listed_at.is_none() {
+        let error = "nothing is served yet, as the bucket was not listed yet";
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error);
+    }
+    page.pool
+        .run(move || success(&answer::served(&state.contents)))
+        .await
 }
 
 async fn timeline(State(page): Shared, headers: HeaderMap) -> Response {

@@ -5,10 +5,7 @@ use std::path::{Path, PathBuf};
 use bucket::{BlockObjects, BlockView, Bucket, Snapshot, Uploaded};
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use model::{
-    BlockId, BlockMeta, DeletionMark, Matcher, NoCompactMark, NoDownsampleMark, Resolution,
-    TimeRange,
-};
+use model::{BlockId, BlockMeta, MARK_FILES, Matcher, Resolution, TimeRange};
 use serde::Serialize;
 
 use crate::{Deleted, ToolError};
@@ -144,13 +141,7 @@ pub(crate) async fn copy_block(
 
 /// Whether a file is not one of the block's contents: `meta.json` or a mark.
 fn is_own(name: &str) -> bool {
-    [
-        BlockMeta::FILE,
-        DeletionMark::FILE,
-        NoCompactMark::FILE,
-        NoDownsampleMark::FILE,
-    ]
-    .contains(&name)
+    name == BlockMeta::FILE || MARK_FILES.contains(&name)
 }
 
 async fn get_if_any(bucket: &Bucket, key: &str) -> Result<Option<Bytes>, ToolError> {

@@ -3,17 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bucket::{BlockView, Object};
-use model::{BlockId, BlockMeta, DeletionMark, Labels, NoCompactMark, NoDownsampleMark};
+use model::{BlockId, BlockMeta, Labels, MARK_FILES};
 use xxhash_rust::xxh64::{Xxh64, xxh64};
 
 use crate::fetch::ListedObject;
-
-/// Files that say something about a block and are no part of its contents.
-const MARKS: [&str; 3] = [
-    DeletionMark::FILE,
-    NoCompactMark::FILE,
-    NoDownsampleMark::FILE,
-];
 
 /// A served block.
 #[derive(Debug)]
@@ -54,7 +47,7 @@ pub(crate) enum Format {
 impl CatalogBlock {
     pub(crate) fn new(view: &BlockView) -> Self {
         let files = view.objects.files.iter();
-        let files = files.filter(|(name, _)| !MARKS.contains(&name.as_str()));
+        let files = files.filter(|(name, _)| !MARK_FILES.contains(&name.as_str()));
         let files: BTreeMap<String, FileVersion> = files
             .map(|(name, object)| (name.clone(), FileVersion::of(object)))
             .collect();
@@ -170,6 +163,8 @@ mod tests {
             );
         }
         let without = CatalogBlock::new(view).version;
-        assert_eq!(with(DeletionMark::FILE, object), without);
+        for mark in MARK_FILES {
+            assert_eq!(with(mark, object.clone()), without);
+        }
     }
 }

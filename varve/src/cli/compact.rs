@@ -75,6 +75,25 @@ pub(crate) struct CompactArgs {
         value_enum
     )]
     pub(crate) block_format: BlockFormat,
+    /// HTTP address of a store gateway, as in http://store-0:10902: keep TSDB blocks until a gateway has served the
+    /// Parquet block that replaces them for --delete-delay. Repeatable.
+    #[arg(long = "compact.keep-until-served", global = true, value_name = "URL")]
+    pub(crate) stores: Vec<String>,
+    /// YAML file that configures the HTTP client for these gateways, as --prometheus.http-client-file of the sidecar.
+    #[arg(
+        long = "compact.store-http-client-file",
+        global = true,
+        value_name = "PATH"
+    )]
+    pub(crate) store_client_file: Option<PathBuf>,
+    /// The content of that file.
+    #[arg(
+        long = "compact.store-http-client",
+        global = true,
+        conflicts_with = "store_client_file",
+        value_name = "YAML"
+    )]
+    pub(crate) store_client: Option<String>,
     /// Compress the chunks of Parquet blocks only if that saves a tenth or more (fast), or always (small).
     #[arg(
         long = "compact.compression",

@@ -12,9 +12,11 @@ use anyhow::Context as _;
 use bucket::Bucket;
 use compactor::{
     Compression, Config, Dedup, Deps, Downsampling, MergeOptions, Outcome, Plan, ProgressStyle,
-    Repeat, Replicas, Retention, Shard, Sharing, Summary, WINDOWS, Watching,
+    Repeat, Replicas, Retention, Shard, Sharing, StoreClient, Summary, WINDOWS, Watching,
 };
-use service::{CpuPool, Metrics, Probe, Reload, ReloadedFile, SystemClock, shutdown_signal};
+use service::{
+    CpuPool, HttpClientConfig, Metrics, Probe, Reload, ReloadedFile, SystemClock, shutdown_signal,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{daemon, web};
@@ -146,6 +148,7 @@ fn config(args: &CompactArgs, variable: impl Fn(&str) -> Option<String>) -> anyh
                 _ => Dedup::Exact,
             },
         )?,
+        stores: stores(args)?,
         output: args.block_format.into(),
         watching: Some(Watching {
             interval: args.view_interval,
@@ -162,6 +165,21 @@ fn config(args: &CompactArgs, variable: impl Fn(&str) -> Option<String>) -> anyh
         },
         ..Config::default()
     })
+}
+
+/// The store gateways that TSDB blocks wait for.
+fn stores(args: &CompactArgs) -> anyhow::Result<Vec<StoreClient>> {
+    let (file, inline) = (&args.store_client_file, &args.store_client);
+    let config = cli::parsed(
+        file.as_deref(),
+        inline.as_deref(),
+        HttpClientConfig::from_yaml,
+    );
+    let config = config.context("--compact.store-http-client")?;
+    let config = config.unwrap_or_default();
+    let client =
+        |url: &String| StoreClient::new(url, &config).context("--compact.keep-until-served");
+    args.stores.iter().map(client).collect()
 }
 
 /// The holder of our leases, for people.
