@@ -3,25 +3,14 @@ package interop
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"testing"
-
-	"github.com/go-kit/log"
-	"github.com/thanos-io/objstore"
-	"github.com/thanos-io/objstore/client"
 )
 
-// TestTheWholePathOnAzure does on Azurite what
-// TestTheWholePathOnGoogleCloudStorage does on fake-gcs-server. What is in the
-// bucket is looked at in a copy, which Thanos's own client makes.
+// TestTheWholePathOnAzure is on Azurite.
 func TestTheWholePathOnAzure(t *testing.T) {
-	s := newStack(t)
-	s.startPrometheus(t)
-	s.startAzurite(t)
-	s.checkWholePath(t, func() { s.copyBucket(t) })
+	checkWholePath(t, (*stack).startAzurite, (*stack).copyBucket)
 }
 
 // startAzurite starts an emulator of Azure, a program of Node's, which makes
@@ -52,44 +41,4 @@ config:
   storage_connection_string: >-
     AccountName=devstoreaccount1;BlobEndpoint=http://%s/devstoreaccount1;AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==
 `, bucketName, address))
-}
-
-// copyBucket makes the folder of the stack a copy of its bucket, by Thanos's
-// client.
-func (s *stack) copyBucket(t *testing.T) {
-	t.Helper()
-	text, err := os.ReadFile(s.objstore)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bucket, err := client.NewBucket(log.NewNopLogger(), text, "interop", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer bucket.Close()
-	if err := os.RemoveAll(s.bucket); err != nil {
-		t.Fatal(err)
-	}
-	copyObject := func(key string) error {
-		object, err := bucket.Get(t.Context(), key)
-		if err != nil {
-			return err
-		}
-		defer object.Close()
-		path := filepath.Join(s.bucket, filepath.FromSlash(key))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		file, err := os.Create(path)
-		if err != nil {
-			return err
-		}
-		if _, err := io.Copy(file, object); err != nil {
-			return err
-		}
-		return file.Close()
-	}
-	if err := bucket.Iter(t.Context(), "", copyObject, objstore.WithRecursiveIter()); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -124,7 +124,12 @@ func (s *stack) startBucket(t *testing.T) {
 	t.Helper()
 	address := s.startServer(t, "us-east-1")
 	s.objstore = filepath.Join(s.dir, "objstore.yml")
-	s.write(t, s.objstore, fmt.Sprintf(`
+	s.write(t, s.objstore, s3Config(address)+"  insecure: true\n")
+}
+
+// s3Config is the configuration of the bucket at an address, which may go on.
+func s3Config(address string) string {
+	return fmt.Sprintf(`
 type: S3
 config:
   bucket: %s
@@ -132,8 +137,7 @@ config:
   region: us-east-1
   access_key: %s
   secret_key: %s
-  insecure: true
-`, bucketName, address, accessKey, secretKey))
+`, bucketName, address, accessKey, secretKey)
 }
 
 // startQuery starts Thanos Query over one store, and gives its URL as soon as

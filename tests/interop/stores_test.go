@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -21,30 +22,33 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/go-kit/log"
+	"github.com/thanos-io/objstore"
+	"github.com/thanos-io/objstore/client"
 )
 
-// TestTheWholePathOnGoogleCloudStorage uploads, compacts with two compactors
-// at once, which share the work by leases, and serves behind a real Thanos
-// Query, on a real server of GCS's API: fake-gcs-server, with its objects as
-// files.
+// TestTheWholePathOnGoogleCloudStorage is on a real server of GCS's API:
+// fake-gcs-server, with its objects as files.
 func TestTheWholePathOnGoogleCloudStorage(t *testing.T) {
-	s := newStack(t)
-	s.startPrometheus(t)
-	s.startGCS(t)
-	s.checkWholePath(t, func() {})
+	checkWholePath(t, (*stack).startGCS, func(*stack, *testing.T) {})
 }
 
-// checkWholePath uploads, compacts in twos, cleans up and asks. look is called
-// before the folder of the stack is looked at, which may be a copy of the
-// bucket.
-func (s *stack) checkWholePath(t *testing.T, look func()) {
+// checkWholePath uploads, compacts with two compactors at once, which share
+// the work by leases, cleans up, and serves behind a real Thanos Query, on the
+// store that start starts. look is called before the folder of the stack is
+// looked at, which may be a copy of the bucket.
+func checkWholePath(t *testing.T, start, look func(*stack, *testing.T)) {
 	t.Helper()
+	s := newStack(t)
+	s.startPrometheus(t)
+	start(s, t)
 	asked := s.askPrometheus(t)
 	s.upload(t)
-	look()
+	look(s, t)
 	s.checkUploaded(t)
 	s.compactInTwos(t)
-	look()
+	look(s, t)
 	// Each block was made once.
 	s.checkCompacted(t, 2)
 	if keys := s.objects(t, "parquet/leases"); len(keys) == 0 {
@@ -52,7 +56,7 @@ func (s *stack) checkWholePath(t *testing.T, look func()) {
 	}
 	Run(t, varve(t), "tools", "bucket", "cleanup", "--objstore.config-file="+s.objstore,
 		"--consistency-delay=0s", "--delete-delay=0s")
-	look()
+	look(s, t)
 	for _, key := range s.objects(t, "") {
 		if path.Base(key) == "deletion-mark.json" {
 			t.Errorf("%s is left", key)
@@ -75,12 +79,64 @@ func (s *stack) compactInTwos(t *testing.T) {
 	}
 }
 
+// openBucket opens the bucket of the stack with Thanos's client.
+func (s *stack) openBucket(t *testing.T) objstore.Bucket {
+	t.Helper()
+	text, err := os.ReadFile(s.objstore)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bucket, err := client.NewBucket(log.NewNopLogger(), text, "interop", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = bucket.Close() })
+	return bucket
+}
+
+// copyBucket makes the folder of the stack a copy of its bucket, by Thanos's
+// client.
+func (s *stack) copyBucket(t *testing.T) {
+	t.Helper()
+	bucket := s.openBucket(t)
+	if err := os.RemoveAll(s.bucket); err != nil {
+		t.Fatal(err)
+	}
+	copyObject := func(key string) error {
+		object, err := bucket.Get(t.Context(), key)
+		if err != nil {
+			return err
+		}
+		defer object.Close()
+		path := filepath.Join(s.bucket, filepath.FromSlash(key))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		file, err := os.Create(path)
+		if err != nil {
+			return err
+		}
+		if _, err := io.Copy(file, object); err != nil {
+			return err
+		}
+		return file.Close()
+	}
+	if err := bucket.Iter(t.Context(), "", copyObject, objstore.WithRecursiveIter()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestEveryStoreDoesWhatABucketMust runs the conformance suites of buckets and
 // of leases on real servers.
 func TestEveryStoreDoesWhatABucketMust(t *testing.T) {
 	t.Run("S3", func(t *testing.T) {
 		s := &stack{dir: t.TempDir()}
 		s.startBucket(t)
+		s.checkBucket(t)
+	})
+	t.Run("MinIO", func(t *testing.T) {
+		s := &stack{dir: t.TempDir()}
+		s.startMinIO(t)
 		s.checkBucket(t)
 	})
 	t.Run("S3 over mutual TLS", func(t *testing.T) {
@@ -161,22 +217,13 @@ func (s *stack) startTLS(t *testing.T, server string) {
 	t.Cleanup(func() { _ = front.Close() })
 
 	s.objstore = filepath.Join(s.dir, "objstore.yml")
-	text := fmt.Sprintf(`
-type: S3
-config:
-  bucket: %s
-  endpoint: %s
-  region: us-east-1
-  access_key: %s
-  secret_key: %s
-  http_config:
+	text := s3Config(listener.Addr().String()) + fmt.Sprintf(`  http_config:
     max_conns_per_host: 20
     tls_config:
       ca_file: %s
       cert_file: %s
       key_file: %s
-`, bucketName, listener.Addr(), accessKey, secretKey,
-		s.pem("ca", "crt"), s.pem("varve", "crt"), s.pem("varve", "key"))
+`, s.pem("ca", "crt"), s.pem("varve", "crt"), s.pem("varve", "key"))
 	s.write(t, s.objstore, text)
 	for _, c := range []struct{ what, more string }{
 		{"the proxy's name is not the one in the URL", ""},
