@@ -46,6 +46,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("page", &["model", "bucket", "service"]),
+    ("rules", &[]),
     ("tools", &["model", "bucket", "compactor"]),
     (
         "standalone",

@@ -88,6 +88,8 @@ pub(crate) enum Tools {
     Bucket(Box<BucketArgs>),
     /// Export samples as Parquet, Arrow or CSV files, one row a sample.
     Export(ExportArgs),
+    /// Check that Prometheus and Thanos Ruler can load rule files.
+    RulesCheck(RulesCheckArgs),
     /// Query a StoreAPI server for series and print them.
     Series(SeriesArgs),
 }
@@ -124,6 +126,17 @@ pub(crate) struct StandaloneArgs {
     pub(crate) http: HttpArgs,
     #[command(flatten)]
     pub(crate) grpc: GrpcArgs,
+}
+
+/// `varve tools rules-check`.
+#[derive(Debug, Args)]
+pub(crate) struct RulesCheckArgs {
+    /// Rule files to check, as a glob pattern. Repeatable.
+    #[arg(long = "rules", value_name = "GLOB", required = true)]
+    pub(crate) rules: Vec<String>,
+    /// Print text, or JSON with one object a line.
+    #[arg(long = "output", default_value = "text", value_enum)]
+    pub(crate) output: Output,
 }
 
 /// `varve tools series`.

@@ -4,6 +4,7 @@ mod bucket;
 mod compact;
 mod daemon;
 mod export;
+mod rules_check;
 mod series;
 mod sidecar;
 mod standalone;
@@ -29,6 +30,7 @@ pub(crate) async fn run(
         Command::Standalone(args) => standalone::run(args, metrics).await,
         Command::Tools(Tools::Bucket(args)) => bucket::run(*args, flags).await,
         Command::Tools(Tools::Export(args)) => export::run(args).await,
+        Command::Tools(Tools::RulesCheck(args)) => rules_check::run(&args),
         Command::Tools(Tools::Series(args)) => series::run(args).await,
     }
 }
