@@ -43,8 +43,12 @@ fn add(command: &Command, matches: &ArgMatches, flags: &mut BTreeMap<String, Str
 
 /// Whether the value may hold credentials.
 fn is_secret(name: &str) -> bool {
-    let inline = name.starts_with("objstore") || name.starts_with("tracing.config");
-    inline || name.starts_with("prometheus.")
+    // YAML in the flag itself, clients, and URLs with a user in them.
+    name.starts_with("objstore")
+        || name.starts_with("prometheus.")
+        || name.ends_with(".config")
+        || name.ends_with("http-client")
+        || name == "compact.keep-until-served"
 }
 
 #[cfg(test)]
@@ -60,6 +64,8 @@ mod tests {
             "--deduplication.replica-label=a",
             "--deduplication.replica-label=b",
             "--objstore.config={type: S3, config: {secret_key: x}}",
+            "--compact.keep-until-served=http://u:x@store:10902",
+            "--compact.store-http-client={bearer_token: x}",
         ];
         let flags = Cli::parse_words(words).unwrap().flags;
         let of = |name: &str| flags.get(name).map(String::as_str);
@@ -69,6 +75,8 @@ mod tests {
         assert_eq!(of("deduplication.replica-label"), Some("a,b"));
         assert_eq!(of("objstore.config"), Some("<REDACTED>"));
         assert_eq!(of("objstore.config-file"), Some(""));
+        assert_eq!(of("compact.keep-until-served"), Some("<REDACTED>"));
+        assert_eq!(of("compact.store-http-client"), Some("<REDACTED>"));
         assert_eq!(of("log.level"), Some("info"));
         assert_eq!(of("help"), None);
     }

@@ -54,3 +54,38 @@ fn rules_are_read_again_on_sighup_and_wrong_ones_change_nothing() -> anyhow::Res
     );
     Ok(())
 }
+
+#[test]
+fn each_plan_of_a_compactor_selects_by_the_newest_rules() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let bucket = uploaded(dir.path(), &[])?;
+    let rules = dir.path().join("rules.yaml");
+    // Nothing has such a label, so all blocks are left, and later none.
+    fs::write(&rules, "[{action: keep, source_labels: [none], regex: b}]")?;
+    let data = format!("--data-dir={}", dir.path().join("compact").display());
+    let file = format!("--selector.relabel-config-file={}", rules.display());
+    let mut compactor = Daemon::start(&[
+        "compact",
+        "--wait",
+        "--wait-interval=100ms",
+        "--consistency-delay=0s",
+        &data,
+        &bucket,
+        &file,
+        "--http-address=127.0.0.1:0",
+    ])?;
+    let address = compactor.address("listening for service metrics")?;
+    let left = |number| format!("varve_compact_blocks_skipped{{reason=\"not-selected\"}} {number}");
+    await_line(&address, &left(6))?;
+    fs::write(&rules, "[{action: replace}]")?;
+    compactor.signal("-HUP")?;
+    compactor.says("cannot be used; those from before stay in use")?;
+    await_line(&address, &left(6))?;
+    fs::write(&rules, "[{action: drop, source_labels: [none], regex: b}]")?;
+    compactor.signal("-HUP")?;
+    compactor.says("the rules of --selector.relabel-config-file were read again")?;
+    await_line(&address, &left(0))?;
+    let said = compactor.end()?;
+    ensure!(said.contains("begun"), "{said}");
+    Ok(())
+}
