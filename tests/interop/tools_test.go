@@ -317,6 +317,77 @@ func TestRewrittenBlocksHoldWhatThoseOfThanosHold(t *testing.T) {
 	}
 }
 
+// TestABucketIsDownsampledAsThanosDoes downsamples a long block with both
+// tools, to five minutes and to hours, and with ours to Parquet too.
+func TestABucketIsDownsampledAsThanosDoes(t *testing.T) {
+	data := t.TempDir()
+	if err := writeBlock(append(History(), longSeries()...), data, HistoryStart, longEnd); err != nil {
+		t.Fatal(err)
+	}
+	original := newToolBucket(t)
+	original.say(t, varve(t), "upload-blocks", "--path="+data, `--label=cluster="eu-1"`)
+	// The folders of blocks by their resolution in milliseconds.
+	byResolution := func(b toolBucket) map[int64]string {
+		found := map[int64]string{}
+		for _, id := range b.blocks(t) {
+			meta, err := metadata.ReadFromDir(filepath.Join(b.dir, id))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(filepath.Join(b.dir, id, metadata.DeletionMarkFilename)); err != nil {
+				found[meta.Thanos.Downsample.Resolution] = filepath.Join(b.dir, id)
+			}
+		}
+		return found
+	}
+	const fiveMinutes, oneHour = 5 * 60_000, 3_600_000
+	theirs := copied(t, original)
+	Start(t, t.TempDir(), "thanos-downsample", peer(t, "thanos"), "tools", "bucket", "downsample", "--data-dir="+t.TempDir(),
+		"--http-address="+FreeAddress(t), "--wait-interval=1s", "--objstore.config="+theirs.config)
+	await(t, "two downsampled blocks", func() error {
+		// Thanos writes meta.json last.
+		entries, err := filepath.Glob(filepath.Join(theirs.dir, "*", "meta.json"))
+		if err == nil && len(entries) < 3 {
+			err = fmt.Errorf("%d blocks", len(entries))
+		}
+		return err
+	})
+	want := byResolution(theirs)
+	for _, format := range []string{"tsdb", "parquet"} {
+		t.Run(format, func(t *testing.T) {
+			mine := copied(t, original)
+			mine.say(t, varve(t), "downsample", "--single-run", "--data-dir="+t.TempDir(), "--compact.output="+format,
+				"--http-address="+FreeAddress(t))
+			if format == "parquet" {
+				for _, block := range blocksBelow(t, filepath.Join(mine.dir, "parquet")) {
+					mine.say(t, varve(t), "rewrite", "--id="+block, "--output=tsdb", "--no-dry-run", "--tmp.dir="+t.TempDir())
+				}
+			}
+			got := byResolution(mine)
+			for _, resolution := range []int64{fiveMinutes, oneHour} {
+				if got[resolution] == "" || want[resolution] == "" {
+					t.Fatalf("blocks of %d ms: %v, of Thanos: %v", resolution, got, want)
+				}
+				compareDownsampled(t, readDownsampled(t, got[resolution]), readDownsampled(t, want[resolution]))
+			}
+		})
+	}
+}
+
+// blocksBelow names the blocks in a folder.
+func blocksBelow(t *testing.T, dir string) []string {
+	t.Helper()
+	metas, err := filepath.Glob(filepath.Join(dir, "*", "meta.json"))
+	if err != nil || len(metas) == 0 {
+		t.Fatalf("no blocks in %s: %v", dir, err)
+	}
+	var names []string
+	for _, meta := range metas {
+		names = append(names, filepath.Base(filepath.Dir(meta)))
+	}
+	return names
+}
+
 func copied(t *testing.T, b toolBucket) toolBucket {
 	t.Helper()
 	to := newToolBucket(t)

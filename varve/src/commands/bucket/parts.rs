@@ -57,6 +57,8 @@ pub(super) async fn retention(tool: &Tool, args: &RetentionArgs) -> anyhow::Resu
 pub(super) async fn downsample(tool: &Tool, args: &DownsampleArgs) -> anyhow::Result<ExitCode> {
     let config = Config {
         output: args.block_format.into(),
+        // As with Thanos, a block counts from its meta.json on.
+        consistency_delay: Duration::ZERO,
         ..tool.config(&args.data_dir, &args.lease)?
     };
     let (bucket, deps) = (tool.bucket()?, tool.deps()?);
