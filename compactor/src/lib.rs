@@ -48,6 +48,7 @@ pub use crate::{
     rewrite::{Deletion, EditError, Edits, Original, Rewrite, RewriteMode, Rewritten},
     run::{
         Examined, clean_now, downsample_all, examine, plan_now, retain_now, rewrite, run, run_task,
+        under_lease,
     },
     shard::{Shard, ShardError},
     stores::{StoreClient, StoreError},

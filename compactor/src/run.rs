@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::{
     examine::{Examined, examine},
     parts::{clean_now, downsample_all, retain_now},
-    rewrite::rewrite,
+    rewrite::{rewrite, under_lease},
 };
 use self::{group::Listed, look::Looker};
 use crate::{

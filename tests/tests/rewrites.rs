@@ -34,7 +34,8 @@ struct Wanted {
     dry: bool,
 }
 
-async fn rewrite(world: &World, block: BlockId, wanted: Wanted) -> anyhow::Result<Rewritten> {
+/// A tool on the bucket of the world.
+fn tool(world: &World) -> anyhow::Result<(Config, Deps)> {
     let metrics = Metrics::new();
     let deps = Deps {
         clock: Arc::new(world.clock.clone()),
@@ -51,6 +52,11 @@ async fn rewrite(world: &World, block: BlockId, wanted: Wanted) -> anyhow::Resul
         },
         ..Config::default()
     };
+    Ok((config, deps))
+}
+
+async fn rewrite(world: &World, block: BlockId, wanted: Wanted) -> anyhow::Result<Rewritten> {
+    let (config, deps) = tool(world)?;
     let request = Rewrite {
         blocks: vec![block],
         edits: Edits::from_yaml(&wanted.deletions, &wanted.rules)?,
@@ -257,5 +263,40 @@ async fn a_group_that_a_compactor_works_on_is_left_to_it() -> anyhow::Result<()>
     let is_held = matches!(held, Some(CompactError::HeldByOther { .. }));
     assert!(is_held, "{error}");
     assert_eq!(live(&world), [block.id.to_string()]);
+    let other = work_on(&world, &[block.id]).await;
+    assert!(
+        matches!(other, Err(CompactError::HeldByOther { .. })),
+        "{other:?}"
+    );
+    Ok(())
+}
+
+/// Works under the lease of the group of these blocks.
+async fn work_on(world: &World, blocks: &[BlockId]) -> Result<bool, CompactError> {
+    let (config, deps) = tool(world).unwrap();
+    let (bucket, stop) = (world.bucket().unwrap(), CancellationToken::new());
+    let work = async { Ok(true) };
+    compactor::under_lease(config, bucket, deps, blocks, stop, work).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_on_blocks_begins_if_all_are_there() -> anyhow::Result<()> {
+    let world = World::new().await?;
+    let (block, other) = (block(), MadeBlock::new(2, &external(), START, START + HOUR));
+    for block in [&block, &other] {
+        let dir = tempfile::tempdir()?;
+        block.write_tsdb(dir.path())?;
+        world.put_block(dir.path(), &block.id.to_string())?;
+    }
+    let both = [block.id, other.id];
+    assert!(work_on(&world, &both).await?);
+    // The lease was given back.
+    assert!(work_on(&world, &both).await?);
+    world
+        .s3
+        .remove(&format!("{}/{}", other.id, BlockMeta::FILE));
+    let gone = work_on(&world, &both).await;
+    let is_gone = matches!(gone, Err(CompactError::Block { block, .. }) if block == other.id);
+    assert!(is_gone, "{gone:?}");
     Ok(())
 }

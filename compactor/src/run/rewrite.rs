@@ -29,7 +29,40 @@ pub async fn rewrite(
     }
 }
 
+/// Does something with blocks of one group under the lease of that group, of which no compactor works at it meanwhile.
+/// `work` begins once all of them were found to be there, without a deletion mark.
+///
+/// # Errors
+/// When another compactor works at the group, or a block is not as expected; [`CompactError::Stopped`]. Those of `work`.
+pub async fn under_lease<T: Send, E: From<CompactError> + Send>(
+    config: Config,
+    bucket: Bucket,
+    deps: Deps,
+    blocks: &[BlockId],
+    shutdown: CancellationToken,
+    work: impl Future<Output = Result<T, E>> + Send,
+) -> Result<T, E> {
+    let mut compactor = Compactor::unchecked(config, bucket, deps, shutdown);
+    compactor.turns.check().await?;
+    let first = blocks.first().copied().unwrap_or_default();
+    let (_, view) = compactor.look_at(first).await?;
+    let held = compactor.hold(compactor.group_of(&view)).await?;
+    let work = async {
+        for block in blocks {
+            compactor.look_at(*block).await?;
+        }
+        work.await
+    };
+    held.during(work).await?
+}
+
 impl Compactor {
+    /// The name of a block's group.
+    fn group_of(&self, view: &BlockView) -> String {
+        let labels = self.config.replicas.group(&view.meta.external_labels());
+        GroupKey::new(&labels, view.meta.resolution()).to_string()
+    }
+
     async fn rewrite_all(
         &mut self,
         rewrite: &Rewrite,
@@ -54,9 +87,7 @@ impl Compactor {
             let compaction = self.compaction(&EVER);
             return compaction.rewrite(&view, rewrite, &blocks).await;
         }
-        let labels = self.config.replicas.group(&view.meta.external_labels());
-        let name = GroupKey::new(&labels, view.meta.resolution()).to_string();
-        let held = self.hold(name).await?;
+        let held = self.hold(self.group_of(&view)).await?;
         let until = held.until();
         let work = async {
             // A compactor may have replaced it before the lease was ours.

@@ -78,8 +78,9 @@ pub async fn delete_block(bucket: &Bucket, objects: &BlockObjects) -> Result<(),
     let rest = objects.files.iter();
     let rest =
         rest.filter(|(name, _)| ![BlockMeta::FILE, DeletionMark::FILE].contains(&name.as_str()));
+    let rest: Vec<String> = rest.map(|(_, object)| object.key.clone()).collect();
     stream::iter(rest)
-        .map(|(_, object)| bucket.delete(&object.key))
+        .map(|key| async move { bucket.delete(&key).await })
         .buffer_unordered(DELETES)
         .try_collect::<()>()
         .await?;

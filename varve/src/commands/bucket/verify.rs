@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path, process::ExitCode};
 use anyhow::Context as _;
 use bucket::{BlockView, Bucket};
 use compactor::{Edits, Examined, Original, Rewrite, RewriteMode};
-use model::Resolution;
+use model::{BlockId, Resolution};
 use serde_json::{Value, json};
 use service::{Reload, shutdown_signal};
 use tools::{Issue, Removal};
@@ -31,9 +31,6 @@ pub(super) async fn run(tool: &Tool, args: &VerifyArgs) -> anyhow::Result<ExitCo
         args.ids.is_empty() || !args.issues.iter().any(|i| of_metas.contains(i)),
         "--id: expected only with --issues=index_known_issues, as the other issues are of several blocks"
     );
-    if repair.is_some() {
-        tracing::warn!("no compactor should run on the bucket while it is repaired");
-    }
     let verification = Verification {
         tool,
         args,
@@ -130,7 +127,8 @@ impl Verification<'_> {
                     let told = json!({"block": block, "duplicate_of": of});
                     self.tell(Issue::Duplicates, &text, told)?;
                     if let Some(backup) = &self.repair {
-                        self.back_up_and_remove(view, backup).await?;
+                        self.back_up(view, backup).await?;
+                        self.remove(view, of).await?;
                     }
                 }
             }
@@ -167,14 +165,9 @@ impl Verification<'_> {
         let done = |rewritten: compactor::Rewritten| made = rewritten.made;
         compactor::rewrite(config, bucket, deps, &rewrite, shutdown, done).await?;
         let made = made.context("no sample is left, so the block stays")?;
-        self.remove(view).await?;
+        self.remove(view, made).await?;
         tracing::info!(%block, %made, "block repaired");
         Ok(())
-    }
-
-    async fn back_up_and_remove(&self, view: &BlockView, backup: &Bucket) -> anyhow::Result<()> {
-        self.back_up(view, backup).await?;
-        self.remove(view).await
     }
 
     async fn back_up(&self, view: &BlockView, backup: &Bucket) -> anyhow::Result<()> {
@@ -182,12 +175,18 @@ impl Verification<'_> {
         Ok(tools::back_up(&self.bucket, backup, view, dir).await?)
     }
 
-    async fn remove(&self, view: &BlockView) -> anyhow::Result<()> {
+    /// Removes a block whose samples `other` has, under the lease of their group, if both are still there.
+    async fn remove(&self, view: &BlockView, other: BlockId) -> anyhow::Result<()> {
         let removal = match self.args.delete_delay.is_zero() {
             true => Removal::Delete,
             false => Removal::Mark,
         };
-        Ok(tools::remove(&self.bucket, view, removal, now()).await?)
+        let config = self.tool.config(&self.args.tmp_dir, &self.args.lease)?;
+        let (bucket, deps) = (self.bucket.clone(), self.tool.deps()?);
+        let shutdown = shutdown_signal(&Reload::new())?;
+        let blocks = [other, view.objects.id];
+        let remove = async { Ok(tools::remove(&self.bucket, view, removal, now()).await?) };
+        compactor::under_lease(config, bucket, deps, &blocks, shutdown, remove).await
     }
 
     /// A finding, to stdout.
