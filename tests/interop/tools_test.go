@@ -356,8 +356,12 @@ func TestABucketIsDownsampledAsThanosDoes(t *testing.T) {
 	for _, format := range []string{"tsdb", "parquet"} {
 		t.Run(format, func(t *testing.T) {
 			mine := copied(t, original)
-			mine.say(t, varve(t), "downsample", "--single-run", "--data-dir="+t.TempDir(), "--compact.output="+format,
-				"--http-address="+FreeAddress(t))
+			out, _ := mine.say(t, varve(t), "downsample", "--single-run", "--data-dir="+t.TempDir(), "--compact.output="+format,
+				"--http-address="+FreeAddress(t), "--output=json")
+			var told struct{ Made, Failed []any }
+			if err := json.Unmarshal([]byte(out), &told); err != nil || len(told.Made) != 2 || len(told.Failed) != 0 {
+				t.Errorf("it says %q: %v", out, err)
+			}
 			if format == "parquet" {
 				for _, block := range blocksBelow(t, filepath.Join(mine.dir, "parquet")) {
 					mine.say(t, varve(t), "rewrite", "--id="+block, "--output=tsdb", "--no-dry-run", "--tmp.dir="+t.TempDir())

@@ -48,6 +48,9 @@ pub(crate) struct DownsampleArgs {
     /// Format of the blocks that are made.
     #[arg(long = "compact.output", default_value = "parquet", value_enum)]
     pub(crate) block_format: BlockFormat,
+    /// Print the log alone, or a JSON object at the end of each round too.
+    #[arg(long = "output", default_value = "log", value_enum)]
+    pub(crate) output: Report,
 }
 
 /// `varve tools bucket rewrite`.

@@ -2,7 +2,8 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use compactor::{CompactError, Config, Downsampling, Retention, Summary};
+use compactor::{CompactError, Config, Downsampling, Outcome, Retention, Summary};
+use model::BlockId;
 use serde_json::{Value, json};
 use service::{Reload, shutdown_signal};
 
@@ -77,6 +78,7 @@ pub(super) async fn downsample(tool: &Tool, args: &DownsampleArgs) -> anyhow::Re
             let (done, failed) = (summary.merged.len(), summary.failed.len());
             let others = summary.left_to_others.len();
             tracing::info!(done, failed, left_to_others = others, "round ended");
+            report(args.output, &made(&summary))?;
             if args.single_run {
                 return Ok(status(failed > 0));
             }
@@ -104,13 +106,31 @@ fn config(tool: &Tool, args: &CleanupArgs) -> anyhow::Result<Config> {
 
 /// What was done, as JSON.
 pub(super) fn told(summary: &Summary) -> Value {
-    let failed = summary.failed.iter();
-    let failed: Vec<Value> = failed
-        .map(|(what, error)| json!({"what": what, "error": error.to_string()}))
-        .collect();
     json!({
         "deleted": summary.deleted,
         "expired": summary.expired,
-        "failed": failed,
+        "failed": failed(summary),
     })
+}
+
+/// The blocks that were made, as JSON.
+fn made(summary: &Summary) -> Value {
+    let tasks = summary.merged.iter();
+    let made: Vec<BlockId> = tasks
+        .flat_map(|(_, outcome)| match outcome {
+            Outcome::Merged(blocks) => blocks.clone(),
+            Outcome::Empty => Vec::new(),
+        })
+        .collect();
+    let others = summary.left_to_others.iter();
+    let others: Vec<String> = others.map(|(group, _)| group.to_string()).collect();
+    json!({"made": made, "left_to_others": others, "failed": failed(summary)})
+}
+
+/// What could not be done, as JSON.
+fn failed(summary: &Summary) -> Vec<Value> {
+    let failed = summary.failed.iter();
+    failed
+        .map(|(what, error)| json!({"what": what, "error": error.to_string()}))
+        .collect()
 }
