@@ -139,8 +139,12 @@ impl Config {
     /// Checks that the settings fit together.
     ///
     /// # Errors
-    /// When samples would be deleted before they are old enough to be downsampled.
+    /// When samples would be deleted before they are old enough to be downsampled, or blocks that are kept would be
+    /// merged again and again.
     pub(crate) fn check(&self) -> Result<(), CompactError> {
+        if !self.stores.is_empty() && self.filter.tells_blocks_apart() {
+            return Err(CompactError::KeptByBlockId);
+        }
         Ok(self.retention.check(self.downsampling)?)
     }
 

@@ -47,6 +47,11 @@ pub enum CompactError {
     /// The settings do not fit together.
     #[error(transparent)]
     Retention(#[from] RetentionError),
+    /// What replaces a block may not be selected with it.
+    #[error(
+        "--compact.keep-until-served: expected rules that select blocks by their labels alone, found __block_id in --selector.relabel-config: a Parquet block that is not selected would be made again at each run"
+    )]
+    KeptByBlockId,
     /// Metadata of a block could not be read, so nothing is done where the block may belong.
     #[error("{reason}; nothing is planned for groups that its block may belong to")]
     Unread {

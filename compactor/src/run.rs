@@ -266,9 +266,9 @@ impl Compactor {
         let mut summary = Summary::default();
         // What was marked is known by its mark; the rest may go better now.
         self.set_aside.clear();
-        self.ask_stores().await;
         let mut tried: BTreeSet<String> = BTreeSet::new();
         loop {
+            self.ask_stores().await;
             let at = self.now();
             let snapshot = self.looker.look().await?;
             self.deps.probe.ready();

@@ -6,7 +6,7 @@ mod backoff;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bucket::{BlockView, Bucket, BucketError, MetaFetcher, Snapshot};
-use model::{BlockId, Timestamp};
+use model::{BlockId, TimeRange, Timestamp};
 use page::Board;
 use service::{Clock, Probe, in_span, span};
 use tokio::{
@@ -224,8 +224,13 @@ impl Syncer {
             .filter(|block| block.format == Format::Tsdb);
         let mut kept: BTreeSet<BlockId> = kept.map(|block| block.id).collect();
         kept.extend(catalog.missing.iter().map(|block| block.id));
+        let whole = || whole_parquet(&catalog, rules.bounds(now));
+        let whole = self.board.is_shown().then(whole);
         self.served
             .send_replace(Some(Arc::new(Served { catalog, extents })));
+        if let Some(whole) = whole {
+            self.board.serves(|| whole);
+        }
         self.unread = unread.len();
         match unread.first() {
             None => self.probe.ready(),
@@ -275,6 +280,18 @@ impl Syncer {
 }
 
 /// The folders of the blocks.
+/// The Parquet blocks of which all samples are served: a compactor may delete what they replace.
+fn whole_parquet(catalog: &Catalog, bounds: TimeRange) -> Vec<BlockId> {
+    let blocks = catalog.blocks();
+    let whole = blocks.filter(|block| {
+        let meta = &block.meta;
+        block.format == Format::Parquet
+            && bounds.min <= meta.min_time
+            && meta.max_time <= bounds.max
+    });
+    whole.map(|block| block.id).collect()
+}
+
 fn roots(catalog: &Catalog) -> BTreeSet<String> {
     catalog.blocks().map(|block| block.root.clone()).collect()
 }

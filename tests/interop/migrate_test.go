@@ -125,6 +125,9 @@ func TestThanosMissesNothingUntilAGatewayHasServedTheParquetBlocks(t *testing.T)
 		}
 		return nil
 	})
+	if _, marked := sources(); marked != 0 {
+		t.Fatalf("%d blocks are marked at once", marked)
+	}
 	await(t, "the deletion marks", func() error {
 		compact(gateway)
 		if _, marked := sources(); marked == 0 {

@@ -30,7 +30,7 @@ var templates = []string{
 	"{{ reReplaceAll \"(.*):.*\" \"$1\" $labels.instance }}", "{{ externalURL }}{{ pathPrefix }}",
 	"{{ $value", "{{ }}", "{{ $value | }}", "{{ if }}a{{ end }}", "{{ $label.job }}", "{{ humanise $value }}",
 	"{{ if $value }}a", "{{ end }}", "{{ else }}", "{{ if $value }}{{ else }}{{ else }}{{ end }}",
-	"{{ range $value }}{{ else if $value }}{{ end }}", "{{ break }}", "{{ $x = 5 }}",
+	"{{ range $value }}{{ else if $value }}{{ end }}", "{{ break }}", "{{ range . }}{{ else }}{{ break }}{{ end }}", "{{ range . }}{{ block \"t\" . }}{{ break }}{{ end }}{{ end }}", "{{ $x = 5 }}",
 	"{{ if $value }}{{ $x := 1 }}{{ end }}{{ $x }}", "{{ define \"t\" }}{{ $value }}{{ end }}",
 	"{{ define t }}{{ end }}", "{{ ($value }}", "{{ $value) }}", "{{ \"a }}", "{{ `a }}", "{{ 'a }}", "{{/* a }}",
 	"{{/* a */ b }}", "{{ 1x }}", "{{ $value : 5 }}", "{{ $value # }}", "{{ $value | 5 }}", "{{ \"a\".b }}",

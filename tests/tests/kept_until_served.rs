@@ -50,11 +50,10 @@ impl Kept {
         let router = Router::new().route("/varve/api/v1/served", get(answer));
         let router = router.with_state(Arc::clone(&serves));
         tokio::spawn(async move { axum::serve(listener, router).await });
-        let nobody = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
         let client = |url: String| StoreClient::new(&url, &HttpClientConfig::default());
         let config = Config {
             stores: vec![
-                client(format!("http://{nobody}"))?,
+                client("http://127.0.0.1:1".to_owned())?,
                 client(format!("http://{address}/varve/"))?,
             ],
             ..Config::default()
@@ -164,6 +163,22 @@ async fn sources_go_once_a_gateway_has_served_what_replaces_them_and_still_does(
     );
     kept.world.clock.advance(48 * HOUR + 1_000);
     assert_eq!(kept.compact().await?.deleted, sources);
+    Ok(())
+}
+
+#[tokio::test]
+async fn rules_that_tell_blocks_apart_are_refused() -> anyhow::Result<()> {
+    let kept = Kept::new().await?;
+    for (label, is_refused) in [("__block_id", true), ("cluster", false)] {
+        let rules = format!("[{{action: keep, source_labels: [{label}], regex: x}}]");
+        let config = Config {
+            filter: bucket::BlockFilter::from_yaml(&rules)?,
+            ..kept.config.clone()
+        };
+        let ended = kept.world.compact_with(config, kept.world.bucket()?).await;
+        let text = ended.map_or_else(|error| error.to_string(), |_| String::new());
+        assert_eq!(text.contains("__block_id"), is_refused, "{text}");
+    }
     Ok(())
 }
 

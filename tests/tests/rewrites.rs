@@ -263,7 +263,7 @@ async fn a_group_that_a_compactor_works_on_is_left_to_it() -> anyhow::Result<()>
     let is_held = matches!(held, Some(CompactError::HeldByOther { .. }));
     assert!(is_held, "{error}");
     assert_eq!(live(&world), [block.id.to_string()]);
-    let error = work_on(&world, &[block.id]).await.unwrap_err();
+    let error = work_on(&world, [block.id, block.id]).await.unwrap_err();
     let held = error.downcast_ref::<CompactError>();
     let is_held = matches!(held, Some(CompactError::HeldByOther { .. }));
     assert!(is_held, "{error}");
@@ -271,7 +271,7 @@ async fn a_group_that_a_compactor_works_on_is_left_to_it() -> anyhow::Result<()>
 }
 
 /// Works under the lease of the group of these blocks.
-async fn work_on(world: &World, blocks: &[BlockId]) -> anyhow::Result<bool> {
+async fn work_on(world: &World, blocks: [BlockId; 2]) -> anyhow::Result<bool> {
     let (config, deps) = tool(world)?;
     let (bucket, stop) = (world.bucket()?, CancellationToken::new());
     let work = async { anyhow::Ok(true) };
@@ -288,13 +288,13 @@ async fn work_on_blocks_begins_if_all_are_there() -> anyhow::Result<()> {
         world.put_block(dir.path(), &block.id.to_string())?;
     }
     let both = [block.id, other.id];
-    assert!(work_on(&world, &both).await?);
+    assert!(work_on(&world, both).await?);
     // The lease was given back.
-    assert!(work_on(&world, &both).await?);
+    assert!(work_on(&world, both).await?);
     world
         .s3
         .remove(&format!("{}/{}", other.id, BlockMeta::FILE));
-    let error = work_on(&world, &both).await.unwrap_err();
+    let error = work_on(&world, both).await.unwrap_err();
     let gone = error.downcast_ref::<CompactError>();
     let is_gone = matches!(gone, Some(CompactError::Block { block, .. }) if *block == other.id);
     assert!(is_gone, "{error}");

@@ -29,8 +29,8 @@ pub async fn rewrite(
     }
 }
 
-/// Does something with blocks of one group under the lease of that group, of which no compactor works at it meanwhile.
-/// `work` begins once all of them were found to be there, without a deletion mark.
+/// Does `work` on two blocks of one group under the lease of that group, so that no compactor works at it meanwhile. It
+/// begins once both were found to be there, without a deletion mark, and is not cut off by a stop.
 ///
 /// # Errors
 /// When another compactor works at the group, or a block is not as expected; [`CompactError::Stopped`]. Those of `work`.
@@ -38,19 +38,33 @@ pub async fn under_lease<T: Send, E: From<CompactError> + Send>(
     config: Config,
     bucket: Bucket,
     deps: Deps,
-    blocks: &[BlockId],
+    blocks: [BlockId; 2],
     shutdown: CancellationToken,
     work: impl Future<Output = Result<T, E>> + Send,
 ) -> Result<T, E> {
     let mut compactor = Compactor::unchecked(config, bucket, deps, shutdown);
     compactor.turns.check().await?;
-    let first = blocks.first().copied().unwrap_or_default();
+    let [first, _] = blocks;
     let (_, view) = compactor.look_at(first).await?;
-    let held = compactor.hold(compactor.group_of(&view)).await?;
+    let group = compactor.group_of(&view);
+    let held = compactor.hold(group.clone()).await?;
+    let until = held.until();
     let work = async {
         for block in blocks {
-            compactor.look_at(*block).await?;
+            let (_, view) = compactor.look_at(block).await?;
+            let found = compactor.group_of(&view);
+            if found != group {
+                let reason = format!("expected a block of group {group}, found one of {found}");
+                return Err(CompactError::Block { block, reason }.into());
+            }
         }
+        // As a commit: not once another may have the lease, and whole if a stop comes.
+        let Some(_leave) = until.leave(compactor.now()).await else {
+            return Err(CompactError::LeaseLost {
+                name: group.clone(),
+            }
+            .into());
+        };
         work.await
     };
     held.during(work).await?

@@ -117,6 +117,14 @@ impl BlockFilter {
         Arc::clone(&self.0.read())
     }
 
+    /// Whether the rules may take one block of equal external labels and leave another.
+    #[must_use]
+    pub fn tells_blocks_apart(&self) -> bool {
+        let Rules { rules, .. } = &*self.rules();
+        let mut names = rules.iter().flat_map(|rule| &rule.source_labels);
+        names.any(|name| name == BLOCK_ID)
+    }
+
     /// Whether the rules select a block. Its external labels are asked for only if there are rules.
     #[must_use]
     pub fn selects(&self, block: BlockId, external_labels: impl FnOnce() -> Labels) -> bool {

@@ -1,6 +1,6 @@
 //! Thanos's marks beside a block: `<ULID>/<name>.json`, compact JSON, times in unix seconds.
 //!
-//! [`ServedMark`] is ours alone. They are read as Go reads them: a missing field or `null` is zero or empty. So a mark that forbids something needs
+//! They are read as Go reads them: a missing field or `null` is zero or empty. So a mark that forbids something needs
 //! only its version. A deletion mark must say more, as samples are deleted because of it.
 
 use std::fmt;

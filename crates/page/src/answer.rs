@@ -6,7 +6,7 @@ mod blocks;
 mod plan;
 mod timeline;
 
-use model::{BlockId, Rfc3339, Timestamp};
+use model::{Rfc3339, Timestamp};
 use serde::Serialize;
 
 pub(crate) use self::{
@@ -16,7 +16,6 @@ pub(crate) use self::{
     plan::plan,
     timeline::Timeline,
 };
-use crate::Contents;
 #[cfg(doc)]
 use crate::board::State;
 
@@ -48,17 +47,10 @@ pub(crate) struct Refusal<'a> {
     pub(crate) error: &'a str,
 }
 
-/// The Parquet blocks that the component works with.
-pub(crate) fn served(contents: &Contents) -> Vec<BlockId> {
-    let blocks = contents.blocks.iter();
-    let served = blocks.filter(|block| block.loaded && block.meta.parquet.is_some());
-    served.map(|block| block.meta.ulid).collect()
-}
-
 /// A time as text; Go's zero if there is none.
 fn time(at: Option<Timestamp>) -> String {
     at.map_or_else(|| NEVER.to_owned(), |at| Rfc3339(at).to_string())
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

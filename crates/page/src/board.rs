@@ -6,7 +6,7 @@ use std::{
 };
 
 use bucket::{BlockView, Snapshot};
-use model::Timestamp;
+use model::{BlockId, Timestamp};
 use parking_lot::Mutex;
 use service::blocking;
 
@@ -30,6 +30,8 @@ pub(crate) struct State {
     /// Why the last look was in vain, if it was.
     pub(crate) error: Option<String>,
     pub(crate) plan: Option<Arc<Planned>>,
+    /// The Parquet blocks that a gateway serves whole.
+    pub(crate) served: Option<Arc<Vec<BlockId>>>,
     pub(crate) running: BTreeMap<String, RunningTask>,
     pub(crate) failures: Failures,
 }
@@ -71,6 +73,14 @@ impl Board {
             (state.looked_at, state.listed_at) = (Some(at), Some(at));
             state.error = None;
         });
+    }
+
+    /// A gateway serves these Parquet blocks from now on, each with all of its time.
+    pub fn serves(&self, blocks: impl FnOnce() -> Vec<BlockId>) {
+        if self.is_shown() {
+            let blocks = Arc::new(blocks());
+            self.change(|state| state.served = Some(blocks));
+        }
     }
 
     /// The bucket could not be listed at `at`. What was listed before stays.

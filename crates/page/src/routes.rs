@@ -205,21 +205,20 @@ async fn blocks(
     encoded_answer(encoded.await, &headers)
 }
 
-/// The Parquet blocks that a gateway serves, for compactors that wait for that.
+/// The Parquet blocks that a gateway serves whole, for compactors that wait for that.
 async fn served(State(page): Shared) -> Response {
     let component = page.options.component;
     if component != "store" {
         let error = format!("varve {component} serves no blocks, varve store does");
         return refuse(StatusCode::NOT_FOUND, "not_found", &error);
     }
-    let state = page.board.state();
-    if state.listed_at.is_none() {
-        let error = "nothing is served yet, as the bucket was not listed yet";
-        return refuse(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error);
+    match page.board.state().served {
+        Some(served) => page.pool.run(move || success(&*served)).await,
+        None => {
+            let error = "nothing is served yet, as the bucket was not listed yet";
+            refuse(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error)
+        }
     }
-    page.pool
-        .run(move || success(&answer::served(&state.contents)))
-        .await
 }
 
 async fn timeline(State(page): Shared, headers: HeaderMap) -> Response {

@@ -146,7 +146,10 @@ impl Parser {
             "break" | "continue" => {
                 action.next();
                 action.over(&word)?;
-                let in_range = self.blocks.iter().any(|b| b.keyword == Keyword::Range);
+                // A template is a tree of its own, and `else` is outside of the range.
+                let is_tree = |b: &&Block| matches!(b.keyword, Keyword::Define | Keyword::Block);
+                let mut of_tree = self.blocks.iter().rev().take_while(|b| !is_tree(b));
+                let in_range = of_tree.any(|b| b.keyword == Keyword::Range && !b.is_last);
                 match in_range {
                     true => Ok(()),
                     false => Err(wrong(format!("{{{{{word}}}}} outside {{{{range}}}}"))),

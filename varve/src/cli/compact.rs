@@ -75,14 +75,15 @@ pub(crate) struct CompactArgs {
         value_enum
     )]
     pub(crate) block_format: BlockFormat,
-    /// HTTP address of a store gateway, as in http://store-0:10902: keep TSDB blocks until a gateway has served the
-    /// Parquet block that replaces them for --delete-delay. Repeatable.
+    /// HTTP address of a store gateway, as in http://store-0:10902: keep TSDB blocks until a gateway was first
+    /// seen --delete-delay ago to serve the Parquet block that replaces them, and serves it now. Repeatable.
     #[arg(long = "compact.keep-until-served", global = true, value_name = "URL")]
     pub(crate) stores: Vec<String>,
     /// YAML file that configures the HTTP client for these gateways, as --prometheus.http-client-file of the sidecar.
     #[arg(
         long = "compact.store-http-client-file",
         global = true,
+        requires = "stores",
         value_name = "PATH"
     )]
     pub(crate) store_client_file: Option<PathBuf>,
@@ -91,6 +92,7 @@ pub(crate) struct CompactArgs {
         long = "compact.store-http-client",
         global = true,
         conflicts_with = "store_client_file",
+        requires = "stores",
         value_name = "YAML"
     )]
     pub(crate) store_client: Option<String>,

@@ -46,7 +46,7 @@ fn is_secret(name: &str) -> bool {
     // YAML in the flag itself, clients, and URLs with a user in them.
     name.starts_with("objstore")
         || name.starts_with("prometheus.")
-        || name.ends_with(".config")
+        || name.ends_with(".config") && name != "http.config"
         || name.ends_with("http-client")
         || name == "compact.keep-until-served"
 }

@@ -12,10 +12,12 @@ use anyhow::Context as _;
 use bucket::Bucket;
 use compactor::{
     Compression, Config, Dedup, Deps, Downsampling, MergeOptions, Outcome, Plan, ProgressStyle,
-    Repeat, Replicas, Retention, Shard, Sharing, StoreClient, Summary, WINDOWS, Watching,
+    Repeat, Replicas, Retention, Shard, Sharing, StoreClient, StoreError, Summary, WINDOWS,
+    Watching,
 };
 use service::{
-    CpuPool, HttpClientConfig, Metrics, Probe, Reload, ReloadedFile, SystemClock, shutdown_signal,
+    CpuPool, HttpClientConfig, HttpClientError, Metrics, Probe, Reload, ReloadedFile, SystemClock,
+    shutdown_signal,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -177,8 +179,17 @@ fn stores(args: &CompactArgs) -> anyhow::Result<Vec<StoreClient>> {
     );
     let config = config.context("--compact.store-http-client")?;
     let config = config.unwrap_or_default();
-    let client =
-        |url: &String| StoreClient::new(url, &config).context("--compact.keep-until-served");
+    let client = |url: &String| {
+        let client = StoreClient::new(url, &config);
+        let of_client = matches!(
+            client,
+            Err(StoreError::Client(HttpClientError::Config { .. }))
+        );
+        client.context(match of_client {
+            true => "--compact.store-http-client",
+            false => "--compact.keep-until-served",
+        })
+    };
     args.stores.iter().map(client).collect()
 }
 

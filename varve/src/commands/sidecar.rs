@@ -59,7 +59,8 @@ fn config(args: &SidecarArgs) -> anyhow::Result<Config> {
             ready_timeout: args.ready_timeout,
             get_config_interval: args.get_config_interval,
             get_config_timeout: args.get_config_timeout,
-            http_client: HttpClientConfig::from_yaml(&args.http_client.yaml()?)?,
+            http_client: HttpClientConfig::from_yaml(&args.http_client.yaml()?)
+                .context("--prometheus.http-client")?,
             unequal_blocks: match args.ignore_unequal_block_size {
                 true => UnequalBlocks::Ignore,
                 false => UnequalBlocks::Refuse,

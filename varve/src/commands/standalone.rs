@@ -2,6 +2,7 @@
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
+use anyhow::Context as _;
 use bucket::BucketConfig;
 use compactor::Repeat;
 use service::{
@@ -44,7 +45,8 @@ fn config(args: &StandaloneArgs) -> anyhow::Result<Config> {
     let labels = match &args.prometheus_url {
         Some(url) => LabelSource::Prometheus(Box::new(PrometheusConfig {
             url: url.clone(),
-            http_client: HttpClientConfig::from_yaml(&args.http_client.yaml()?)?,
+            http_client: HttpClientConfig::from_yaml(&args.http_client.yaml()?)
+                .context("--prometheus.http-client")?,
             ..PrometheusConfig::default()
         })),
         None => LabelSource::Fixed(daemon::labels(&args.labels)?),

@@ -14,7 +14,7 @@ fn id(number: i64) -> BlockId {
     BlockId::new(Timestamp(number), 0)
 }
 
-pub(crate) fn view(number: i64, root: &str, labels: &str, more: &str) -> BlockView {
+fn view(number: i64, root: &str, labels: &str, more: &str) -> BlockView {
     let block = id(number);
     let json = format!(
         r#"{{"ulid":"{block}","minTime":{number},"maxTime":{},"version":1,"compaction":{{"level":{number},"sources":["{block}"]}},"thanos":{{"labels":{labels},"downsample":{{"resolution":0}},"source":"sidecar"}}{more}}}"#,

@@ -9,7 +9,6 @@ use service::ManualClock;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::answer::tests::view;
 
 fn options() -> PageOptions {
     PageOptions {
@@ -123,26 +122,13 @@ async fn a_gateway_tells_the_parquet_blocks_that_it_serves() {
     let gateway = router(&board, store());
     let (code, _) = json_of(&gateway, "/api/v1/served").await;
     assert_eq!(code, StatusCode::SERVICE_UNAVAILABLE);
-    let parquet = r#","parquet":{"version":1,"shards":[]}"#;
-    let snapshot = Snapshot {
-        blocks: vec![
-            view(1, "parquet/", "{}", parquet),
-            view(2, "", "{}", ""),
-            view(3, "parquet/", "{}", parquet),
-        ],
-        ..Snapshot::default()
-    };
-    let hidden = snapshot.blocks[2].objects.root.clone();
-    let is_served = move |view: &bucket::BlockView| view.objects.root != hidden;
-    board
-        .listed(&Arc::new(snapshot), Timestamp(1), is_served)
-        .await;
+    let first = model::BlockId::new(Timestamp(1), 0);
+    board.serves(|| vec![first]);
     // What was served before is, although the bucket fails now.
     board.not_listed("list: access denied", Timestamp(2));
     let (code, answer) = json_of(&gateway, "/api/v1/served").await;
     assert_eq!(code, StatusCode::OK);
-    let first = model::BlockId::new(Timestamp(1), 0).to_string();
-    assert_eq!(answer["data"], serde_json::json!([first]));
+    assert_eq!(answer["data"], serde_json::json!([first.to_string()]));
     let compactor = router(&board, options());
     let (code, answer) = json_of(&compactor, "/api/v1/served").await;
     assert_eq!(code, StatusCode::NOT_FOUND);

@@ -52,6 +52,10 @@ fn what_go_does_not_parse_is_refused_with_the_reason() {
             "unexpected {{else}}",
         ),
         ("{{ break }}", "{{break}} outside {{range}}"),
+        (
+            "{{ range . }}{{ else }}{{ break }}{{ end }}",
+            "{{break}} outside {{range}}",
+        ),
         ("{{ true.a }}", "unexpected . after term"),
         ("{{ \"\\x\" }}", "invalid syntax: \\x"),
         ("{{ 'ab' }}", "malformed character constant"),

@@ -8,6 +8,7 @@ use compactor::{Edits, Examined, Original, Rewrite, RewriteMode};
 use model::{BlockId, Resolution};
 use serde_json::{Value, json};
 use service::{Reload, shutdown_signal};
+use tokio_util::sync::CancellationToken;
 use tools::{Issue, Removal};
 
 use super::{Tool, now, progress::Progress, tell_unread};
@@ -31,7 +32,12 @@ pub(super) async fn run(tool: &Tool, args: &VerifyArgs) -> anyhow::Result<ExitCo
         args.ids.is_empty() || !args.issues.iter().any(|i| of_metas.contains(i)),
         "--id: expected only with --issues=index_known_issues, as the other issues are of several blocks"
     );
+    if repair.is_some() {
+        tracing::warn!("no compactor should run on the bucket while it is repaired");
+    }
+    let shutdown = shutdown_signal(&Reload::new())?;
     let verification = Verification {
+        shutdown,
         tool,
         args,
         bucket: tool.bucket()?,
@@ -51,6 +57,8 @@ pub(super) async fn run(tool: &Tool, args: &VerifyArgs) -> anyhow::Result<ExitCo
 }
 
 struct Verification<'a> {
+    /// Cancelled by a signal: no other block is removed.
+    shutdown: CancellationToken,
     tool: &'a Tool,
     args: &'a VerifyArgs,
     bucket: Bucket,
@@ -160,7 +168,7 @@ impl Verification<'_> {
         };
         let config = self.tool.config(&self.args.tmp_dir, &self.args.lease)?;
         let (bucket, deps) = (self.bucket.clone(), self.tool.deps()?);
-        let shutdown = shutdown_signal(&Reload::new())?;
+        let shutdown = self.shutdown.clone();
         let mut made = None;
         let done = |rewritten: compactor::Rewritten| made = rewritten.made;
         compactor::rewrite(config, bucket, deps, &rewrite, shutdown, done).await?;
@@ -183,10 +191,11 @@ impl Verification<'_> {
         };
         let config = self.tool.config(&self.args.tmp_dir, &self.args.lease)?;
         let (bucket, deps) = (self.bucket.clone(), self.tool.deps()?);
-        let shutdown = shutdown_signal(&Reload::new())?;
+        anyhow::ensure!(!self.shutdown.is_cancelled(), "stopped by a signal");
+        let shutdown = self.shutdown.clone();
         let blocks = [other, view.objects.id];
         let remove = async { Ok(tools::remove(&self.bucket, view, removal, now()).await?) };
-        compactor::under_lease(config, bucket, deps, &blocks, shutdown, remove).await
+        compactor::under_lease(config, bucket, deps, blocks, shutdown, remove).await
     }
 
     /// A finding, to stdout.
