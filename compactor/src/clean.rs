@@ -110,7 +110,8 @@ impl Cleaner<'_> {
         }
     }
 
-    /// Marks the Parquet blocks that a store gateway serves, as was seen for the first time.
+    /// Marks the Parquet blocks that a store gateway was now first seen to serve, and removes the mark of those that none
+    /// serves any more.
     pub(crate) async fn mark_served(&self, plan: &Plan, blocks: &Blocks, summary: &mut Summary) {
         for &block in &plan.served {
             let Some(view) = blocks.get(block) else {
@@ -121,6 +122,21 @@ impl Cleaner<'_> {
                 Ok(()) => tracing::info!(%block, mark = ServedMark::FILE, "marked"),
                 Err(error) => {
                     tracing::error!(%block, %error, "served block not marked");
+                    summary.failed.push((block.to_string(), error.into()));
+                }
+            }
+        }
+        for &block in &plan.unserved {
+            let Some(view) = blocks.get(block) else {
+                continue;
+            };
+            let key = view.objects.key(ServedMark::FILE);
+            match self.compaction.bucket.delete(&key).await {
+                Ok(()) => {
+                    tracing::warn!(%block, mark = ServedMark::FILE, "mark removed, as no store gateway serves the block any more");
+                }
+                Err(error) => {
+                    tracing::error!(%block, %error, "mark of a block that is not served any more not removed");
                     summary.failed.push((block.to_string(), error.into()));
                 }
             }

@@ -164,16 +164,24 @@ impl Config {
             replicas: self.replicas.clone(),
             output: self.output,
             memory_budget: self.merge.memory_budget,
-            served: self.served(BTreeSet::new()),
+            served: self.served(BTreeSet::new(), false),
             unread: None,
             now,
         }
     }
 
-    /// That store gateways serve these blocks, if TSDB blocks wait for that.
-    pub(crate) fn served(&self, blocks: BTreeSet<BlockId>) -> Option<Arc<Served>> {
-        let delay = millis(self.delete_delay);
-        (!self.stores.is_empty()).then(|| Arc::new(Served { blocks, delay }))
+    /// That store gateways serve these blocks, if TSDB blocks wait for that; `is_complete` if all gateways said so.
+    pub(crate) fn served(
+        &self,
+        blocks: BTreeSet<BlockId>,
+        is_complete: bool,
+    ) -> Option<Arc<Served>> {
+        let served = || Served {
+            blocks,
+            is_complete,
+            delay: millis(self.delete_delay),
+        };
+        (!self.stores.is_empty()).then(|| Arc::new(served()))
     }
 
     /// The leases of groups, if the bucket is shared.

@@ -129,6 +129,8 @@ pub struct Plan {
     pub covered: Vec<Covered>,
     /// Parquet blocks that a store gateway serves, as is seen for the first time: to be marked as served.
     pub served: BTreeSet<BlockId>,
+    /// Parquet blocks that are marked as served, and that no store gateway serves any more: to lose that mark.
+    pub unserved: BTreeSet<BlockId>,
     /// Blocks older than the retention of their resolution: to be marked for deletion.
     pub expired: Vec<Expired>,
     /// Every other block.

@@ -158,7 +158,7 @@ impl Compactor {
         let looker = Looker::new(&config, bucket.clone(), &deps);
         let metrics = CompactMetrics::new(&deps.metrics);
         metrics.set_delete_delay(config.delete_delay);
-        let served = config.served(BTreeSet::new());
+        let served = config.served(BTreeSet::new(), false);
         Self {
             turns: Turns::new(config.leases(&bucket), Arc::clone(&deps.clock), shutdown),
             config,
@@ -340,17 +340,18 @@ impl Compactor {
 
     /// Asks the store gateways for which TSDB blocks wait. Of one that does not answer, nothing is taken for served.
     async fn ask_stores(&mut self) {
-        let mut blocks = BTreeSet::new();
+        let (mut blocks, mut is_complete) = (BTreeSet::new(), true);
         for store in &self.config.stores {
             match store.served().await {
                 Ok(served) => blocks.extend(served),
                 Err(error) => {
+                    is_complete = false;
                     self.metrics.store_failures.inc();
                     tracing::warn!(%error, "store gateway does not tell what it serves; TSDB blocks whose Parquet block it may serve are kept");
                 }
             }
         }
-        self.served = self.config.served(blocks);
+        self.served = self.config.served(blocks, is_complete);
     }
 
     /// Tells which blocks have a `meta.json` that cannot be used. As nothing tells whose they are, the first shard does.

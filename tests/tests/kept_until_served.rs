@@ -167,6 +167,34 @@ async fn sources_go_once_a_gateway_has_served_what_replaces_them_and_still_does(
 }
 
 #[tokio::test]
+async fn a_gateway_that_loses_a_block_begins_its_time_anew() -> anyhow::Result<()> {
+    let mut kept = Kept::new().await?;
+    // That of the gateway that answers.
+    kept.config.stores.remove(0);
+    kept.world.clock.advance(HOUR);
+    kept.compact().await?;
+    let blocks: BTreeSet<BlockId> = kept.parquet()?.iter().map(|meta| meta.ulid).collect();
+    *kept.serves.lock() = Some(blocks.clone());
+    kept.compact().await?;
+    assert_eq!(kept.served(), blocks);
+    // It starts again, and then has the blocks no more.
+    *kept.serves.lock() = None;
+    kept.world.clock.advance(100 * HOUR);
+    kept.compact().await?;
+    assert_eq!(kept.served(), blocks);
+    *kept.serves.lock() = Some(BTreeSet::new());
+    kept.compact().await?;
+    assert_eq!(kept.served(), BTreeSet::new());
+    *kept.serves.lock() = Some(blocks);
+    kept.compact().await?;
+    assert_eq!(kept.marked()?, []);
+    kept.world.clock.advance(48 * HOUR);
+    kept.compact().await?;
+    assert!(!kept.marked()?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
 async fn rules_that_tell_blocks_apart_are_refused() -> anyhow::Result<()> {
     let kept = Kept::new().await?;
     for (label, is_refused) in [("__block_id", true), ("cluster", false)] {

@@ -59,6 +59,9 @@ fn cover(block: &Known<'_>, by: &Known<'_>, options: &PlanOptions, plan: &mut Pl
     if served.is_some_and(|served| served.is_new(by)) {
         plan.served.insert(by.id());
     }
+    if served.is_some_and(|served| served.is_over(by)) {
+        plan.unserved.insert(by.id());
+    }
     match served.and_then(|served| served.keeps(by, options.now)) {
         Some(reason) => plan.skipped.push(Skipped::new(block, reason)),
         None => plan.covered.push(covered),

@@ -11,6 +11,8 @@ use super::{Candidate, SkipReason};
 pub struct Served {
     /// The Parquet blocks that one of them serves now.
     pub blocks: BTreeSet<BlockId>,
+    /// Whether all of them said so: what is not among `blocks` is not served.
+    pub is_complete: bool,
     /// For how many milliseconds a block must have been served.
     pub delay: i64,
 }
@@ -29,6 +31,11 @@ impl Served {
             until: Some(until),
         };
         (now < until).then_some(until_then)
+    }
+
+    /// Whether the Parquet block `by` was seen to be served, and is not any more.
+    pub(super) fn is_over(&self, by: &Candidate) -> bool {
+        self.is_complete && by.served_since.is_some() && !self.blocks.contains(&by.meta.ulid)
     }
 
     /// Whether the Parquet block `by` is served, and was not seen to be before.

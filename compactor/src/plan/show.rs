@@ -82,6 +82,12 @@ impl fmt::Display for Plan {
         for served in &self.served {
             writeln!(f, "mark {served} as served by a store gateway")?;
         }
+        for unserved in &self.unserved {
+            writeln!(
+                f,
+                "remove the mark of {unserved}: no store gateway serves it any more"
+            )?;
+        }
         for covered in &self.covered {
             writeln!(f, "mark {} for deletion: {}", covered.block, covered.by)?;
         }
