@@ -289,11 +289,12 @@ impl Compaction<'_> {
                 Outcome::Empty => self.mark_no_downsample(task, blocks).await,
             };
         }
-        let waits = !self.config.stores.is_empty() && task.format == OutputFormat::Parquet;
+        let is_replaced = matches!(outcome, Outcome::Merged(_));
+        let may_wait = is_replaced && task.format == OutputFormat::Parquet;
+        let waits = may_wait && !self.config.stores.is_empty();
         for input in &task.inputs {
             let id = input.meta.ulid;
-            let is_replaced = matches!(outcome, Outcome::Merged(_));
-            if waits && is_replaced && input.meta.parquet.is_none() {
+            if waits && input.meta.parquet.is_none() {
                 // The next plan finds it covered, and marks it in its time.
                 continue;
             }

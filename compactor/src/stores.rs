@@ -12,8 +12,6 @@ use url::Url;
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest answer that is read, in bytes: two million blocks.
 const MAX_ANSWER: usize = 64 << 20;
-/// How much of an unexpected answer an error tells, in characters.
-const MAX_ERROR_TEXT: usize = 200;
 
 /// A store gateway of ours, by its HTTP address.
 #[derive(Clone, Debug)]
@@ -25,19 +23,9 @@ pub struct StoreClient {
 /// Why a store gateway does not tell what it serves.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// It cannot be asked, or did not answer in time.
+    /// It cannot be asked, did not answer in time, or answered with an error.
     #[error(transparent)]
     Client(#[from] HttpClientError),
-    /// It answered with an error.
-    #[error("{url}: status {status}: {body}")]
-    Status {
-        /// What was asked.
-        url: String,
-        /// The HTTP status.
-        status: u16,
-        /// The start of the answer.
-        body: String,
-    },
     /// It answered something else.
     #[error("{url}: expected a list of blocks: {reason}")]
     Answer {
@@ -82,12 +70,7 @@ impl StoreClient {
         let status = answer.status();
         let body = read_answer(answer, &self.url, MAX_ANSWER).await?;
         if !status.is_success() {
-            let text = String::from_utf8_lossy(&body);
-            return Err(StoreError::Status {
-                url: url(),
-                status: status.as_u16(),
-                body: text.trim().chars().take(MAX_ERROR_TEXT).collect(),
-            });
+            return Err(HttpClientError::status(&self.url, status, &body).into());
         }
         let answer: Answer = serde_json::from_slice(&body).map_err(|e| StoreError::Answer {
             url: url(),

@@ -12,22 +12,12 @@ use crate::{prometheus::FrameError, reloader::RenderError};
 /// Why the sidecar cannot go on, or a part of it not now.
 #[derive(Debug, thiserror::Error)]
 pub enum SidecarError {
-    /// Prometheus cannot be asked, was not reached, or did not answer in time.
+    /// Prometheus cannot be asked, was not reached, did not answer in time, or answered with an error.
     #[error(transparent)]
     Client(#[from] HttpClientError),
     /// The system gave no thread for remote reads.
     #[error("starting the thread for remote reads: {0}")]
     ReadThread(#[source] io::Error),
-    /// Prometheus answered with an error.
-    #[error("{url}: status {status}: {body}")]
-    Status {
-        /// What was asked.
-        url: String,
-        /// The HTTP status.
-        status: u16,
-        /// The start of the answer.
-        body: String,
-    },
     /// Prometheus answered something that cannot be read.
     #[error("{url}: {reason}")]
     Answer {

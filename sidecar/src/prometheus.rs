@@ -17,7 +17,7 @@ use reqwest::{
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 use serde::de::DeserializeOwned;
-use service::{HttpClient, read_answer, url_below};
+use service::{HttpClient, HttpClientError, read_answer, url_below};
 use url::Url;
 
 pub use self::frames::{FrameDecoder, FrameError, FrameFault};
@@ -31,8 +31,6 @@ use crate::{PrometheusConfig, SidecarError};
 
 /// The longest answer of the API that is read, in bytes.
 const MAX_ANSWER: usize = 256 << 20;
-/// How much of an error's text is repeated.
-const MAX_ERROR_TEXT: usize = 200;
 
 /// Asks one Prometheus. Clones share connections.
 #[derive(Clone, Debug)]
@@ -70,7 +68,7 @@ impl Prometheus {
     pub(crate) async fn flags(&self) -> Result<Option<BTreeMap<String, String>>, SidecarError> {
         match self.quick("api/v1/status/flags", &[]).await {
             Ok(body) => Ok(Some(body.data()?.0)),
-            Err(SidecarError::Status { status: 404, .. }) => Ok(None),
+            Err(SidecarError::Client(HttpClientError::Status { status: 404, .. })) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -227,12 +225,7 @@ impl Body {
     }
 
     fn unexpected(&self) -> SidecarError {
-        let text = String::from_utf8_lossy(&self.bytes);
-        SidecarError::Status {
-            url: self.url.to_string(),
-            status: self.status.as_u16(),
-            body: text.trim().chars().take(MAX_ERROR_TEXT).collect(),
-        }
+        HttpClientError::status(&self.url, self.status, &self.bytes).into()
     }
 }
 

@@ -240,8 +240,11 @@ impl<W: Watch, T: Trigger> Reloader<W, T> {
 const fn is_away(error: &SidecarError) -> bool {
     matches!(
         error,
-        SidecarError::Client(HttpClientError::Request { .. } | HttpClientError::NoHead { .. })
-            | SidecarError::Status { status: 503, .. }
+        SidecarError::Client(
+            HttpClientError::Request { .. }
+                | HttpClientError::NoHead { .. }
+                | HttpClientError::Status { status: 503, .. }
+        )
     )
 }
 

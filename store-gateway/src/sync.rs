@@ -224,12 +224,12 @@ impl Syncer {
             .filter(|block| block.format == Format::Tsdb);
         let mut kept: BTreeSet<BlockId> = kept.map(|block| block.id).collect();
         kept.extend(catalog.missing.iter().map(|block| block.id));
-        let whole = || whole_parquet(&catalog, rules.bounds(now));
-        let whole = self.board.is_shown().then(whole);
+        let shown = self.board.is_shown();
+        let whole = shown.then(|| whole_parquet(&catalog, rules.bounds(now)));
         self.served
             .send_replace(Some(Arc::new(Served { catalog, extents })));
         if let Some(whole) = whole {
-            self.board.serves(|| whole);
+            self.board.serves(whole);
         }
         self.unread = unread.len();
         match unread.first() {
@@ -279,7 +279,6 @@ impl Syncer {
     }
 }
 
-/// The folders of the blocks.
 /// The Parquet blocks of which all samples are served: a compactor may delete what they replace.
 fn whole_parquet(catalog: &Catalog, bounds: TimeRange) -> Vec<BlockId> {
     let blocks = catalog.blocks();
@@ -292,6 +291,7 @@ fn whole_parquet(catalog: &Catalog, bounds: TimeRange) -> Vec<BlockId> {
     whole.map(|block| block.id).collect()
 }
 
+/// The folders of the blocks.
 fn roots(catalog: &Catalog) -> BTreeSet<String> {
     catalog.blocks().map(|block| block.root.clone()).collect()
 }

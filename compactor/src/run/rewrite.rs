@@ -1,6 +1,6 @@
 //! Rewriting blocks, each under the lease of its group.
 
-use bucket::{BlockView, Bucket};
+use bucket::{BlockView, Bucket, Snapshot};
 use model::BlockId;
 use tokio_util::sync::CancellationToken;
 
@@ -50,9 +50,10 @@ pub async fn under_lease<T: Send, E: From<CompactError> + Send>(
     let held = compactor.hold(group.clone()).await?;
     let until = held.until();
     let work = async {
+        let snapshot = compactor.looker.look().await.map_err(CompactError::from)?;
+        let now = Blocks::new(&snapshot);
         for block in blocks {
-            let (_, view) = compactor.look_at(block).await?;
-            let found = compactor.group_of(&view);
+            let found = compactor.group_of(live(block, &snapshot, &now)?);
             if found != group {
                 let reason = format!("expected a block of group {group}, found one of {found}");
                 return Err(CompactError::Block { block, reason }.into());
@@ -116,22 +117,31 @@ impl Compactor {
     async fn look_at(&mut self, block: BlockId) -> Result<(Blocks, BlockView), CompactError> {
         let snapshot = self.looker.look().await?;
         let blocks = Blocks::new(&snapshot);
-        let mut unread = blocks.unread().iter();
-        if let Some(unread) = unread.find(|unread| unread.objects.id == block) {
-            let reason = unread.reason.clone();
-            return Err(CompactError::Unread { reason });
-        }
-        let mut partial = snapshot.partial.iter();
-        if let Some(partial) = partial.find(|partial| partial.objects.id == block) {
-            let reason = partial.reason.clone();
-            return Err(CompactError::Block { block, reason });
-        }
-        let view = blocks.get(block).ok_or(CompactError::Gone { block })?;
-        if view.deletion_mark.is_some() {
-            let reason = "expected no deletion mark, found one".to_owned();
-            return Err(CompactError::Block { block, reason });
-        }
-        let view = view.clone();
+        let view = live(block, &snapshot, &blocks)?.clone();
         Ok((blocks, view))
     }
+}
+
+/// A block that is there, read, and not marked for deletion.
+fn live<'a>(
+    block: BlockId,
+    snapshot: &Snapshot,
+    blocks: &'a Blocks,
+) -> Result<&'a BlockView, CompactError> {
+    let mut unread = blocks.unread().iter();
+    if let Some(unread) = unread.find(|unread| unread.objects.id == block) {
+        let reason = unread.reason.clone();
+        return Err(CompactError::Unread { reason });
+    }
+    let mut partial = snapshot.partial.iter();
+    if let Some(partial) = partial.find(|partial| partial.objects.id == block) {
+        let reason = partial.reason.clone();
+        return Err(CompactError::Block { block, reason });
+    }
+    let view = blocks.get(block).ok_or(CompactError::Gone { block })?;
+    if view.deletion_mark.is_some() {
+        let reason = "expected no deletion mark, found one".to_owned();
+        return Err(CompactError::Block { block, reason });
+    }
+    Ok(view)
 }

@@ -76,11 +76,9 @@ impl Board {
     }
 
     /// A gateway serves these Parquet blocks from now on, each with all of its time.
-    pub fn serves(&self, blocks: impl FnOnce() -> Vec<BlockId>) {
-        if self.is_shown() {
-            let blocks = Arc::new(blocks());
-            self.change(|state| state.served = Some(blocks));
-        }
+    pub fn serves(&self, blocks: Vec<BlockId>) {
+        let blocks = Arc::new(blocks);
+        self.change(|state| state.served = Some(blocks));
     }
 
     /// The bucket could not be listed at `at`. What was listed before stays.

@@ -128,10 +128,7 @@ impl HttpClient {
             true => blocking(current).await?,
             false => current()?,
         };
-        let failed = |source: reqwest::Error| HttpClientError::Request {
-            url: url.to_string(),
-            source: source.without_url(),
-        };
+        let failed = |source| HttpClientError::request(url, source);
         let (target, host) = self.0.target(url);
         let mut context = HeaderMap::new();
         add_context(&mut context);
@@ -172,10 +169,7 @@ pub async fn read_answer(
     url: &Url,
     most: usize,
 ) -> Result<Vec<u8>, HttpClientError> {
-    let failed = |source: reqwest::Error| HttpClientError::Request {
-        url: url.to_string(),
-        source: source.without_url(),
-    };
+    let failed = |source| HttpClientError::request(url, source);
     let mut bytes = Vec::new();
     while let Some(part) = answer.chunk().await.map_err(failed)? {
         if bytes.len() + part.len() > most {

@@ -1,5 +1,6 @@
 //! The gRPC status of each error. No other module makes one. The codes are those of Thanos's sidecar.
 
+use service::HttpClientError;
 use tonic::{Code, Status};
 
 use crate::{
@@ -16,7 +17,9 @@ fn code(error: &AnswerError) -> Code {
         AnswerError::NotReady => Code::Unavailable,
         AnswerError::Busy { .. } | AnswerError::Limit { .. } => Code::ResourceExhausted,
         AnswerError::Invalid(_) => Code::InvalidArgument,
-        AnswerError::Api(SidecarError::Status { status, .. }) => of_http(*status),
+        AnswerError::Api(SidecarError::Client(HttpClientError::Status { status, .. })) => {
+            of_http(*status)
+        }
         AnswerError::Api(_) => Code::Internal,
         AnswerError::Read(
             ReadError::TooLarge { .. }

@@ -171,10 +171,7 @@ async fn forward(
             long = Some(Long::new(Arc::clone(&count)));
         }
         let part = next(&mut response).await;
-        let part = part.map_err(|source| {
-            let (url, source) = (url.clone(), source.without_url());
-            HttpClientError::Request { url, source }.into()
-        });
+        let part = part.map_err(|source| HttpClientError::request(&url, source).into());
         let is_last = part.as_ref().map_or(true, |part| part.is_last);
         if parts.send(part).await.is_err() || is_last {
             return;

@@ -123,7 +123,7 @@ async fn a_gateway_tells_the_parquet_blocks_that_it_serves() {
     let (code, _) = json_of(&gateway, "/api/v1/served").await;
     assert_eq!(code, StatusCode::SERVICE_UNAVAILABLE);
     let first = model::BlockId::new(Timestamp(1), 0);
-    board.serves(|| vec![first]);
+    board.serves(vec![first]);
     // What was served before is, although the bucket fails now.
     board.not_listed("list: access denied", Timestamp(2));
     let (code, answer) = json_of(&gateway, "/api/v1/served").await;

@@ -2,6 +2,8 @@
 
 use std::{error::Error, time::Duration};
 
+use reqwest::StatusCode;
+
 /// Why a request cannot be made, or gets no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpClientError {
@@ -37,6 +39,16 @@ pub enum HttpClientError {
         /// How long it was waited for.
         waited: Duration,
     },
+    /// The server answered with an error.
+    #[error("{url}: status {status}: {body}")]
+    Status {
+        /// What was asked.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// The start of the answer.
+        body: String,
+    },
     /// The answer is longer than any that makes sense.
     #[error("{url}: expected an answer of {most} bytes at most, found more")]
     TooLong {
@@ -45,6 +57,32 @@ pub enum HttpClientError {
         /// What is read, in bytes.
         most: usize,
     },
+}
+
+/// How much of an unexpected answer an error tells, in characters.
+const MAX_TEXT: usize = 200;
+
+impl HttpClientError {
+    /// A request to `url` failed.
+    #[must_use]
+    pub fn request(url: impl ToString, source: reqwest::Error) -> Self {
+        Self::Request {
+            url: url.to_string(),
+            // It may have a password.
+            source: source.without_url(),
+        }
+    }
+
+    /// The server answered with this status, which is none of success.
+    #[must_use]
+    pub fn status(url: impl ToString, status: StatusCode, body: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(body);
+        Self::Status {
+            url: url.to_string(),
+            status: status.as_u16(),
+            body: text.trim().chars().take(MAX_TEXT).collect(),
+        }
+    }
 }
 
 /// An error with those that caused it.
