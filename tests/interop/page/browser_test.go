@@ -195,10 +195,11 @@ func (p *tab) waits(what, expression string) {
 	}
 }
 
-// shows waits until so many blocks are in the timeline and drawn.
+// shows waits until so many blocks are in the timeline and in the table, and
+// drawn: the table is drawn with the next frame.
 func (p *tab) shows(blocks int) {
 	p.t.Helper()
-	p.waits(fmt.Sprintf("%d blocks", blocks), fmt.Sprintf("canvas.dataset.shown === '%d' && canvas.dataset.drawn > 0", blocks))
+	p.waits(fmt.Sprintf("%d blocks", blocks), fmt.Sprintf(`canvas.dataset.shown === "%d" && canvas.dataset.drawn > 0 && document.querySelector("#rows table").getAttribute("aria-rowcount") === "%d"`, blocks, blocks+1))
 }
 
 // says waits until an element has a text.
