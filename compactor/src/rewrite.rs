@@ -52,8 +52,8 @@ pub enum RewriteMode {
 pub enum Original {
     /// It stays as it is.
     Keep,
-    /// It is marked for deletion, once the new block is verified and committed.
-    MarkForDeletion,
+    /// It is marked for deletion with these details, once the new block is verified and committed.
+    MarkForDeletion(&'static str),
 }
 
 /// What came of a rewrite.

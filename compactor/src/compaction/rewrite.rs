@@ -117,8 +117,11 @@ impl Compaction<'_> {
             self.commit_as(claim, &meta, now).await?;
             done.made = Some(claim.block);
         }
-        if rewrite.original == Original::MarkForDeletion {
-            let details = "block rewritten";
+        // Without an output there is nothing that replaces it, unless all was to be deleted.
+        let is_replaced = !claims.is_empty() || !rewrite.edits.is_empty();
+        if let Original::MarkForDeletion(details) = rewrite.original
+            && is_replaced
+        {
             self.mark(block, Mark::Deletion, details, blocks).await?;
         }
         Ok(done)

@@ -19,5 +19,5 @@ pub use crate::{
     ls::{Deleted, Selection, select, wide},
     mark::{MarkChange, Marked, Marker, mark},
     replicate::{Replicated, Replication, replicate},
-    verify::{Issue, Overlap, Removal, back_up, overlaps, remove},
+    verify::{Issue, Overlap, REPAIRED, Removal, back_up, overlaps, remove},
 };

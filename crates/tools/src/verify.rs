@@ -9,6 +9,9 @@ use serde::{Serialize, Serializer};
 
 use crate::{ToolError, go, replicate::copy_block};
 
+/// The details of the deletion mark of what `--repair` replaces, as Thanos has them.
+pub const REPAIRED: &str = "manual verify-repair";
+
 /// What is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Issue {
@@ -99,7 +102,8 @@ fn overlaps_of<'a>(blocks: &[&'a BlockView]) -> Vec<Vec<&'a BlockView>> {
 }
 
 impl Overlap {
-    /// The sets of blocks that hold the same: of equal times, level, sources and counts.
+    /// The sets of blocks that hold the same: of equal times, level, sources and counts. The first of a set is the one
+    /// that a compactor keeps, [`model::covered_by`].
     #[must_use]
     pub fn duplicates(&self) -> Vec<Vec<&BlockView>> {
         let mut sets: Vec<Vec<&BlockView>> = Vec::new();
@@ -114,6 +118,9 @@ impl Overlap {
             }
         }
         sets.retain(|set| set.len() > 1);
+        for set in &mut sets {
+            set.sort_by_key(|view| (view.meta.parquet.is_none(), view.objects.id));
+        }
         sets
     }
 }
@@ -199,8 +206,7 @@ pub async fn remove(
     match removal {
         Removal::Delete => delete_block(bucket, &view.objects).await?,
         Removal::Mark => {
-            let details = "manual verify-repair";
-            mark_block(bucket, root, block, Mark::Deletion, details, now).await?;
+            mark_block(bucket, root, block, Mark::Deletion, REPAIRED, now).await?;
         }
     }
     Ok(())
@@ -273,7 +279,8 @@ mod tests {
             .iter()
             .map(|set| set.iter().map(|v| v.objects.id.to_string()).collect())
             .collect();
-        assert_eq!(sets, [[ID, OTHER]]);
+        // As a compactor would, it keeps the Parquet block.
+        assert_eq!(sets, [[OTHER, ID]]);
         let text = overlaps[0].to_string();
         assert!(
             text.starts_with("group 0@17241709254077376921: 3 blocks overlap from 1970-01-01T00:00:00Z to 1970-01-01T00:00:00Z: <ulid: 01HF8"),

@@ -32,9 +32,6 @@ pub(super) async fn run(tool: &Tool, args: &VerifyArgs) -> anyhow::Result<ExitCo
         args.ids.is_empty() || !args.issues.iter().any(|i| of_metas.contains(i)),
         "--id: expected only with --issues=index_known_issues, as the other issues are of several blocks"
     );
-    if repair.is_some() {
-        tracing::warn!("no compactor should run on the bucket while it is repaired");
-    }
     let shutdown = shutdown_signal(&Reload::new())?;
     let verification = Verification {
         shutdown,
@@ -162,7 +159,7 @@ impl Verification<'_> {
             edits: Edits::default(),
             format: None,
             mode: RewriteMode::Write,
-            original: Original::Keep,
+            original: Original::MarkForDeletion(tools::REPAIRED),
             source: "bucket.repair",
             change_logs: None,
         };
@@ -173,7 +170,10 @@ impl Verification<'_> {
         let done = |rewritten: compactor::Rewritten| made = rewritten.made;
         compactor::rewrite(config, bucket, deps, &rewrite, shutdown, done).await?;
         let made = made.context("no sample is left, so the block stays")?;
-        self.remove(view, made).await?;
+        if self.removal() == Removal::Delete {
+            // It is marked, so nobody begins to read it.
+            bucket::delete_block(&self.bucket, &view.objects).await?;
+        }
         tracing::info!(%block, %made, "block repaired");
         Ok(())
     }
@@ -185,10 +185,7 @@ impl Verification<'_> {
 
     /// Removes a block whose samples `other` has, under the lease of their group, if both are still there.
     async fn remove(&self, view: &BlockView, other: BlockId) -> anyhow::Result<()> {
-        let removal = match self.args.delete_delay.is_zero() {
-            true => Removal::Delete,
-            false => Removal::Mark,
-        };
+        let removal = self.removal();
         let config = self.tool.config(&self.args.tmp_dir, &self.args.lease)?;
         let (bucket, deps) = (self.bucket.clone(), self.tool.deps()?);
         anyhow::ensure!(!self.shutdown.is_cancelled(), "stopped by a signal");
@@ -196,6 +193,13 @@ impl Verification<'_> {
         let blocks = [other, view.objects.id];
         let remove = async { Ok(tools::remove(&self.bucket, view, removal, now()).await?) };
         compactor::under_lease(config, bucket, deps, blocks, shutdown, remove).await
+    }
+
+    fn removal(&self) -> Removal {
+        match self.args.delete_delay.is_zero() {
+            true => Removal::Delete,
+            false => Removal::Mark,
+        }
     }
 
     /// A finding, to stdout.
