@@ -111,7 +111,8 @@ pub struct PlanOptions {
     pub output: OutputFormat,
     /// Bytes of memory that a merge may take.
     pub memory_budget: u64,
-    /// What store gateways serve, if TSDB blocks stay until one has served the Parquet block that replaces them.
+    /// What store gateways serve, if TSDB blocks stay until one has served the Parquet block that replaces them, or
+    /// what is left of them after their retention.
     pub served: Option<Arc<Served>>,
     /// Why the `meta.json` of a block could not be read of which nothing else is known, if there is one. It may belong to
     /// any group, so nothing is planned.
@@ -190,7 +191,10 @@ pub fn plan(blocks: &[Candidate], options: &PlanOptions) -> Plan {
         }
         match options.retention.verdict(block, coarser) {
             Verdict::Mark(expired) => {
-                plan.expired.push(expired);
+                match coarser.awaits_store(block, &mut plan) {
+                    Some(reason) => plan.skipped.push(Skipped::new(block, reason)),
+                    None => plan.expired.push(expired),
+                }
                 continue;
             }
             Verdict::Hold(expired) => plan.overdue.push(expired),

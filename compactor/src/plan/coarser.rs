@@ -11,7 +11,10 @@
 
 use model::{Resolution, Timestamp};
 
-use super::{Cover, Downsampling, Known, PlanOptions, known::all_sources, retention::is_past};
+use super::{
+    Cover, Downsampling, Known, Plan, PlanOptions, SkipReason, known::all_sources,
+    retention::is_past,
+};
 use crate::millis;
 
 /// Decides what is downsampled.
@@ -100,11 +103,36 @@ impl Coarser<'_> {
         }
     }
 
+    /// Why a TSDB block past its retention stays: what is left of its samples is in Parquet blocks of a coarser
+    /// resolution, and no store gateway has served those for long enough.
+    pub(super) fn awaits_store(&self, block: &Known<'_>, plan: &mut Plan) -> Option<SkipReason> {
+        let served = self.options.served.as_deref()?;
+        if block.meta.parquet.is_some() {
+            return None;
+        }
+        let coarser = [Resolution::FiveMinutes, Resolution::OneHour].into_iter();
+        let coarser = coarser.filter(|r| *r > block.group.resolution);
+        let stays =
+            |b: &&Known<'_>| !self.is_past(b.max(), b.group.resolution) || self.is_awaited(b);
+        let left = coarser.map(|resolution| {
+            let labels = block.group.hash;
+            let blocks = self.cover.having_any(labels, resolution, &block.sources);
+            blocks.into_iter().filter(stays).collect::<Vec<_>>()
+        });
+        let left = left.into_iter().find(|blocks| !blocks.is_empty())?;
+        let parquet = left.into_iter().filter(|b| b.meta.parquet.is_some());
+        let waits = parquet.map(|by| served.waits(by, self.options.now, plan));
+        // All are asked, as each is to be marked.
+        waits.collect::<Vec<_>>().into_iter().flatten().next()
+    }
+
+    fn is_past(&self, end: Timestamp, resolution: Resolution) -> bool {
+        let retention = self.options.retention.of(resolution);
+        retention.is_some_and(|r| is_past(end, r, self.options.now))
+    }
+
     fn missing(&self, end: Timestamp, has: impl Fn(Resolution) -> bool) -> Missing {
-        let past = |resolution| {
-            let retention = self.options.retention.of(resolution);
-            retention.is_some_and(|r| is_past(end, r, self.options.now))
-        };
+        let past = |resolution| self.is_past(end, resolution);
         let one_hour = !past(Resolution::OneHour) && !has(Resolution::OneHour);
         let five_minutes_past = past(Resolution::FiveMinutes);
         Missing {

@@ -64,7 +64,7 @@ impl<'a> Cover<'a> {
     }
 
     /// The blocks that have any of these sources, but for those that others of them cover.
-    fn having_any(
+    pub(super) fn having_any(
         &self,
         labels: u64,
         resolution: Resolution,

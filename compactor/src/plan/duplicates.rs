@@ -56,13 +56,7 @@ fn cover(block: &Known<'_>, by: &Known<'_>, options: &PlanOptions, plan: &mut Pl
     };
     let served = options.served.as_deref();
     let served = served.filter(|_| matches!(covered.by, CoveredBy::Parquet(_)));
-    if served.is_some_and(|served| served.is_new(by)) {
-        plan.served.insert(by.id());
-    }
-    if served.is_some_and(|served| served.is_over(by)) {
-        plan.unserved.insert(by.id());
-    }
-    match served.and_then(|served| served.keeps(by, options.now)) {
+    match served.and_then(|served| served.waits(by, options.now, plan)) {
         Some(reason) => plan.skipped.push(Skipped::new(block, reason)),
         None => plan.covered.push(covered),
     }

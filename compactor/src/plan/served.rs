@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use model::{BlockId, Timestamp};
 
-use super::{Candidate, SkipReason};
+use super::{Candidate, Known, Plan, SkipReason};
 
 /// What store gateways serve.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,28 +18,39 @@ pub struct Served {
 }
 
 impl Served {
-    /// Why the blocks stay that the Parquet block `by` replaces, if they do.
-    pub(super) fn keeps(&self, by: &Candidate, now: Timestamp) -> Option<SkipReason> {
+    /// Why the blocks stay that the Parquet block `by` replaces, if they do; and plans its mark.
+    pub(super) fn waits(
+        &self,
+        by: &Known<'_>,
+        now: Timestamp,
+        plan: &mut Plan,
+    ) -> Option<SkipReason> {
+        if self.is_new(by) {
+            plan.served.insert(by.id());
+        }
+        if self.is_over(by) {
+            plan.unserved.insert(by.id());
+        }
+        self.keeps(by, now)
+    }
+
+    fn keeps(&self, by: &Candidate, now: Timestamp) -> Option<SkipReason> {
         let block = by.meta.ulid;
         if !self.blocks.contains(&block) {
-            return Some(SkipReason::WaitsForStore { block, until: None });
+            return Some(SkipReason::NotServed { block });
         }
         let since = by.served_since.unwrap_or(now);
         let until = Timestamp(since.0.saturating_add(self.delay));
-        let until_then = SkipReason::WaitsForStore {
-            block,
-            until: Some(until),
-        };
-        (now < until).then_some(until_then)
+        (now < until).then_some(SkipReason::WaitsForStore { block, until })
     }
 
     /// Whether the Parquet block `by` was seen to be served, and is not any more.
-    pub(super) fn is_over(&self, by: &Candidate) -> bool {
+    fn is_over(&self, by: &Candidate) -> bool {
         self.is_complete && by.served_since.is_some() && !self.blocks.contains(&by.meta.ulid)
     }
 
     /// Whether the Parquet block `by` is served, and was not seen to be before.
-    pub(super) fn is_new(&self, by: &Candidate) -> bool {
+    fn is_new(&self, by: &Candidate) -> bool {
         by.served_since.is_none() && self.blocks.contains(&by.meta.ulid)
     }
 }

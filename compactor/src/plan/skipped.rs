@@ -93,12 +93,17 @@ pub enum SkipReason {
         /// That task.
         task: String,
     },
+    /// A Parquet block replaces it, which no store gateway serves yet.
+    NotServed {
+        /// The Parquet block.
+        block: BlockId,
+    },
     /// A Parquet block replaces it, and it stays until a store gateway has served that for long enough.
     WaitsForStore {
         /// The Parquet block.
         block: BlockId,
-        /// When it has been served for long enough; none if no store gateway serves it.
-        until: Option<Timestamp>,
+        /// When it has been served for long enough.
+        until: Timestamp,
     },
     /// Its window is complete, and there is nothing to merge it with.
     Alone,
@@ -225,7 +230,7 @@ pub(super) fn too_fresh(block: &Candidate, options: &PlanOptions) -> Option<Skip
 
 impl SkipReason {
     /// All words of [`Self::word`].
-    pub(crate) const WORDS: [&'static str; 18] = [
+    pub(crate) const WORDS: [&'static str; 19] = [
         "outside-times",
         "not-selected",
         "other-shard",
@@ -241,6 +246,7 @@ impl SkipReason {
         "window-open",
         "waits-for",
         "waits-for-task",
+        "not-served",
         "waits-for-store",
         "alone",
         "downsample-vertical-compaction",
@@ -265,6 +271,7 @@ impl SkipReason {
             Self::WindowOpen { .. } => "window-open",
             Self::WaitsFor { .. } => "waits-for",
             Self::WaitsForTask { .. } => "waits-for-task",
+            Self::NotServed { .. } => "not-served",
             Self::WaitsForStore { .. } => "waits-for-store",
             Self::Alone => "alone",
             Self::DownsampleVerticalCompaction => "downsample-vertical-compaction",
@@ -310,13 +317,10 @@ impl fmt::Display for SkipReason {
             Self::WindowOpen { window } => write!(f, "its window, {window}, is not complete"),
             Self::WaitsFor { block } => write!(f, "its window waits for block {block}"),
             Self::WaitsForTask { task } => write!(f, "its window waits for task {task}"),
-            Self::WaitsForStore { block, until: None } => {
+            Self::NotServed { block } => {
                 write!(f, "in parquet/{block}, which no store gateway serves yet")
             }
-            Self::WaitsForStore {
-                block,
-                until: Some(until),
-            } => write!(
+            Self::WaitsForStore { block, until } => write!(
                 f,
                 "in parquet/{block}, which a store gateway must serve until {}",
                 Rfc3339(*until)
