@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context;
 use model::{
-    BlockId, BlockMeta, BlockStats, CompactionMeta, Labels, ThanosMeta, TimeRange, Timestamp,
+    BlockId, BlockMeta, BlockStats, CompactionMeta, Extra, Labels, ThanosMeta, TimeRange, Timestamp,
 };
 use rayon::prelude::*;
 use tsdb::{Block, BlockWriter, Chunk};
@@ -96,7 +96,7 @@ pub(crate) fn write_block<S: Send + Sync>(
             ..ThanosMeta::default()
         }),
         parquet: None,
-        extra: serde_json::Map::new(),
+        extra: Extra::default(),
     })?;
     Ok(())
 }

@@ -80,7 +80,7 @@ impl Cleaner<'_> {
         for partial in &snapshot.partial {
             let objects = &partial.objects;
             let block = objects.id;
-            let unreadable = objects.files.contains_key(BlockMeta::FILE);
+            let unreadable = objects.files.contains(BlockMeta::FILE);
             if unreadable || !is_abandoned(objects, now) {
                 continue;
             }
@@ -243,7 +243,7 @@ impl Cleaner<'_> {
 
 /// Whether nothing was added for long. Without any time, the block's id gives its age.
 fn is_abandoned(objects: &BlockObjects, now: Timestamp) -> bool {
-    let latest = objects.files.values().map(|o| o.last_modified).max();
+    let latest = objects.files.iter().map(|(_, o)| o.last_modified).max();
     let latest = latest.unwrap_or_else(|| objects.id.time());
     now.0.saturating_sub(latest.0) > PARTIAL_UPLOAD_AGE
 }

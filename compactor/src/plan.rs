@@ -217,7 +217,7 @@ pub fn plan(blocks: &[Candidate], options: &PlanOptions) -> Plan {
 impl From<&PartialBlock> for Unusable {
     fn from(block: &PartialBlock) -> Self {
         Self {
-            root: block.objects.root.clone(),
+            root: block.objects.root.to_string(),
             reason: block.reason.clone(),
         }
     }
@@ -226,7 +226,7 @@ impl From<&PartialBlock> for Unusable {
 impl From<&UnreadBlock> for Unusable {
     fn from(block: &UnreadBlock) -> Self {
         Self {
-            root: block.objects.root.clone(),
+            root: block.objects.root.to_string(),
             reason: block.reason.clone(),
         }
     }

@@ -136,7 +136,7 @@ enum Work {
 /// Adds the blocks that were not read to what failed.
 fn tell_unread(snapshot: &Snapshot, summary: &mut Summary) {
     for unread in &snapshot.unread {
-        let (root, reason) = (unread.objects.root.clone(), unread.reason.clone());
+        let (root, reason) = (unread.objects.root.to_string(), unread.reason.clone());
         let error = CompactError::Unread { reason };
         tracing::error!(%error, "not read, so its group is skipped");
         summary.failed.push((root, error));
@@ -360,10 +360,10 @@ impl Compactor {
             return;
         }
         for PartialBlock { objects, reason } in &snapshot.partial {
-            if objects.files.contains_key(BlockMeta::FILE) {
+            if objects.files.contains(BlockMeta::FILE) {
                 let (block, reason) = (objects.id, reason.clone());
                 let error = CompactError::Block { block, reason };
-                summary.failed.push((objects.root.clone(), error));
+                summary.failed.push((objects.root.to_string(), error));
             }
         }
     }

@@ -23,7 +23,7 @@ impl Blocks {
             let objects = &view.objects;
             let before: Option<BlockView> = blocks.insert(objects.id, view.clone());
             if let Some(before) = before {
-                let (left, taken) = (&before.objects.root, &objects.root);
+                let (left, taken) = (&*before.objects.root, &*objects.root);
                 tracing::warn!(
                     left,
                     taken,
@@ -84,10 +84,10 @@ fn candidate(view: &BlockView, unread: Option<String>) -> Candidate {
     let served = view.objects.files.get(ServedMark::FILE);
     Candidate {
         meta: Arc::clone(&view.meta),
-        bytes: view.objects.files.values().map(|o| o.size).sum(),
-        deletion_mark: view.deletion_mark.clone(),
-        no_compact_mark: view.no_compact_mark.clone(),
-        no_downsample_mark: view.no_downsample_mark.clone(),
+        bytes: view.objects.files.bytes(),
+        deletion_mark: view.deletion_mark.as_deref().cloned(),
+        no_compact_mark: view.no_compact_mark.as_deref().cloned(),
+        no_downsample_mark: view.no_downsample_mark.as_deref().cloned(),
         served_since: served.map(|mark| mark.last_modified),
         unusable_marks: view.unusable_marks.clone(),
         damage: None,
@@ -116,7 +116,7 @@ mod tests {
         let snapshot = fetcher.fetch().await.unwrap();
         assert_eq!(snapshot.blocks.len(), 2);
         let blocks = Blocks::new(&snapshot);
-        let roots: Vec<_> = blocks.iter().map(|view| &view.objects.root).collect();
-        assert_eq!(roots, [&format!("parquet/{ID}")]);
+        let roots: Vec<_> = blocks.iter().map(|view| &*view.objects.root).collect();
+        assert_eq!(roots, [format!("parquet/{ID}")]);
     }
 }

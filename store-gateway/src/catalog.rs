@@ -10,7 +10,7 @@ use bucket::Snapshot;
 use model::{Labels, Resolution, TimeRange, Timestamp};
 
 pub(crate) use self::{
-    block::{CatalogBlock, Format},
+    block::{CatalogBlock, Format, stamp},
     filter::{Rules, State},
     missing::{EarlierMeta, Missing, unread},
 };
@@ -29,7 +29,7 @@ pub(crate) struct Catalog {
 #[derive(Debug)]
 pub(crate) struct Group {
     /// The external labels.
-    pub(crate) labels: Labels,
+    pub(crate) labels: Arc<Labels>,
     /// The blocks of each resolution, sorted by first time and id.
     pub(crate) blocks: BTreeMap<Resolution, Vec<Arc<CatalogBlock>>>,
 }
@@ -51,12 +51,12 @@ impl Catalog {
         now: Timestamp,
     ) -> (Self, BTreeMap<State, usize>) {
         let (kept, states) = filter::filter(&snapshot.blocks, rules, now);
-        let mut groups: BTreeMap<Labels, Group> = BTreeMap::new();
+        let mut groups: BTreeMap<Arc<Labels>, Group> = BTreeMap::new();
         for view in kept {
-            let block = Arc::new(CatalogBlock::new(view));
             let group = groups
-                .entry(block.labels.clone())
-                .or_insert_with(|| Group::new(block.labels.clone()));
+                .entry(Arc::new(view.meta.external_labels()))
+                .or_insert_with_key(|labels| Group::new(Arc::clone(labels)));
+            let block = Arc::new(CatalogBlock::new(view, Arc::clone(&group.labels)));
             let resolution = block.meta.resolution();
             group.blocks.entry(resolution).or_default().push(block);
         }
@@ -84,7 +84,7 @@ impl Catalog {
 }
 
 impl Group {
-    fn new(labels: Labels) -> Self {
+    fn new(labels: Arc<Labels>) -> Self {
         Self {
             labels,
             blocks: BTreeMap::new(),

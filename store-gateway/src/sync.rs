@@ -3,7 +3,11 @@
 mod advertised;
 mod backoff;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use bucket::{BlockView, Bucket, BucketError, MetaFetcher, Snapshot};
 use model::{BlockId, TimeRange, Timestamp};
@@ -207,7 +211,7 @@ impl Syncer {
         let (corrupted, without_meta): (Vec<_>, Vec<_>) = snapshot
             .partial
             .iter()
-            .partition(|block| block.objects.files.contains_key(model::BlockMeta::FILE));
+            .partition(|block| block.objects.files.contains(model::BlockMeta::FILE));
         self.metrics.state("corrupted-meta-json", corrupted.len());
         self.metrics.state("no-meta-json", without_meta.len());
         let unread: Vec<_> = unread(snapshot, &rules.blocks).collect();
@@ -292,8 +296,9 @@ fn whole_parquet(catalog: &Catalog, bounds: TimeRange) -> Vec<BlockId> {
 }
 
 /// The folders of the blocks.
-fn roots(catalog: &Catalog) -> BTreeSet<String> {
-    catalog.blocks().map(|block| block.root.clone()).collect()
+fn roots(catalog: &Catalog) -> HashSet<Arc<str>> {
+    let blocks = catalog.blocks();
+    blocks.map(|block| Arc::clone(block.root())).collect()
 }
 
 impl Served {

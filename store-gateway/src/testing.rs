@@ -3,13 +3,15 @@
 pub(crate) mod downsampled;
 pub(crate) mod scraped;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use bucket::{BlockObjects, BlockView, Object, PARQUET_ROOT, Snapshot};
+use bucket::{BlockObjects, BlockView, FileVersion, PARQUET_ROOT, Snapshot};
 use model::{
     BlockId, BlockMeta, BlockStats, CompactionMeta, DeletionMark, Downsample, ParquetMeta,
     Resolution, ThanosMeta, Timestamp,
 };
+
+use crate::catalog::{CatalogBlock, Format};
 
 /// A block as a test draws it.
 #[derive(Clone, Debug)]
@@ -41,7 +43,7 @@ impl Drawn {
             extra: Default::default(),
         };
         Self(BlockView {
-            objects: objects(id, id.to_string()),
+            objects: objects(id, id.to_string(), [(BlockMeta::FILE, 1)]),
             meta: Arc::new(meta),
             deletion_mark: None,
             no_compact_mark: None,
@@ -73,18 +75,18 @@ impl Drawn {
     pub(crate) fn parquet(self) -> Self {
         let mut drawn = self.meta(|meta| meta.parquet = Some(ParquetMeta::default()));
         let id = drawn.0.objects.id;
-        drawn.0.objects = objects(id, format!("{PARQUET_ROOT}/{id}"));
+        drawn.0.objects = objects(id, format!("{PARQUET_ROOT}/{id}"), [(BlockMeta::FILE, 1)]);
         drawn
     }
 
     /// Marked for deletion at this time, in seconds.
     pub(crate) fn marked_at(mut self, seconds: i64) -> Self {
-        self.0.deletion_mark = Some(DeletionMark {
+        self.0.deletion_mark = Some(Arc::new(DeletionMark {
             id: self.0.objects.id,
             version: 1,
             details: String::new(),
             deletion_time: seconds,
-        });
+        }));
         self
     }
 
@@ -108,17 +110,41 @@ impl Drawn {
     }
 }
 
-fn objects(id: BlockId, root: String) -> BlockObjects {
-    let file = BlockMeta::FILE.to_owned();
-    let object = Object {
-        key: format!("{root}/{file}"),
-        size: 1,
-        last_modified: Timestamp(0),
-        etag: None,
-    };
-    BlockObjects {
+/// A file of which only the size is known.
+pub(crate) fn sized(size: u64) -> FileVersion {
+    FileVersion {
+        size,
+        ..FileVersion::default()
+    }
+}
+
+fn objects<N: AsRef<str>>(
+    id: BlockId,
+    root: String,
+    files: impl IntoIterator<Item = (N, u64)>,
+) -> Arc<BlockObjects> {
+    let files = files.into_iter();
+    Arc::new(BlockObjects {
         id,
-        root,
-        files: BTreeMap::from([(file, object)]),
+        root: root.into(),
+        files: files
+            .map(|(name, size)| (name.as_ref().into(), sized(size)))
+            .collect(),
+    })
+}
+
+/// A block of these files as the catalog has it.
+pub(crate) fn catalog_block<N: AsRef<str>>(
+    root: String,
+    meta: BlockMeta,
+    files: impl IntoIterator<Item = (N, u64)>,
+) -> CatalogBlock {
+    CatalogBlock {
+        id: meta.ulid,
+        objects: objects(meta.ulid, root, files),
+        format: Format::of(&meta),
+        labels: Arc::new(meta.external_labels()),
+        meta: Arc::new(meta),
+        version: 0,
     }
 }

@@ -129,19 +129,17 @@ async fn the_folder_objects_of_a_block_go_with_it() -> anyhow::Result<()> {
             world.s3.put(&format!("{root}/{key}"), "");
         }
     }
-    let mut objects = std::collections::BTreeMap::new();
-    for object in bucket.list(block, None).await? {
-        let name = object
-            .key
-            .trim_start_matches(&format!("{block}/"))
-            .to_owned();
-        objects.insert(name, object);
-    }
-    assert_eq!(objects.len(), 3);
+    let listed = bucket.list(block, None).await?;
+    assert_eq!(listed.len(), 3);
+    let below = format!("{block}/");
+    let files = listed.iter().map(|object| {
+        let name = object.key.trim_start_matches(&below);
+        (name.into(), bucket::FileVersion::of(object))
+    });
     let objects = bucket::BlockObjects {
         id: block.parse()?,
-        root: block.to_owned(),
-        files: objects,
+        root: block.into(),
+        files: files.collect(),
     };
     bucket::delete_block(&bucket, &objects).await?;
     let left = world.s3.keys();

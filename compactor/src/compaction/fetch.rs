@@ -76,10 +76,7 @@ fn remove(path: &Path) -> Result<(), CompactError> {
 pub(super) fn files(view: &BlockView, to: &Path) -> Result<Vec<Wanted>, CompactError> {
     let objects = &view.objects;
     let needed = needed(view);
-    if let Some(missing) = needed
-        .iter()
-        .find(|name| !objects.files.contains_key(*name))
-    {
+    if let Some(missing) = needed.iter().find(|name| !objects.files.contains(name)) {
         return Err(CompactError::Block {
             block: objects.id,
             reason: format!("expected {missing}, found none"),
@@ -101,13 +98,15 @@ pub(super) fn files(view: &BlockView, to: &Path) -> Result<Vec<Wanted>, CompactE
     let is_tsdb = view.meta.parquet.is_none();
     let files = objects.files.iter();
     let files = files.filter(|(name, _)| {
-        needed.contains(name) || (is_tsdb && (*name == "tombstones" || is_segment(name)))
+        let name = &***name;
+        let is_needed = needed.iter().any(|needed| needed == name);
+        is_needed || (is_tsdb && (name == "tombstones" || is_segment(name)))
     });
     Ok(files
-        .map(|(name, object)| Wanted {
-            key: object.key.clone(),
-            path: to.join(name),
-            size: object.size,
+        .map(|(name, version)| Wanted {
+            key: objects.key(name),
+            path: to.join(&**name),
+            size: version.size,
         })
         .collect())
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use model::{
-    BlockDesc, BlockId, BlockMeta, BlockStats, CompactionMeta, Downsample, FileMeta, IndexStats,
-    Labels, ParquetMeta, Resolution, Rfc3339, Sources, ThanosMeta, TimeRange, Timestamp,
+    BlockDesc, BlockId, BlockMeta, BlockStats, CompactionMeta, Downsample, Extra, FileMeta,
+    IndexStats, Labels, ParquetMeta, Resolution, Rfc3339, Sources, ThanosMeta, TimeRange,
+    Timestamp,
 };
 use serde::Serialize;
 use xxhash_rust::xxh64::xxh64;
@@ -199,7 +200,7 @@ impl Task {
             version: 1,
             thanos: Some(ThanosMeta {
                 version: 1,
-                labels: self.labels.to_texts(),
+                labels: self.labels.to_texts().into(),
                 downsample: Downsample {
                     resolution: made.resolution,
                 },
@@ -211,7 +212,7 @@ impl Task {
                 ..ThanosMeta::default()
             }),
             parquet: made.parquet,
-            extra: serde_json::Map::new(),
+            extra: Extra::default(),
         }
     }
 

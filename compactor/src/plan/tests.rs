@@ -18,8 +18,8 @@ mod told;
 use std::collections::BTreeMap;
 
 use model::{
-    BlockStats, CompactionMeta, Downsample, NoCompactReason, ParquetMeta, Resolution, Rfc3339,
-    Sources, ThanosMeta,
+    BlockStats, CompactionMeta, Downsample, Extra, NoCompactReason, ParquetMeta, Resolution,
+    Rfc3339, Sources, ThanosMeta,
 };
 
 use super::{todo::MadeUp, *};
@@ -56,11 +56,11 @@ fn block(name: char, start: i64, end: i64) -> Candidate {
         },
         version: 1,
         thanos: Some(ThanosMeta {
-            labels,
+            labels: labels.into(),
             ..ThanosMeta::default()
         }),
         parquet: name.is_lowercase().then(ParquetMeta::default),
-        extra: serde_json::Map::new(),
+        extra: Extra::default(),
     };
     Candidate {
         meta: Arc::new(meta),

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use model::{
-    BlockId, BlockMeta, BlockStats, CompactionMeta, Downsample, ParquetMeta, Resolution,
+    BlockId, BlockMeta, BlockStats, CompactionMeta, Downsample, Extra, ParquetMeta, Resolution,
     ThanosMeta, Timestamp,
 };
 
@@ -104,13 +104,13 @@ fn made_up(task: &Task, resolution: Resolution, number: u128) -> Candidate {
         },
         version: 1,
         thanos: Some(ThanosMeta {
-            labels,
+            labels: labels.into(),
             downsample: Downsample { resolution },
             source: SOURCE.to_owned(),
             ..ThanosMeta::default()
         }),
         parquet: (task.format == OutputFormat::Parquet).then(ParquetMeta::default),
-        extra: serde_json::Map::new(),
+        extra: Extra::default(),
     };
     Candidate {
         meta: Arc::new(meta),

@@ -228,26 +228,52 @@ impl Bucket {
         prefix: &str,
         after: Option<&str>,
     ) -> Result<Vec<Object>, BucketError> {
+        let mut objects = Vec::new();
+        self.list_from(prefix, after, |object| objects.push(object))
+            .await?;
+        objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        Ok(objects)
+    }
+
+    /// As [`Self::list`], each object for itself and in any order, so that not all of them need be held at once. After an
+    /// error some were given already.
+    ///
+    /// # Errors
+    /// As [`Self::list`].
+    pub(crate) async fn list_each(
+        &self,
+        prefix: &str,
+        each: impl FnMut(Object) + Send,
+    ) -> Result<(), BucketError> {
+        self.list_from(prefix, None, each).await
+    }
+
+    async fn list_from(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        mut each: impl FnMut(Object) + Send,
+    ) -> Result<(), BucketError> {
         let operation = Operation::Iter;
         let list = async {
             let prefix = prefix.trim_end_matches('/');
             let root = self.path(operation, prefix)?;
             let root = (!root.as_ref().is_empty()).then_some(&root);
-            let listed = match after {
+            let mut listed = match after {
                 Some(after) => self
                     .store
                     .list_with_offset(root, &self.path(operation, after)?),
                 None => self.store.list(root),
             };
-            let objects = listed.map_ok(|meta| self.object(meta));
-            let mut objects: Vec<Object> = objects
-                .try_collect()
-                .await
-                .map_err(|source| BucketError::store(operation, prefix, source))?;
-            // Some servers list from the start, or with `after` itself.
-            objects.retain(|object| after.is_none_or(|after| object.key.as_str() > after));
-            objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-            Ok(objects)
+            while let Some(found) = listed.next().await {
+                let found = found.map_err(|source| BucketError::store(operation, prefix, source));
+                let object = self.object(found?);
+                // Some servers list from the start, or with `after` itself.
+                if after.is_none_or(|after| object.key.as_str() > after) {
+                    each(object);
+                }
+            }
+            Ok(())
         };
         self.measured(Asked::new(operation, prefix), list).await
     }

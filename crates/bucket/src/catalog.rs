@@ -83,15 +83,15 @@ impl Content {
 fn add(view: &BlockView, entries: &mut Vec<Entry>) {
     for (file, content) in [
         (BlockMeta::FILE, Some(Content::Meta(Arc::clone(&view.meta)))),
-        (DeletionMark::FILE, mark(view.deletion_mark.as_ref())),
-        (NoCompactMark::FILE, mark(view.no_compact_mark.as_ref())),
+        (DeletionMark::FILE, mark(view.deletion_mark.as_deref())),
+        (NoCompactMark::FILE, mark(view.no_compact_mark.as_deref())),
         (
             NoDownsampleMark::FILE,
-            mark(view.no_downsample_mark.as_ref()),
+            mark(view.no_downsample_mark.as_deref()),
         ),
     ] {
-        if let (Some(object), Some(content)) = (view.objects.files.get(file), content) {
-            let object = object.clone();
+        if let (Some(version), Some(content)) = (view.objects.files.get(file), content) {
+            let object = version.object(view.objects.key(file));
             entries.push(Entry { object, content });
         }
     }

@@ -7,27 +7,30 @@
 
 mod cache;
 mod document;
+mod known;
 mod load;
 mod read;
 mod view;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::PathBuf,
+    sync::Arc,
     time::Instant,
 };
 
-use model::BlockMeta;
+use model::{BlockMeta, ExternalLabels};
 
 use self::{
     cache::DiskCache,
-    document::{Document, Kind},
+    document::Kind,
+    known::Contents,
     load::{Loaded, Wanted},
 };
 use crate::{
-    BlockObjects, Bucket, BucketError, Object, PartialBlock, Snapshot, SyncMetrics,
+    BlockObjects, Bucket, BucketError, FileVersion, Object, PartialBlock, Snapshot, SyncMetrics,
     catalog::CATALOG,
-    objects::{PARQUET_ROOT, folder, group},
+    objects::{Grouping, ListedBlock, PARQUET_ROOT},
 };
 
 /// Synchronizes with a bucket, and remembers what it has read.
@@ -37,23 +40,17 @@ pub struct MetaFetcher {
     cache: Option<DiskCache>,
     concurrency: usize,
     metrics: SyncMetrics,
-    /// The contents of each `meta.json` and mark, by key.
-    known: BTreeMap<String, Known>,
+    known: Contents,
+    /// The external labels in them.
+    labels: HashSet<ExternalLabels>,
     /// The folders without `meta.json` at the last synchronization.
-    without_meta: BTreeSet<String>,
+    without_meta: BTreeSet<Arc<str>>,
     /// Objects that were listed and not read at the last synchronization, by key.
     unread: BTreeMap<String, Unread>,
     /// The last listing, as long as something of it is unread.
-    listed: Option<Listed>,
+    listed: Option<Vec<ListedBlock>>,
     /// Whether the first synchronization is over: the catalog has nothing that is newer.
     is_started: bool,
-}
-
-#[derive(Debug)]
-struct Known {
-    /// The object as listed when it was read.
-    object: Object,
-    document: Document,
 }
 
 /// An object that could not be read.
@@ -61,15 +58,6 @@ struct Known {
 struct Unread {
     wanted: Wanted,
     reason: String,
-}
-
-/// The listed blocks.
-#[derive(Clone, Debug)]
-struct Listed {
-    /// Blocks with objects.
-    blocks: Vec<BlockObjects>,
-    /// Blocks with a folder.
-    folders: Vec<BlockObjects>,
 }
 
 impl MetaFetcher {
@@ -87,7 +75,8 @@ impl MetaFetcher {
             cache: cache_dir.map(DiskCache::new),
             concurrency: concurrency.max(1),
             metrics,
-            known: BTreeMap::new(),
+            known: Contents::default(),
+            labels: HashSet::new(),
             without_meta: BTreeSet::new(),
             unread: BTreeMap::new(),
             listed: None,
@@ -115,18 +104,24 @@ impl MetaFetcher {
         let start = Instant::now();
         metrics.syncs.inc();
         let listed = self.list().await;
-        let (objects, folders) = listed.inspect_err(|_| {
+        let (mut blocks, catalog) = listed.inspect_err(|_| {
             metrics.failures.inc();
         })?;
-        let catalog = objects.iter().find(|object| object.key == CATALOG);
-        let catalog = catalog.filter(|_| !self.is_started).cloned();
-        let blocks = group(objects);
-        let wanted = blocks.iter().flat_map(|block| self.wanted(block)).collect();
+        let catalog = catalog.filter(|_| !self.is_started);
+        let mut wanted = Vec::new();
+        for block in &mut blocks {
+            self.known.share(&mut block.objects);
+            self.wanted(&block.objects, &mut wanted);
+        }
         let loaded = self.load(wanted, catalog.as_ref()).await;
         self.is_started = true;
         let before = std::mem::take(&mut self.unread);
-        let listed = self.take(loaded, Listed { blocks, folders }, &before);
-        self.forget(&listed.blocks).await;
+        let was_empty = self.known.is_empty();
+        let listed = self.take(loaded, blocks, &before);
+        if !was_empty {
+            self.forget(&listed);
+        }
+        self.clear_cache(&listed).await;
         Ok(self.seen(listed, start, metrics))
     }
 
@@ -152,14 +147,20 @@ impl MetaFetcher {
         Ok(self.seen(listed, start, &metrics))
     }
 
-    /// All objects, and the blocks with a folder, also an empty one.
-    async fn list(&self) -> Result<(Vec<Object>, Vec<BlockObjects>), BucketError> {
-        let objects = self.bucket.list("", None).await?;
-        let mut folders = self.bucket.folders("").await?;
-        folders.extend(self.bucket.folders(PARQUET_ROOT).await?);
-        let names = objects.iter().map(|object| &object.key).chain(&folders);
-        let blocks = names.filter_map(|name| folder(name)).collect();
-        Ok((objects, blocks))
+    /// The blocks, also those with an empty folder; and the catalog, if there is one.
+    async fn list(&self) -> Result<(Vec<ListedBlock>, Option<Object>), BucketError> {
+        let (mut blocks, mut catalog) = (Grouping::default(), None);
+        let each = |object: Object| match object.key == CATALOG {
+            true => catalog = Some(object),
+            false => blocks.add(&object),
+        };
+        self.bucket.list_each("", each).await?;
+        for folder in ["", PARQUET_ROOT] {
+            for found in self.bucket.folders(folder).await? {
+                blocks.add_folder(&found);
+            }
+        }
+        Ok((blocks.finish(), catalog))
     }
 
     /// Remembers what was read and what was not, and logs the latter if it was not unread `before`. Objects that
@@ -167,54 +168,69 @@ impl MetaFetcher {
     fn take(
         &mut self,
         loaded: Vec<Loaded>,
-        mut listed: Listed,
+        mut listed: Vec<ListedBlock>,
         before: &BTreeMap<String, Unread>,
-    ) -> Listed {
-        let mut now: BTreeMap<String, Option<Object>> = BTreeMap::new();
+    ) -> Vec<ListedBlock> {
+        // Files that are to be listed in another version, or in none.
+        let mut changed: HashMap<Arc<str>, Vec<(Kind, Option<FileVersion>)>> = HashMap::new();
+        let mut change = |wanted: &Wanted, version| {
+            let of_block = changed.entry(Arc::clone(&wanted.block.root)).or_default();
+            of_block.push((wanted.kind, version));
+        };
         for Loaded { wanted, document } in loaded {
-            let object = wanted.object.clone();
-            let key = object.key.clone();
+            let (root, kind) = (&wanted.block.root, wanted.kind);
             match document {
-                Ok(document) => {
-                    now.insert(key.clone(), Some(object.clone()));
-                    self.known.insert(key, Known { object, document });
+                Ok(mut document) => {
+                    document.share(&mut self.labels);
+                    // Then the listing may have the version that was used meanwhile.
+                    if before.contains_key(&wanted.key()) {
+                        change(&wanted, Some(wanted.version.clone()));
+                    }
+                    let (block, version) = (&wanted.block, wanted.version);
+                    self.known.insert(block, kind, version, document);
                 }
-                Err(BucketError::NotFound { .. }) => {
-                    now.insert(key, None);
-                }
-                // A damaged object of the last synchronization counts as damaged still.
-                Err(_)
-                    if self
-                        .known
-                        .get(&key)
-                        .is_some_and(|known| known.object == object) => {}
+                Err(BucketError::NotFound { .. }) => change(&wanted, None),
                 Err(error) => {
+                    let known = self.known.get(root, kind);
+                    // A damaged object of the last synchronization counts as damaged still.
+                    if known.is_some_and(|known| known.version == wanted.version) {
+                        continue;
+                    }
+                    let key = wanted.key();
                     if !before.contains_key(&key) {
                         tracing::warn!(%error, "object not read, trying again later");
                     }
-                    if let Some(known) = self.known.get(&key) {
-                        now.insert(key.clone(), Some(known.object.clone()));
+                    if let Some(known) = known {
+                        change(&wanted, Some(known.version.clone()));
                     }
                     let reason = error.to_string();
                     self.unread.insert(key, Unread { wanted, reason });
                 }
             }
         }
-        for block in &mut listed.blocks {
-            block.files.retain(|_, object| match now.get(&object.key) {
-                None => true,
-                Some(None) => false,
-                Some(Some(now)) => {
-                    object.clone_from(now);
-                    true
+        if changed.is_empty() {
+            return listed;
+        }
+        for block in &mut listed {
+            let of_block = changed.remove(&block.objects.root).into_iter().flatten();
+            for (kind, version) in of_block {
+                let files = &mut Arc::make_mut(&mut block.objects).files;
+                match version {
+                    Some(version) => files.insert(kind.file(), version),
+                    None => files.remove(kind.file()),
                 }
-            });
+            }
         }
         listed
     }
 
     /// What is in the bucket, as far as it was read.
-    fn seen(&mut self, listed: Listed, start: Instant, metrics: &SyncMetrics) -> Snapshot {
+    fn seen(
+        &mut self,
+        listed: Vec<ListedBlock>,
+        start: Instant,
+        metrics: &SyncMetrics,
+    ) -> Snapshot {
         self.listed = (!self.unread.is_empty()).then(|| listed.clone());
         if !self.unread.is_empty() {
             metrics.failures.inc();
@@ -227,38 +243,42 @@ impl MetaFetcher {
 
     /// The `meta.json` and marks of a block that are not known as they are listed, and those that were damaged: it costs
     /// little to see whether they still are.
-    fn wanted(&self, block: &BlockObjects) -> Vec<Wanted> {
-        let all = Kind::ALL.into_iter().filter_map(|kind| {
-            let object = block.files.get(kind.file())?;
-            let known = self.known.get(&object.key);
-            let is_known =
-                known.is_some_and(|known| known.object == *object && known.document.is_readable());
-            (!is_known).then(|| Wanted {
-                block: block.id,
-                kind,
-                object: object.clone(),
-            })
-        });
-        all.collect()
+    fn wanted(&self, block: &Arc<BlockObjects>, wanted: &mut Vec<Wanted>) {
+        for kind in Kind::ALL {
+            let Some(version) = block.files.get(kind.file()) else {
+                continue;
+            };
+            let known = self.known.get(&block.root, kind);
+            if known.is_none_or(|k| k.version != *version || !k.document.is_readable()) {
+                wanted.push(Wanted {
+                    block: Arc::clone(block),
+                    kind,
+                    version: version.clone(),
+                });
+            }
+        }
     }
 
     /// Forgets what is in the bucket no more.
-    async fn forget(&mut self, blocks: &[BlockObjects]) {
-        let files = blocks.iter().flat_map(|block| block.files.values());
-        let keys: BTreeSet<&str> = files.map(|object| object.key.as_str()).collect();
-        self.known.retain(|key, _| keys.contains(key.as_str()));
+    fn forget(&mut self, blocks: &[ListedBlock]) {
+        self.known.retain(blocks);
+        self.labels.retain(ExternalLabels::is_shared);
+    }
+
+    /// Removes from the disk what is in the bucket no more.
+    async fn clear_cache(&self, blocks: &[ListedBlock]) {
         if let Some(cache) = &self.cache {
-            let roots = blocks.iter().filter(|block| !block.files.is_empty());
-            cache
-                .retain(roots.map(|block| block.root.clone()).collect())
-                .await;
+            let blocks = blocks.iter().map(|block| &block.objects);
+            let roots = blocks.filter(|objects| !objects.files.is_empty());
+            let roots = roots.map(|objects| Arc::clone(&objects.root)).collect();
+            cache.retain(roots).await;
         }
     }
 
     /// Names the blocks without `meta.json` that were not there at the last look.
     fn log_without_meta(&mut self, snapshot: &Snapshot) {
         let partial = snapshot.partial.iter();
-        let partial = partial.filter(|p| !p.objects.files.contains_key(BlockMeta::FILE));
+        let partial = partial.filter(|p| !p.objects.files.contains(BlockMeta::FILE));
         let mut roots = BTreeSet::new();
         for PartialBlock { objects, reason } in partial {
             if !self.without_meta.contains(&objects.root) {
@@ -267,7 +287,7 @@ impl MetaFetcher {
                     "block without meta.json: its upload is running or was aborted"
                 );
             }
-            roots.insert(objects.root.clone());
+            roots.insert(Arc::clone(&objects.root));
         }
         self.without_meta = roots;
     }

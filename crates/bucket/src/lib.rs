@@ -32,8 +32,8 @@ pub use crate::{
     lease::{Acquired, Holder, Lease, Leases, Renewal},
     metrics::SyncMetrics,
     objects::{
-        BlockObjects, BlockView, Object, PARQUET_ROOT, PartialBlock, Snapshot, UnreadBlock,
-        UnusableMark,
+        BlockObjects, BlockView, FileVersion, Files, Object, PARQUET_ROOT, PartialBlock, Snapshot,
+        UnreadBlock, UnusableMark,
     },
     operations::{Mark, delete_block, mark_block, mark_served, upload_block},
 };

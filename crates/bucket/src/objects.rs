@@ -1,8 +1,14 @@
 //! The blocks of a bucket, by one listing and their small files.
 
-use std::{collections::BTreeMap, sync::Arc};
+mod files;
+mod grouping;
+
+use std::sync::Arc;
 
 use model::{BlockId, BlockMeta, DeletionMark, NoCompactMark, NoDownsampleMark, Timestamp};
+
+pub use self::files::{FileVersion, Files};
+pub(crate) use self::grouping::{Grouping, ListedBlock};
 
 /// The folder of Parquet blocks. It is not a ULID, so Thanos does not see them.
 pub const PARQUET_ROOT: &str = "parquet";
@@ -26,24 +32,24 @@ pub struct BlockObjects {
     /// The block.
     pub id: BlockId,
     /// Its folder: `01H…`, or `parquet/01H…`.
-    pub root: String,
+    pub root: Arc<str>,
     /// The objects by their names below `root`; empty for an empty folder.
-    pub files: BTreeMap<String, Object>,
+    pub files: Files,
 }
 
 /// A block with a usable `meta.json`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BlockView {
     /// Its objects.
-    pub objects: BlockObjects,
+    pub objects: Arc<BlockObjects>,
     /// Its `meta.json`.
     pub meta: Arc<BlockMeta>,
     /// Its deletion mark.
-    pub deletion_mark: Option<DeletionMark>,
+    pub deletion_mark: Option<Arc<DeletionMark>>,
     /// Its no-compact mark.
-    pub no_compact_mark: Option<NoCompactMark>,
+    pub no_compact_mark: Option<Arc<NoCompactMark>>,
     /// Its no-downsample mark.
-    pub no_downsample_mark: Option<NoDownsampleMark>,
+    pub no_downsample_mark: Option<Arc<NoDownsampleMark>>,
     /// Its marks that cannot be used. As their contents are unknown, nothing is done with the block.
     pub unusable_marks: Vec<UnusableMark>,
 }
@@ -61,7 +67,7 @@ pub struct UnusableMark {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartialBlock {
     /// Its objects.
-    pub objects: BlockObjects,
+    pub objects: Arc<BlockObjects>,
     /// The object, what was expected of it and what was found.
     pub reason: String,
 }
@@ -71,7 +77,7 @@ pub struct PartialBlock {
 #[derive(Clone, Debug, PartialEq)]
 pub struct UnreadBlock {
     /// Its objects.
-    pub objects: BlockObjects,
+    pub objects: Arc<BlockObjects>,
     /// The key of the unread object; that of `meta.json`, if it is among several.
     pub key: String,
     /// What was done, on which object, and the bucket's error.
@@ -104,95 +110,5 @@ impl BlockObjects {
     #[must_use]
     pub fn key(&self, file: &str) -> String {
         format!("{}/{file}", self.root)
-    }
-}
-
-/// The blocks among `objects`. Objects of no block are left out.
-pub(crate) fn group(objects: Vec<Object>) -> Vec<BlockObjects> {
-    let mut blocks: BTreeMap<String, BlockObjects> = BTreeMap::new();
-    for object in objects {
-        let Some((root, id, file)) = split(&object.key) else {
-            continue;
-        };
-        let (root, file) = (root.to_owned(), file.to_owned());
-        let block = blocks.entry(root.clone()).or_insert_with(|| BlockObjects {
-            id,
-            root,
-            files: BTreeMap::new(),
-        });
-        block.files.insert(file, object);
-    }
-    blocks.into_values().collect()
-}
-
-/// The block whose folder a key names, if any: an object of that name marks an empty folder.
-pub(crate) fn folder(key: &str) -> Option<BlockObjects> {
-    let id = below_root(key).parse().ok()?;
-    Some(BlockObjects {
-        id,
-        root: key.to_owned(),
-        files: BTreeMap::new(),
-    })
-}
-
-/// The root, the block and the name below the root in a key.
-fn split(key: &str) -> Option<(&str, BlockId, &str)> {
-    let (id, file) = below_root(key).split_once('/')?;
-    let id: BlockId = id.parse().ok()?;
-    let root = key.strip_suffix(file)?.strip_suffix('/')?;
-    (!file.is_empty()).then_some((root, id, file))
-}
-
-/// The part of a key after `parquet/`, or the key.
-fn below_root(key: &str) -> &str {
-    let below = key.strip_prefix(PARQUET_ROOT);
-    below.and_then(|rest| rest.strip_prefix('/')).unwrap_or(key)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn blocks_of_both_kinds_are_told_from_foreign_objects() {
-        let id = "01HF8J5JG0RAVB4GMS32W7ZJ2B";
-        let keys = [
-            format!("{id}/index"),
-            format!("{id}/chunks/000001"),
-            format!("parquet/{id}/meta.json"),
-            // A folder's marker, a foreign file, a catalog, another case.
-            id.to_owned(),
-            "debug/metas/x.json".to_owned(),
-            "parquet/catalog".to_owned(),
-            format!("parquet/other/{id}/meta.json"),
-            format!("{}/index", id.to_lowercase()),
-        ];
-        let objects = keys.map(|key| Object {
-            key,
-            size: 1,
-            last_modified: Timestamp(0),
-            etag: None,
-        });
-        let blocks = group(objects.into());
-        let drawn: Vec<_> = blocks
-            .iter()
-            .map(|b| (b.root.clone(), b.files.keys().cloned().collect::<Vec<_>>()))
-            .collect();
-        assert_eq!(
-            drawn,
-            [
-                (
-                    id.to_owned(),
-                    vec!["chunks/000001".to_owned(), "index".to_owned()]
-                ),
-                (format!("parquet/{id}"), vec!["meta.json".to_owned()]),
-            ]
-        );
-        assert_eq!(blocks[1].key("index"), format!("parquet/{id}/index"));
-        assert_eq!(blocks[1].files["meta.json"].key, keys_of(&blocks[1]));
-    }
-
-    fn keys_of(block: &BlockObjects) -> String {
-        block.key("meta.json")
     }
 }

@@ -75,17 +75,16 @@ pub async fn upload_block(
 pub async fn delete_block(bucket: &Bucket, objects: &BlockObjects) -> Result<(), BucketError> {
     // Whether it was listed or not: an upload may have ended since.
     bucket.delete(&objects.key(BlockMeta::FILE)).await?;
-    let rest = objects.files.iter();
-    let rest =
-        rest.filter(|(name, _)| ![BlockMeta::FILE, DeletionMark::FILE].contains(&name.as_str()));
-    let rest: Vec<String> = rest.map(|(_, object)| object.key.clone()).collect();
+    let names = objects.files.iter().map(|(name, _)| &**name);
+    let rest = names.filter(|name| ![BlockMeta::FILE, DeletionMark::FILE].contains(name));
+    let rest: Vec<String> = rest.map(|name| objects.key(name)).collect();
     stream::iter(rest)
         .map(|key| async move { bucket.delete(&key).await })
         .buffer_unordered(DELETES)
         .try_collect::<()>()
         .await?;
     bucket.delete(&objects.key(DeletionMark::FILE)).await?;
-    for folder in [objects.key("chunks"), objects.root.clone()] {
+    for folder in [objects.key("chunks"), objects.root.to_string()] {
         // The block is gone, and an empty object does no harm.
         if let Err(error) = bucket.delete_folder_object(&folder).await {
             tracing::warn!(%error, "folder object of a deleted block not deleted");

@@ -38,8 +38,8 @@ pub use crate::{
     },
     matcher::{MatchOp, Matcher, MatcherError},
     meta::{
-        BlockDesc, BlockMeta, BlockStats, CompactionMeta, Downsample, FileMeta, IndexStats,
-        MetaError, ParquetMeta, ParquetShard, Resolution, ThanosMeta,
+        BlockDesc, BlockMeta, BlockStats, CompactionMeta, Downsample, ExternalLabels, Extra,
+        FileMeta, IndexStats, MetaError, ParquetMeta, ParquetShard, Resolution, ThanosMeta,
     },
     quote::{Quoted, shown, unquoted},
     ragged::Ragged,

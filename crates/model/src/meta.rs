@@ -2,15 +2,17 @@
 //!
 //! Unknown fields are kept and written back as they were read. `null` counts as absent everywhere, as in Go.
 
+mod external_labels;
+mod extra;
 mod lenient;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
+pub use self::{external_labels::ExternalLabels, extra::Extra};
 use crate::{BlockId, FileSum, FooterSum, Labels, TimeRange, Timestamp};
 
 /// The latest time of a block in milliseconds: all JSON readers have it exactly. Nanoseconds of our days exceed it.
@@ -46,7 +48,7 @@ pub struct BlockMeta {
     pub parquet: Option<ParquetMeta>,
     /// Other members of the file.
     #[serde(flatten)]
-    pub extra: Map<String, Value>,
+    pub extra: Extra,
 }
 
 /// Counts of a block's contents; absent means 0.
@@ -96,7 +98,7 @@ pub struct CompactionMeta {
     pub hints: Vec<String>,
     /// Other members of the section.
     #[serde(flatten)]
-    pub extra: Map<String, Value>,
+    pub extra: Extra,
 }
 
 /// A block that another was made from.
@@ -119,7 +121,7 @@ pub struct ThanosMeta {
     pub version: u64,
     /// The external labels of the Prometheus that wrote the samples.
     #[serde(default)]
-    pub labels: BTreeMap<String, String>,
+    pub labels: ExternalLabels,
     /// The resolution.
     #[serde(default)]
     pub downsample: Downsample,
@@ -140,7 +142,7 @@ pub struct ThanosMeta {
     pub upload_time: String,
     /// Other members of the section (`rewrites`, `extensions`, …).
     #[serde(flatten)]
-    pub extra: Map<String, Value>,
+    pub extra: Extra,
 }
 
 /// The resolution of a block's samples.
@@ -177,7 +179,7 @@ pub struct FileMeta {
     pub size_bytes: u64,
     /// Other members (`hash`).
     #[serde(flatten)]
-    pub extra: Map<String, Value>,
+    pub extra: Extra,
 }
 
 /// Upper bounds of sizes in the index, in bytes.
@@ -270,9 +272,23 @@ impl BlockMeta {
     /// # Errors
     /// When the text is not such JSON, of another version than 1, or has an invalid time.
     pub fn decode(json: &[u8]) -> Result<Self, MetaError> {
-        let meta = lenient::parse(json)?;
+        let mut meta = lenient::parse(json)?;
         meta.check()?;
+        meta.shrink();
         Ok(meta)
+    }
+
+    /// Gives back memory that its lists do not need. A program may hold those of a hundred thousand blocks.
+    fn shrink(&mut self) {
+        self.compaction.sources.shrink_to_fit();
+        self.compaction.parents.shrink_to_fit();
+        if let Some(thanos) = &mut self.thanos {
+            thanos.segment_files.shrink_to_fit();
+            thanos.files.shrink_to_fit();
+        }
+        if let Some(parquet) = &mut self.parquet {
+            parquet.shards.shrink_to_fit();
+        }
     }
 
     fn check(&self) -> Result<(), MetaError> {
@@ -325,7 +341,7 @@ impl BlockMeta {
     /// The external labels; none if Thanos's section is missing.
     #[must_use]
     pub fn external_labels(&self) -> Labels {
-        let labels = self.thanos.iter().flat_map(|t| &t.labels);
+        let labels = self.thanos.iter().flat_map(|t| t.labels.iter());
         Labels::from_pairs(labels.map(|(n, v)| (n.as_str(), v.as_str())))
     }
 

@@ -1,9 +1,6 @@
 //! What is in a bucket, as far as the page shows it: less than a listing holds, as it is kept beside the listing.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use bucket::{BlockObjects, BlockView, Snapshot};
 use model::{BlockMeta, DeletionMark, NoCompactMark, NoDownsampleMark};
@@ -21,22 +18,20 @@ pub struct Contents {
 /// A block with a usable `meta.json`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {
-    /// Its folder: `01H…`, or `parquet/01H…`.
-    pub root: String,
+    /// Its folder and its files.
+    pub objects: Arc<BlockObjects>,
     /// Its `meta.json`.
     pub meta: Arc<BlockMeta>,
-    /// Its files by name, with their sizes in bytes.
-    pub files: Vec<(Arc<str>, u64)>,
     /// Its deletion mark.
-    pub deletion: Option<DeletionMark>,
+    pub deletion: Option<Arc<DeletionMark>>,
     /// Its no-compact mark.
-    pub no_compact: Option<NoCompactMark>,
+    pub no_compact: Option<Arc<NoCompactMark>>,
     /// Its no-downsample mark.
-    pub no_downsample: Option<NoDownsampleMark>,
+    pub no_downsample: Option<Arc<NoDownsampleMark>>,
     /// What is wrong with its marks.
-    pub unusable_marks: Vec<String>,
+    pub unusable_marks: Box<[String]>,
     /// Why its `meta.json` or a mark could not be read again. What is shown may be out of date.
-    pub unread: Option<String>,
+    pub unread: Option<Box<str>>,
     /// Whether the component works with it: the gateway serves it, the compactor may compact it.
     pub loaded: bool,
 }
@@ -70,16 +65,14 @@ impl Contents {
     /// What is in `snapshot`; `is_loaded` tells which blocks the component works with.
     #[must_use]
     pub fn of(snapshot: &Snapshot, is_loaded: impl Fn(&BlockView) -> bool) -> Self {
-        let mut names = BTreeSet::new();
         let mut unread: BTreeMap<&str, &str> = snapshot
             .unread
             .iter()
-            .map(|block| (block.objects.root.as_str(), block.reason.as_str()))
+            .map(|block| (&*block.objects.root, block.reason.as_str()))
             .collect();
         let mut of_view = |view: &BlockView| Block {
-            root: view.objects.root.clone(),
+            objects: Arc::clone(&view.objects),
             meta: Arc::clone(&view.meta),
-            files: files(view, &mut names),
             deletion: view.deletion_mark.clone(),
             no_compact: view.no_compact_mark.clone(),
             no_downsample: view.no_downsample_mark.clone(),
@@ -88,31 +81,27 @@ impl Contents {
                 .iter()
                 .map(|mark| mark.reason.clone())
                 .collect(),
-            unread: unread.remove(view.objects.root.as_str()).map(str::to_owned),
+            unread: unread.remove(&*view.objects.root).map(Box::from),
             loaded: is_loaded(view),
         };
         let blocks: Vec<Block> = snapshot.blocks.iter().map(&mut of_view).collect();
-        let bytes = |objects: &BlockObjects| {
-            let sizes = objects.files.values().map(|object| object.size);
-            sizes.fold(0, u64::saturating_add)
-        };
         let partial = snapshot.partial.iter().map(|block| Broken {
-            root: block.objects.root.clone(),
-            fault: match block.objects.files.contains_key(BlockMeta::FILE) {
+            root: block.objects.root.to_string(),
+            fault: match block.objects.files.contains(BlockMeta::FILE) {
                 true => Fault::Damaged,
                 false => Fault::Incomplete,
             },
             reason: block.reason.clone(),
-            bytes: bytes(&block.objects),
+            bytes: block.objects.files.bytes(),
         });
         // The others are shown as they were.
         let unknown = snapshot.unread.iter();
-        let unknown = unknown.filter(|block| unread.contains_key(block.objects.root.as_str()));
+        let unknown = unknown.filter(|block| unread.contains_key(&*block.objects.root));
         let unknown = unknown.map(|block| Broken {
-            root: block.objects.root.clone(),
+            root: block.objects.root.to_string(),
             fault: Fault::Unread,
             reason: block.reason.clone(),
-            bytes: bytes(&block.objects),
+            bytes: block.objects.files.bytes(),
         });
         Self {
             blocks,
@@ -125,30 +114,7 @@ impl Contents {
     pub fn get(&self, root: &str) -> Option<&Block> {
         let found = self
             .blocks
-            .binary_search_by(|block| block.root.as_str().cmp(root));
+            .binary_search_by(|block| (*block.objects.root).cmp(root));
         found.ok().and_then(|at| self.blocks.get(at))
     }
-}
-
-impl Block {
-    /// Bytes of all its objects.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        let sizes = self.files.iter().map(|(_, size)| *size);
-        sizes.fold(0, u64::saturating_add)
-    }
-}
-
-/// The files of a block. Names that many blocks share are held once.
-fn files(view: &BlockView, names: &mut BTreeSet<Arc<str>>) -> Vec<(Arc<str>, u64)> {
-    let mut shared = |name: &str| {
-        if let Some(known) = names.get(name) {
-            return Arc::clone(known);
-        }
-        let name: Arc<str> = Arc::from(name);
-        names.insert(Arc::clone(&name));
-        name
-    };
-    let files = view.objects.files.iter();
-    files.map(|(name, o)| (shared(name), o.size)).collect()
 }

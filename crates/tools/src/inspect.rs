@@ -125,7 +125,7 @@ impl Column {
             Self::Level => count(meta.compaction.level.into()),
             Self::Failed => text(meta.compaction.failed.to_string()),
             Self::Labels => {
-                let labels = thanos.iter().flat_map(|t| &t.labels);
+                let labels = thanos.iter().flat_map(|t| t.labels.iter());
                 let labels: Vec<String> = labels.map(|(n, v)| format!("{n}={v}")).collect();
                 text(labels.join(","))
             }

@@ -84,7 +84,7 @@ mod tests {
     use crate::testing::{ID, OTHER, put, snapshot};
 
     fn ids(blocks: &[&BlockView]) -> Vec<String> {
-        blocks.iter().map(|b| b.objects.root.clone()).collect()
+        blocks.iter().map(|b| b.objects.root.to_string()).collect()
     }
 
     #[tokio::test]

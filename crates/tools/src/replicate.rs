@@ -128,9 +128,10 @@ pub(crate) async fn copy_block(
     let files = objects.files.iter();
     let files = files.filter(|(name, _)| !is_own(name)).enumerate();
     stream::iter(files)
-        .map(|(number, (_, object))| {
+        .map(|(number, (name, version))| {
             let path = dir.join(format!("{}-{number}", objects.id));
-            copy_file(from, to, &object.key, object.size, path)
+            let (key, size) = (objects.key(name), version.size);
+            async move { copy_file(from, to, &key, size, path).await }
         })
         .buffer_unordered(FILES)
         .try_collect::<()>()

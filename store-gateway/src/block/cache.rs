@@ -19,7 +19,7 @@ pub(crate) struct BlockCache {
 }
 
 /// A block's folder in the bucket, and the hash of its version.
-type Version = (String, u64);
+type Version = (Arc<str>, u64);
 
 impl BlockCache {
     /// Opens blocks of `source`, and keeps those that together take at most `max` bytes.
@@ -36,7 +36,7 @@ impl BlockCache {
     /// # Errors
     /// As [`BlockReader::open`].
     pub(crate) async fn get(&self, block: &Arc<CatalogBlock>) -> Result<BlockReader, BlockError> {
-        let version = (block.root.clone(), block.version);
+        let version = (Arc::clone(block.root()), block.version);
         let cell = self.cell(&version);
         if let Some(reader) = cell.get() {
             return Ok(reader.clone());

@@ -237,7 +237,7 @@ fn damaged(block: &CatalogBlock, source: tsdb::Error) -> BlockError {
         // The header is not a file of the block.
         tsdb::Error::Header(_) => BlockError::Header(source),
         source => BlockError::Tsdb {
-            root: block.root.clone(),
+            root: block.root().to_string(),
             source,
         },
     }

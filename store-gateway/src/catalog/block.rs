@@ -1,38 +1,25 @@
 //! A served block, in the version that was listed.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use bucket::{BlockView, Object};
+use bucket::{BlockObjects, BlockView, FileVersion, Files};
 use model::{BlockId, BlockMeta, Labels, MARK_FILES};
 use xxhash_rust::xxh64::{Xxh64, xxh64};
 
 use crate::fetch::ListedObject;
 
 /// A served block.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct CatalogBlock {
     pub(crate) id: BlockId,
-    /// Its folder in the bucket: `01H…` or `parquet/01H…`.
-    pub(crate) root: String,
+    /// Its folder in the bucket, and its files.
+    pub(crate) objects: Arc<BlockObjects>,
     pub(crate) meta: Arc<BlockMeta>,
     pub(crate) format: Format,
     /// The external labels.
-    pub(crate) labels: Labels,
-    /// Its files by their paths below `root`, without marks.
-    pub(crate) files: BTreeMap<String, FileVersion>,
-    /// A hash that changes when the listing shows another version of any file.
+    pub(crate) labels: Arc<Labels>,
+    /// A hash that changes when the listing shows another version of any file but marks.
     pub(crate) version: u64,
-}
-
-/// What a listing shows of a file of a block.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct FileVersion {
-    /// Bytes.
-    pub(crate) size: u64,
-    /// A hash that changes when the listing shows another version of the file.
-    pub(crate) stamp: u64,
-    /// The store's name for this version, if it has one.
-    pub(crate) etag: Option<Arc<str>>,
 }
 
 /// The format of a block.
@@ -45,56 +32,47 @@ pub(crate) enum Format {
 }
 
 impl CatalogBlock {
-    pub(crate) fn new(view: &BlockView) -> Self {
-        let files = view.objects.files.iter();
-        let files = files.filter(|(name, _)| !MARK_FILES.contains(&name.as_str()));
-        let files: BTreeMap<String, FileVersion> = files
-            .map(|(name, object)| (name.clone(), FileVersion::of(object)))
-            .collect();
+    /// The block in this view, with its external labels.
+    pub(crate) fn new(view: &BlockView, labels: Arc<Labels>) -> Self {
         Self {
             id: view.objects.id,
-            root: view.objects.root.clone(),
+            objects: Arc::clone(&view.objects),
             meta: Arc::clone(&view.meta),
             format: Format::of(&view.meta),
-            labels: view.meta.external_labels(),
-            version: version(&files),
-            files,
+            labels,
+            version: version(&view.objects.files),
         }
+    }
+
+    /// Its files, to change what was listed.
+    #[cfg(test)]
+    pub(crate) fn files_mut(&mut self) -> &mut Files {
+        &mut Arc::make_mut(&mut self.objects).files
+    }
+
+    /// Its folder in the bucket: `01H…` or `parquet/01H…`.
+    pub(crate) fn root(&self) -> &Arc<str> {
+        &self.objects.root
     }
 
     /// The key of a file of the block.
     pub(crate) fn key(&self, file: &str) -> String {
-        format!("{}/{file}", self.root)
+        self.objects.key(file)
     }
 
     /// A file of the block in the version that is served.
     pub(crate) fn object(&self, file: &str) -> ListedObject {
-        let version = self.files.get(file).cloned().unwrap_or_default();
-        ListedObject::new(&self.key(file), version.etag, version.stamp, version.size)
+        let version = self.objects.files.get(file).cloned().unwrap_or_default();
+        let stamp = stamp(&version);
+        ListedObject::new(&self.key(file), version.etag, stamp, version.size)
     }
 }
 
-impl FileVersion {
-    fn of(object: &Object) -> Self {
-        let etag = object.etag.as_deref();
-        let text = format!("{} {}", object.last_modified, etag.unwrap_or_default());
-        Self {
-            size: object.size,
-            stamp: xxh64(text.as_bytes(), 0),
-            etag: etag.map(Arc::from),
-        }
-    }
-}
-
-/// A file of which only the size is known.
-#[cfg(test)]
-impl From<u64> for FileVersion {
-    fn from(size: u64) -> Self {
-        Self {
-            size,
-            ..Self::default()
-        }
-    }
+/// A hash that changes when the listing shows another version of a file.
+pub(crate) fn stamp(version: &FileVersion) -> u64 {
+    let etag = version.etag.as_deref().unwrap_or_default();
+    let text = format!("{} {etag}", version.last_modified);
+    xxh64(text.as_bytes(), 0)
 }
 
 impl Format {
@@ -107,14 +85,17 @@ impl Format {
     }
 }
 
-/// A hash over the versions of all files.
-fn version(files: &BTreeMap<String, FileVersion>) -> u64 {
+/// A hash over the versions of all files but marks.
+fn version(files: &Files) -> u64 {
     let mut hash = Xxh64::new(0);
-    for (name, FileVersion { size, stamp, .. }) in files {
+    for (name, version) in files.iter() {
+        if MARK_FILES.contains(&&**name) {
+            continue;
+        }
         hash.update(name.as_bytes());
         hash.update(&[0]);
-        hash.update(&size.to_le_bytes());
-        hash.update(&stamp.to_le_bytes());
+        hash.update(&version.size.to_le_bytes());
+        hash.update(&stamp(version).to_le_bytes());
     }
     hash.digest()
 }
@@ -129,30 +110,30 @@ mod tests {
     #[test]
     fn a_block_has_another_version_when_any_of_its_files_changes_and_marks_are_none() {
         let view = &Drawn::snapshot(&[Drawn::raw('A', 0, 10)]).blocks[0];
-        let with = |file: &str, object: Object| {
+        let of = |view: &BlockView| CatalogBlock::new(view, Arc::default()).version;
+        let with = |file: &str, listed: FileVersion| {
             let mut view = view.clone();
-            view.objects.files.insert(file.to_owned(), object);
-            CatalogBlock::new(&view).version
+            Arc::make_mut(&mut view.objects).files.insert(file, listed);
+            of(&view)
         };
-        let object = Object {
-            key: String::new(),
+        let object = FileVersion {
             size: 1,
             last_modified: Timestamp(0),
-            etag: Some("a".to_owned()),
+            etag: Some("a".into()),
         };
         let before = with("index", object.clone());
         assert_eq!(with("index", object.clone()), before);
         for changed in [
-            Object {
+            FileVersion {
                 size: 2,
                 ..object.clone()
             },
-            Object {
+            FileVersion {
                 last_modified: Timestamp(1),
                 ..object.clone()
             },
-            Object {
-                etag: Some("b".to_owned()),
+            FileVersion {
+                etag: Some("b".into()),
                 ..object.clone()
             },
         ] {
@@ -162,7 +143,7 @@ mod tests {
                 with("x", object.clone())
             );
         }
-        let without = CatalogBlock::new(view).version;
+        let without = of(view);
         for mark in MARK_FILES {
             assert_eq!(with(mark, object.clone()), without);
         }

@@ -320,7 +320,7 @@ fn a_block_that_is_not_given_is_missing_where_it_may_be_needed() {
     let mut snapshot = Drawn::snapshot(&[old]);
     let view = &snapshot.blocks[0];
     snapshot.unread.push(bucket::UnreadBlock {
-        objects: view.objects.clone(),
+        objects: Arc::clone(&view.objects),
         key: view.objects.key(BlockMeta::FILE),
         reason: "refused".to_owned(),
         meta: Some(Arc::clone(&view.meta)),

@@ -26,7 +26,7 @@ impl Extents {
         let groups = catalog.groups.iter();
         Self {
             sets: groups
-                .map(|group| (group.labels.clone(), group.extent()))
+                .map(|group| (Labels::clone(&group.labels), group.extent()))
                 .collect(),
             unknown: catalog.missing.iter().any(|block| block.earlier.is_none()),
         }

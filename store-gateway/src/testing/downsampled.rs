@@ -20,7 +20,8 @@ use parquet_block::{
 };
 use tsdb::{AggregateChunk, Aggregates, BlockWriter, DownsampledChunk, Encoding};
 
-use crate::catalog::{CatalogBlock, Format};
+use super::catalog_block;
+use crate::catalog::CatalogBlock;
 
 /// Series with their chunks, in order of time.
 pub(crate) type Rows = BTreeMap<Labels, Vec<DownsampledChunk>>;
@@ -186,19 +187,6 @@ pub(crate) async fn put_parquet(
     let key = format!("{root}/{}", BlockMeta::FILE);
     bucket.put(&key, meta.encode().into()).await.unwrap();
     catalog_block(root, meta, sizes)
-}
-
-fn catalog_block(root: String, meta: BlockMeta, sizes: BTreeMap<String, u64>) -> CatalogBlock {
-    let files = sizes.into_iter().map(|(name, size)| (name, size.into()));
-    CatalogBlock {
-        id: meta.ulid,
-        root,
-        format: Format::of(&meta),
-        labels: meta.external_labels(),
-        meta: Arc::new(meta),
-        files: files.collect(),
-        version: 0,
-    }
 }
 
 /// The names and values of labels.

@@ -13,8 +13,11 @@ use parquet_block::{
 };
 use tsdb::{BlockWriter, Chunk, Encoding, encode_xor};
 
-use super::downsampled::{Table, strings};
-use crate::catalog::{CatalogBlock, Format};
+use super::{
+    catalog_block,
+    downsampled::{Table, strings},
+};
+use crate::catalog::CatalogBlock;
 
 /// What the blocks cover.
 pub(crate) const RANGE: TimeRange = TimeRange::new(0, 2 * 3_600_000 - 1);
@@ -79,7 +82,7 @@ impl Scraped {
             let bytes = fs::read(block.join(name)).unwrap();
             (name.to_owned(), bytes)
         });
-        put(bucket, id.to_string(), Format::Tsdb, meta, files).await
+        put(bucket, id.to_string(), meta, files).await
     }
 
     /// Puts the Parquet block into the bucket, in row groups of so many rows.
@@ -120,14 +123,7 @@ impl Scraped {
         meta.parquet = Some(ParquetMeta { version: 1, shards });
         let [labels, chunks] = files;
         let files = [(labels_file(0), labels), (chunks_file(0), chunks)];
-        put(
-            bucket,
-            format!("parquet/{id}"),
-            Format::Parquet,
-            meta,
-            files,
-        )
-        .await
+        put(bucket, format!("parquet/{id}"), meta, files).await
     }
 }
 
@@ -169,23 +165,14 @@ fn meta(id: BlockId) -> BlockMeta {
 async fn put(
     bucket: &Bucket,
     root: String,
-    format: Format,
     meta: BlockMeta,
     files: [(String, Vec<u8>); 2],
 ) -> CatalogBlock {
     let mut sizes = BTreeMap::new();
     for (name, bytes) in files {
-        sizes.insert(name.clone(), (bytes.len() as u64).into());
+        sizes.insert(name.clone(), bytes.len() as u64);
         let key = format!("{root}/{name}");
         bucket.put(&key, bytes.into()).await.unwrap();
     }
-    CatalogBlock {
-        id: meta.ulid,
-        root,
-        format,
-        labels: meta.external_labels(),
-        meta: Arc::new(meta),
-        files: sizes,
-        version: 0,
-    }
+    catalog_block(root, meta, sizes)
 }

@@ -139,7 +139,7 @@ pub(super) fn copy_of_sample_with_labels(root: &Path) -> anyhow::Result<()> {
             let labels = World::external_labels();
             let thanos = meta.thanos.get_or_insert_default();
             thanos.version = 1;
-            thanos.labels = labels.to_texts();
+            thanos.labels = labels.to_texts().into();
         })?;
     }
     Ok(())

@@ -154,7 +154,7 @@ fn status(failed: bool) -> ExitCode {
 /// Names the blocks that could not be read; whether there are any.
 fn tell_unread(snapshot: &Snapshot) -> bool {
     for unread in &snapshot.unread {
-        let (block, reason) = (&unread.objects.root, &unread.reason);
+        let (block, reason) = (&*unread.objects.root, &unread.reason);
         tracing::error!(block, reason, "block not read, so it is missing above");
     }
     !snapshot.unread.is_empty()

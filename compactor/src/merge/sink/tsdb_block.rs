@@ -6,8 +6,8 @@ use std::{
 };
 
 use model::{
-    BlockId, BlockMeta, BlockStats, CompactionMeta, Downsample, IndexStats, Resolution, ThanosMeta,
-    TimeRange, Timestamp,
+    BlockId, BlockMeta, BlockStats, CompactionMeta, Downsample, Extra, IndexStats, Resolution,
+    ThanosMeta, TimeRange, Timestamp,
 };
 use parquet_block::{SharedValue, envelope};
 use tsdb::{BlockWriter, Chunk, SymbolRef, segment_file_name};
@@ -103,7 +103,7 @@ fn nameless(range: TimeRange, resolution: Resolution) -> BlockMeta {
             ..ThanosMeta::default()
         }),
         parquet: None,
-        extra: serde_json::Map::new(),
+        extra: Extra::default(),
     }
 }
 

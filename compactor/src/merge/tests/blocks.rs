@@ -8,9 +8,9 @@ use std::{
 };
 
 use model::{
-    BlockId, BlockMeta, BlockStats, CompactionMeta, CounterReset, Counts, Downsample, Histogram,
-    HistogramCounts, Labels, ParquetMeta, ParquetShard, Resolution, Span, ThanosMeta, TimeRange,
-    Timestamp,
+    BlockId, BlockMeta, BlockStats, CompactionMeta, CounterReset, Counts, Downsample, Extra,
+    Histogram, HistogramCounts, Labels, ParquetMeta, ParquetShard, Resolution, Span, ThanosMeta,
+    TimeRange, Timestamp,
 };
 use parquet_block::{Contents, LocalShard};
 use tempfile::TempDir;
@@ -204,7 +204,7 @@ fn meta(ulid: BlockId, resolution: Resolution, parquet: Option<ParquetMeta>) -> 
             ..ThanosMeta::default()
         }),
         parquet,
-        extra: serde_json::Map::new(),
+        extra: Extra::default(),
     }
 }
 

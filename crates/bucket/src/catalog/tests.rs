@@ -197,7 +197,7 @@ async fn an_unread_new_version_does_not_enter_the_catalog() {
     let changed = found
         .blocks
         .iter()
-        .find(|view| view.objects.root == root(4));
+        .find(|view| *view.objects.root == root(4));
     assert_eq!(changed.unwrap().meta.max_time.0, 1234);
 }
 

@@ -10,9 +10,10 @@
 //! A cache that cannot be used is logged and done without.
 
 use std::{
-    collections::BTreeSet,
+    collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -29,6 +30,26 @@ pub(super) struct DiskCache {
 impl DiskCache {
     pub(super) const fn new(dir: PathBuf) -> Self {
         Self { dir }
+    }
+
+    /// The folders of blocks that are here, below whose names alone an object can be. It waits for the disk.
+    pub(super) fn roots(&self) -> HashSet<String> {
+        let mut roots = HashSet::new();
+        for prefix in ["", PARQUET_ROOT] {
+            let Ok(Some(entries)) = files::entries(&self.dir.join(prefix)) else {
+                continue;
+            };
+            for entry in entries.flatten() {
+                let name = entry.file_name();
+                if let Some(name) = name.to_str().filter(|n| n.parse::<BlockId>().is_ok()) {
+                    roots.insert(match prefix {
+                        "" => name.to_owned(),
+                        prefix => format!("{prefix}/{name}"),
+                    });
+                }
+            }
+        }
+        roots
     }
 
     /// The object, if it is here in this version. It waits for the disk.
@@ -56,7 +77,7 @@ impl DiskCache {
     }
 
     /// Removes the blocks that are not among `roots`. Other files stay.
-    pub(super) async fn retain(&self, roots: BTreeSet<String>) {
+    pub(super) async fn retain(&self, roots: HashSet<Arc<str>>) {
         let dir = self.dir.clone();
         let shown = dir.display().to_string();
         let cleared = blocking(move || {
@@ -82,7 +103,7 @@ fn version_path(path: &Path) -> PathBuf {
     name.into()
 }
 
-fn remove_others(dir: &Path, prefix: &str, roots: &BTreeSet<String>) -> io::Result<()> {
+fn remove_others(dir: &Path, prefix: &str, roots: &HashSet<Arc<str>>) -> io::Result<()> {
     let Some(entries) = files::entries(dir)? else {
         return Ok(());
     };
@@ -90,7 +111,7 @@ fn remove_others(dir: &Path, prefix: &str, roots: &BTreeSet<String>) -> io::Resu
         let entry = entry?;
         let name = entry.file_name();
         let block = name.to_str().filter(|name| name.parse::<BlockId>().is_ok());
-        if block.is_some_and(|name| !roots.contains(&format!("{prefix}{name}"))) {
+        if block.is_some_and(|name| !roots.contains(format!("{prefix}{name}").as_str())) {
             fs::remove_dir_all(entry.path())?;
         }
     }

@@ -1,11 +1,13 @@
 //! The small files of a block that a synchronization reads: `meta.json` and the marks.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
-use model::{BlockId, BlockMeta, DeletionMark, MarkError, NoCompactMark, NoDownsampleMark};
+use model::{
+    BlockId, BlockMeta, DeletionMark, ExternalLabels, MarkError, NoCompactMark, NoDownsampleMark,
+};
 
 /// The kind of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Kind {
     Meta,
     Deletion,
@@ -13,16 +15,16 @@ pub(super) enum Kind {
     NoDownsample,
 }
 
-/// The contents of a file.
+/// The contents of a file. Cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Document {
     Meta(Arc<BlockMeta>),
-    Deletion(DeletionMark),
-    NoCompact(NoCompactMark),
-    NoDownsample(NoDownsampleMark),
+    Deletion(Arc<DeletionMark>),
+    NoCompact(Arc<NoCompactMark>),
+    NoDownsample(Arc<NoDownsampleMark>),
     /// The reason why it cannot be used. Without `meta.json` the block cannot be used; with an unusable mark it is
     /// left as it is.
-    Unusable(String),
+    Unusable(Arc<str>),
 }
 
 impl Kind {
@@ -48,12 +50,32 @@ impl Document {
     /// Logs what is wrong with it, if anything.
     pub(super) fn log(&self, kind: Kind) {
         match (self, kind) {
-            (Self::Unusable(reason), Kind::Meta) => tracing::error!(reason, "block cannot be used"),
+            (Self::Unusable(reason), Kind::Meta) => {
+                tracing::error!(reason = &**reason, "block cannot be used");
+            }
             (Self::Unusable(reason), _) => {
-                tracing::error!(reason, "mark cannot be used, so its block is left as it is");
+                tracing::error!(
+                    reason = &**reason,
+                    "mark cannot be used, so its block is left as it is"
+                );
             }
             _ => {}
         }
+    }
+
+    /// Shares its labels with others that have the same.
+    pub(super) fn share(&mut self, labels: &mut HashSet<ExternalLabels>) {
+        if let Self::Meta(meta) = self
+            && let Some(meta) = Arc::get_mut(meta)
+            && let Some(thanos) = &mut meta.thanos
+        {
+            thanos.labels.share(labels);
+        }
+    }
+
+    /// One that cannot be used.
+    pub(super) fn unusable(reason: String) -> Self {
+        Self::Unusable(reason.into())
     }
 
     /// Whether it can be used.
@@ -62,15 +84,20 @@ impl Document {
     }
 }
 
-/// Reads the file `key` of `block`.
-pub(super) fn decode(kind: Kind, block: BlockId, key: &str, json: &[u8]) -> Document {
+/// Reads a file of `block`; `key` names it if it cannot be used.
+pub(super) fn decode(
+    kind: Kind,
+    block: BlockId,
+    key: impl FnOnce() -> String,
+    json: &[u8],
+) -> Document {
     let decoded = match kind {
         Kind::Meta => meta(block, json).map(Document::Meta),
         Kind::Deletion => mark(DeletionMark::decode(block, json), Document::Deletion),
         Kind::NoCompact => mark(NoCompactMark::decode(json), Document::NoCompact),
         Kind::NoDownsample => mark(NoDownsampleMark::decode(json), Document::NoDownsample),
     };
-    decoded.unwrap_or_else(|reason| Document::Unusable(format!("{key}: {reason}")))
+    decoded.unwrap_or_else(|reason| Document::unusable(format!("{}: {reason}", key())))
 }
 
 fn meta(block: BlockId, json: &[u8]) -> Result<Arc<BlockMeta>, String> {
@@ -86,9 +113,10 @@ fn meta(block: BlockId, json: &[u8]) -> Result<Arc<BlockMeta>, String> {
 
 fn mark<M>(
     mark: Result<M, MarkError>,
-    document: impl FnOnce(M) -> Document,
+    document: impl FnOnce(Arc<M>) -> Document,
 ) -> Result<Document, String> {
-    mark.map(document).map_err(|error| error.to_string())
+    let mark = mark.map(|mark| document(Arc::new(mark)));
+    mark.map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -98,7 +126,8 @@ mod tests {
     const ID: &str = "01HF8J5JG0RAVB4GMS32W7ZJ2B";
 
     fn read(kind: Kind, json: &str) -> Document {
-        decode(kind, ID.parse().unwrap(), "k", json.as_bytes())
+        let key = || "k".to_owned();
+        decode(kind, ID.parse().unwrap(), key, json.as_bytes())
     }
 
     #[test]
@@ -124,7 +153,7 @@ mod tests {
         ] {
             assert_eq!(
                 read(Kind::Meta, &json),
-                Document::Unusable(expected.to_owned())
+                Document::unusable(expected.to_owned())
             );
         }
     }
@@ -134,7 +163,7 @@ mod tests {
         for kind in [Kind::Deletion, Kind::NoCompact, Kind::NoDownsample] {
             let version = read(kind, r#"{"version":2}"#);
             let reason = "k: version: expected 1, found 2".to_owned();
-            assert_eq!(version, Document::Unusable(reason));
+            assert_eq!(version, Document::unusable(reason));
             for json in ["", "{", "{}", "[1]", r#"{"version":1,"id":"?"}"#] {
                 let read = read(kind, json);
                 assert!(matches!(&read, Document::Unusable(_)), "{json}: {read:?}");

@@ -1,9 +1,20 @@
 //! Reads `meta.json` files and marks from the cheapest source.
 
-use std::{collections::BTreeMap, iter, pin::pin};
+use std::{
+    collections::{HashMap, HashSet},
+    iter,
+    num::NonZeroUsize,
+    panic::resume_unwind,
+    pin::pin,
+    sync::{
+        Arc,
+        mpsc::{Receiver, sync_channel},
+    },
+    thread,
+};
 
 use futures::{StreamExt as _, stream};
-use model::BlockId;
+use parking_lot::Mutex;
 
 use super::{
     MetaFetcher,
@@ -11,7 +22,7 @@ use super::{
     document::{self, Document, Kind},
 };
 use crate::{
-    BucketError, Object,
+    BlockObjects, BucketError, FileVersion, Object,
     catalog::{self, CATALOG},
 };
 
@@ -19,15 +30,17 @@ use crate::{
 pub(super) const MAX_DOCUMENT: u64 = 64 << 20;
 /// Up to so many objects are read one by one instead of the whole catalog.
 const FEW: usize = 16;
-/// So many objects are looked for on the disk by one thread.
+/// So many objects are looked for on the disk, or decoded, by one thread at once.
 const AT_ONCE: usize = 256;
+/// At most so many threads decode the entries of a catalog.
+const THREADS: usize = 4;
 
-/// An object to read.
+/// A file of a block to read. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
-    pub(super) block: BlockId,
+    pub(super) block: Arc<BlockObjects>,
     pub(super) kind: Kind,
-    pub(super) object: Object,
+    pub(super) version: FileVersion,
 }
 
 /// A wanted object and its contents.
@@ -42,17 +55,11 @@ impl MetaFetcher {
     pub(super) async fn load(&self, wanted: Vec<Wanted>, catalog: Option<&Object>) -> Vec<Loaded> {
         let (mut loaded, mut missing) = self.look_on_disk(wanted).await;
         if let Some(catalog) = catalog.filter(|_| missing.len() > FEW) {
-            let mut documents = self.look_in_catalog(catalog, &missing).await;
-            let before = loaded.len();
-            let mut left = Vec::new();
-            for wanted in missing {
-                match documents.remove(&wanted.object.key) {
-                    Some(document) => loaded.push(wanted.loaded(document)),
-                    None => left.push(wanted),
-                }
-            }
+            let wanted = missing.len();
+            let (found, left) = self.look_in_catalog(catalog, missing).await;
+            loaded.extend(found);
             missing = left;
-            let found = loaded.len() - before;
+            let found = wanted - missing.len();
             tracing::info!(found, missing = missing.len(), "read the catalog");
         }
         let in_bucket = self.load_from_bucket(missing.into_iter(), self.concurrency);
@@ -74,21 +81,29 @@ impl MetaFetcher {
     }
 
     /// What is on the disk, and what is not. A thread reads many, as each is read in less time than a thread needs to
-    /// begin.
-    async fn look_on_disk(&self, mut wanted: Vec<Wanted>) -> (Vec<Loaded>, Vec<Wanted>) {
-        let (mut loaded, mut missing) = (Vec::with_capacity(wanted.len()), Vec::new());
+    /// begin; and many are looked for only where the disk has something of their block.
+    async fn look_on_disk(&self, wanted: Vec<Wanted>) -> Split {
+        let mut loaded = Vec::new();
         let Some(cache) = &self.cache else {
             return (loaded, wanted);
         };
+        let (mut looked_for, mut missing) = (wanted, Vec::new());
+        if looked_for.len() > FEW {
+            let of_disk = cache.clone();
+            let roots = tokio::task::spawn_blocking(move || of_disk.roots()).await;
+            // The runtime shuts down, if there is no answer.
+            let roots: HashSet<String> = roots.unwrap_or_default();
+            let is_there = |wanted: &Wanted| roots.contains(&*wanted.block.root);
+            (looked_for, missing) = looked_for.into_iter().partition(is_there);
+        }
         let mut parts = Vec::new();
-        while !wanted.is_empty() {
-            parts.push(wanted.split_off(wanted.len().saturating_sub(AT_ONCE)));
+        while !looked_for.is_empty() {
+            parts.push(looked_for.split_off(looked_for.len().saturating_sub(AT_ONCE)));
         }
         let looked = stream::iter(parts)
             .map(|part| async move {
                 let (cache, looked) = (cache.clone(), part.clone());
                 let found = move || looked.iter().map(|wanted| wanted.on_disk(&cache)).collect();
-                // The runtime shuts down, if there is no answer.
                 let found = tokio::task::spawn_blocking(found).await;
                 (part, found.unwrap_or_default())
             })
@@ -107,65 +122,136 @@ impl MetaFetcher {
         (loaded, missing)
     }
 
-    /// The catalog's entries for the wanted versions. It is a cache: its errors are logged and do no harm. Its entries
-    /// are not kept on the disk, as the next start gets them again for one request.
-    async fn look_in_catalog(
-        &self,
-        catalog: &Object,
-        missing: &[Wanted],
-    ) -> BTreeMap<String, Document> {
+    /// What the catalog has of the wanted versions, and what it has not. It is a cache: its errors are logged and do no
+    /// harm. Its entries are not kept on the disk, as the next start gets them again for one request.
+    async fn look_in_catalog(&self, catalog: &Object, wanted: Vec<Wanted>) -> Split {
         let (found, max) = (catalog.size, catalog::MAX_SIZE);
         if found > max {
             tracing::warn!(
                 "{CATALOG}: expected at most {max} bytes, found {found}; reading each meta.json instead"
             );
-            return BTreeMap::new();
+            return (Vec::new(), wanted);
         }
         let bytes = match self.bucket.get(CATALOG).await {
             Ok(bytes) => bytes,
             Err(error) => {
                 tracing::warn!(%error, "catalog not read, reading each meta.json instead");
-                return BTreeMap::new();
+                return (Vec::new(), wanted);
             }
         };
-        let missing: BTreeMap<String, Wanted> = missing
-            .iter()
-            .map(|wanted| (wanted.object.key.clone(), wanted.clone()))
-            .collect();
-        let read = move || {
-            let mut documents = BTreeMap::new();
-            let decoded = catalog::decode(&bytes, |object, json| {
-                if let Some(wanted) = missing.get(&object.key)
-                    && wanted.object == *object
-                {
-                    let document = wanted.decode(json);
-                    if document.is_readable() {
-                        documents.insert(object.key.clone(), document);
-                    }
-                }
-            });
-            decoded.map(|()| documents)
-        };
-        match tokio::task::spawn_blocking(read).await {
-            Ok(Ok(documents)) => documents,
-            Ok(Err(reason)) => {
+        match tokio::task::spawn_blocking(move || in_catalog(&bytes, wanted)).await {
+            Ok(Ok(done)) => done,
+            Ok(Err((reason, wanted))) => {
                 tracing::warn!(reason, "catalog damaged, reading each meta.json instead");
-                BTreeMap::new()
+                (Vec::new(), wanted)
             }
-            // The runtime shuts down.
-            Err(_) => BTreeMap::new(),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                // The runtime shuts down.
+                Err(_) => (Vec::new(), Vec::new()),
+            },
         }
     }
 }
 
+/// Entries of a catalog to be decoded: the place of each among the wanted ones, and its JSON.
+type Batch = Vec<(usize, Vec<u8>)>;
+
+/// Wanted objects that were found, and those that were not.
+type Split = (Vec<Loaded>, Vec<Wanted>);
+
+/// What a catalog has of the wanted versions; or what is wrong with it, and what is wanted.
+fn in_catalog(bytes: &[u8], wanted: Vec<Wanted>) -> Result<Split, (String, Vec<Wanted>)> {
+    let mut documents = match documents(bytes, &wanted) {
+        Ok(documents) => documents,
+        Err(reason) => return Err((reason, wanted)),
+    };
+    documents.sort_unstable_by_key(|(place, _)| *place);
+    let mut documents = documents.into_iter().peekable();
+    let (mut loaded, mut missing) = (Vec::with_capacity(wanted.len()), Vec::new());
+    for (place, wanted) in wanted.into_iter().enumerate() {
+        match documents.next_if(|(of, _)| *of == place) {
+            Some((_, document)) => loaded.push(wanted.loaded(document)),
+            None => missing.push(wanted),
+        }
+    }
+    Ok((loaded, missing))
+}
+
+/// The usable entries of a catalog for the wanted versions, by their places. Some threads decode them.
+fn documents(bytes: &[u8], wanted: &[Wanted]) -> Result<Vec<(usize, Document)>, String> {
+    let places: HashMap<(&str, &str), usize> = wanted
+        .iter()
+        .enumerate()
+        .map(|(place, wanted)| ((&*wanted.block.root, wanted.kind.file()), place))
+        .collect();
+    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let threads = threads.min(THREADS);
+    let (send, batches) = sync_channel::<Batch>(threads);
+    let batches = Arc::new(Mutex::new(batches));
+    thread::scope(|scope| {
+        let running: Vec<_> = (0..threads)
+            .map(|_| {
+                let batches = Arc::clone(&batches);
+                scope.spawn(move || decode_batches(&batches, wanted))
+            })
+            .collect();
+        // So that they are gone if all threads are.
+        drop(batches);
+        let mut batch = Batch::new();
+        let read = catalog::decode(bytes, |object, json| {
+            // The names of `meta.json` and marks have no slash.
+            let place = object.key.rsplit_once('/').and_then(|at| places.get(&at));
+            let Some((place, wanted)) = place.and_then(|at| Some((*at, wanted.get(*at)?))) else {
+                return;
+            };
+            if wanted.version == FileVersion::of(object) {
+                batch.push((place, json.to_vec()));
+                if batch.len() >= AT_ONCE {
+                    // A thread that is gone is found below.
+                    let _ = send.send(std::mem::take(&mut batch));
+                }
+            }
+        });
+        let _ = send.send(batch);
+        drop(send);
+        let mut documents = Vec::with_capacity(wanted.len());
+        for thread in running {
+            documents.extend(thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        read.map(|()| documents)
+    })
+}
+
+/// Decodes batches until there are no more.
+fn decode_batches(batches: &Mutex<Receiver<Batch>>, wanted: &[Wanted]) -> Vec<(usize, Document)> {
+    let (mut documents, mut labels) = (Vec::new(), HashSet::new());
+    let next = || batches.lock().recv();
+    while let Ok(batch) = next() {
+        for (place, json) in batch {
+            let document = wanted.get(place).map(|wanted| wanted.decode(&json));
+            if let Some(mut document) = document.filter(Document::is_readable) {
+                document.share(&mut labels);
+                documents.push((place, document));
+            }
+        }
+    }
+    documents
+}
+
 impl Wanted {
+    /// The key of the file.
+    pub(super) fn key(&self) -> String {
+        self.block.key(self.kind.file())
+    }
+
     pub(super) fn decode(&self, bytes: &[u8]) -> Document {
-        document::decode(self.kind, self.block, &self.object.key, bytes)
+        document::decode(self.kind, self.block.id, || self.key(), bytes)
     }
 
     /// The document, if the disk has it in this version.
     fn on_disk(&self, cache: &DiskCache) -> Option<Document> {
-        let bytes = cache.get(&self.object)?;
+        let bytes = cache.get(&self.version.object(self.key()))?;
         // Otherwise the disk may be at fault.
         Some(self.decode(&bytes)).filter(Document::is_readable)
     }

@@ -18,16 +18,16 @@ const MAX_WAIT: Duration = Duration::from_secs(60);
 impl MetaFetcher {
     /// Reads an object, and logs what is wrong with it if that is new.
     pub(super) async fn read_object(&self, wanted: &Wanted) -> Result<Document, BucketError> {
-        let object = &wanted.object;
-        let document = if object.size > MAX_DOCUMENT {
-            let (key, size) = (&object.key, object.size);
-            Document::Unusable(format!(
+        let size = wanted.version.size;
+        let document = if size > MAX_DOCUMENT {
+            let key = wanted.key();
+            Document::unusable(format!(
                 "{key}: expected at most {MAX_DOCUMENT} bytes, found {size}"
             ))
         } else {
             self.read_and_keep(wanted).await?
         };
-        let known = self.known.get(&object.key);
+        let known = self.known.get(&wanted.block.root, wanted.kind);
         if known.is_none_or(|known| known.document != document) {
             document.log(wanted.kind);
         }
@@ -35,7 +35,7 @@ impl MetaFetcher {
     }
 
     async fn read_and_keep(&self, wanted: &Wanted) -> Result<Document, BucketError> {
-        let object = &wanted.object;
+        let object = &wanted.version.object(wanted.key());
         let is_usable = |bytes: &[u8]| wanted.decode(bytes).is_readable();
         let read = timeout(MAX_WAIT, self.bucket.get_listed(object, is_usable)).await;
         let bytes = read.map_err(|_| BucketError::Store {

@@ -1,54 +1,73 @@
 //! Makes a snapshot of what was listed and read.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use model::BlockMeta;
 
 use super::{
-    Listed, MetaFetcher,
+    MetaFetcher,
     document::{Document, Kind},
 };
-use crate::{BlockObjects, BlockView, PartialBlock, Snapshot, UnreadBlock, UnusableMark};
+use crate::{
+    BlockObjects, BlockView, PartialBlock, Snapshot, UnreadBlock, UnusableMark,
+    objects::ListedBlock,
+};
 
 impl MetaFetcher {
     /// The listed blocks and their contents.
-    pub(super) fn snapshot(&self, listed: Listed) -> Snapshot {
-        let mut snapshot = Snapshot::default();
-        let blocks = listed.blocks.into_iter();
-        for objects in blocks.filter(|block| !block.files.is_empty()) {
-            self.add(objects, &mut snapshot);
+    pub(super) fn snapshot(&self, listed: Vec<ListedBlock>) -> Snapshot {
+        let mut snapshot = Snapshot {
+            blocks: Vec::with_capacity(listed.len()),
+            ..Snapshot::default()
+        };
+        for ListedBlock {
+            objects,
+            has_folder,
+        } in listed
+        {
+            if !objects.files.is_empty() {
+                self.add(objects, &mut snapshot);
+            } else if has_folder {
+                let key = objects.key(BlockMeta::FILE);
+                let reason = format!("{key}: not found, the folder is empty");
+                snapshot.partial.push(PartialBlock { objects, reason });
+            }
         }
-        add_empty(listed.folders, &mut snapshot);
         snapshot
     }
 
     /// Adds a block.
-    fn add(&self, objects: BlockObjects, snapshot: &mut Snapshot) {
+    fn add(&self, objects: Arc<BlockObjects>, snapshot: &mut Snapshot) {
         let mut meta = None;
         let (mut deletion_mark, mut no_compact_mark, mut no_downsample_mark) = (None, None, None);
         let (mut unusable, mut unusable_marks, mut unread) = (None, Vec::new(), None);
-        for (kind, object) in Kind::ALL
-            .iter()
-            .filter_map(|kind| Some((kind, objects.files.get(kind.file())?)))
-        {
-            unread = unread.or_else(|| self.unread.get_key_value(&object.key));
-            match self.known.get(&object.key).map(|known| &known.document) {
+        for kind in Kind::ALL {
+            if !objects.files.contains(kind.file()) {
+                continue;
+            }
+            // Rarely is anything, so no key is made for most.
+            if !self.unread.is_empty() {
+                let key = objects.key(kind.file());
+                unread = unread.or_else(|| self.unread.get_key_value(&key));
+            }
+            let known = self.known.get(&objects.root, kind);
+            match known.map(|known| &known.document) {
                 Some(Document::Meta(found)) => meta = Some(Arc::clone(found)),
-                Some(Document::Deletion(mark)) => deletion_mark = Some(mark.clone()),
-                Some(Document::NoCompact(mark)) => no_compact_mark = Some(mark.clone()),
-                Some(Document::NoDownsample(mark)) => no_downsample_mark = Some(mark.clone()),
-                Some(Document::Unusable(found)) if *kind == Kind::Meta => {
-                    unusable = Some(found.clone());
+                Some(Document::Deletion(mark)) => deletion_mark = Some(Arc::clone(mark)),
+                Some(Document::NoCompact(mark)) => no_compact_mark = Some(Arc::clone(mark)),
+                Some(Document::NoDownsample(mark)) => no_downsample_mark = Some(Arc::clone(mark)),
+                Some(Document::Unusable(found)) if kind == Kind::Meta => {
+                    unusable = Some(String::from(&**found));
                 }
                 Some(Document::Unusable(reason)) => unusable_marks.push(UnusableMark {
                     file: kind.file(),
-                    reason: reason.clone(),
+                    reason: String::from(&**reason),
                 }),
                 None => {}
             }
         }
         let unread = unread.map(|(key, unread)| UnreadBlock {
-            objects: objects.clone(),
+            objects: Arc::clone(&objects),
             key: key.clone(),
             reason: unread.reason.clone(),
             meta: meta.clone(),
@@ -77,25 +96,4 @@ impl MetaFetcher {
             }
         }
     }
-}
-
-/// Adds the empty ones of `folders`.
-fn add_empty(folders: Vec<BlockObjects>, snapshot: &mut Snapshot) {
-    let blocks = snapshot.blocks.iter().map(|block| &block.objects);
-    let partial = snapshot.partial.iter().map(|block| &block.objects);
-    let unread = snapshot.unread.iter().map(|block| &block.objects);
-    let filled: BTreeSet<String> = blocks
-        .chain(partial)
-        .chain(unread)
-        .map(|objects| objects.root.clone())
-        .collect();
-    for objects in folders {
-        if !filled.contains(&objects.root) {
-            let key = objects.key(BlockMeta::FILE);
-            let reason = format!("{key}: not found, the folder is empty");
-            snapshot.partial.push(PartialBlock { objects, reason });
-        }
-    }
-    let partial = &mut snapshot.partial;
-    partial.sort_by(|a, b| a.objects.root.cmp(&b.objects.root));
 }

@@ -185,7 +185,7 @@ async fn a_deletion_killed_at_any_write_shows_no_block_without_files_and_is_comp
             // As long as anything is left it is still known as a deletion.
             for partial in &snapshot.partial {
                 assert!(
-                    partial.objects.files.contains_key(DeletionMark::FILE),
+                    partial.objects.files.contains(DeletionMark::FILE),
                     "{partial:?}"
                 );
             }

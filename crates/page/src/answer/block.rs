@@ -48,20 +48,21 @@ impl<'a> BlockDetails<'a> {
         let note = state.plan.as_ref().and_then(|plan| plan.notes.get(&id));
         let running = running::inputs(&state.running);
         Self {
-            root: &block.root,
+            root: &block.objects.root,
             meta: &block.meta,
             files: block
+                .objects
                 .files
                 .iter()
-                .map(|(name, bytes)| File {
+                .map(|(name, version)| File {
                     name,
-                    bytes: *bytes,
+                    bytes: version.size,
                 })
                 .collect(),
             loaded: block.loaded,
-            deletion_mark: block.deletion.as_ref(),
-            no_compact_mark: block.no_compact.as_ref(),
-            no_downsample_mark: block.no_downsample.as_ref(),
+            deletion_mark: block.deletion.as_deref(),
+            no_compact_mark: block.no_compact.as_deref(),
+            no_downsample_mark: block.no_downsample.as_deref(),
             unusable_marks: &block.unusable_marks,
             unread: block.unread.as_deref(),
             plan: note.map(|note| Said {

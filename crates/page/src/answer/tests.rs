@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, sync::Arc};
 
-use bucket::{BlockObjects, BlockView, Object, PartialBlock, Snapshot, UnreadBlock};
+use bucket::{BlockObjects, BlockView, FileVersion, PartialBlock, Snapshot, UnreadBlock};
 use model::{BlockId, BlockMeta, NoCompactMark, NoCompactReason, Timestamp};
 use serde_json::{Value, json};
 
@@ -20,21 +20,19 @@ fn view(number: i64, root: &str, labels: &str, more: &str) -> BlockView {
         r#"{{"ulid":"{block}","minTime":{number},"maxTime":{},"version":1,"compaction":{{"level":{number},"sources":["{block}"]}},"thanos":{{"labels":{labels},"downsample":{{"resolution":0}},"source":"sidecar"}}{more}}}"#,
         number + 10
     );
-    let object = |key: &str, size| Object {
-        key: key.to_owned(),
-        size,
-        last_modified: Timestamp(0),
-        etag: None,
-    };
+    let files = [("index", 7), ("meta.json", 5)].map(|(name, size)| {
+        let version = FileVersion {
+            size,
+            ..FileVersion::default()
+        };
+        (Arc::from(name), version)
+    });
     BlockView {
-        objects: BlockObjects {
+        objects: Arc::new(BlockObjects {
             id: block,
-            root: format!("{root}{block}"),
-            files: BTreeMap::from([
-                ("index".to_owned(), object("index", 7)),
-                ("meta.json".to_owned(), object("meta.json", 5)),
-            ]),
-        },
+            root: format!("{root}{block}").into(),
+            files: files.into_iter().collect(),
+        }),
         meta: Arc::new(BlockMeta::decode(json.as_bytes()).unwrap()),
         deletion_mark: None,
         no_compact_mark: None,
@@ -47,19 +45,21 @@ fn view(number: i64, root: &str, labels: &str, more: &str) -> BlockView {
 fn state() -> State {
     let a = view(1, "", r#"{"cluster":"a"}"#, "");
     let mut b = view(2, "", r#"{"cluster":"b"}"#, "");
-    b.no_compact_mark = Some(NoCompactMark {
+    b.no_compact_mark = Some(Arc::new(NoCompactMark {
         reason: NoCompactReason::Manual,
         details: "looked at".to_owned(),
         ..NoCompactMark::default()
-    });
+    }));
     let parquet = r#","parquet":{"version":1,"shards":[]}"#;
     let c = view(3, "parquet/", r#"{"cluster":"a"}"#, parquet);
-    let broken = |number| BlockObjects {
-        id: id(number),
-        root: id(number).to_string(),
-        ..a.objects.clone()
+    let broken = |number| {
+        Arc::new(BlockObjects {
+            id: id(number),
+            root: id(number).to_string().into(),
+            files: a.objects.files.clone(),
+        })
     };
-    let unread = |objects: BlockObjects, meta| UnreadBlock {
+    let unread = |objects: Arc<BlockObjects>, meta| UnreadBlock {
         key: objects.key(BlockMeta::FILE),
         objects,
         reason: "get: refused".to_owned(),
@@ -71,7 +71,7 @@ fn state() -> State {
             reason: "meta.json: not JSON".to_owned(),
         }],
         unread: vec![
-            unread(b.objects.clone(), Some(Arc::clone(&b.meta))),
+            unread(Arc::clone(&b.objects), Some(Arc::clone(&b.meta))),
             unread(broken(5), None),
         ],
         blocks: vec![a, b, c],

@@ -63,14 +63,14 @@ impl<'a> Timeline<'a> {
             let meta = &block.meta;
             let labels = meta.thanos.as_ref().map_or(no_labels, |t| &t.labels);
             let note = state.plan.as_ref().and_then(|p| p.notes.get(&meta.ulid));
-            line.root.push(&block.root);
+            line.root.push(&block.objects.root);
             line.min.push(meta.min_time.0);
             line.max.push(meta.max_time.0);
             line.level.push(meta.compaction.level);
             line.group
                 .push(place(&mut groups, &mut line.groups, labels));
             line.resolution.push(meta.resolution().millis());
-            line.bytes.push(block.bytes());
+            line.bytes.push(block.objects.files.bytes());
             line.flags.push(flags(block));
             let word = note.map_or("", |note| note.word);
             line.word.push(place(&mut words, &mut line.words, word));

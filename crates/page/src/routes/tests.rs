@@ -84,11 +84,11 @@ async fn an_answer_is_sent_again_only_if_something_has_changed() {
     assert_eq!(now["data"]["version"], first.as_str());
     let mut other = Snapshot::default();
     other.partial.push(bucket::PartialBlock {
-        objects: bucket::BlockObjects {
+        objects: Arc::new(bucket::BlockObjects {
             id: model::BlockId::new(Timestamp(0), 0),
-            root: "x".to_owned(),
-            files: BTreeMap::new(),
-        },
+            root: "x".into(),
+            files: bucket::Files::default(),
+        }),
         reason: "no meta.json".to_owned(),
     });
     board

@@ -32,7 +32,7 @@ async fn files_have_their_hashes_in_meta_json_where_that_is_wanted() {
                 format!(
                     "{} {}",
                     file.rel_path,
-                    serde_json::Value::from(file.extra.clone())
+                    serde_json::to_value(&file.extra).unwrap()
                 )
             })
             .collect();

@@ -110,7 +110,7 @@ async fn footer(
     pages: DataKind,
 ) -> Result<(ListedObject, Footer), BlockError> {
     let object = block.object(name);
-    let Some(size) = block.files.get(name).map(|version| version.size) else {
+    let Some(size) = block.objects.files.get(name).map(|version| version.size) else {
         return Err(BlockError::Missing {
             key: object.key.to_string(),
         });

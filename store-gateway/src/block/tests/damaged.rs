@@ -9,6 +9,7 @@ use super::fixture::{FLOATS, Fixture, ask, query};
 use crate::{
     block::{BlockError, BlockReader},
     catalog::CatalogBlock,
+    testing::sized,
 };
 
 /// Changes an object; the listing that the block was made from has not seen it unless it is told.
@@ -39,7 +40,7 @@ async fn a_truncated_index_is_named() {
     let mut block = fixture.tsdb(FLOATS[0]).await;
     let key = block.key("index");
     let size = change(&fixture, &key, |bytes| bytes.truncate(20_000)).await;
-    block.files.insert("index".to_owned(), size.into());
+    block.files_mut().insert("index", sized(size));
     let text = failure(&fixture, block).await;
     assert!(text.starts_with(&format!("{key} at byte 199")), "{text}");
     assert!(text.contains("checksum"), "{text}");
@@ -50,7 +51,7 @@ async fn an_index_shorter_than_listed_is_named() {
     let fixture = Fixture::new();
     let mut block = fixture.tsdb(FLOATS[0]).await;
     let key = block.key("index");
-    block.files.insert("index".to_owned(), 23_100.into());
+    block.files_mut().insert("index", sized(23_100));
     let text = failure(&fixture, block).await;
     assert_eq!(
         text,
@@ -103,7 +104,7 @@ async fn a_truncated_segment_is_named_with_the_place_of_the_chunk() {
     let mut block = fixture.tsdb(FLOATS[0]).await;
     let key = block.key("chunks/000001");
     let size = change(&fixture, &key, |bytes| bytes.truncate(30_000)).await;
-    block.files.insert("chunks/000001".to_owned(), size.into());
+    block.files_mut().insert("chunks/000001", sized(size));
     let text = failure(&fixture, block).await;
     assert!(text.starts_with(&format!("{key} at byte ")), "{text}");
     assert!(
@@ -116,7 +117,7 @@ async fn a_truncated_segment_is_named_with_the_place_of_the_chunk() {
 async fn a_missing_file_is_named() {
     let fixture = Fixture::new();
     let mut block = fixture.tsdb(FLOATS[0]).await;
-    block.files.remove("chunks/000001");
+    block.files_mut().remove("chunks/000001");
     let expected = format!(
         "{}: expected an object, found none",
         block.key("chunks/000001")
@@ -124,7 +125,7 @@ async fn a_missing_file_is_named() {
     assert_eq!(failure(&fixture, block).await, expected);
 
     let mut block = fixture.parquet("floats").await;
-    block.files.remove("0.labels.parquet");
+    block.files_mut().remove("0.labels.parquet");
     let expected = format!(
         "{}: expected an object, found none",
         block.key("0.labels.parquet")
@@ -155,9 +156,7 @@ async fn a_truncated_parquet_file_is_named() {
     let mut block = fixture.parquet("floats").await;
     let key = block.key("0.chunks.parquet");
     let size = change(&fixture, &key, |bytes| bytes.truncate(200_000)).await;
-    block
-        .files
-        .insert("0.chunks.parquet".to_owned(), size.into());
+    block.files_mut().insert("0.chunks.parquet", sized(size));
     let text = failure(&fixture, block).await;
     assert!(text.starts_with(&format!("{key} at byte 199996")), "{text}");
 }

@@ -26,6 +26,7 @@ use crate::{
     catalog::{CatalogBlock, Format},
     config::Limits,
     metrics::{HeaderMetrics, ReadMetrics},
+    testing::catalog_block,
 };
 
 /// The four blocks of floats.
@@ -129,21 +130,13 @@ impl Fixture {
         let mut files = BTreeMap::new();
         for name in names {
             let bytes = fs::read(dir.join(name)).unwrap();
-            files.insert(name.clone(), (bytes.len() as u64).into());
+            files.insert(name.clone(), bytes.len() as u64);
             self.bucket
                 .put(&format!("{root}/{name}"), bytes.into())
                 .await
                 .unwrap();
         }
-        CatalogBlock {
-            id: meta.ulid,
-            root,
-            format,
-            labels: meta.external_labels(),
-            meta: Arc::new(meta),
-            files,
-            version: 1,
-        }
+        catalog_block(root, meta, files)
     }
 
     pub(in crate::block) async fn open(

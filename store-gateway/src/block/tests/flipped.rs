@@ -90,7 +90,7 @@ async fn no_flipped_bit_of_an_object_makes_another_answer() {
     let world = World::new().await;
     let expected = world.ask().await.unwrap();
     let expected: Vec<Answer> = expected.into_iter().map(Result::unwrap).collect();
-    for name in world.block.files.keys() {
+    for (name, _) in world.block.objects.files.iter() {
         let key = world.block.key(name);
         let named = |error: BlockError, at: usize| {
             let text = error.to_string();

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use bucket::{Bucket, testing::FailingBucket};
+use bucket::{Bucket, FileVersion, testing::FailingBucket};
 use model::{BlockId, TimeRange, Timestamp};
 use tempfile::TempDir;
 
@@ -90,7 +90,7 @@ async fn a_second_start_reads_neither_symbols_nor_the_table_from_the_bucket() {
     assert_eq!(world.reads(), 0);
     assert_eq!(all(&second).await, expected);
     // Postings and series.
-    let index = tsdb::Toc::range(world.block.files["index"].size).start;
+    let index = tsdb::Toc::range(world.block.objects.files.get("index").unwrap().size).start;
     let read = world.failing.ranges_read(&world.block.key("index"));
     assert!(
         read.iter()
@@ -164,37 +164,15 @@ async fn a_header_of_another_index_is_made_anew() {
     assert_ne!(fs::read(world.header()).unwrap(), stale);
 
     // Of the same size, but written at another time.
-    let mut block = CatalogBlock::new(&bucket_view(&world.block));
-    let index = block.files.get_mut("index").unwrap();
-    index.stamp = world.block.files["index"].stamp + 1;
+    let mut block = CatalogBlock::clone(&world.block);
+    let index = FileVersion {
+        last_modified: Timestamp(1),
+        ..block.objects.files.get("index").unwrap().clone()
+    };
+    block.files_mut().insert("index", index);
     let source = world.start();
     BlockReader::open(Arc::new(block), source).await.unwrap();
     assert_eq!(world.reads(), 1);
-}
-
-/// The block as a listing tells of it.
-fn bucket_view(block: &CatalogBlock) -> bucket::BlockView {
-    let files = block.files.iter().map(|(name, version)| {
-        let object = bucket::Object {
-            key: block.key(name),
-            size: version.size,
-            last_modified: Timestamp(0),
-            etag: None,
-        };
-        (name.clone(), object)
-    });
-    bucket::BlockView {
-        objects: bucket::BlockObjects {
-            id: block.id,
-            root: block.root.clone(),
-            files: files.collect(),
-        },
-        meta: Arc::clone(&block.meta),
-        deletion_mark: None,
-        no_compact_mark: None,
-        no_downsample_mark: None,
-        unusable_marks: Vec::new(),
-    }
 }
 
 #[tokio::test]

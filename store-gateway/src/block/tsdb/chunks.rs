@@ -172,7 +172,10 @@ mod tests {
     use tsdb::ChunkRef;
 
     use super::*;
-    use crate::block::tests::fixture::{FLOATS, Fixture, free};
+    use crate::{
+        block::tests::fixture::{FLOATS, Fixture, free},
+        testing::sized,
+    };
 
     /// A block with a second segment, of the same bytes as the first, and where chunks are in both.
     async fn two_segments(fixture: &Fixture) -> (TsdbBlock, Vec<Range<u64>>) {
@@ -183,8 +186,8 @@ mod tests {
             .await
             .unwrap();
         block
-            .files
-            .insert("chunks/000002".to_owned(), (bytes.len() as u64).into());
+            .files_mut()
+            .insert("chunks/000002", sized(bytes.len() as u64));
         let key = block.key("chunks/000002");
         fixture.bucket.put(&key, bytes.clone()).await.unwrap();
         let block = TsdbBlock::open(Arc::new(block), fixture.source.clone())

@@ -14,6 +14,7 @@ use tsdb::{HeaderIdentity, HeaderRoot, HeaderWriter, IndexHeader, Toc};
 
 use super::{BlockError, BlockSource, CatalogBlock, INDEX_GAP, TsdbBlock, damaged};
 use crate::{
+    catalog::stamp,
     fetch::{ListedObject, Piece, Wanted},
     usage::DataKind,
 };
@@ -139,15 +140,13 @@ async fn make(
 }
 
 fn identity(block: &CatalogBlock, index: &ListedObject) -> Result<HeaderIdentity, BlockError> {
-    let version = block
-        .files
-        .get("index")
-        .ok_or_else(|| BlockError::Missing {
-            key: index.key.to_string(),
-        })?;
+    let files = &block.objects.files;
+    let version = files.get("index").ok_or_else(|| BlockError::Missing {
+        key: index.key.to_string(),
+    })?;
     Ok(HeaderIdentity {
         index_size: version.size,
-        stamp: version.stamp,
+        stamp: stamp(version),
     })
 }
 

@@ -44,7 +44,11 @@ fn segments(block: &CatalogBlock) -> Vec<ListedObject> {
         let number = name.strip_prefix("chunks/");
         number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
     };
-    let files = block.files.iter().filter(|(name, _)| is_segment(name));
+    let files = block
+        .objects
+        .files
+        .iter()
+        .filter(|(name, _)| is_segment(name));
     files.map(|(name, _)| block.object(name)).collect()
 }
 

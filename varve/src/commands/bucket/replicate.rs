@@ -66,7 +66,7 @@ async fn round(
     let dir = tool.scratch.path();
     let mut progress = Progress::new("copying");
     let done = tools::replicate(from, to, &snapshot, replication, dir, |view, done, of| {
-        let block = &view.objects.root;
+        let block = &*view.objects.root;
         progress.show(done, of);
         tracing::info!(block, done, of, "block is in both buckets");
     })

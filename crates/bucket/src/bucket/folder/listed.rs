@@ -5,9 +5,12 @@
 
 use std::{
     fmt, fs, io,
+    num::NonZeroUsize,
     os::unix::fs::MetadataExt as _,
+    panic::resume_unwind,
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
 };
 
 use async_trait::async_trait;
@@ -18,6 +21,7 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, local::LocalFileSystem,
     path::Path as StorePath,
 };
+use tokio::sync::mpsc;
 
 use super::{failed, left::is_staged};
 use crate::{PARQUET_ROOT, bucket::blocking};
@@ -26,13 +30,34 @@ use crate::{PARQUET_ROOT, bucket::blocking};
 #[derive(Clone, Debug)]
 pub(crate) struct Listed(pub(crate) Arc<LocalFileSystem>);
 
+/// At most so many threads list folders.
+const THREADS: usize = 8;
+/// A thread lists at least so many.
+const SHARE: usize = 256;
+/// So many objects are handed on at once.
+const BATCH: usize = 1024;
+/// So many batches may wait for whoever asked.
+const BATCHES: usize = 4;
+
 /// What is found below a folder.
 #[derive(Debug, Default)]
 struct Found {
     objects: Vec<ObjectMeta>,
     folders: Vec<StorePath>,
+    /// Takes the objects as they are found, if they are not all to be held.
+    taker: Option<mpsc::Sender<Vec<ObjectMeta>>>,
     /// The number of skipped names, and one of them.
     passed_over: Option<(usize, PathBuf)>,
+}
+
+/// A folder to be listed.
+#[derive(Debug)]
+struct Below {
+    path: PathBuf,
+    /// Where it is in the store.
+    key: StorePath,
+    /// The folder that contains it, if that is listed too.
+    parent: Option<Arc<Self>>,
 }
 
 /// The greatest depth of a listing.
@@ -43,16 +68,33 @@ enum Depth {
 }
 
 impl Listed {
-    async fn look(&self, prefix: Option<&StorePath>, depth: Depth) -> Result<Found> {
-        let root = prefix.cloned().unwrap_or_default();
+    /// Looks what is below a folder; the objects go to `taker`, if there is one.
+    async fn look(
+        &self,
+        prefix: Option<StorePath>,
+        depth: Depth,
+        taker: Option<mpsc::Sender<Vec<ObjectMeta>>>,
+    ) -> Result<Found> {
+        let root = prefix.unwrap_or_default();
         let folder = Arc::clone(&self.0);
         let look = move || {
             // Without it nothing is known of the bucket: it is not empty.
             is_folder(&dir_of(&folder, &StorePath::default())?)?;
-            let dir = dir_of(&folder, &root)?;
-            let mut found = Found::default();
-            let own = fs::metadata(&dir).map(|meta| (meta.dev(), meta.ino()));
-            found.walk(&dir, &root, depth, &mut Vec::from_iter(own))?;
+            let mut found = Found {
+                taker,
+                ..Found::default()
+            };
+            let root = Arc::new(Below {
+                path: dir_of(&folder, &root)?,
+                key: root,
+                parent: None,
+            });
+            let mut folders = found.list(&root)?;
+            while depth == Depth::All && !folders.is_empty() {
+                folders = found.list_all(folders)?;
+            }
+            found.folders = folders.into_iter().map(|below| below.key).collect();
+            found.hand_on();
             if let Some((count, path)) = &found.passed_over {
                 tracing::debug!(count, ?path, "skipped names that are not objects");
             }
@@ -63,65 +105,108 @@ impl Listed {
 }
 
 impl Found {
-    /// Adds the contents of the folder `dir`, which is `at` in the store. `above` are the folders that contain it.
-    fn walk(
-        &mut self,
-        dir: &Path,
-        at: &StorePath,
-        depth: Depth,
-        above: &mut Vec<(u64, u64)>,
-    ) -> io::Result<()> {
-        let entries = match fs::read_dir(dir) {
+    /// Adds the objects below each of these folders, by some threads; gives the folders that are too many for the thread
+    /// that has found them.
+    fn list_all(&mut self, mut folders: Vec<Below>) -> io::Result<Vec<Below>> {
+        let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let share = folders.len().div_ceil(threads.min(THREADS)).max(SHARE);
+        let mut shares = Vec::new();
+        while !folders.is_empty() {
+            shares.push(folders.split_off(folders.len().saturating_sub(share)));
+        }
+        let mut below = Vec::new();
+        thread::scope(|scope| {
+            let running = shares.into_iter().map(|share| {
+                let found = Self {
+                    taker: self.taker.clone(),
+                    ..Self::default()
+                };
+                scope.spawn(|| found.list_share(share))
+            });
+            let running: Vec<_> = running.collect();
+            for share in running {
+                let done = share.join().unwrap_or_else(|panic| resume_unwind(panic));
+                let (found, more) = done?;
+                self.objects.extend(found.objects);
+                below.extend(more);
+                if let Some((count, path)) = found.passed_over {
+                    self.passed_over.get_or_insert((0, path)).0 += count;
+                }
+            }
+            Ok(below)
+        })
+    }
+
+    /// Adds the objects below these folders; gives itself and the folders that are left to others.
+    fn list_share(mut self, mut folders: Vec<Below>) -> io::Result<(Self, Vec<Below>)> {
+        let mut left = Vec::new();
+        while let Some(folder) = folders.pop() {
+            let folder = Arc::new(folder);
+            match self.list(&folder) {
+                Ok(more) if more.len() > SHARE => left.extend(more),
+                Ok(more) => folders.extend(more),
+                Err(error) => self.unreadable(&folder, error)?,
+            }
+        }
+        self.hand_on();
+        Ok((self, left))
+    }
+
+    /// Adds the objects right below a folder; gives the folders there.
+    fn list(&mut self, folder: &Arc<Below>) -> io::Result<Vec<Below>> {
+        let mut folders = Vec::new();
+        let entries = match fs::read_dir(&folder.path) {
             // It was removed, or is a file.
-            Err(error) if is_none(&error) => return Ok(()),
+            Err(error) if is_none(&error) => return Ok(folders),
             entries => entries?,
         };
         for entry in entries {
-            let path = entry?.path();
+            let entry = entry?;
+            let path = entry.path();
             let name = path.file_name().and_then(|name| name.to_str());
-            let key = name.and_then(|name| StorePath::parse(format!("{at}/{name}")).ok());
-            // Links are followed. One that leads nowhere or in a circle is an error.
-            let (Some(key), Ok(meta)) = (key, fs::metadata(&path)) else {
-                self.pass_over(path);
-                continue;
-            };
-            let id = (meta.dev(), meta.ino());
-            if meta.is_dir() && depth == Depth::One {
-                self.folders.push(key);
-            } else if meta.is_dir() && !above.contains(&id) {
-                above.push(id);
-                let walked = self.walk(&path, &key, depth, above);
-                above.pop();
-                walked.or_else(|error| self.unreadable(path, &key, &meta, error))?;
-            } else if meta.is_file() && !is_staged(&path) {
-                self.objects.push(object(key, &meta));
-            } else {
-                self.pass_over(path);
+            let key = name.and_then(|n| StorePath::parse(format!("{}/{n}", folder.key)).ok());
+            match (key, Kind::of(&entry, &path, folder)) {
+                (Some(key), Some(Kind::Folder)) => folders.push(Below {
+                    path,
+                    key,
+                    parent: Some(Arc::clone(folder)),
+                }),
+                (Some(key), Some(Kind::File(meta))) if !is_staged(&path) => {
+                    self.objects.push(object(key, &meta));
+                    if self.objects.len() >= BATCH {
+                        self.hand_on();
+                    }
+                }
+                _ => self.pass_over(path),
             }
         }
-        Ok(())
+        Ok(folders)
+    }
+
+    /// Hands on what was found. If nobody wants it any more, it is dropped.
+    fn hand_on(&mut self) {
+        if let Some(taker) = &self.taker {
+            let objects = std::mem::take(&mut self.objects);
+            // The receiver may be gone.
+            let _ = taker.blocking_send(objects);
+        }
     }
 
     /// The consequence of a folder that cannot be read. The folder of all Parquet blocks fails the listing. A block is
     /// listed, so that its reader learns what is wrong. Any other folder is skipped.
-    fn unreadable(
-        &mut self,
-        path: PathBuf,
-        key: &StorePath,
-        meta: &fs::Metadata,
-        error: io::Error,
-    ) -> io::Result<()> {
-        let name = key.filename().unwrap_or_default();
+    fn unreadable(&mut self, folder: &Below, error: io::Error) -> io::Result<()> {
+        let (path, name) = (&folder.path, folder.key.filename().unwrap_or_default());
         if name == PARQUET_ROOT {
             let text = format!("{}: {error}", path.display());
             return Err(io::Error::new(error.kind(), text));
         }
-        if name.parse::<BlockId>().is_ok() {
-            tracing::warn!(?path, %error, "folder of a block not read");
-            let key = key.clone().join(BlockMeta::FILE);
-            self.objects.push(object(key, meta));
-        } else {
-            self.pass_over(path);
+        match fs::metadata(path) {
+            Ok(meta) if name.parse::<BlockId>().is_ok() => {
+                tracing::warn!(?path, %error, "folder of a block not read");
+                let key = folder.key.clone().join(BlockMeta::FILE);
+                self.objects.push(object(key, &meta));
+            }
+            _ => self.pass_over(path.clone()),
         }
         Ok(())
     }
@@ -129,6 +214,41 @@ impl Found {
     fn pass_over(&mut self, path: PathBuf) {
         let (count, _) = self.passed_over.get_or_insert((0, path));
         *count += 1;
+    }
+}
+
+impl Below {
+    /// Whether this is the folder itself or one that contains it.
+    fn is_within(&self, meta: &fs::Metadata) -> bool {
+        let is_same = |own: fs::Metadata| (own.dev(), own.ino()) == (meta.dev(), meta.ino());
+        let parent = || self.parent.as_ref();
+        fs::metadata(&self.path).is_ok_and(is_same) || parent().is_some_and(|p| p.is_within(meta))
+    }
+}
+
+/// What can be in a listing.
+#[derive(Debug)]
+enum Kind {
+    Folder,
+    File(fs::Metadata),
+}
+
+impl Kind {
+    /// What an entry of `folder` is; none if it is neither, or a link that leads nowhere or in a circle. Only a file or a
+    /// link costs a call for its metadata.
+    fn of(entry: &fs::DirEntry, path: &Path, folder: &Below) -> Option<Self> {
+        let kind = entry.file_type().ok()?;
+        if kind.is_dir() {
+            return Some(Self::Folder);
+        }
+        if kind.is_file() {
+            return entry.metadata().ok().map(Self::File);
+        }
+        let meta = fs::metadata(path).ok()?;
+        match meta.is_dir() {
+            true => (!folder.is_within(&meta)).then_some(Self::Folder),
+            false => meta.is_file().then_some(Self::File(meta)),
+        }
     }
 }
 
@@ -206,16 +326,23 @@ impl ObjectStore for Listed {
     }
 
     fn list(&self, prefix: Option<&StorePath>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let (taker, taken) = mpsc::channel(BATCHES);
         let (this, prefix) = (self.clone(), prefix.cloned());
         let look = async move {
-            let found = this.look(prefix.as_ref(), Depth::All).await?;
-            Ok::<_, object_store::Error>(stream::iter(found.objects.into_iter().map(Ok)))
+            let looked = this.look(prefix, Depth::All, Some(taker)).await;
+            // All objects were handed on; what is left to say is that they are not all there are.
+            Ok::<_, object_store::Error>(stream::iter(looked.err().map(Err)))
         };
-        stream::once(look).try_flatten().boxed()
+        let batches = stream::unfold(taken, async |mut taken| {
+            let batch: Vec<ObjectMeta> = taken.recv().await?;
+            Some((stream::iter(batch).map(Ok), taken))
+        });
+        let ended = stream::once(look).try_flatten();
+        stream::select(batches.flatten(), ended).boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&StorePath>) -> Result<ListResult> {
-        let found = self.look(prefix, Depth::One).await?;
+        let found = self.look(prefix.cloned(), Depth::One, None).await?;
         Ok(ListResult {
             common_prefixes: found.folders,
             objects: found.objects,
@@ -295,6 +422,6 @@ mod tests {
         }
         let mut folders = bucket.folders("").await.unwrap();
         folders.sort();
-        assert_eq!(folders, ["a", "empty", "itself", "parquet"]);
+        assert_eq!(folders, ["a", "empty", "parquet"]);
     }
 }
