@@ -52,8 +52,11 @@ pub enum RewriteMode {
 pub enum Original {
     /// It stays as it is.
     Keep,
-    /// It is marked for deletion with these details, once the new block is verified and committed.
-    MarkForDeletion(&'static str),
+    /// It is marked for deletion, once the new block is verified and committed; also if no sample was left for one.
+    MarkForDeletion,
+    /// It is marked for deletion with these details, once the new block is verified and committed. If no sample was left
+    /// for one, it stays.
+    Replace(&'static str),
 }
 
 /// What came of a rewrite.

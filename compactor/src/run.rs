@@ -283,6 +283,7 @@ impl Compactor {
             plan.unread = snapshot.unread.iter().map(Unusable::from).collect();
             let plan = Arc::new(plan);
             self.deps.board.planned(|| plan.shown(at));
+            self.metrics.planned(&plan);
             self.count_todo(&blocks).await;
             // What waits for a block that was not read is done later, with what there is of it.
             if snapshot.unread.is_empty() {
@@ -304,7 +305,6 @@ impl Compactor {
             }
             // What was merged, or set aside, may let something else be merged.
             if !progress {
-                self.metrics.planned(&plan);
                 self.tell_unusable(&snapshot, &mut summary);
                 self.write_catalog(&snapshot).await;
                 tell_unread(&snapshot, &mut summary);

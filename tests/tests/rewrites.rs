@@ -65,7 +65,7 @@ async fn rewrite(world: &World, block: BlockId, wanted: Wanted) -> anyhow::Resul
             true => RewriteMode::Dry,
             false => RewriteMode::Write,
         },
-        original: Original::MarkForDeletion("block rewritten"),
+        original: Original::MarkForDeletion,
         source: "bucket.rewrite",
         change_logs: Some(world.scratch()),
     };

@@ -347,15 +347,26 @@ fn blocks_are_replicated_and_what_overlaps_is_found_and_removed() -> anyhow::Res
         "--objstore-backup.config",
         &backup,
     ])?;
-    // The Parquet block stays, as a compactor would have it.
+    // A compactor would keep the Parquet block, and removes the other in its time.
     let expected = format!(
         "duplicated_compaction: block {}: holds what {parquet} does\n",
         BLOCKS[0]
     );
     assert_eq!(found, expected);
     assert!(world.has(&format!("parquet/{parquet}/meta.json"))?);
-    assert!(!world.has(BLOCKS[0])?);
-    let kept = world.path("backup").join(BLOCKS[0]);
+    assert!(world.has(BLOCKS[0])? && !world.path("backup").join(BLOCKS[0]).try_exists()?);
+    // Of two of one format the oldest stays.
+    let copied = world.rewrite(BLOCKS[1], &["--output=tsdb"])?;
+    let repair = [
+        "verify",
+        "--repair",
+        "--issues=duplicated_compaction",
+        "--objstore-backup.config",
+        &backup,
+    ];
+    world.text(&repair)?;
+    assert!(world.has(BLOCKS[1])? && !world.has(&copied)?);
+    let kept = world.path("backup").join(&copied);
     assert!(kept.join("meta.json").try_exists()?);
     Ok(())
 }

@@ -117,11 +117,12 @@ impl Compaction<'_> {
             self.commit_as(claim, &meta, now).await?;
             done.made = Some(claim.block);
         }
-        // Without an output there is nothing that replaces it, unless all was to be deleted.
-        let is_replaced = !claims.is_empty() || !rewrite.edits.is_empty();
-        if let Original::MarkForDeletion(details) = rewrite.original
-            && is_replaced
-        {
+        let details = match rewrite.original {
+            Original::Keep => None,
+            Original::MarkForDeletion => Some("block rewritten"),
+            Original::Replace(details) => (!claims.is_empty()).then_some(details),
+        };
+        if let Some(details) = details {
             self.mark(block, Mark::Deletion, details, blocks).await?;
         }
         Ok(done)

@@ -9,7 +9,9 @@
 //! looked for in the block's own group, not in all groups together. And nothing is made that would be past its own
 //! retention at once, which Thanos makes and deletes again and again where raw blocks are kept for longer.
 
-use model::{Resolution, Timestamp};
+use std::collections::BTreeSet;
+
+use model::{BlockId, Resolution, Timestamp};
 
 use super::{
     Cover, Downsampling, Known, Plan, PlanOptions, SkipReason, known::all_sources,
@@ -110,20 +112,27 @@ impl Coarser<'_> {
         if block.meta.parquet.is_some() {
             return None;
         }
+        let mut waits = None;
+        // The finest resolution that has a source counts for it.
+        let mut left: BTreeSet<BlockId> = block.sources.iter().collect();
         let coarser = [Resolution::FiveMinutes, Resolution::OneHour].into_iter();
-        let coarser = coarser.filter(|r| *r > block.group.resolution);
-        let stays =
-            |b: &&Known<'_>| !self.is_past(b.max(), b.group.resolution) || self.is_awaited(b);
-        let left = coarser.map(|resolution| {
-            let labels = block.group.hash;
-            let blocks = self.cover.having_any(labels, resolution, &block.sources);
-            blocks.into_iter().filter(stays).collect::<Vec<_>>()
-        });
-        let left = left.into_iter().find(|blocks| !blocks.is_empty())?;
-        let parquet = left.into_iter().filter(|b| b.meta.parquet.is_some());
-        let waits = parquet.map(|by| served.waits(by, self.options.now, plan));
-        // All are asked, as each is to be marked.
-        waits.collect::<Vec<_>>().into_iter().flatten().next()
+        for resolution in coarser.filter(|r| *r > block.group.resolution) {
+            let (labels, sources) = (block.group.hash, left.iter().copied().collect());
+            for by in self.cover.having_any(labels, resolution, &sources) {
+                if self.is_past(by.max(), resolution) && !self.is_awaited(by) {
+                    continue;
+                }
+                for source in by.sources.iter() {
+                    left.remove(&source);
+                }
+                if by.meta.parquet.is_some() {
+                    // All are asked, as each is to be marked.
+                    let reason = served.waits(by, self.options.now, plan);
+                    waits = waits.or(reason);
+                }
+            }
+        }
+        waits
     }
 
     fn is_past(&self, end: Timestamp, resolution: Resolution) -> bool {

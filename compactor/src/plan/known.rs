@@ -46,11 +46,7 @@ impl<'a> Known<'a> {
 
     /// What decides whether another block covers it.
     pub(super) fn coverable(&self) -> Coverable<'_> {
-        Coverable {
-            id: self.id(),
-            sources: &self.sources,
-            parquet: self.meta.parquet.is_some(),
-        }
+        Coverable::new(&self.meta, &self.sources)
     }
 
     /// What the planner was given.

@@ -6,6 +6,9 @@ use model::{BlockId, Timestamp};
 
 use super::{Candidate, Known, Plan, SkipReason};
 
+/// So many milliseconds after it was made, a store gateway has found a block: some of its usual intervals.
+const FOUND: i64 = 3_600_000;
+
 /// What store gateways serve.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Served {
@@ -36,12 +39,14 @@ impl Served {
 
     fn keeps(&self, by: &Candidate, now: Timestamp) -> Option<SkipReason> {
         let block = by.meta.ulid;
-        if !self.blocks.contains(&block) {
+        let is_served = self.blocks.contains(&block);
+        // A gateway needs some time to find a block.
+        if !is_served && now.0.saturating_sub(block.time().0) > FOUND {
             return Some(SkipReason::NotServed { block });
         }
-        let since = by.served_since.unwrap_or(now);
+        let since = by.served_since.filter(|_| is_served).unwrap_or(now);
         let until = Timestamp(since.0.saturating_add(self.delay));
-        (now < until).then_some(SkipReason::WaitsForStore { block, until })
+        (!is_served || now < until).then_some(SkipReason::WaitsForStore { block, until })
     }
 
     /// Whether the Parquet block `by` was seen to be served, and is not any more.

@@ -93,16 +93,18 @@ pub enum SkipReason {
         /// That task.
         task: String,
     },
-    /// A Parquet block replaces it, which no store gateway serves yet.
+    /// A Parquet block has its samples, or what is left of them after its retention, and no store gateway is known to
+    /// serve that for an hour after it was made.
     NotServed {
         /// The Parquet block.
         block: BlockId,
     },
-    /// A Parquet block replaces it, and it stays until a store gateway has served that for long enough.
+    /// A Parquet block has its samples, or what is left of them after its retention, and a store gateway must have served
+    /// that for long enough.
     WaitsForStore {
         /// The Parquet block.
         block: BlockId,
-        /// When it has been served for long enough.
+        /// When it will have been served for long enough, at the earliest.
         until: Timestamp,
     },
     /// Its window is complete, and there is nothing to merge it with.
@@ -318,7 +320,10 @@ impl fmt::Display for SkipReason {
             Self::WaitsFor { block } => write!(f, "its window waits for block {block}"),
             Self::WaitsForTask { task } => write!(f, "its window waits for task {task}"),
             Self::NotServed { block } => {
-                write!(f, "in parquet/{block}, which no store gateway serves yet")
+                write!(
+                    f,
+                    "in parquet/{block}, which no store gateway is known to serve"
+                )
             }
             Self::WaitsForStore { block, until } => write!(
                 f,

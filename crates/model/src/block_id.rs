@@ -34,8 +34,9 @@ impl FromStr for BlockId {
     type Err = InvalidBlockId;
 
     fn from_str(text: &str) -> Result<Self, InvalidBlockId> {
-        // ULID decoders accept lower case, which is never a block's name.
-        if text.len() != 26 || text.bytes().any(|b| b.is_ascii_lowercase()) {
+        // ULID decoders accept lower case, which is never a block's name, and drop bits that are too many.
+        let is_too_large = text.bytes().next().is_some_and(|first| first > b'7');
+        if text.len() != 26 || is_too_large || text.bytes().any(|b| b.is_ascii_lowercase()) {
             return Err(InvalidBlockId(text.to_owned()));
         }
         Ulid::from_string(text)
@@ -84,6 +85,7 @@ mod tests {
             "parquet",
             "01hf8j5jg0ravb4gms32w7zj2b",
             "01HF8J5JG0RAVB4GMS32W7ZJ2U",
+            "81HF8J5JG0RAVB4GMS32W7ZJ2B",
         ] {
             assert!(bad.parse::<BlockId>().is_err(), "{bad}");
         }

@@ -378,14 +378,17 @@ impl ThanosMeta {
         said.and_then(Timestamp::parse_rfc3339)
     }
 
+    /// Whether a repair made the block from one that had a fault.
+    #[must_use]
+    pub fn is_repaired(&self) -> bool {
+        matches!(self.source.as_str(), "compactor.repair" | "bucket.repair")
+    }
+
     /// Whether a compactor or a repair made the block from others, which hold its samples too. Such a block need not
     /// wait for the consistency delay.
     #[must_use]
     pub fn is_rewritten(&self) -> bool {
-        matches!(
-            self.source.as_str(),
-            "compactor" | "compactor.repair" | "bucket.repair"
-        )
+        self.source == "compactor" || self.is_repaired()
     }
 }
 

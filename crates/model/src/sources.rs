@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::HashMap};
 
-use crate::{BlockId, BlockMeta};
+use crate::{BlockId, BlockMeta, ThanosMeta};
 
 /// The level-1 blocks whose samples a block holds: sorted, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +17,31 @@ pub struct Coverable<'a> {
     pub sources: &'a Sources,
     /// Whether it is a Parquet block.
     pub parquet: bool,
+    /// Whether it was made of a block of the same sources that had a fault.
+    pub repaired: bool,
+}
+
+impl<'a> Coverable<'a> {
+    /// The block of this `meta.json`, which has these sources.
+    #[must_use]
+    pub fn new(meta: &BlockMeta, sources: &'a Sources) -> Self {
+        Self {
+            id: meta.ulid,
+            sources,
+            parquet: meta.parquet.is_some(),
+            repaired: meta.thanos.as_ref().is_some_and(ThanosMeta::is_repaired),
+        }
+    }
+
+    /// The smallest comes first, and covers the others that have its sources or fewer.
+    fn rank(&self) -> impl Ord {
+        // The last repair is the right one, and otherwise the oldest block has been there for others to read.
+        let age = match self.repaired {
+            true => (Reverse(Some(self.id)), None),
+            false => (Reverse(None), Some(self.id)),
+        };
+        (Reverse(self.sources.len()), !self.parquet, age)
+    }
 }
 
 impl Sources {
@@ -77,13 +102,13 @@ impl FromIterator<BlockId> for Sources {
 /// For each block the index of the block that covers it, if any. A block is covered by another one that has all of its
 /// sources. All blocks have the same external labels and resolution.
 ///
-/// Of blocks with equal sources the Parquet block covers the others; without one, the oldest block does. A block that
-/// covers others is not covered itself.
+/// Of blocks with equal sources the Parquet block covers the others; without one, the last that was made by a repair, or
+/// else the oldest. A block that covers others is not covered itself.
 #[must_use]
 pub fn covered_by(blocks: &[Coverable<'_>]) -> Vec<Option<usize>> {
     let mut ranked: Vec<(usize, &Coverable<'_>)> = blocks.iter().enumerate().collect();
     // A block can be covered only by one that comes before it.
-    ranked.sort_by_key(|(_, block)| (Reverse(block.sources.len()), !block.parquet, block.id));
+    ranked.sort_by_key(|(_, block)| block.rank());
     let mut covered = vec![None; blocks.len()];
     // The kept blocks that have a source.
     let mut having: HashMap<BlockId, Vec<(usize, &Sources)>> = HashMap::new();
@@ -138,6 +163,7 @@ mod tests {
             id: id(number),
             sources,
             parquet,
+            repaired: false,
         };
         let blocks = [
             block(5, &both, false),
@@ -150,15 +176,35 @@ mod tests {
         assert_eq!(covered_by(&[]), [] as [Option<usize>; 0]);
     }
 
+    #[test]
+    fn of_equal_sources_the_last_repair_covers_what_it_was_made_of() {
+        let sources: Sources = [id(1)].into_iter().collect();
+        let block = |number, repaired, parquet| Coverable {
+            id: id(number),
+            sources: &sources,
+            parquet,
+            repaired,
+        };
+        let blocks = [
+            block(4, false, false),
+            block(5, true, false),
+            block(6, true, false),
+            block(7, false, false),
+        ];
+        assert_eq!(covered_by(&blocks), [Some(2), Some(2), None, Some(2)]);
+        let parquet = [block(4, true, false), block(5, false, true)];
+        assert_eq!(covered_by(&parquet), [Some(1), None]);
+    }
+
     proptest! {
         #[test]
         fn a_covered_block_has_its_sources_in_an_uncovered_one(
-            drawn in prop::collection::vec((prop::collection::btree_set(0_u128..6, 1..4), any::<bool>()), 0..12),
+            drawn in prop::collection::vec((prop::collection::btree_set(0_u128..6, 1..4), any::<bool>(), any::<bool>()), 0..12),
         ) {
             let sources: Vec<Sources> =
-                drawn.iter().map(|(ids, _)| ids.iter().copied().map(id).collect()).collect();
+                drawn.iter().map(|(ids, ..)| ids.iter().copied().map(id).collect()).collect();
             let blocks: Vec<Coverable<'_>> = (0_u128..).zip(&drawn).zip(&sources)
-                .map(|((number, (_, parquet)), sources)| Coverable { id: id(number), sources, parquet: *parquet })
+                .map(|((number, (_, parquet, repaired)), sources)| Coverable { id: id(number), sources, parquet: *parquet, repaired: *repaired })
                 .collect();
             let covered = covered_by(&blocks);
             for (i, by) in covered.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What is in a bucket, as far as the page shows it: less than a listing holds, as it is kept beside the listing.
+//! What is in a bucket, as far as the page shows it. It shares the contents of the listing.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, path::Path};
 
 use bucket::{BlockView, Bucket, Mark, delete_block, mark_block};
 use compactor::GroupKey;
-use model::{BlockId, BlockMeta, Counted, Sources, Timestamp};
+use model::{BlockId, BlockMeta, Counted, Coverable, Sources, Timestamp, covered_by};
 use serde::{Serialize, Serializer};
 
 use crate::{ToolError, go, replicate::copy_block};
@@ -119,7 +119,13 @@ impl Overlap {
         }
         sets.retain(|set| set.len() > 1);
         for set in &mut sets {
-            set.sort_by_key(|view| (view.meta.parquet.is_none(), view.objects.id));
+            let sources: Vec<Sources> = set.iter().map(|view| Sources::of(&view.meta)).collect();
+            let coverable = set.iter().zip(&sources);
+            let coverable = coverable.map(|(view, sources)| Coverable::new(&view.meta, sources));
+            let covered = covered_by(&coverable.collect::<Vec<_>>());
+            if let Some(kept) = covered.iter().position(Option::is_none) {
+                set.swap(0, kept);
+            }
         }
         sets
     }

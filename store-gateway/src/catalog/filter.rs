@@ -183,11 +183,8 @@ fn covered(blocks: &[&BlockView]) -> BTreeSet<(BlockId, Format)> {
     }
     let mut covered = BTreeSet::new();
     for group in groups.values() {
-        let coverable = group.iter().map(|(block, sources)| Coverable {
-            id: block.objects.id,
-            sources,
-            parquet: Format::of(&block.meta) == Format::Parquet,
-        });
+        let coverable = group.iter();
+        let coverable = coverable.map(|(block, sources)| Coverable::new(&block.meta, sources));
         let by = covered_by(&coverable.collect::<Vec<_>>());
         let hidden = group.iter().zip(by).filter(|(_, by)| by.is_some());
         covered.extend(hidden.map(|((block, _), _)| (block.objects.id, Format::of(&block.meta))));

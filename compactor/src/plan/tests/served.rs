@@ -74,8 +74,8 @@ fn expired(serve: &str, hours: i64, retention: Retention) -> (String, String) {
     let mut drawing = Drawing::new(
         "
         raw|AABBCCEEDD
-        5|  ffFFgg
-        1|  hh
+        5|ffFFgg
+        1|hh
         ",
     )
     .sources('f', "A")
@@ -141,11 +141,75 @@ fn past_its_retention_a_block_stays_until_a_gateway_has_served_what_is_left_of_i
 }
 
 #[test]
+fn of_what_two_resolutions_have_of_a_block_each_must_be_served() {
+    const NOW: i64 = 8 * LETTER + 1;
+    // g goes, as h has what it has; f stays.
+    let mut drawing = Drawing::new(
+        "
+        raw|AAAA
+        5|ggff
+        1|hh
+        ",
+    )
+    .sources('A', "XY")
+    .sources('g', "Y")
+    .sources('f', "X")
+    .sources('h', "Y");
+    for block in drawing.0.values_mut() {
+        block.served_since = Some(Timestamp(NOW - 48 * HOUR));
+    }
+    for (serve, goes) in [("f", false), ("h", false), ("g", false), ("fh", true)] {
+        let options = PlanOptions {
+            retention: Retention {
+                raw: Some(Duration::from_hours(4)),
+                five_minutes: Some(Duration::from_hours(10)),
+                one_hour: None,
+            },
+            served: Some(Arc::new(Served {
+                blocks: serve.chars().map(id).collect(),
+                is_complete: true,
+                delay: 48 * HOUR,
+            })),
+            ..PlanOptions::new(Timestamp(NOW))
+        };
+        let plan = plan(&drawing.blocks(), &options);
+        let expired: String = plan.expired.iter().map(|e| letter(e.block)).collect();
+        assert_eq!(expired, if goes { "Ag" } else { "g" }, "{serve}");
+    }
+}
+
+#[test]
+fn a_gateway_has_an_hour_to_find_a_block() {
+    const NOW: i64 = super::NOW.0;
+    for (age, is_named) in [(HOUR, false), (HOUR + 1, true)] {
+        let made = BlockId::new(Timestamp(NOW - age), 1);
+        let drawing = Drawing::new("raw|A\nraw|p").sources('p', "A");
+        let drawing = drawing.edit('p', |meta| meta.ulid = made);
+        let served = Some(Arc::new(Served {
+            delay: 48 * HOUR,
+            ..Served::default()
+        }));
+        let options = PlanOptions {
+            served,
+            ..PlanOptions::new(Timestamp(NOW))
+        };
+        let plan = plan(&drawing.blocks(), &options);
+        let of_a = plan.skipped.iter().find(|s| s.block == id('A')).unwrap();
+        let until = Timestamp(NOW + 48 * HOUR);
+        let expected = match is_named {
+            true => SkipReason::NotServed { block: made },
+            false => SkipReason::WaitsForStore { block: made, until },
+        };
+        assert_eq!(of_a.reason, expected, "{age}");
+    }
+}
+
+#[test]
 fn a_block_that_waits_says_for_what() {
     let (block, until) = (id('p'), Timestamp(0));
     assert_eq!(
         SkipReason::NotServed { block }.to_string(),
-        format!("in parquet/{block}, which no store gateway serves yet")
+        format!("in parquet/{block}, which no store gateway is known to serve")
     );
     assert_eq!(
         SkipReason::WaitsForStore { block, until }.to_string(),

@@ -139,18 +139,22 @@ impl MetaFetcher {
                 return (Vec::new(), wanted);
             }
         };
-        match tokio::task::spawn_blocking(move || in_catalog(&bytes, wanted)).await {
-            Ok(Ok(done)) => done,
-            Ok(Err((reason, wanted))) => {
+        let wanted = Arc::new(wanted);
+        let looked_for = Arc::clone(&wanted);
+        let read = move || documents(&bytes, &looked_for);
+        let documents = match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(documents)) => documents,
+            Ok(Err(reason)) => {
                 tracing::warn!(reason, "catalog damaged, reading each meta.json instead");
-                (Vec::new(), wanted)
+                Vec::new()
             }
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                // The runtime shuts down.
-                Err(_) => (Vec::new(), Vec::new()),
-            },
-        }
+            // A fault of ours, or the runtime shuts down.
+            Err(error) => {
+                tracing::warn!(%error, "catalog not decoded, reading each meta.json instead");
+                Vec::new()
+            }
+        };
+        split(Arc::unwrap_or_clone(wanted), documents)
     }
 }
 
@@ -160,12 +164,8 @@ type Batch = Vec<(usize, Vec<u8>)>;
 /// Wanted objects that were found, and those that were not.
 type Split = (Vec<Loaded>, Vec<Wanted>);
 
-/// What a catalog has of the wanted versions; or what is wrong with it, and what is wanted.
-fn in_catalog(bytes: &[u8], wanted: Vec<Wanted>) -> Result<Split, (String, Vec<Wanted>)> {
-    let mut documents = match documents(bytes, &wanted) {
-        Ok(documents) => documents,
-        Err(reason) => return Err((reason, wanted)),
-    };
+/// Splits the wanted objects by whether there is a document of their place.
+fn split(wanted: Vec<Wanted>, mut documents: Vec<(usize, Document)>) -> Split {
     documents.sort_unstable_by_key(|(place, _)| *place);
     let mut documents = documents.into_iter().peekable();
     let (mut loaded, mut missing) = (Vec::with_capacity(wanted.len()), Vec::new());
@@ -175,7 +175,7 @@ fn in_catalog(bytes: &[u8], wanted: Vec<Wanted>) -> Result<Split, (String, Vec<W
             None => missing.push(wanted),
         }
     }
-    Ok((loaded, missing))
+    (loaded, missing)
 }
 
 /// The usable entries of a catalog for the wanted versions, by their places. Some threads decode them.

@@ -47,8 +47,8 @@ const WAITS = {
   "marked-for-deletion": "marked for deletion", "too-fresh": "uploaded too recently", "no-compact": "marked as not to be compacted",
   "unusable-mark": "with a mark that cannot be used", "compaction-failed": "whose compaction failed in Prometheus", damaged: "damaged",
   "wrong-times": "with impossible times", unread: "beside a block that could not be read", newest: "the newest of their group",
-  "window-open": "whose window is not complete", "waits-for": "whose window waits for a block", "waits-for-task": "whose window waits for a task", "not-served": "replaced by a Parquet block that no store gateway serves yet",
-  "waits-for-store": "replaced, kept until a store gateway has served what replaces them for long enough",
+  "window-open": "whose window is not complete", "waits-for": "whose window waits for a block", "waits-for-task": "whose window waits for a task", "not-served": "whose samples are in a Parquet block that no store gateway is known to serve",
+  "waits-for-store": "whose samples are in a Parquet block that a store gateway must serve for some time first",
   alone: "alone in their window", "downsample-vertical-compaction": "downsampled and overlapping", covered: "to be marked: another block has their samples",
   expired: "to be marked: past their retention", merge: "to be merged", downsample: "to be downsampled",
 };

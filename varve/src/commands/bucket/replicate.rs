@@ -9,7 +9,7 @@ use service::{Probe, Reload, shutdown_signal};
 use tools::{Deleted, Replication};
 
 use super::{FETCHES, Tool, now, progress::Progress, report, tell_unread};
-use crate::{cli::ReplicateArgs, commands::daemon};
+use crate::{chain::chain, cli::ReplicateArgs, commands::daemon};
 
 /// Time between two rounds, as in Thanos.
 const PAUSE: Duration = Duration::from_mins(1);
@@ -41,7 +41,7 @@ pub(super) async fn run(tool: &Tool, args: &ReplicateArgs) -> anyhow::Result<Exi
             }
             if let Err(error) = done {
                 tracing::error!(
-                    error = format!("{error:#}"),
+                    error = chain(&error),
                     "round failed, the next one tries again"
                 );
             }

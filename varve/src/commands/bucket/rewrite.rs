@@ -32,7 +32,7 @@ pub(super) async fn run(tool: &Tool, args: &RewriteArgs) -> anyhow::Result<ExitC
         format: args.output.map(OutputFormat::from),
         mode,
         original: match args.delete_blocks {
-            true => Original::MarkForDeletion("block rewritten"),
+            true => Original::MarkForDeletion,
             false => Original::Keep,
         },
         source: "bucket.rewrite",

@@ -13,6 +13,7 @@ use tools::{Issue, Removal};
 
 use super::{Tool, now, progress::Progress, tell_unread};
 use crate::{
+    chain::chain,
     cli::{VerifyArgs, VerifyOutput},
     print,
 };
@@ -101,7 +102,7 @@ impl Verification<'_> {
             };
             if let Err(error) = self.remake(view, backup).await {
                 let block = view.objects.id;
-                tracing::error!(%block, error = format!("{error:#}"), "block not repaired");
+                tracing::error!(%block, error = chain(&error), "block not repaired");
                 is_complete = false;
             }
         }
@@ -132,6 +133,10 @@ impl Verification<'_> {
                     let told = json!({"block": block, "duplicate_of": of});
                     self.tell(Issue::Duplicates, &text, told)?;
                     if let Some(backup) = &self.repair {
+                        if kept.meta.parquet.is_some() && view.meta.parquet.is_none() {
+                            tracing::info!(%block, %of, "TSDB block not removed: the compactor removes it in its time, as others may not see the Parquet block");
+                            continue;
+                        }
                         self.back_up(view, backup).await?;
                         self.remove(view, of).await?;
                     }
@@ -159,7 +164,7 @@ impl Verification<'_> {
             edits: Edits::default(),
             format: None,
             mode: RewriteMode::Write,
-            original: Original::MarkForDeletion(tools::REPAIRED),
+            original: Original::Replace(tools::REPAIRED),
             source: "bucket.repair",
             change_logs: None,
         };

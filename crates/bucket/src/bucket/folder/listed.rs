@@ -89,7 +89,8 @@ impl Listed {
                 key: root,
                 parent: None,
             });
-            let mut folders = found.list(&root)?;
+            let mut folders = Vec::new();
+            found.list(&root, &mut folders)?;
             while depth == Depth::All && !folders.is_empty() {
                 folders = found.list_all(folders)?;
             }
@@ -142,22 +143,24 @@ impl Found {
         let mut left = Vec::new();
         while let Some(folder) = folders.pop() {
             let folder = Arc::new(folder);
-            match self.list(&folder) {
-                Ok(more) if more.len() > SHARE => left.extend(more),
-                Ok(more) => folders.extend(more),
-                Err(error) => self.unreadable(&folder, error)?,
+            let mut below = Vec::new();
+            if let Err(error) = self.list(&folder, &mut below) {
+                self.unreadable(&folder, error)?;
+            }
+            match below.len() > SHARE {
+                true => left.append(&mut below),
+                false => folders.append(&mut below),
             }
         }
         self.hand_on();
         Ok((self, left))
     }
 
-    /// Adds the objects right below a folder; gives the folders there.
-    fn list(&mut self, folder: &Arc<Below>) -> io::Result<Vec<Below>> {
-        let mut folders = Vec::new();
+    /// Adds the objects right below a folder, and to `folders` the folders there; those that come before an error too.
+    fn list(&mut self, folder: &Arc<Below>, folders: &mut Vec<Below>) -> io::Result<()> {
         let entries = match fs::read_dir(&folder.path) {
             // It was removed, or is a file.
-            Err(error) if is_none(&error) => return Ok(folders),
+            Err(error) if is_none(&error) => return Ok(()),
             entries => entries?,
         };
         for entry in entries {
@@ -180,7 +183,7 @@ impl Found {
                 _ => self.pass_over(path),
             }
         }
-        Ok(folders)
+        Ok(())
     }
 
     /// Hands on what was found. If nobody wants it any more, it is dropped.
@@ -389,6 +392,31 @@ mod tests {
         std::fs::write(&path, "").unwrap();
         let error = bucket.list("", None).await.unwrap_err().to_string();
         assert!(error.contains("expected a folder, found a file"), "{error}");
+    }
+
+    /// More folders than one thread lists, below a folder that one of them finds; and more files than are handed on at once.
+    #[tokio::test]
+    async fn a_large_folder_is_listed_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let bucket = BucketConfig::filesystem(dir.path()).open().unwrap();
+        let mut expected = Vec::new();
+        let mut put = |key: String| {
+            let path = dir.path().join(&key);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+            expected.push(key);
+        };
+        for number in 0..3 * super::SHARE {
+            put(format!("a/{number}/deep/er/x"));
+            put(format!("{number}/x"));
+        }
+        for number in 0..2 * super::BATCH + 1 {
+            put(format!("a/many/{number}"));
+        }
+        expected.sort_unstable();
+        let listed = bucket.list("", None).await.unwrap();
+        let keys: Vec<String> = listed.into_iter().map(|o| o.key).collect();
+        assert!(keys == expected, "{} of {}", keys.len(), expected.len());
     }
 
     #[tokio::test]
