@@ -136,7 +136,8 @@ impl Sidecar {
                 outdated: Arc::clone(&outdated),
             };
             // Prometheus may need its configuration before it is ready.
-            let both = async { tokio::try_join!(daemon.run(view), reload).map(drop) };
+            let (daemon, reload) = (Box::pin(daemon.run(view)), Box::pin(reload));
+            let both = async { tokio::try_join!(daemon, reload).map(drop) };
             let ended = shutdown.run_until_cancelled(both).await;
             deps.probe.not_ready("shutting down");
             ended.unwrap_or(Ok(()))

@@ -71,7 +71,9 @@ impl Gateway {
     pub async fn watch(self, shutdown: CancellationToken) {
         let probe = &self.deps.probe;
         probe.healthy();
-        shutdown.run_until_cancelled(self.syncer.run()).await;
+        shutdown
+            .run_until_cancelled(Box::pin(self.syncer.run()))
+            .await;
         // Running calls are still answered.
         probe.not_ready("shutting down");
     }

@@ -54,7 +54,7 @@ pub async fn run(
     store.grpc = GrpcOptions::default();
     deps.probe.healthy();
     if !asks_prometheus {
-        let upload = sidecar::run_once(&sidecar, &bucket, &sidecar_deps);
+        let upload = Box::pin(sidecar::run_once(&sidecar, &bucket, &sidecar_deps));
         if let Some(uploaded) = shutdown.run_until_cancelled(upload).await {
             uploaded?;
         }
@@ -77,9 +77,9 @@ pub async fn run(
     let sidecar = Sidecar::new(sidecar, Some(bucket.clone()), sidecar_deps)?;
     let gateway = Gateway::new(&store, bucket.clone(), store_deps);
     let routes = api::routes(sidecar.api(), gateway.api(), &deps.pool);
-    let upload = until_ended(&shutdown, sidecar.run(shutdown.clone(), None));
+    let upload = until_ended(&shutdown, Box::pin(sidecar.run(shutdown.clone(), None)));
     let merge = compactor::run(compactor, bucket, compactor_deps, shutdown.clone());
-    let merge = until_ended(&shutdown, merge);
+    let merge = until_ended(&shutdown, Box::pin(merge));
     let serve = serve_grpc(
         listener,
         routes,
@@ -88,7 +88,7 @@ pub async fn run(
         &deps.probe,
         shutdown.clone(),
     );
-    let serve = until_ended(&shutdown, serve);
+    let serve = until_ended(&shutdown, Box::pin(serve));
     let watch = gateway.watch(shutdown.clone());
     let report = shutdown.run_until_cancelled(report(&deps.probe, &probes));
     let (uploaded, merged, served, (), _) = tokio::join!(upload, merge, serve, watch, report);

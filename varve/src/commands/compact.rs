@@ -63,14 +63,14 @@ pub(super) async fn run(
     let rules = args.selector.reloaded(&config.filter, &metrics, &reload)?;
     let web_config = daemon::web_config(&args.http, &metrics, &reload)?;
     let routes = web::page_of("compact", &args.web, &deps.board, &bucket, flags)?;
-    let work = async {
+    let work = Box::pin(async {
         if let Some(CompactCommand::Run { task }) = &args.command {
             return one(config, bucket, deps, task, shutdown.clone()).await;
         }
         let run = compactor::run(config, bucket, deps, shutdown.clone());
         let summary = ReloadedFile::beside(rules.as_ref(), run).await?;
         Ok(ended(&summary))
-    };
+    });
     daemon::beside_routes(
         &args.http, web_config, routes, &metrics, &probe, &shutdown, work,
     )

@@ -1,6 +1,6 @@
 //! The common parts of all daemons: listening, serving metrics and readiness, ending on a signal.
 
-use std::{collections::BTreeSet, future::Future, path::Path, pin::pin};
+use std::{collections::BTreeSet, path::Path, pin::pin};
 
 use anyhow::Context as _;
 use bucket::{Bucket, BucketConfig};
@@ -92,7 +92,8 @@ pub(super) fn labels(flags: &[LabelFlag]) -> anyhow::Result<Labels> {
     Ok(labels.finish())
 }
 
-/// Does `work` while `/metrics`, `/-/healthy` and `/-/ready` are served; they are until it has ended.
+/// Does `work` while `/metrics`, `/-/healthy` and `/-/ready` are served; they are until it has ended. It is pinned
+/// elsewhere, as each function that a future is given to has room for it twice.
 ///
 /// If they cannot be served any more, `shutdown` is cancelled, so that the work ends too.
 pub(super) async fn beside_http<T>(
@@ -101,7 +102,7 @@ pub(super) async fn beside_http<T>(
     metrics: &Metrics,
     probe: &Probe,
     shutdown: &CancellationToken,
-    work: impl Future<Output = anyhow::Result<T>>,
+    work: impl Future<Output = anyhow::Result<T>> + Unpin,
 ) -> anyhow::Result<T> {
     let routes = HttpRoutes::default();
     beside_routes(args, web, routes, metrics, probe, shutdown, work).await
@@ -115,7 +116,7 @@ pub(super) async fn beside_routes<T>(
     metrics: &Metrics,
     probe: &Probe,
     shutdown: &CancellationToken,
-    work: impl Future<Output = anyhow::Result<T>>,
+    work: impl Future<Output = anyhow::Result<T>> + Unpin,
 ) -> anyhow::Result<T> {
     let listener = listen("http-address", &args.http_address).await?;
     let options = HttpOptions {
@@ -133,7 +134,7 @@ pub(super) async fn beside_routes<T>(
     };
     let end = CancellationToken::new();
     let serve = pin!(serve_http(listener, options, metrics, probe, end.clone()));
-    match future::select(pin!(work), serve).await {
+    match future::select(work, serve).await {
         Either::Left((done, serve)) => {
             end.cancel();
             drained(serve.await)?;
@@ -233,7 +234,15 @@ mod tests {
             pprof: false,
         };
         let shutdown = CancellationToken::new();
-        let done = beside_http(&args, None, &metrics, &probe, &shutdown, async { Ok(7) }).await;
+        let done = beside_http(
+            &args,
+            None,
+            &metrics,
+            &probe,
+            &shutdown,
+            Box::pin(async { Ok(7) }),
+        )
+        .await;
         assert_eq!(done.unwrap(), 7);
         assert!(!shutdown.is_cancelled());
     }

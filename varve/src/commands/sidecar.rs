@@ -32,7 +32,7 @@ pub(super) async fn run(args: SidecarArgs, metrics: Metrics) -> anyhow::Result<E
         metrics: metrics.clone(),
         probe: probe.clone(),
     };
-    let work = async {
+    let work = Box::pin(async {
         if args.once {
             let bucket = bucket.context("--once needs a bucket to upload to")?;
             return once(&config, &bucket, &deps, &shutdown).await;
@@ -41,7 +41,7 @@ pub(super) async fn run(args: SidecarArgs, metrics: Metrics) -> anyhow::Result<E
         let listener = Some(listener);
         drained(sidecar::run(config, bucket, deps, shutdown.clone(), listener).await)?;
         Ok(ExitCode::SUCCESS)
-    };
+    });
     daemon::beside_http(&args.http, web, &metrics, &probe, &shutdown, work).await
 }
 

@@ -33,10 +33,10 @@ pub(super) async fn run(args: StandaloneArgs, metrics: Metrics) -> anyhow::Resul
         metrics: metrics.clone(),
         probe: probe.clone(),
     };
-    let work = async {
+    let work = Box::pin(async {
         drained(standalone::run(config, bucket, deps, shutdown.clone(), listener).await)?;
         Ok(ExitCode::SUCCESS)
-    };
+    });
     daemon::beside_http(&args.http, web, &metrics, &probe, &shutdown, work).await
 }
 

@@ -43,11 +43,11 @@ pub(super) async fn run(
         caches: caches.open(&metrics)?,
     };
     let routes = web::page_of("store", &args.web, &deps.board, &bucket, flags)?;
-    let work = async {
+    let work = Box::pin(async {
         let run = store_gateway::run(config, bucket, deps, shutdown.clone(), listener);
-        ended(ReloadedFile::beside(rules.as_ref(), run).await)?;
+        ended(ReloadedFile::beside(rules.as_ref(), Box::pin(run)).await)?;
         Ok(ExitCode::SUCCESS)
-    };
+    });
     daemon::beside_routes(
         &args.http, web_config, routes, &metrics, &probe, &shutdown, work,
     )

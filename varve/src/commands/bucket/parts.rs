@@ -66,7 +66,7 @@ pub(super) async fn downsample(tool: &Tool, args: &DownsampleArgs) -> anyhow::Re
     let reload = Reload::new();
     let shutdown = shutdown_signal(&reload)?;
     let web = daemon::web_config(&args.http, &tool.metrics, &reload)?;
-    let work = async {
+    let work = Box::pin(async {
         deps.probe.ready();
         loop {
             let (bucket, deps) = (bucket.clone(), deps.clone());
@@ -87,7 +87,7 @@ pub(super) async fn downsample(tool: &Tool, args: &DownsampleArgs) -> anyhow::Re
                 return Ok(ExitCode::SUCCESS);
             }
         }
-    };
+    });
     daemon::beside_http(&args.http, web, &tool.metrics, &deps.probe, &shutdown, work).await
 }
 

@@ -24,7 +24,7 @@ pub(super) async fn run(tool: &Tool, args: &ReplicateArgs) -> anyhow::Result<Exi
     let web = daemon::web_config(&args.http, &tool.metrics, &reload)?;
     let probe = Probe::new("replicate", &tool.metrics);
     let is_single = args.single_run || !args.ids.is_empty();
-    let work = async {
+    let work = Box::pin(async {
         let metrics = &tool.metrics;
         let metrics = metrics.register_once("block syncs", SyncMetrics::register);
         let mut fetcher = MetaFetcher::new(from.clone(), None, FETCHES, metrics);
@@ -50,7 +50,7 @@ pub(super) async fn run(tool: &Tool, args: &ReplicateArgs) -> anyhow::Result<Exi
                 return Ok(ExitCode::SUCCESS);
             }
         }
-    };
+    });
     daemon::beside_http(&args.http, web, &tool.metrics, &probe, &shutdown, work).await
 }
 

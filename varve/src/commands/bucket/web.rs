@@ -39,13 +39,13 @@ pub(super) async fn run(tool: &Tool, args: &BucketWebArgs) -> anyhow::Result<Exi
     let routes = web::page(&args.paths, &board, of)?;
     let syncs = metrics.register_once("block syncs", SyncMetrics::register);
     let fetcher = MetaFetcher::new(bucket, None, FETCHES, syncs);
-    let work = async {
+    let work = Box::pin(async {
         probe.healthy();
         probe.ready();
         watch(fetcher, args, &board, &shutdown).await?;
         probe.not_ready("shutting down");
         Ok(ExitCode::SUCCESS)
-    };
+    });
     daemon::beside_routes(&args.http, config, routes, metrics, &probe, &shutdown, work).await
 }
 
