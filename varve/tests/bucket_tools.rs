@@ -340,13 +340,14 @@ fn blocks_are_replicated_and_what_overlaps_is_found_and_removed() -> anyhow::Res
     let refused = world.run(&["verify", "--repair", "--issues=duplicated_compaction"])?;
     assert!(!refused.status.success(), "{refused:?}");
     let backup = world.objstore("backup");
-    let found = world.text(&[
+    let repair = [
         "verify",
         "--repair",
         "--issues=duplicated_compaction",
         "--objstore-backup.config",
         &backup,
-    ])?;
+    ];
+    let found = world.text(&repair)?;
     // A compactor would keep the Parquet block, and removes the other in its time.
     let expected = format!(
         "duplicated_compaction: block {}: holds what {parquet} does\n",
@@ -357,13 +358,6 @@ fn blocks_are_replicated_and_what_overlaps_is_found_and_removed() -> anyhow::Res
     assert!(world.has(BLOCKS[0])? && !world.path("backup").join(BLOCKS[0]).try_exists()?);
     // Of two of one format the oldest stays.
     let copied = world.rewrite(BLOCKS[1], &["--output=tsdb"])?;
-    let repair = [
-        "verify",
-        "--repair",
-        "--issues=duplicated_compaction",
-        "--objstore-backup.config",
-        &backup,
-    ];
     world.text(&repair)?;
     assert!(world.has(BLOCKS[1])? && !world.has(&copied)?);
     let kept = world.path("backup").join(&copied);

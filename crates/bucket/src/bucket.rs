@@ -229,7 +229,7 @@ impl Bucket {
         after: Option<&str>,
     ) -> Result<Vec<Object>, BucketError> {
         let mut objects = Vec::new();
-        self.list_from(prefix, after, |object| objects.push(object))
+        self.list_each(prefix, after, |object| objects.push(object))
             .await?;
         objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         Ok(objects)
@@ -241,14 +241,6 @@ impl Bucket {
     /// # Errors
     /// As [`Self::list`].
     pub(crate) async fn list_each(
-        &self,
-        prefix: &str,
-        each: impl FnMut(Object) + Send,
-    ) -> Result<(), BucketError> {
-        self.list_from(prefix, None, each).await
-    }
-
-    async fn list_from(
         &self,
         prefix: &str,
         after: Option<&str>,

@@ -154,7 +154,7 @@ impl MetaFetcher {
             true => catalog = Some(object),
             false => blocks.add(&object),
         };
-        self.bucket.list_each("", each).await?;
+        self.bucket.list_each("", None, each).await?;
         for folder in ["", PARQUET_ROOT] {
             for found in self.bucket.folders(folder).await? {
                 blocks.add_folder(&found);
@@ -183,7 +183,7 @@ impl MetaFetcher {
                 Ok(mut document) => {
                     document.share(&mut self.labels);
                     // Then the listing may have the version that was used meanwhile.
-                    if before.contains_key(&wanted.key()) {
+                    if !before.is_empty() && before.contains_key(&wanted.key()) {
                         change(&wanted, Some(wanted.version.clone()));
                     }
                     let (block, version) = (&wanted.block, wanted.version);

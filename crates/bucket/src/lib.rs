@@ -21,6 +21,7 @@ mod objects;
 mod operations;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod threads;
 
 pub use crate::{
     bucket::{Bucket, Uploaded},

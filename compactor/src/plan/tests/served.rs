@@ -5,8 +5,20 @@ use std::time::Duration;
 use super::*;
 use crate::Retention;
 
+/// The options at `now` if gateways serve these blocks; `|` stands for a gateway that did not answer.
+fn options(serve: &str, now: i64) -> PlanOptions {
+    PlanOptions {
+        served: Some(Arc::new(Served {
+            blocks: serve.chars().filter(|c| *c != '|').map(id).collect(),
+            is_complete: !serve.contains('|'),
+            delay: 48 * HOUR,
+        })),
+        ..PlanOptions::new(Timestamp(now))
+    }
+}
+
 /// What is planned at `now` for two days of TSDB blocks, merged to `p` and to TSDB block `X`, if gateways serve these
-/// blocks and `p` was first seen to be served at `since`; `|` stands for a gateway that did not answer.
+/// blocks and `p` was first seen to be served at `since`.
 fn planned(serve: &str, since: Option<i64>, now: i64) -> (String, String) {
     let mut drawing = Drawing::new(
         "
@@ -19,14 +31,7 @@ fn planned(serve: &str, since: Option<i64>, now: i64) -> (String, String) {
     .sources('p', "ABC")
     .sources('X', "DEF");
     drawing.0.get_mut(&'p').unwrap().served_since = since.map(Timestamp);
-    let options = PlanOptions {
-        served: Some(Arc::new(Served {
-            blocks: serve.chars().filter(|c| *c != '|').map(id).collect(),
-            is_complete: !serve.contains('|'),
-            delay: 48 * HOUR,
-        })),
-        ..PlanOptions::new(Timestamp(now))
-    };
+    let options = options(serve, now);
     let outcome = drawing.outcome_of(&options);
     let plan = plan(&drawing.blocks(), &options);
     let marks = plan.served.into_iter().map(|block| ('+', block));
@@ -88,12 +93,7 @@ fn expired(serve: &str, hours: i64, retention: Retention) -> (String, String) {
     }
     let options = PlanOptions {
         retention,
-        served: Some(Arc::new(Served {
-            blocks: serve.chars().map(id).collect(),
-            is_complete: true,
-            delay: 48 * HOUR,
-        })),
-        ..PlanOptions::new(Timestamp(NOW))
+        ..options(serve, NOW)
     };
     let plan = plan(&drawing.blocks(), &options);
     let raw = |block: &BlockId| "ABCDE".contains(letter(*block));
@@ -165,12 +165,7 @@ fn of_what_two_resolutions_have_of_a_block_each_must_be_served() {
                 five_minutes: Some(Duration::from_hours(10)),
                 one_hour: None,
             },
-            served: Some(Arc::new(Served {
-                blocks: serve.chars().map(id).collect(),
-                is_complete: true,
-                delay: 48 * HOUR,
-            })),
-            ..PlanOptions::new(Timestamp(NOW))
+            ..options(serve, NOW)
         };
         let plan = plan(&drawing.blocks(), &options);
         let expired: String = plan.expired.iter().map(|e| letter(e.block)).collect();
@@ -185,15 +180,7 @@ fn a_gateway_has_an_hour_to_find_a_block() {
         let made = BlockId::new(Timestamp(NOW - age), 1);
         let drawing = Drawing::new("raw|A\nraw|p").sources('p', "A");
         let drawing = drawing.edit('p', |meta| meta.ulid = made);
-        let served = Some(Arc::new(Served {
-            delay: 48 * HOUR,
-            ..Served::default()
-        }));
-        let options = PlanOptions {
-            served,
-            ..PlanOptions::new(Timestamp(NOW))
-        };
-        let plan = plan(&drawing.blocks(), &options);
+        let plan = plan(&drawing.blocks(), &options("|", NOW));
         let of_a = plan.skipped.iter().find(|s| s.block == id('A')).unwrap();
         let until = Timestamp(NOW + 48 * HOUR);
         let expected = match is_named {

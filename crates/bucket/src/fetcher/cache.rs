@@ -32,24 +32,23 @@ impl DiskCache {
         Self { dir }
     }
 
-    /// The folders of blocks that are here, below whose names alone an object can be. It waits for the disk.
-    pub(super) fn roots(&self) -> HashSet<String> {
+    /// The folders of blocks that are here: only in one of them can an object be. It waits for the disk.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub(super) fn roots(&self) -> io::Result<HashSet<String>> {
         let mut roots = HashSet::new();
-        for prefix in ["", PARQUET_ROOT] {
-            let Ok(Some(entries)) = files::entries(&self.dir.join(prefix)) else {
+        for prefix in [String::new(), format!("{PARQUET_ROOT}/")] {
+            let Some(entries) = files::entries(&self.dir.join(&prefix))? else {
                 continue;
             };
-            for entry in entries.flatten() {
-                let name = entry.file_name();
-                if let Some(name) = name.to_str().filter(|n| n.parse::<BlockId>().is_ok()) {
-                    roots.insert(match prefix {
-                        "" => name.to_owned(),
-                        prefix => format!("{prefix}/{name}"),
-                    });
-                }
+            for entry in entries {
+                let name = entry?.file_name();
+                let name = name.to_str().filter(|n| n.parse::<BlockId>().is_ok());
+                roots.extend(name.map(|name| format!("{prefix}{name}")));
             }
         }
-        roots
+        Ok(roots)
     }
 
     /// The object, if it is here in this version. It waits for the disk.
@@ -78,12 +77,14 @@ impl DiskCache {
 
     /// Removes the blocks that are not among `roots`. Other files stay.
     pub(super) async fn retain(&self, roots: HashSet<Arc<str>>) {
-        let dir = self.dir.clone();
-        let shown = dir.display().to_string();
+        let (this, shown) = (self.clone(), self.dir.display().to_string());
         let cleared = blocking(move || {
-            remove_others(&dir, "", &roots)?;
-            let parquet = dir.join(PARQUET_ROOT);
-            remove_others(&parquet, &format!("{PARQUET_ROOT}/"), &roots)
+            for root in this.roots()? {
+                if !roots.contains(root.as_str()) {
+                    fs::remove_dir_all(this.dir.join(root))?;
+                }
+            }
+            io::Result::Ok(())
         });
         if let Some(Err(error)) = cleared.await {
             tracing::warn!(dir = shown, %error, "cache not cleared");
@@ -101,21 +102,6 @@ fn version_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".version");
     name.into()
-}
-
-fn remove_others(dir: &Path, prefix: &str, roots: &HashSet<Arc<str>>) -> io::Result<()> {
-    let Some(entries) = files::entries(dir)? else {
-        return Ok(());
-    };
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name();
-        let block = name.to_str().filter(|name| name.parse::<BlockId>().is_ok());
-        if block.is_some_and(|name| !roots.contains(format!("{prefix}{name}").as_str())) {
-            fs::remove_dir_all(entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 /// Runs `work` where it may block; does nothing if the runtime shuts down.

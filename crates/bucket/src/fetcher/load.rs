@@ -3,7 +3,6 @@
 use std::{
     collections::{HashMap, HashSet},
     iter,
-    num::NonZeroUsize,
     panic::resume_unwind,
     pin::pin,
     sync::{
@@ -24,6 +23,7 @@ use super::{
 use crate::{
     BlockObjects, BucketError, FileVersion, Object,
     catalog::{self, CATALOG},
+    threads::threads,
 };
 
 /// The most bytes of a `meta.json` or mark that are read; real ones are far smaller.
@@ -92,7 +92,11 @@ impl MetaFetcher {
             let of_disk = cache.clone();
             let roots = tokio::task::spawn_blocking(move || of_disk.roots()).await;
             // The runtime shuts down, if there is no answer.
-            let roots: HashSet<String> = roots.unwrap_or_default();
+            let roots = roots.unwrap_or_else(|_| Ok(HashSet::new()));
+            let roots = roots.unwrap_or_else(|error| {
+                tracing::warn!(%error, "cache not listed, reading from the bucket instead");
+                HashSet::new()
+            });
             let is_there = |wanted: &Wanted| roots.contains(&*wanted.block.root);
             (looked_for, missing) = looked_for.into_iter().partition(is_there);
         }
@@ -185,8 +189,7 @@ fn documents(bytes: &[u8], wanted: &[Wanted]) -> Result<Vec<(usize, Document)>, 
         .enumerate()
         .map(|(place, wanted)| ((&*wanted.block.root, wanted.kind.file()), place))
         .collect();
-    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let threads = threads.min(THREADS);
+    let threads = threads(THREADS);
     let (send, batches) = sync_channel::<Batch>(threads);
     let batches = Arc::new(Mutex::new(batches));
     thread::scope(|scope| {

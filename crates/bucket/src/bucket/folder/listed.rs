@@ -5,7 +5,6 @@
 
 use std::{
     fmt, fs, io,
-    num::NonZeroUsize,
     os::unix::fs::MetadataExt as _,
     panic::resume_unwind,
     path::{Path, PathBuf},
@@ -24,7 +23,7 @@ use object_store::{
 use tokio::sync::mpsc;
 
 use super::{failed, left::is_staged};
-use crate::{PARQUET_ROOT, bucket::blocking};
+use crate::{PARQUET_ROOT, bucket::blocking, threads::threads};
 
 /// The folder. The library does everything except listings.
 #[derive(Clone, Debug)]
@@ -109,8 +108,7 @@ impl Found {
     /// Adds the objects below each of these folders, by some threads; gives the folders that are too many for the thread
     /// that has found them.
     fn list_all(&mut self, mut folders: Vec<Below>) -> io::Result<Vec<Below>> {
-        let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let share = folders.len().div_ceil(threads.min(THREADS)).max(SHARE);
+        let share = folders.len().div_ceil(threads(THREADS)).max(SHARE);
         let mut shares = Vec::new();
         while !folders.is_empty() {
             shares.push(folders.split_off(folders.len().saturating_sub(share)));
