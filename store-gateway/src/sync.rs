@@ -2,29 +2,26 @@
 
 mod advertised;
 mod backoff;
+mod prepared;
 
-use std::{
-    collections::{BTreeSet, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bucket::{BlockView, Bucket, BucketError, MetaFetcher, Snapshot};
-use model::{BlockId, TimeRange, Timestamp};
+use model::Timestamp;
 use page::Board;
-use service::{Clock, Probe, in_span, span};
+use service::{Clock, Probe, blocking, in_span, span};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep},
 };
 
 pub(crate) use self::advertised::Advertised;
-use self::{advertised::Extents, backoff::Backoff};
+use self::{advertised::Extents, backoff::Backoff, prepared::Prepared};
 
 use crate::{
     Config, Deps, GatewayError,
     block::HeaderFiles,
-    catalog::{Catalog, Format, Rules, unread},
+    catalog::{Catalog, Rules, unread},
     metrics::CatalogMetrics,
 };
 
@@ -205,41 +202,25 @@ impl Syncer {
     /// Serves the snapshot from now on. The gateway becomes ready once everything that is listed has been read.
     async fn serve(&mut self, snapshot: &Arc<Snapshot>) {
         let now = self.now();
-        let rules = self.rules.frozen();
-        let (catalog, states) = Catalog::new(snapshot, &rules, now);
-        self.metrics.states(&states);
-        let (corrupted, without_meta): (Vec<_>, Vec<_>) = snapshot
-            .partial
-            .iter()
-            .partition(|block| block.objects.files.contains(model::BlockMeta::FILE));
-        self.metrics.state("corrupted-meta-json", corrupted.len());
-        self.metrics.state("no-meta-json", without_meta.len());
-        let unread: Vec<_> = unread(snapshot, &rules.blocks).collect();
-        self.metrics.state("failed", unread.len());
-        self.count(&catalog, now);
+        let before = self.served.borrow().clone();
+        let (rules, of) = (self.rules.frozen(), Arc::clone(snapshot));
+        let work = move || Prepared::of(&of, &rules, now, before.as_deref());
+        let prepared = blocking(work).await;
+        self.tell(&prepared, now);
         if self.board.is_shown() {
-            let served = roots(&catalog);
+            let served = prepared.roots;
             let is_served = move |view: &BlockView| served.contains(&view.objects.root);
             self.board.listed(snapshot, now, is_served).await;
         }
-        let extents = Extents::of(&catalog);
-        let kept = catalog
-            .blocks()
-            .filter(|block| block.format == Format::Tsdb);
-        let mut kept: BTreeSet<BlockId> = kept.map(|block| block.id).collect();
-        kept.extend(catalog.missing.iter().map(|block| block.id));
-        let shown = self.board.is_shown();
-        let whole = shown.then(|| whole_parquet(&catalog, rules.bounds(now)));
-        self.served
-            .send_replace(Some(Arc::new(Served { catalog, extents })));
-        if let Some(whole) = whole {
-            self.board.serves(whole);
+        self.served.send_replace(Some(Arc::new(prepared.served)));
+        if self.board.is_shown() {
+            self.board.serves(prepared.whole);
         }
-        self.unread = unread.len();
-        match unread.first() {
+        self.unread = prepared.unread;
+        match prepared.reason {
             None => self.probe.ready(),
-            Some(first) => {
-                let (blocks, reason) = (self.unread, &first.reason);
+            Some(reason) => {
+                let blocks = self.unread;
                 let ready = self.probe.status().ready;
                 tracing::warn!(
                     blocks,
@@ -249,7 +230,29 @@ impl Syncer {
                 );
             }
         }
+        let kept = prepared.headers;
         self.clear(move |headers| headers.retain(&kept)).await;
+    }
+
+    /// Counts what is served from `now` on.
+    fn tell(&self, prepared: &Prepared, now: Timestamp) {
+        self.metrics.states(&prepared.states);
+        for (state, blocks) in [
+            ("corrupted-meta-json", prepared.corrupted),
+            ("no-meta-json", prepared.without_meta),
+            ("failed", prepared.unread),
+        ] {
+            self.metrics.state(state, blocks);
+        }
+        let (loaded, dropped) = (prepared.loaded, prepared.dropped);
+        let blocks = prepared.roots.len();
+        self.metrics.changed(loaded, dropped, blocks, now);
+        tracing::info!(
+            blocks,
+            loaded,
+            dropped,
+            "synchronized the blocks of the bucket"
+        );
     }
 
     fn now(&self) -> Timestamp {
@@ -262,43 +265,6 @@ impl Syncer {
         // The task does not run when the program is ending.
         let _ = tokio::task::spawn_blocking(move || clear(&headers)).await;
     }
-
-    fn count(&self, catalog: &Catalog, now: Timestamp) {
-        let after = roots(catalog);
-        let before = self.served.borrow().clone();
-        let before = before
-            .map(|served| roots(&served.catalog))
-            .unwrap_or_default();
-        let (loaded, dropped) = (
-            after.difference(&before).count(),
-            before.difference(&after).count(),
-        );
-        self.metrics.changed(loaded, dropped, after.len(), now);
-        tracing::info!(
-            blocks = after.len(),
-            loaded,
-            dropped,
-            "synchronized the blocks of the bucket"
-        );
-    }
-}
-
-/// The Parquet blocks of which all samples are served: a compactor may delete what they replace.
-fn whole_parquet(catalog: &Catalog, bounds: TimeRange) -> Vec<BlockId> {
-    let blocks = catalog.blocks();
-    let whole = blocks.filter(|block| {
-        let meta = &block.meta;
-        block.format == Format::Parquet
-            && bounds.min <= meta.min_time
-            && meta.max_time <= bounds.max
-    });
-    whole.map(|block| block.id).collect()
-}
-
-/// The folders of the blocks.
-fn roots(catalog: &Catalog) -> HashSet<Arc<str>> {
-    let blocks = catalog.blocks();
-    blocks.map(|block| Arc::clone(block.root())).collect()
 }
 
 impl Served {

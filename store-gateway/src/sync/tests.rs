@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bucket::testing::{FailingBucket, ReadFault};
-use model::{BlockMeta, DeletionMark};
+use model::{BlockId, BlockMeta, DeletionMark};
 use service::{CpuPool, Exposition, ManualClock, Metrics};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
