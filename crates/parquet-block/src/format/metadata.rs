@@ -32,7 +32,7 @@ use parquet::{
 
 use super::{
     fault::Fault,
-    thrift::{Kind, ThriftReader},
+    thrift::{FILE_METADATA, Kind, ThriftReader},
 };
 use crate::layout::schema;
 
@@ -117,6 +117,7 @@ impl Metadata {
         };
         let schema = schema_of(metadata.columns.len())?;
         let options = ParquetMetaDataOptions::new().with_schema(schema);
+        FILE_METADATA.check(bytes)?;
         let stored = ParquetMetaDataReader::decode_metadata_with_options(bytes, Some(&options))?;
         let file = stored.file_metadata();
         let pairs = file.key_value_metadata().into_iter().flatten();

@@ -17,7 +17,10 @@ use parquet::{
     file::page_index::{column_index::ColumnIndexMetaData, index_reader},
 };
 
-use super::{fault::Fault, varint};
+use super::{
+    fault::Fault,
+    thrift::{COLUMN_INDEX, OFFSET_INDEX},
+};
 
 /// A data page of a column chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +65,8 @@ pub(crate) fn decode_offset_index(
     chunk: &Range<u64>,
     rows: u32,
 ) -> Result<OffsetIndex, Fault> {
-    check_count(bytes)?;
+    // The crate reserves memory for as many pages as a damaged one claims.
+    OFFSET_INDEX.check(bytes)?;
     let index = index_reader::decode_offset_index(bytes)?;
     let mut pages: Vec<PageLocation> = Vec::with_capacity(index.page_locations().len());
     for page in index.page_locations() {
@@ -108,31 +112,6 @@ fn place(offset: i64, size: i32) -> Option<Range<u64>> {
     let (start, len) = (u64::try_from(offset).ok()?, u64::try_from(size).ok()?);
     let end = start.checked_add(len)?;
     (start < end).then_some(start..end)
-}
-
-/// Checks the number of pages in an offset index: the crate reserves memory for them before it reads them.
-fn check_count(bytes: &[u8]) -> Result<(), Fault> {
-    // The first byte begins the list of pages, the second has its length.
-    let [_, head, rest @ ..] = bytes else {
-        return Err(Fault::new(0, "offset index ends early"));
-    };
-    let mut rest = rest;
-    let count = match head >> 4 {
-        15 => varint::take(&mut rest),
-        short => Some(u64::from(short)),
-    };
-    // A page takes seven bytes at least.
-    match count {
-        Some(count) if count.saturating_mul(7) <= bytes.len() as u64 => Ok(()),
-        _ => {
-            let count = count.map_or("too many".to_owned(), |count| count.to_string());
-            let reason = format!(
-                "offset index: expected as many pages as fit {} bytes, found {count}",
-                bytes.len()
-            );
-            Err(Fault::new(1, reason))
-        }
-    }
 }
 
 impl OffsetIndex {
@@ -183,6 +162,7 @@ pub(crate) fn checksums_of(table: &[u8], chunk: usize, chunks: usize) -> Option<
 
 /// Decodes a column index of `pages` pages.
 pub(crate) fn decode_column_index(bytes: &[u8], pages: usize) -> Result<ColumnIndex, Fault> {
+    COLUMN_INDEX.check(bytes)?;
     let index = index_reader::decode_column_index(bytes, Type::BYTE_ARRAY)?;
     if index.num_pages() == pages as u64 {
         Ok(ColumnIndex(index))
@@ -215,6 +195,7 @@ impl ColumnIndex {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::varint;
 
     /// Pages as (offset, size, first row), encoded as Parquet does.
     fn offset_index(pages: &[(u8, u8, u8)]) -> Vec<u8> {
@@ -267,7 +248,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .contains("as many pages as fit 15 bytes, found 2147483648"),
+                .contains("as many elements as fit 8 bytes, found 2147483648"),
             "{error}"
         );
     }

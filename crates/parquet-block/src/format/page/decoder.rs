@@ -30,7 +30,7 @@ use crate::format::{
     fault::Fault,
     metadata::{Codec, ColumnChunk, Repetition},
     page_index::PageLocation,
-    thrift::{Kind, ThriftReader},
+    thrift::{Kind, PAGE_HEADER, ThriftReader},
 };
 
 /// The contents of a page.
@@ -186,6 +186,7 @@ fn stored(
     let header = Header::of(bytes)?;
     let head = bytes.get(..header.len).unwrap_or_default();
     check_crc("page header", head, header_crc)?;
+    PAGE_HEADER.check(head)?;
     if header.size as u64 > chunk.uncompressed_size {
         let reason = format!(
             "page: expected at most the {} bytes of the column chunk, found {}",

@@ -65,6 +65,10 @@ impl Kind {
             }
         })
     }
+
+    const fn is_bool(self) -> bool {
+        matches!(self, Self::True | Self::False)
+    }
 }
 
 impl<'a> ThriftReader<'a> {
@@ -147,7 +151,7 @@ impl<'a> ThriftReader<'a> {
     }
 
     /// Begins a list: the type and number of its elements, at most as many as bytes.
-    fn list(&mut self) -> Result<(Kind, usize), Fault> {
+    pub(super) fn list(&mut self) -> Result<(Kind, usize), Fault> {
         let at = self.at;
         let head = self.byte()?;
         let kind = Kind::from_nibble(head & 0x0f, at)?;
@@ -209,7 +213,8 @@ impl<'a> ThriftReader<'a> {
             .ok_or_else(|| Fault::new(at, "field id: expected one of 16 bits, found a larger one"))
     }
 
-    /// Skips the value of a field or element of `kind`.
+    /// Skips the value of a field, or an element of a list, of `kind`. Lists and maps with booleans are refused, since the
+    /// `parquet` crate skips them wrongly (`shape`).
     pub(crate) fn skip(&mut self, kind: Kind) -> Result<(), Fault> {
         self.skip_nested(kind, MAX_DEPTH)
     }
@@ -228,21 +233,21 @@ impl<'a> ThriftReader<'a> {
             Kind::Uuid => self.take(16).map(drop),
             Kind::Binary => self.binary().map(drop),
             Kind::List | Kind::Set => {
+                let at = self.at;
                 let (element, len) = self.list()?;
+                if len > 0 && element.is_bool() {
+                    return Err(Fault::new(
+                        at,
+                        format!("thrift: expected no unknown list of booleans, found one of {len}"),
+                    ));
+                }
                 for _ in 0..len {
-                    self.skip_element(element, depth)?;
+                    self.skip_nested(element, depth)?;
                 }
                 Ok(())
             }
             Kind::Map => self.skip_map(depth),
             Kind::Struct => self.fields(|t, _, kind| t.skip_nested(kind, depth)),
-        }
-    }
-
-    fn skip_element(&mut self, kind: Kind, depth: u8) -> Result<(), Fault> {
-        match kind {
-            Kind::True | Kind::False => self.byte().map(drop),
-            other => self.skip_nested(other, depth),
         }
     }
 
@@ -263,9 +268,15 @@ impl<'a> ThriftReader<'a> {
             Kind::from_nibble(kinds >> 4, at)?,
             Kind::from_nibble(kinds & 0x0f, at)?,
         );
+        if key.is_bool() || value.is_bool() {
+            return Err(Fault::new(
+                at,
+                format!("thrift: expected no map with booleans, found one of {len} entries"),
+            ));
+        }
         for _ in 0..len {
-            self.skip_element(key, depth)?;
-            self.skip_element(value, depth)?;
+            self.skip_nested(key, depth)?;
+            self.skip_nested(value, depth)?;
         }
         Ok(())
     }
