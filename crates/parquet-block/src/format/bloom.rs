@@ -13,7 +13,7 @@ use crate::{
     format::{
         fault::Fault,
         page,
-        thrift::{Kind, ThriftReader},
+        thrift::{BLOOM_FILTER_HEADER, Kind, ThriftReader},
     },
 };
 
@@ -31,6 +31,7 @@ pub(crate) struct BloomFilter {
 
 impl BloomFilter {
     pub(crate) fn decode(bytes: &Bytes) -> Result<Self, Fault> {
+        BLOOM_FILTER_HEADER.check(bytes)?;
         let mut thrift = ThriftReader::new(bytes);
         let mut size = 0;
         thrift.fields(|t, id, kind| match (id, kind) {

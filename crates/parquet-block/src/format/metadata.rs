@@ -115,9 +115,9 @@ impl Metadata {
             columns: schema(bytes)?,
             ..Self::default()
         };
+        FILE_METADATA.check(bytes)?;
         let schema = schema_of(metadata.columns.len())?;
         let options = ParquetMetaDataOptions::new().with_schema(schema);
-        FILE_METADATA.check(bytes)?;
         let stored = ParquetMetaDataReader::decode_metadata_with_options(bytes, Some(&options))?;
         let file = stored.file_metadata();
         let pairs = file.key_value_metadata().into_iter().flatten();
@@ -313,6 +313,12 @@ fn schema_elements(t: &mut ThriftReader<'_>) -> Result<Vec<Column>, Fault> {
         if children > 0 {
             return Err(t.fault(format!(
                 "column {}: expected values, found a group of columns",
+                Quoted(name)
+            )));
+        }
+        if kind_of.is_none() || name.is_empty() {
+            return Err(t.fault(format!(
+                "column {}: expected a name and a type, found none",
                 Quoted(name)
             )));
         }

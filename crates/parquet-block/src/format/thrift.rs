@@ -1,5 +1,5 @@
 //! Thrift's compact protocol, as far as Parquet's metadata are read and written here; `reader` draws it.
-//! `shape` says what the structs of a file are made of.
+//! `shape` has the types of fields.
 
 mod reader;
 mod shape;
@@ -7,6 +7,6 @@ mod writer;
 
 pub(crate) use self::{
     reader::{Kind, ThriftReader},
-    shape::{COLUMN_INDEX, FILE_METADATA, OFFSET_INDEX, PAGE_HEADER},
+    shape::{BLOOM_FILTER_HEADER, COLUMN_INDEX, FILE_METADATA, OFFSET_INDEX, PAGE_HEADER},
     writer::ThriftWriter,
 };

@@ -44,6 +44,9 @@ pub(crate) struct Page {
     pub(crate) data: Bytes,
 }
 
+/// `PageType::INDEX_PAGE`
+const INDEX_PAGE: i32 = 1;
+
 /// What the crate does not give of a page.
 struct Header {
     len: usize,
@@ -254,9 +257,10 @@ fn split_v1(mut data: Bytes, encoding: StoredEncoding) -> Result<(Option<Bytes>,
 impl Header {
     fn of(bytes: &[u8]) -> Result<Self, Fault> {
         let mut thrift = ThriftReader::new(bytes);
-        let mut size = 0;
+        let (mut kind_of, mut size) = (0, 0);
         let mut levels = 0_usize;
         thrift.fields(|t, id, kind| match (id, kind) {
+            (1, Kind::I32) => t.i32().map(|found| kind_of = found),
             (2, Kind::I32) => t.size().map(|found| size = found),
             // The crate adds these two up in 32 bits.
             (8, Kind::Struct) => t.fields(|t, id, kind| match (id, kind) {
@@ -265,6 +269,13 @@ impl Header {
             }),
             _ => t.skip(kind),
         })?;
+        // The crate passes over an index page, to a header that was not checked.
+        if kind_of == INDEX_PAGE {
+            return Err(Fault::new(
+                0,
+                "expected a page of values, found an index page",
+            ));
+        }
         if levels > size {
             return Err(Fault::new(
                 0,

@@ -1,5 +1,5 @@
-//! Thrift's compact protocol, as far as anything of it is read before the `parquet` crate decodes the whole: the schema,
-//! whose counts and depth the crate does not check, and how long a header is, which it does not tell.
+//! Thrift's compact protocol, as far as it is read before the `parquet` crate decodes the whole: the schema, whose counts
+//! and depth the crate does not check, the length of a header, which it does not give, and the types of fields (`shape`).
 //!
 //! ```text
 //! struct   field* 0x00
@@ -154,6 +154,10 @@ impl<'a> ThriftReader<'a> {
     pub(super) fn list(&mut self) -> Result<(Kind, usize), Fault> {
         let at = self.at;
         let head = self.byte()?;
+        // Some writers give an empty list no type.
+        if head == 0 {
+            return Ok((Kind::Byte, 0));
+        }
         let kind = Kind::from_nibble(head & 0x0f, at)?;
         let len = match head >> 4 {
             15 => self.varint()?,
@@ -238,7 +242,9 @@ impl<'a> ThriftReader<'a> {
                 if len > 0 && element.is_bool() {
                     return Err(Fault::new(
                         at,
-                        format!("thrift: expected no unknown list of booleans, found one of {len}"),
+                        format!(
+                            "thrift: expected no list of booleans in an unknown field, found one of {len}"
+                        ),
                     ));
                 }
                 for _ in 0..len {
@@ -271,7 +277,9 @@ impl<'a> ThriftReader<'a> {
         if key.is_bool() || value.is_bool() {
             return Err(Fault::new(
                 at,
-                format!("thrift: expected no map with booleans, found one of {len} entries"),
+                format!(
+                    "thrift: expected no map with booleans in an unknown field, found one of {len} entries"
+                ),
             ));
         }
         for _ in 0..len {

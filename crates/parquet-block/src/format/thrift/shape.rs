@@ -1,34 +1,35 @@
-//! What the structs of a file are made of, which is checked before the `parquet` crate reads them.
+//! The types of the fields of Parquet's structs, which are checked before the `parquet` crate reads them.
 //!
 //! The crate reads a known field as the type that it should have, whatever type the file states, and skips a list of
 //! booleans without taking a byte for each: a list that claims two billion of them in six bytes keeps it busy for
-//! seconds. What passes here has only fields of their types, and no such lists. Besides, a fault is told with its
-//! offset, which the crate does not tell.
+//! seconds. After this check it reads each value where it was checked, and skips no such list. Besides, an error here
+//! has the offset, which one of the crate has not.
 //!
 //! Source: `parquet.thrift` of <https://github.com/apache/parquet-format>.
 
 use super::reader::{Kind, ThriftReader};
 use crate::format::fault::Fault;
 
-/// What a value is made of.
+/// The type of a value.
 #[derive(Debug)]
 pub(crate) enum Shape {
     Bool,
-    /// Of 16, 32 or 64 bits: all are stored alike.
-    Int,
+    I16,
+    I32,
+    I64,
     Double,
     Binary,
     List(&'static Self),
-    /// The fields that are known, by their ids. Others are skipped.
+    /// The known fields, by their ids. Others are skipped.
     Struct(&'static [(i16, Self)]),
 }
 
-use Shape::{Binary, Bool, Double, Int, List, Struct};
+use Shape::{Binary, Bool, Double, I16, I32, I64, List, Struct};
 
-/// `FileMetaData`. Its schema is read before, and the crate skips it.
+/// `FileMetaData` without its schema, which the crate skips.
 pub(crate) const FILE_METADATA: Shape = Struct(&[
-    (1, Int),
-    (3, Int),
+    (1, I32),
+    (3, I64),
     (4, List(&ROW_GROUP)),
     (5, KEY_VALUES),
     (6, Binary),
@@ -36,93 +37,98 @@ pub(crate) const FILE_METADATA: Shape = Struct(&[
 ]);
 
 /// `OffsetIndex`
-pub(crate) const OFFSET_INDEX: Shape = Struct(&[(1, List(&PAGE_LOCATION)), (2, INTS)]);
+pub(crate) const OFFSET_INDEX: Shape = Struct(&[(1, List(&PAGE_LOCATION)), (2, List(&I64))]);
 
 /// `ColumnIndex`
 pub(crate) const COLUMN_INDEX: Shape = Struct(&[
     (1, List(&Bool)),
     (2, List(&Binary)),
     (3, List(&Binary)),
-    (4, Int),
-    (5, INTS),
-    (6, INTS),
-    (7, INTS),
-    (8, INTS),
+    (4, I32),
+    (5, List(&I64)),
+    (6, List(&I64)),
+    (7, List(&I64)),
+    (8, List(&I64)),
 ]);
 
 /// `PageHeader`
 pub(crate) const PAGE_HEADER: Shape = Struct(&[
-    (1, Int),
-    (2, Int),
-    (3, Int),
-    (4, Int),
-    (
-        5,
-        Struct(&[(1, Int), (2, Int), (3, Int), (4, Int), (5, STATISTICS)]),
-    ),
-    (6, Struct(&[])),
-    (7, Struct(&[(1, Int), (2, Int), (3, Bool)])),
+    (1, I32),
+    (2, I32),
+    (3, I32),
+    (4, I32),
+    (5, DATA_PAGE_HEADER),
+    (6, EMPTY),
+    (7, Struct(&[(1, I32), (2, I32), (3, Bool)])),
     (8, DATA_PAGE_HEADER_V2),
 ]);
 
-const INTS: Shape = List(&Int);
+/// `BloomFilterHeader`
+pub(crate) const BLOOM_FILTER_HEADER: Shape = Struct(&[
+    (1, I32),
+    (2, Struct(&[(1, EMPTY)])),
+    (3, Struct(&[(1, EMPTY)])),
+    (4, Struct(&[(1, EMPTY)])),
+]);
+
+const EMPTY: Shape = Struct(&[]);
 
 const KEY_VALUES: Shape = List(&Struct(&[(1, Binary), (2, Binary)]));
 
 /// A union.
-const COLUMN_ORDER: Shape = Struct(&[(1, Struct(&[]))]);
+const COLUMN_ORDER: Shape = Struct(&[(1, EMPTY), (2, EMPTY), (3, EMPTY)]);
 
 const ROW_GROUP: Shape = Struct(&[
     (1, List(&COLUMN_CHUNK)),
-    (2, Int),
-    (3, Int),
-    (4, List(&Struct(&[(1, Int), (2, Bool), (3, Bool)]))),
-    (5, Int),
-    (6, Int),
-    (7, Int),
+    (2, I64),
+    (3, I64),
+    (4, List(&Struct(&[(1, I32), (2, Bool), (3, Bool)]))),
+    (5, I64),
+    (6, I64),
+    (7, I16),
 ]);
 
 const COLUMN_CHUNK: Shape = Struct(&[
     (1, Binary),
-    (2, Int),
+    (2, I64),
     (3, COLUMN_METADATA),
-    (4, Int),
-    (5, Int),
-    (6, Int),
-    (7, Int),
+    (4, I64),
+    (5, I32),
+    (6, I64),
+    (7, I32),
     (9, Binary),
 ]);
 
 const COLUMN_METADATA: Shape = Struct(&[
-    (1, Int),
-    (2, INTS),
+    (1, I32),
+    (2, List(&I32)),
     (3, List(&Binary)),
-    (4, Int),
-    (5, Int),
-    (6, Int),
-    (7, Int),
+    (4, I32),
+    (5, I64),
+    (6, I64),
+    (7, I64),
     (8, KEY_VALUES),
-    (9, Int),
-    (10, Int),
-    (11, Int),
+    (9, I64),
+    (10, I64),
+    (11, I64),
     (12, STATISTICS),
-    (13, List(&Struct(&[(1, Int), (2, Int), (3, Int)]))),
-    (14, Int),
-    (15, Int),
-    (16, Struct(&[(1, Int), (2, INTS), (3, INTS)])),
-    (17, Struct(&[(1, BOUNDING_BOX), (2, INTS)])),
+    (13, List(&Struct(&[(1, I32), (2, I32), (3, I32)]))),
+    (14, I64),
+    (15, I32),
+    (16, Struct(&[(1, I64), (2, List(&I64)), (3, List(&I64))])),
+    (17, Struct(&[(1, BOUNDING_BOX), (2, List(&I32))])),
 ]);
 
 const STATISTICS: Shape = Struct(&[
     (1, Binary),
     (2, Binary),
-    (3, Int),
-    (4, Int),
+    (3, I64),
+    (4, I64),
     (5, Binary),
     (6, Binary),
     (7, Bool),
     (8, Bool),
-    (9, Int),
+    (9, I64),
 ]);
 
 const BOUNDING_BOX: Shape = Struct(&[
@@ -136,15 +142,17 @@ const BOUNDING_BOX: Shape = Struct(&[
     (8, Double),
 ]);
 
-const PAGE_LOCATION: Shape = Struct(&[(1, Int), (2, Int), (3, Int)]);
+const PAGE_LOCATION: Shape = Struct(&[(1, I64), (2, I32), (3, I64)]);
+
+const DATA_PAGE_HEADER: Shape = Struct(&[(1, I32), (2, I32), (3, I32), (4, I32), (5, STATISTICS)]);
 
 const DATA_PAGE_HEADER_V2: Shape = Struct(&[
-    (1, Int),
-    (2, Int),
-    (3, Int),
-    (4, Int),
-    (5, Int),
-    (6, Int),
+    (1, I32),
+    (2, I32),
+    (3, I32),
+    (4, I32),
+    (5, I32),
+    (6, I32),
     (7, Bool),
     (8, STATISTICS),
 ]);
@@ -172,7 +180,9 @@ impl Shape {
                 Ok(())
             }
             (Self::Bool, Kind::True | Kind::False)
-            | (Self::Int, Kind::I16 | Kind::I32 | Kind::I64)
+            | (Self::I16, Kind::I16)
+            | (Self::I32, Kind::I32)
+            | (Self::I64, Kind::I64)
             | (Self::Double, Kind::Double)
             | (Self::Binary, Kind::Binary) => thrift.skip(kind),
             _ => Err(self.unexpected(thrift, kind)),
@@ -191,7 +201,9 @@ impl Shape {
     fn unexpected(&self, thrift: &ThriftReader<'_>, found: Kind) -> Fault {
         let expected = match self {
             Self::Bool => "a boolean",
-            Self::Int => "an integer",
+            Self::I16 => "an integer of 16 bits",
+            Self::I32 => "an integer of 32 bits",
+            Self::I64 => "an integer of 64 bits",
             Self::Double => "a double",
             Self::Binary => "a byte string",
             Self::List(_) => "a list",
@@ -218,7 +230,13 @@ mod tests {
         let few = [0x21, 1, 1];
         let map_of_booleans = [0x02, 0x11, 1, 1, 1, 1];
         let map_to_booleans = [0x01, 0x51, 2, 1];
-        for shape in [FILE_METADATA, OFFSET_INDEX, COLUMN_INDEX, PAGE_HEADER] {
+        for shape in [
+            FILE_METADATA,
+            OFFSET_INDEX,
+            COLUMN_INDEX,
+            PAGE_HEADER,
+            BLOOM_FILTER_HEADER,
+        ] {
             for (kind, value) in [
                 (Kind::List, &many[..]),
                 (Kind::List, &few),
@@ -234,6 +252,8 @@ mod tests {
             }
             for (kind, value) in [
                 (Kind::List, &[0x01][..]),
+                // Some writers give an empty list no type.
+                (Kind::List, &[0x00]),
                 (Kind::List, &[0x25, 2, 4]),
                 (Kind::Map, &[0x00]),
                 (Kind::Map, &[0x01, 0x55, 2, 4]),
@@ -248,11 +268,19 @@ mod tests {
     fn a_known_field_of_another_type_is_refused_with_its_place() {
         // 3: list<i32> [1], which should be an integer.
         let fault = FILE_METADATA.check(&[0x39, 0x15, 2, 0]).unwrap_err();
-        let expected = Fault::new(1, "thrift: expected an integer, found List");
+        let expected = Fault::new(1, "thrift: expected an integer of 64 bits, found List");
         assert_eq!(fault, expected);
         // 1: list<i64> [1], which should be of structs.
         let fault = OFFSET_INDEX.check(&[0x19, 0x16, 2, 0]).unwrap_err();
         let expected = Fault::new(2, "thrift: expected a struct, found I64");
+        assert_eq!(fault, expected);
+        // 3: i32 1, which should have 64 bits.
+        let fault = FILE_METADATA.check(&[0x35, 2, 0]).unwrap_err();
+        let expected = Fault::new(1, "thrift: expected an integer of 64 bits, found I32");
+        assert_eq!(fault, expected);
+        // 7: a union that the crate reads as an empty struct, and that is a boolean.
+        let fault = FILE_METADATA.check(&[0x79, 0x1c, 0x21, 0, 0]).unwrap_err();
+        let expected = Fault::new(3, "thrift: expected a struct, found True");
         assert_eq!(fault, expected);
         // 1: list<bool> [true, false]
         COLUMN_INDEX.check(&[0x19, 0x21, 1, 2, 0]).unwrap();
