@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
@@ -54,6 +55,9 @@ func TestBlocksWithIssuesOfTheIndexAreRepairedAsThanosDoes(t *testing.T) {
 			if changed < 10 {
 				t.Fatalf("%d series could be changed", changed)
 			}
+			if _, log := broken.say(t, thanos, "verify", "--issues=index_known_issues"); strings.Contains(log, "detected issue") != issue.isThanos {
+				t.Error(log)
+			}
 			repair := func(binary, delay string) (toolBucket, string) {
 				b, backup := copied(t, broken), newToolBucket(t)
 				out, log := b.say(t, binary, "verify", "--repair", "--issues=index_known_issues", "--delete-delay="+delay, "--objstore-backup.config="+backup.config)
@@ -62,6 +66,15 @@ func TestBlocksWithIssuesOfTheIndexAreRepairedAsThanosDoes(t *testing.T) {
 				}
 				if kept := backup.blocks(t); !slices.Equal(kept, []string{id}) {
 					t.Errorf("blocks in the other bucket: %q", kept)
+				}
+				for _, file := range []string{"index", "chunks/000001"} {
+					kept, err := os.ReadFile(filepath.Join(backup.dir, id, file))
+					if old, _ := os.ReadFile(filepath.Join(broken.dir, id, file)); err != nil || !bytes.Equal(kept, old) {
+						t.Errorf("%s in the other bucket: %d bytes, expected %d: %v", file, len(kept), len(old), err)
+					}
+				}
+				if is := slices.Contains(b.blocks(t), id); is != (delay != "0s") {
+					t.Errorf("%s with a delay of %s: the old block is there: %t", filepath.Base(binary), delay, is)
 				}
 				made := slices.DeleteFunc(b.blocks(t), func(block string) bool { return block == id })
 				if len(made) != 1 {
