@@ -204,15 +204,16 @@ impl Syncer {
         let now = self.now();
         let before = self.served.borrow().clone();
         let (rules, of) = (self.rules.frozen(), Arc::clone(snapshot));
+        // Not on the pool: a small answer must not wait for a second of work.
         let work = move || Prepared::of(&of, &rules, now, before.as_deref());
         let prepared = blocking(work).await;
-        self.tell(&prepared, now);
+        self.report(&prepared, now);
         if self.board.is_shown() {
             let served = prepared.roots;
             let is_served = move |view: &BlockView| served.contains(&view.objects.root);
             self.board.listed(snapshot, now, is_served).await;
         }
-        self.served.send_replace(Some(Arc::new(prepared.served)));
+        let former = self.served.send_replace(Some(Arc::new(prepared.served)));
         if self.board.is_shown() {
             self.board.serves(prepared.whole);
         }
@@ -231,11 +232,16 @@ impl Syncer {
             }
         }
         let kept = prepared.headers;
-        self.clear(move |headers| headers.retain(&kept)).await;
+        let clear = move |headers: &HeaderFiles| {
+            headers.retain(&kept);
+            // Many blocks take their time.
+            drop(former);
+        };
+        self.clear(clear).await;
     }
 
-    /// Counts what is served from `now` on.
-    fn tell(&self, prepared: &Prepared, now: Timestamp) {
+    /// Counts and logs what is served from `now` on.
+    fn report(&self, prepared: &Prepared, now: Timestamp) {
         self.metrics.states(&prepared.states);
         for (state, blocks) in [
             ("corrupted-meta-json", prepared.corrupted),

@@ -1,4 +1,4 @@
-//! What a synchronization comes to. A bucket may have 100,000 blocks, so it is computed off the runtime's workers.
+//! The result of a synchronization. A bucket may have 100,000 blocks, so it is computed off the runtime's workers.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -11,7 +11,7 @@ use model::{BlockId, BlockMeta, Timestamp};
 use super::{Served, advertised::Extents};
 use crate::catalog::{Catalog, Format, Rules, State, unread};
 
-/// What is served from now on, and what is to be told of it.
+/// What is served from now on, and what metrics and logs say of it.
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) served: Served,
