@@ -57,7 +57,7 @@ pub struct Config {
 /// Where index headers of TSDB blocks are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IndexHeaders {
-    /// On the disk; the pages used last are in memory.
+    /// On the disk; pages that are used again are in memory.
     #[default]
     OnDisk,
     /// In memory only.

@@ -3,7 +3,6 @@
 
 mod caches;
 mod in_flight;
-mod lru;
 mod object;
 mod pages;
 mod piece;
@@ -18,12 +17,12 @@ use bucket::Bucket;
 use bytes::Bytes;
 use futures::future::try_join_all;
 use parking_lot::Mutex;
+use quick_cache::{DefaultHashBuilder, Options, OptionsBuilder, UnitWeighter, unsync};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::caches::Caches;
 use self::{caches::Obtained, in_flight::InFlight, runs::Run};
 pub(crate) use self::{
-    lru::Lru,
     object::ListedObject,
     pages::{DecodedOf, PageCache},
     piece::Piece,
@@ -46,7 +45,7 @@ const MAX_RANGE: u64 = 1 << 30;
 const EAGER: usize = 32 << 20;
 
 /// Objects that were damaged, or seemed so.
-const DISTRUSTED: u64 = 1024;
+const DISTRUSTED: usize = 1024;
 
 /// An object that is read in many places is fetched whole up to so many times the size of a small one.
 const SEARCHED: u64 = 4;
@@ -60,7 +59,7 @@ pub(crate) struct Fetcher {
     /// What other processes may have fetched.
     caches: Caches,
     /// Objects of which a shared cache may hold damaged bytes.
-    distrusted: Arc<Mutex<Lru<Arc<str>, ()>>>,
+    distrusted: Arc<Mutex<unsync::Cache<Arc<str>, ()>>>,
     /// The size up to which an object is small.
     small: u64,
     /// A permit for each request to the bucket.
@@ -86,6 +85,20 @@ pub(crate) struct Wanted<'a> {
     pub(crate) kind: DataKind,
     /// The budget that the bytes count against; those of an index header belong to no single request.
     pub(crate) budget: Option<&'a RequestBudget>,
+}
+
+/// The options of a cache of `most` bytes or items for about `items` of them. What is new drives out only what was not
+/// used again, and has half of the cache for that; the other half is for what was. Something larger than half is not
+/// kept.
+#[expect(clippy::expect_used, reason = "the options that must be set are")]
+pub(crate) fn halves(items: usize, most: u64) -> Options {
+    let mut options = OptionsBuilder::new();
+    // In one part, which all may fill.
+    options.shards(1).hot_allocation(0.5);
+    options
+        .estimated_items_capacity(items)
+        .weight_capacity(most);
+    options.build().expect("both capacities are set")
 }
 
 impl Wanted<'_> {
@@ -129,7 +142,12 @@ impl Fetcher {
             bucket,
             pages,
             caches,
-            distrusted: Arc::new(Mutex::new(Lru::new(DISTRUSTED))),
+            distrusted: Arc::new(Mutex::new(unsync::Cache::with_options(
+                halves(DISTRUSTED, DISTRUSTED as u64),
+                UnitWeighter,
+                DefaultHashBuilder::default(),
+                unsync::DefaultLifecycle::default(),
+            ))),
             small,
             requests: Arc::new(Semaphore::new(IN_FLIGHT)),
             eager: Arc::new(Semaphore::new(EAGER)),
@@ -206,7 +224,7 @@ impl Fetcher {
     pub(crate) fn forget(&self, object: &ListedObject) {
         self.pages.remove(&object.cache_key);
         let key = Arc::clone(&object.cache_key);
-        self.distrusted.lock().put(key, (), 1);
+        self.distrusted.lock().insert(key, ());
     }
 
     /// The largest object that may be in memory whole.

@@ -64,11 +64,8 @@ impl Fetcher {
                 runs,
             });
         };
-        let is_distrusted = self
-            .distrusted
-            .lock()
-            .get(&wanted.object.cache_key)
-            .is_some();
+        let key = &wanted.object.cache_key;
+        let is_distrusted = self.distrusted.lock().get(key).is_some();
         let mut found = match is_distrusted {
             true => vec![None; lookups.len()],
             false => cache.get(&lookups).await,

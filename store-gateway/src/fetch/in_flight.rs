@@ -44,7 +44,7 @@ impl InFlight {
         };
         let mut in_flight = self.0.lock();
         let mut claim = |range: &Range<u64>| {
-            let page = (Arc::clone(key), range.start, range.end);
+            let page = PageKey::new(key, range);
             if let Some(arriving) = in_flight.get(&page) {
                 return Claim::Other(Awaited(arriving.clone()));
             }
