@@ -47,6 +47,9 @@ pub struct Footer {
     /// The offset of the metadata.
     metadata_start: u64,
     metadata: Metadata,
+    /// Whether all these bytes have the hash that `meta.json` states. Who wrote that has read them, so the types of fields
+    /// are not checked at each use.
+    is_listed: bool,
     /// The offset of the checksums of page headers and bloom filters, if there are any.
     checksums_start: Option<u64>,
     /// Where decoded pages are kept, if they are.
@@ -93,7 +96,7 @@ impl Footer {
     ) -> Result<FooterRead, Error> {
         let file = file.into();
         let Some(FileSum { size, footer }) = listed else {
-            return Self::decode(file, file_size, tail);
+            return Self::decode_tail(file, file_size, tail, false);
         };
         let start = file_size.saturating_sub(footer.bytes);
         let wrong = |reason: String| Err(Error::corrupt(&file, start, reason));
@@ -123,7 +126,7 @@ impl Footer {
                 footer.bytes, footer.xxh64
             ));
         }
-        match Self::decode(Arc::clone(&file), file_size, tail)? {
+        match Self::decode_tail(Arc::clone(&file), file_size, tail, true)? {
             FooterRead::Short { needed } => wrong(format!(
                 "footer: expected {} bytes by meta.json, found one of {needed}",
                 footer.bytes
@@ -141,7 +144,15 @@ impl Footer {
         file_size: u64,
         tail: Bytes,
     ) -> Result<FooterRead, Error> {
-        let file = file.into();
+        Self::decode_tail(file.into(), file_size, tail, false)
+    }
+
+    fn decode_tail(
+        file: Arc<str>,
+        file_size: u64,
+        tail: Bytes,
+        is_listed: bool,
+    ) -> Result<FooterRead, Error> {
         let damaged = |at: u64, reason: String| Error::corrupt(&file, at, reason);
         let tail_start = file_size.checked_sub(tail.len() as u64).ok_or_else(|| {
             damaged(
@@ -185,9 +196,9 @@ impl Footer {
             return Ok(FooterRead::Short { needed });
         };
         let metadata_at = tail_start + metadata_start as u64;
-        let metadata =
-            Metadata::decode(body.get(metadata_start..).unwrap_or_default(), metadata_at)
-                .map_err(|fault| damaged(metadata_at + fault.at, fault.reason))?;
+        let metadata = body.get(metadata_start..).unwrap_or_default();
+        let metadata = Metadata::decode(metadata, metadata_at, is_listed)
+            .map_err(|fault| damaged(metadata_at + fault.at, fault.reason))?;
 
         let has_checksums = match key_value(&metadata, schema::CHECKSUMS_KEY) {
             None => false,
@@ -232,6 +243,7 @@ impl Footer {
             checksums_start: has_checksums.then(|| indexes.end.unwrap_or(metadata_at)),
             decoded: None,
             metadata,
+            is_listed,
         }))
     }
 
@@ -294,7 +306,7 @@ impl Footer {
             )));
         };
         let bytes = self.slice(range)?;
-        let mut index = page_index::decode_offset_index(bytes, &chunk.pages, rows)
+        let mut index = page_index::decode_offset_index(bytes, &chunk.pages, rows, self.is_listed)
             .map_err(|fault| self.damaged(range.start, fault))?;
         if let Some(start) = self.checksums_start {
             let table = self.slice(&(start..self.metadata_start))?;
@@ -324,7 +336,7 @@ impl Footer {
             return Ok(None);
         };
         let bytes = self.slice(range)?;
-        page_index::decode_column_index(bytes, pages)
+        page_index::decode_column_index(bytes, pages, self.is_listed)
             .map(Some)
             .map_err(|fault| self.damaged(range.start, fault))
     }

@@ -109,13 +109,15 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    /// Decodes the metadata of a file of `file_size` bytes.
-    pub(crate) fn decode(bytes: &[u8], file_size: u64) -> Result<Self, Fault> {
+    /// Decodes the metadata of a file of `file_size` bytes; `is_listed`: see [`super::footer::Footer`].
+    pub(crate) fn decode(bytes: &[u8], file_size: u64, is_listed: bool) -> Result<Self, Fault> {
         let mut metadata = Self {
             columns: schema(bytes)?,
             ..Self::default()
         };
-        FILE_METADATA.check(bytes)?;
+        if !is_listed {
+            FILE_METADATA.check(bytes)?;
+        }
         let schema = schema_of(metadata.columns.len())?;
         let options = ParquetMetaDataOptions::new().with_schema(schema);
         let stored = ParquetMetaDataReader::decode_metadata_with_options(bytes, Some(&options))?;
@@ -381,10 +383,10 @@ mod tests {
                 "column \"a\": expected values, found a group",
             ),
         ] {
-            let fault = Metadata::decode(&schema(&elements), 100).unwrap_err();
+            let fault = Metadata::decode(&schema(&elements), 100, false).unwrap_err();
             assert!(fault.reason.contains(expected), "{fault}");
         }
-        let fault = Metadata::decode(&[0x15, 0x04, 0x00], 100).unwrap_err();
+        let fault = Metadata::decode(&[0x15, 0x04, 0x00], 100, false).unwrap_err();
         assert_eq!(fault.reason, "metadata: schema is missing");
     }
 }

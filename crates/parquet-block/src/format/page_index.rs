@@ -20,6 +20,7 @@ use parquet::{
 use super::{
     fault::Fault,
     thrift::{COLUMN_INDEX, OFFSET_INDEX},
+    varint,
 };
 
 /// A data page of a column chunk.
@@ -59,14 +60,18 @@ pub(crate) struct PageBounds<'a> {
 #[derive(Debug)]
 pub(crate) struct ColumnIndex(ColumnIndexMetaData);
 
-/// Decodes an offset index whose pages lie within `chunk` and together hold rows 0 to `rows`.
+/// Decodes an offset index whose pages lie within `chunk` and together hold rows 0 to `rows`; `is_listed`: see
+/// [`super::footer::Footer`].
 pub(crate) fn decode_offset_index(
     bytes: &[u8],
     chunk: &Range<u64>,
     rows: u32,
+    is_listed: bool,
 ) -> Result<OffsetIndex, Fault> {
-    // The crate reserves memory for as many pages as a damaged one claims.
-    OFFSET_INDEX.check(bytes)?;
+    check_count(bytes)?;
+    if !is_listed {
+        OFFSET_INDEX.check(bytes)?;
+    }
     let index = index_reader::decode_offset_index(bytes)?;
     let mut pages: Vec<PageLocation> = Vec::with_capacity(index.page_locations().len());
     for page in index.page_locations() {
@@ -112,6 +117,31 @@ fn place(offset: i64, size: i32) -> Option<Range<u64>> {
     let (start, len) = (u64::try_from(offset).ok()?, u64::try_from(size).ok()?);
     let end = start.checked_add(len)?;
     (start < end).then_some(start..end)
+}
+
+/// Checks the number of pages in an offset index: the crate reserves memory for them before it reads them.
+fn check_count(bytes: &[u8]) -> Result<(), Fault> {
+    // The first byte begins the list of pages, the second has its length.
+    let [_, head, rest @ ..] = bytes else {
+        return Err(Fault::new(0, "offset index ends early"));
+    };
+    let mut rest = rest;
+    let count = match head >> 4 {
+        15 => varint::take(&mut rest),
+        short => Some(u64::from(short)),
+    };
+    // A page takes seven bytes at least.
+    match count {
+        Some(count) if count.saturating_mul(7) <= bytes.len() as u64 => Ok(()),
+        _ => {
+            let count = count.map_or("too many".to_owned(), |count| count.to_string());
+            let reason = format!(
+                "offset index: expected as many pages as fit {} bytes, found {count}",
+                bytes.len()
+            );
+            Err(Fault::new(1, reason))
+        }
+    }
 }
 
 impl OffsetIndex {
@@ -160,9 +190,15 @@ pub(crate) fn checksums_of(table: &[u8], chunk: usize, chunks: usize) -> Option<
     checksums.get(start(chunk)?..start(chunk.checked_add(1)?)?)
 }
 
-/// Decodes a column index of `pages` pages.
-pub(crate) fn decode_column_index(bytes: &[u8], pages: usize) -> Result<ColumnIndex, Fault> {
-    COLUMN_INDEX.check(bytes)?;
+/// Decodes a column index of `pages` pages; `is_listed`: see [`super::footer::Footer`].
+pub(crate) fn decode_column_index(
+    bytes: &[u8],
+    pages: usize,
+    is_listed: bool,
+) -> Result<ColumnIndex, Fault> {
+    if !is_listed {
+        COLUMN_INDEX.check(bytes)?;
+    }
     let index = index_reader::decode_column_index(bytes, Type::BYTE_ARRAY)?;
     if index.num_pages() == pages as u64 {
         Ok(ColumnIndex(index))
@@ -195,7 +231,6 @@ impl ColumnIndex {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::varint;
 
     /// Pages as (offset, size, first row), encoded as Parquet does.
     fn offset_index(pages: &[(u8, u8, u8)]) -> Vec<u8> {
@@ -211,7 +246,7 @@ mod tests {
     fn checksums_are_of_each_page_and_filter_or_refused() {
         let index = |checksums: &[[u8; 4]]| {
             let bytes = offset_index(&[(10, 4, 0), (14, 6, 7)]);
-            let mut index = decode_offset_index(&bytes, &(4..20), 9)?;
+            let mut index = decode_offset_index(&bytes, &(4..20), 9, false)?;
             index.set_checksums(checksums, &(4..20), true)?;
             Ok::<_, Fault>(index)
         };
@@ -244,19 +279,21 @@ mod tests {
         let mut bytes = vec![0x19, 0xfc];
         varint::put(&mut bytes, 1 << 31);
         bytes.extend([0; 8]);
-        let error = decode_offset_index(&bytes, &(4..20), 9).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("as many elements as fit 8 bytes, found 2147483648"),
-            "{error}"
-        );
+        for is_listed in [false, true] {
+            let error = decode_offset_index(&bytes, &(4..20), 9, is_listed).unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .contains("as many pages as fit 15 bytes, found 2147483648"),
+                "{error}"
+            );
+        }
     }
 
     #[test]
     fn pages_follow_one_another_and_share_out_the_rows() {
         let bytes = offset_index(&[(4, 10, 0), (14, 6, 7)]);
-        let index = decode_offset_index(&bytes, &(4..20), 9).unwrap();
+        let index = decode_offset_index(&bytes, &(4..20), 9, false).unwrap();
         assert_eq!(
             index.pages,
             [
@@ -287,7 +324,7 @@ mod tests {
         ] {
             let bytes = offset_index(&bad);
             assert!(
-                decode_offset_index(&bytes, &chunk, rows).is_err(),
+                decode_offset_index(&bytes, &chunk, rows, false).is_err(),
                 "{bad:?}"
             );
         }
@@ -301,7 +338,7 @@ mod tests {
             0x16, 0x04, 0x00,
         ];
         assert_eq!(
-            decode_column_index(&bytes, 1).unwrap().get(0),
+            decode_column_index(&bytes, 1, false).unwrap().get(0),
             Some(PageBounds {
                 all_null: false,
                 min: b"a",
@@ -309,6 +346,6 @@ mod tests {
                 nulls: Some(2)
             })
         );
-        assert!(decode_column_index(&bytes, 2).is_err());
+        assert!(decode_column_index(&bytes, 2, false).is_err());
     }
 }
