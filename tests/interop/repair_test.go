@@ -176,13 +176,7 @@ func changeChunks(t *testing.T, dir string, change func([]chunks.Meta)) (Samples
 	if err := all.Err(); err != nil {
 		t.Fatal(err)
 	}
-	// The object may be a link to another file.
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, file, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	replaceObject(t, path, file)
 	return readable, changed
 }
 

@@ -83,11 +83,17 @@ func (b toolBucket) editMeta(t *testing.T, id string, edit func(map[string]any))
 	if text, err = json.Marshal(meta); err != nil {
 		t.Fatal(err)
 	}
-	// The object may be a link to another file.
+	replaceObject(t, path, text)
+}
+
+// replaceObject writes an object of a bucket in a folder, which may be a link
+// to another file.
+func replaceObject(t *testing.T, path string, contents []byte) {
+	t.Helper()
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, text, 0o644); err != nil {
+	if err := os.WriteFile(path, contents, 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -200,7 +200,7 @@ impl Footer {
         let metadata = Metadata::decode(metadata, metadata_at, is_listed)
             .map_err(|fault| damaged(metadata_at + fault.at, fault.reason))?;
 
-        let has_checksums = match key_value(&metadata, schema::CHECKSUMS_KEY) {
+        let has_checksums = match metadata.key_value(schema::CHECKSUMS_KEY) {
             None => false,
             Some(schema::CHECKSUMS) => true,
             Some(other) => {
@@ -275,7 +275,7 @@ impl Footer {
 
     /// The value of a key in the file's key-value metadata.
     pub(crate) fn key_value(&self, key: &str) -> Option<&str> {
-        key_value(&self.metadata, key)
+        self.metadata.key_value(key)
     }
 
     /// An error about the file as a whole.
@@ -358,11 +358,6 @@ impl Footer {
                 ))
             })
     }
-}
-
-fn key_value<'a>(metadata: &'a Metadata, key: &str) -> Option<&'a str> {
-    let pair = metadata.key_values.iter().find(|(k, _)| k == key);
-    pair.map(|(_, value)| value.as_str())
 }
 
 /// The range of a file's page indexes.

@@ -251,6 +251,12 @@ impl Metadata {
         (get(&chunk.bounds.min), get(&chunk.bounds.max))
     }
 
+    /// The value of a key in the key-value metadata.
+    pub(crate) fn key_value(&self, key: &str) -> Option<&str> {
+        let pair = self.key_values.iter().find(|(k, _)| k == key);
+        pair.map(|(_, value)| value.as_str())
+    }
+
     /// Bytes held on the heap.
     pub(crate) fn heap_size(&self) -> usize {
         let names: usize = self.columns.iter().map(|c| c.name.len()).sum();
@@ -381,6 +387,15 @@ mod tests {
             (
                 vec![element(b"\x02"); 2],
                 "column \"a\": expected values, found a group",
+            ),
+            (
+                vec![element(b"\x02"), b"\x48\x01a\x00".to_vec()],
+                "column \"a\": expected a name and a type",
+            ),
+            // 1: type 6, a byte string.
+            (
+                vec![element(b"\x02"), b"\x15\x0c\x00".to_vec()],
+                "column \"\": expected a name and a type",
             ),
         ] {
             let fault = Metadata::decode(&schema(&elements), 100, false).unwrap_err();

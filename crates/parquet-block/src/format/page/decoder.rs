@@ -314,3 +314,18 @@ impl Header {
         Ok((stored.slice(..levels), data))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_page_is_refused_before_the_crate_passes_over_it() {
+        // 1: type; 2 and 3: sizes.
+        let header = |kind: u8| [0x15, 2 * kind, 0x15, 0, 0x15, 0, 0];
+        assert!(Header::of(&header(0)).is_ok());
+        let fault = Header::of(&header(1)).err().unwrap();
+        let expected = Fault::new(0, "expected a page of values, found an index page");
+        assert_eq!(fault, expected);
+    }
+}
