@@ -38,6 +38,9 @@ use crate::{
 /// Requests to the bucket at once, over all queries.
 const IN_FLIGHT: usize = 64;
 
+/// Ranges of one object that are fetched together.
+const TOGETHER: usize = 16;
+
 /// The longest single range. A longer index header or page is damaged.
 const MAX_RANGE: u64 = 1 << 30;
 
@@ -282,45 +285,47 @@ impl Fetcher {
 
     /// Fetches all runs, and cuts them.
     async fn all_of(&self, wanted: Wanted<'_>, runs: &[Run]) -> Result<Vec<Bytes>, BlockError> {
-        let runs = runs.iter().map(|run| self.run(wanted, run));
-        Ok(try_join_all(runs).await?.into_iter().flatten().collect())
+        let ranges: Vec<_> = runs.iter().map(|run| run.range.clone()).collect();
+        let fetched = ranges
+            .chunks(TOGETHER)
+            .map(|part| self.get(wanted.object, part));
+        let fetched = try_join_all(fetched).await?;
+        let parts = runs.iter().zip(fetched.iter().flatten());
+        let parts = parts.flat_map(|(run, bytes)| run.of_run(bytes, wanted.ranges));
+        Ok(parts.collect())
     }
 
-    /// Fetches one run, and cuts it.
-    async fn run(&self, wanted: Wanted<'_>, run: &Run) -> Result<Vec<Bytes>, BlockError> {
-        let bytes = self.get(wanted.object, run.range.clone()).await?;
-        Ok(run.of_run(&bytes, wanted.ranges))
-    }
-
-    /// Fetches a range, all of it.
-    async fn get(&self, object: &ListedObject, range: Range<u64>) -> Result<Bytes, BlockError> {
-        let expected = size(&range);
+    /// Fetches ranges, all of each.
+    async fn get(
+        &self,
+        object: &ListedObject,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<Bytes>, BlockError> {
         let ListedObject { key, etag, .. } = object;
-        if expected > MAX_RANGE {
+        if let Some(range) = ranges.iter().find(|range| size(range) > MAX_RANGE) {
             return Err(BlockError::TooLarge {
                 key: key.to_string(),
                 offset: range.start,
                 what: "range",
-                size: expected,
+                size: size(range),
                 limit: MAX_RANGE,
             });
         }
-        let permit = self.requests.acquire().await;
-        debug_assert!(permit.is_ok(), "the semaphore is never closed");
-        let start = range.start;
-        let bytes = match etag {
-            Some(etag) => self.bucket.get_range_of_version(key, etag, range).await?,
-            None => self.bucket.get_range(key, range).await?,
-        };
-        drop(permit);
-        if bytes.len() as u64 != expected {
-            return Err(BlockError::Cut {
-                key: key.to_string(),
-                offset: start,
-                expected,
-                found: bytes.len() as u64,
-            });
+        let count = u32::try_from(ranges.len()).unwrap_or(u32::MAX);
+        let permits = self.requests.acquire_many(count).await;
+        debug_assert!(permits.is_ok(), "the semaphore is never closed");
+        let fetched = self.bucket.get_ranges(key, etag.as_deref(), ranges).await?;
+        drop(permits);
+        for (bytes, range) in fetched.iter().zip(ranges) {
+            if bytes.len() as u64 != size(range) {
+                return Err(BlockError::Cut {
+                    key: key.to_string(),
+                    offset: range.start,
+                    expected: size(range),
+                    found: bytes.len() as u64,
+                });
+            }
         }
-        Ok(bytes)
+        Ok(fetched)
     }
 }

@@ -5,25 +5,25 @@ mod folder;
 mod in_folder;
 mod listed;
 mod measured;
+mod parts;
 mod put;
 mod read_back;
 mod settings;
 mod upload;
 
-use std::{fmt, ops::Range, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::StreamExt as _;
 use model::Timestamp;
 use object_store::{
-    GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _, memory::InMemory,
-    path::Path as StorePath,
+    ObjectMeta, ObjectStore, ObjectStoreExt as _, memory::InMemory, path::Path as StorePath,
 };
 use prometheus_client::registry::Registry;
 use tokio::task::JoinError;
 
 #[cfg(any(test, feature = "testing"))]
-pub(crate) use self::folder::{Means, Staged};
+pub(crate) use self::folder::{Means, Opened, Staged};
 use self::measured::Asked;
 pub use self::read_back::Uploaded;
 pub(crate) use self::{
@@ -31,9 +31,6 @@ pub(crate) use self::{
     settings::Settings,
 };
 use crate::{BucketError, Object, Operation, metrics::BucketMetrics};
-
-/// Ranges of one object that are fetched at once.
-const RANGES: usize = 16;
 
 /// A bucket. Clones share it.
 ///
@@ -112,73 +109,8 @@ impl Bucket {
                 .map_err(failed)?;
             found.bytes().await.map_err(failed)
         };
-        self.fetched(Asked::new(operation, key), read).await
-    }
-
-    /// Reads a part of an object. If the object ends within `range`, gives the bytes up to its end.
-    ///
-    /// # Errors
-    /// [`BucketError::NotFound`], or the store's error; when the range starts after the object's end.
-    pub async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes, BucketError> {
-        if range.is_empty() {
-            return Ok(Bytes::new());
-        }
-        let operation = Operation::GetRange;
-        let read = async {
-            let path = self.path(operation, key)?;
-            let read = self.store.get_range(&path, range.clone()).await;
-            read.map_err(|source| BucketError::store(operation, key, source))
-        };
-        self.fetched(Asked::new(operation, key).of(&range), read)
-            .await
-    }
-
-    /// As [`Self::get_range`], if the object is still the version that a listing showed with this ETag. If the store
-    /// sends no ETag, the version is not checked.
-    ///
-    /// # Errors
-    /// [`BucketError::Changed`] if it is another version; else as [`Self::get_range`].
-    pub async fn get_range_of_version(
-        &self,
-        key: &str,
-        etag: &str,
-        range: Range<u64>,
-    ) -> Result<Bytes, BucketError> {
-        if range.is_empty() {
-            return Ok(Bytes::new());
-        }
-        let operation = Operation::GetRange;
-        let read = async {
-            let failed = |source| BucketError::store(operation, key, source);
-            let options = GetOptions::new().with_range(Some(range.clone()));
-            let path = self.path(operation, key)?;
-            let found = self.store.get_opts(&path, options).await.map_err(failed)?;
-            let is_other = |found: &String| bare(found) != bare(etag);
-            if found.meta.e_tag.as_ref().is_some_and(is_other) {
-                let key = key.to_owned();
-                return Err(BucketError::Changed { operation, key });
-            }
-            found.bytes().await.map_err(failed)
-        };
-        self.fetched(Asked::new(operation, key).of(&range), read)
-            .await
-    }
-
-    /// Reads parts of an object, some at once, each with its own request. To read neighbours together, pass them as
-    /// one range.
-    ///
-    /// # Errors
-    /// As [`Self::get_range`], for the first range that cannot be read.
-    pub async fn get_ranges(
-        &self,
-        key: &str,
-        ranges: &[Range<u64>],
-    ) -> Result<Vec<Bytes>, BucketError> {
-        stream::iter(ranges.iter().cloned())
-            .map(|range| self.get_range(key, range))
-            .buffered(RANGES)
-            .try_collect()
-            .await
+        let size = |bytes: &Bytes| bytes.len() as u64;
+        self.fetched(Asked::new(operation, key), size, read).await
     }
 
     /// Deletes an object. An object that does not exist counts as deleted.

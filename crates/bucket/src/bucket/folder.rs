@@ -1,4 +1,4 @@
-//! Whole files into a bucket that is a folder, and out of it, as the system does it best.
+//! Whole files into a bucket that is a folder, and out of it, and parts of them, as the system does it best.
 //!
 //! ```text
 //! file ── linked, or copied ──▶ <object>#1 ── flushed ──▶ renamed to <object> ──▶ folder flushed
@@ -12,6 +12,7 @@
 
 mod left;
 mod listed;
+mod opened;
 mod staged;
 
 use std::{
@@ -25,7 +26,7 @@ use std::{
 use model::Timestamp;
 use object_store::{Error, Result, local::LocalFileSystem, path::Path as StorePath};
 
-pub(crate) use self::{listed::Listed, staged::Staged};
+pub(crate) use self::{listed::Listed, opened::Opened, staged::Staged};
 
 /// Operations on whole files of a bucket that is a folder. They wait for the disk.
 pub(crate) trait Folder: fmt::Debug + Send + Sync {
@@ -37,6 +38,9 @@ pub(crate) trait Folder: fmt::Debug + Send + Sync {
 
     /// Removes the files that interrupted uploads left below `prefix` before that time; returns their number.
     fn remove_left(&self, prefix: &StorePath, before: Timestamp) -> Result<usize>;
+
+    /// Opens an object to read parts of it; `None` if it is another version than that with this ETag.
+    fn open(&self, object: &StorePath, etag: Option<&str>) -> Result<Option<Opened>>;
 
     /// Whether the object is the file at `path`.
     fn is_file(&self, object: &StorePath, path: &Path) -> Result<bool>;
@@ -66,6 +70,11 @@ impl Folder for LocalFileSystem {
     fn remove_left(&self, prefix: &StorePath, before: Timestamp) -> Result<usize> {
         let folder = self.path_to_filesystem(prefix)?;
         left::remove(&folder, before).map_err(failed)
+    }
+
+    fn open(&self, object: &StorePath, etag: Option<&str>) -> Result<Option<Opened>> {
+        let path = self.path_to_filesystem(object)?;
+        Opened::new(&path, object, etag).map_err(failed)
     }
 
     fn is_file(&self, object: &StorePath, path: &Path) -> Result<bool> {

@@ -2,7 +2,6 @@
 
 use std::{ops::Range, time::Instant};
 
-use bytes::Bytes;
 use tracing::{Instrument as _, Span, field::Empty};
 
 use super::Bucket;
@@ -77,16 +76,17 @@ impl Bucket {
         done
     }
 
-    /// As [`Self::measured`], for `work` that reads; the bytes are counted too.
-    pub(super) async fn fetched(
+    /// As [`Self::measured`], for `work` that reads; the bytes, which `size` tells, are counted too.
+    pub(super) async fn fetched<T: Send>(
         &self,
         asked: Asked<'_>,
-        work: impl Future<Output = Result<Bytes, BucketError>> + Send,
-    ) -> Result<Bytes, BucketError> {
-        let read = async { work.await.inspect(|bytes| moved(bytes.len() as u64)) };
+        size: impl Fn(&T) -> u64 + Send + Sync,
+        work: impl Future<Output = Result<T, BucketError>> + Send,
+    ) -> Result<T, BucketError> {
+        let read = async { work.await.inspect(|read| moved(size(read))) };
         let read = self.measured(asked, read).await;
-        if let (Some(metrics), Ok(bytes)) = (&self.metrics, &read) {
-            metrics.fetched(asked.operation, bytes.len() as u64);
+        if let (Some(metrics), Ok(read)) = (&self.metrics, &read) {
+            metrics.fetched(asked.operation, size(read));
         }
         read
     }

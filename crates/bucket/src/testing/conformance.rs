@@ -107,7 +107,7 @@ async fn ranges_are_read(bucket: &Bucket) -> Result<(), BucketError> {
     let content: Bytes = (0..=255).collect::<Vec<u8>>().into();
     bucket.put("r", content.clone()).await?;
     let ranges = [0..256, 0..1, 255..256, 100..100, 7..99, 3..5];
-    let read = bucket.get_ranges("r", &ranges).await?;
+    let read = bucket.get_ranges("r", None, &ranges).await?;
     let expected = [
         content.slice(..),
         content.slice(0..1),

@@ -6,7 +6,7 @@ use model::Timestamp;
 use object_store::{Result, path::Path as StorePath};
 
 use super::faults::{Faults, ReadFault, WriteFault, injected};
-use crate::bucket::{Folder, Means, Staged};
+use crate::bucket::{Folder, Means, Opened, Staged};
 
 /// Passes files to `inner`, unless they are to fail.
 #[derive(Debug)]
@@ -48,6 +48,11 @@ impl Folder for FailingFolder {
 
     fn remove_left(&self, prefix: &StorePath, before: Timestamp) -> Result<usize> {
         self.inner.remove_left(prefix, before)
+    }
+
+    /// Parts are read through the store, where reads are to fail.
+    fn open(&self, _: &StorePath, _: Option<&str>) -> Result<Option<Opened>> {
+        Ok(None)
     }
 
     fn is_file(&self, object: &StorePath, path: &Path) -> Result<bool> {

@@ -282,7 +282,7 @@ fn is_none(error: &io::Error) -> bool {
 }
 
 /// As the library describes an object, so that both can be compared.
-fn object(location: StorePath, meta: &fs::Metadata) -> ObjectMeta {
+pub(super) fn object(location: StorePath, meta: &fs::Metadata) -> ObjectMeta {
     let modified = meta.modified().unwrap_or(std::time::UNIX_EPOCH);
     let since = modified.duration_since(std::time::UNIX_EPOCH);
     let micros = since.unwrap_or_default().as_micros();

@@ -1,0 +1,80 @@
+//! An object of a folder, opened to read parts of it.
+
+use std::{
+    fs::File,
+    io::{self, IoSliceMut},
+    ops::Range,
+    path::Path,
+};
+
+use bytes::Bytes;
+use object_store::path::Path as StorePath;
+use rustix::{
+    buffer::spare_capacity,
+    io::{Errno, ReadWriteFlags, pread, preadv2},
+};
+
+use super::listed::object;
+use crate::bucket::bare;
+
+/// The object.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    file: File,
+    size: u64,
+}
+
+impl Opened {
+    /// Opens the file at `path`, the object `key`; `None` if it is not of the version with this ETag.
+    pub(super) fn new(
+        path: &Path,
+        key: &StorePath,
+        etag: Option<&str>,
+    ) -> io::Result<Option<Self>> {
+        let file = File::open(path)?;
+        let meta = file.metadata()?;
+        let size = meta.len();
+        let found = object(key.clone(), &meta).e_tag;
+        let is_wanted =
+            etag.is_none_or(|etag| found.is_some_and(|found| bare(&found) == bare(etag)));
+        Ok(is_wanted.then_some(Self { file, size }))
+    }
+
+    /// Whether reading the part waits for no disk, as its first and its last byte tell. A file system that cannot tell
+    /// counts as a disk.
+    pub(crate) fn is_in_memory(&self, range: &Range<u64>) -> bool {
+        let end = range.end.min(self.size);
+        let has = |at: u64| {
+            let mut byte = [0];
+            let read = preadv2(
+                &self.file,
+                &mut [IoSliceMut::new(&mut byte)],
+                at,
+                ReadWriteFlags::NOWAIT,
+            );
+            read == Ok(1)
+        };
+        range.start < end && has(range.start) && has(end - 1)
+    }
+
+    /// A part, up to the object's end.
+    pub(crate) fn read(&self, range: &Range<u64>) -> io::Result<Bytes> {
+        let len = range.end.min(self.size).checked_sub(range.start);
+        let len = len.and_then(|len| usize::try_from(len).ok());
+        let len = len.filter(|len| *len > 0);
+        let len = len.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(len)?;
+        while bytes.len() < len {
+            let at = range.start + bytes.len() as u64;
+            match pread(&self.file, spare_capacity(&mut bytes), at) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // The memory may have more room than was asked for.
+        bytes.truncate(len);
+        Ok(bytes.into())
+    }
+}
