@@ -1,6 +1,7 @@
 //! The connections of a server: how many it accepts, and how long a client may send nothing or take nothing.
 
 mod accept;
+mod gather;
 mod peer;
 mod socket;
 
@@ -19,11 +20,11 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
-use self::socket::Socket;
 pub(crate) use self::{
     accept::accept,
     peer::{Peer, PeerCall},
 };
+use self::{gather::Gather, socket::Socket};
 
 /// The first bytes of an HTTP/2 client.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -64,8 +65,8 @@ pub(crate) struct Connection {
 /// What carries the bytes of HTTP.
 #[derive(Debug)]
 enum Transport {
-    Plain(Socket),
-    Tls(Box<TlsStream<Socket>>),
+    Plain(Gather<Socket>),
+    Tls(Box<Gather<TlsStream<Socket>>>),
 }
 
 impl Connection {
@@ -175,8 +176,8 @@ impl Connected for Connection {
 
     fn connect_info(&self) -> Peer {
         match &self.transport {
-            Transport::Plain(socket) => socket.peer().clone(),
-            Transport::Tls(stream) => stream.get_ref().0.peer().clone(),
+            Transport::Plain(socket) => socket.get_ref().peer().clone(),
+            Transport::Tls(stream) => stream.get_ref().get_ref().0.peer().clone(),
         }
     }
 }

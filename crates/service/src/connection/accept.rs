@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{ACCEPT_AGAIN, Connection, ConnectionLimits, Peer, Socket, Transport};
+use super::{ACCEPT_AGAIN, Connection, ConnectionLimits, Gather, Peer, Socket, Transport};
 use crate::Metrics;
 
 /// A listener and the handshakes of those that it has accepted.
@@ -107,7 +107,12 @@ impl<F: Fn() -> Option<Arc<ServerConfig>>> Acceptor<F> {
             let peer = Peer::new(address);
             let socket = Socket::new(tcp, self.limits.write, peer, self.open.clone(), place);
             match (self.tls)() {
-                None => return Connection::new(Transport::Plain(socket), self.limits.opening),
+                None => {
+                    return Connection::new(
+                        Transport::Plain(Gather::new(socket)),
+                        self.limits.opening,
+                    );
+                }
                 Some(config) => self.settle(socket, config),
             }
         }
@@ -139,7 +144,7 @@ impl<F: Fn() -> Option<Arc<ServerConfig>>> Acceptor<F> {
             });
             match settled {
                 Ok(stream) => {
-                    let transport = Transport::Tls(Box::new(stream));
+                    let transport = Transport::Tls(Box::new(Gather::new(stream)));
                     Some(Connection::new(transport, limits.opening))
                 }
                 Err(error) => {
