@@ -1,6 +1,6 @@
 //! A series' labels: a set of name and value pairs in the order of their names.
 
-use std::{cell::Cell, cmp::Ordering, collections::BTreeMap, fmt};
+use std::{cell::Cell, cmp::Ordering, collections::BTreeMap, fmt, ops::Range};
 
 use xxhash_rust::xxh64::Xxh64;
 
@@ -59,11 +59,50 @@ impl Labels {
         // Taken, so that labels that are made while `pairs` gives them have others.
         let (mut bytes, mut ends) = PARTS.take();
         for (name, value) in pairs {
-            bytes.extend_from_slice(name.as_ref());
-            ends.push(end_of(&bytes));
-            bytes.extend_from_slice(value.as_ref());
-            ends.push(end_of(&bytes));
+            push_pair((name.as_ref(), value.as_ref()), &mut bytes, &mut ends);
         }
+        Self::from_parts(bytes, ends)
+    }
+
+    /// These labels and `others`, of which none has the name of one of these.
+    #[must_use]
+    pub fn with_others(&self, others: &Self) -> Self {
+        let (mut bytes, mut ends) = PARTS.take();
+        // Where the bytes and ends that were not copied yet begin.
+        let (mut from, mut from_end) = (0, 0);
+        let mut own = self.iter().peekable();
+        for (name, value) in others.iter() {
+            let (mut to, mut to_end) = (from, from_end);
+            while let Some((own_name, own_value)) = own.next_if(|(own, _)| *own < name) {
+                to += own_name.len() + own_value.len();
+                to_end += 2;
+            }
+            self.copy_part(from..to, from_end..to_end, &mut bytes, &mut ends);
+            (from, from_end) = (to, to_end);
+            push_pair((name, value), &mut bytes, &mut ends);
+        }
+        let rest = (from..self.bytes.len(), from_end..self.ends.len());
+        self.copy_part(rest.0, rest.1, &mut bytes, &mut ends);
+        Self::from_parts(bytes, ends)
+    }
+
+    /// Copies labels that follow one another.
+    fn copy_part(
+        &self,
+        part: Range<usize>,
+        of_ends: Range<usize>,
+        bytes: &mut Vec<u8>,
+        ends: &mut Vec<u32>,
+    ) {
+        // What ends before the part in these labels ends there in the others.
+        let moved = end_of(bytes).wrapping_sub(u32::try_from(part.start).unwrap_or(u32::MAX));
+        bytes.extend_from_slice(self.bytes.get(part).unwrap_or_default());
+        let part = self.ends.get(of_ends).unwrap_or_default();
+        ends.extend(part.iter().map(|end| end.wrapping_add(moved)));
+    }
+
+    /// Labels of these parts, whose memory the thread uses again.
+    fn from_parts(mut bytes: Vec<u8>, mut ends: Vec<u32>) -> Self {
         let labels = Self {
             bytes: bytes.as_slice().into(),
             ends: ends.as_slice().into(),
@@ -155,7 +194,11 @@ impl Labels {
 /// Prometheus's `labels.Compare`: pair by pair, name then value in byte order; a prefix sorts first.
 impl Ord for Labels {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.iter().cmp(other.iter())
+        // Parts that end at the same places are compared as one.
+        match self.ends == other.ends {
+            true => self.bytes.cmp(&other.bytes),
+            false => self.iter().cmp(other.iter()),
+        }
     }
 }
 
@@ -221,13 +264,41 @@ impl From<&Labels> for LabelsBuilder {
     }
 }
 
+fn push_pair((name, value): (&[u8], &[u8]), bytes: &mut Vec<u8>, ends: &mut Vec<u32>) {
+    bytes.extend_from_slice(name);
+    ends.push(end_of(bytes));
+    bytes.extend_from_slice(value);
+    ends.push(end_of(bytes));
+}
+
 fn end_of(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn drawn() -> impl Strategy<Value = BTreeMap<String, String>> {
+        prop::collection::btree_map("[a-c]{1,2}", "[a-c]{1,2}", 0..5)
+    }
+
+    proptest! {
+        #[test]
+        fn labels_are_compared_pair_by_pair(a in drawn(), b in drawn()) {
+            let pairs = a.iter().cmp(b.iter());
+            prop_assert_eq!(Labels::from_pairs(&a).cmp(&Labels::from_pairs(&b)), pairs);
+        }
+
+        #[test]
+        fn others_are_put_in_their_places(own in drawn(), mut others in drawn()) {
+            others.retain(|name, _| !own.contains_key(name));
+            let with = Labels::from_pairs(&own).with_others(&Labels::from_pairs(&others));
+            prop_assert_eq!(with, Labels::from_pairs(own.iter().chain(&others)));
+        }
+    }
 
     #[test]
     fn pairs_come_out_in_name_order_without_empty_values() {

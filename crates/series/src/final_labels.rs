@@ -52,11 +52,19 @@ impl FinalLabels {
         own.iter().position(|(name, _)| !self.keeps(name))
     }
 
+    /// The final labels of a series whose own labels are all kept.
+    pub(crate) fn add_to(&self, own: Labels) -> Labels {
+        match self.added.is_empty() {
+            true => own,
+            false => own.with_others(&self.added),
+        }
+    }
+
     /// The final labels of a series with the labels `own`.
     #[must_use]
     pub fn apply(&self, own: Labels) -> Labels {
-        if self.added.is_empty() && self.removed.is_empty() {
-            return own;
+        if self.first_changed(&own).is_none() {
+            return self.add_to(own);
         }
         let mut own = own.iter().filter(|(name, _)| self.keeps(name)).peekable();
         let mut added = self.added.iter().peekable();

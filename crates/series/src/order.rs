@@ -28,12 +28,17 @@
 //! beginning of s, which has left. That takes a removed label behind all added ones. If series may have one, whole
 //! metrics are held, since they keep their names; and everything, if the label sorts before `__name__`.
 
+use std::mem;
+
 use model::{Labels, METRIC_NAME};
 
 use super::FinalLabels;
 
 /// What a held series takes besides the bytes of its labels and its item.
 const OVERHEAD: usize = 128;
+
+/// The series for which memory is kept.
+const SPARE: usize = 64;
 
 /// Sorts the series of one source by their final labels. `T` is the rest of a series.
 #[derive(Debug)]
@@ -45,6 +50,8 @@ pub struct FinalOrder<T> {
     /// Runs of held series. Each begins with the common labels of the one before.
     runs: Vec<Run<T>>,
     held: Held,
+    /// Memory of a run that was given, for the next one.
+    spare: Vec<(Labels, T)>,
     /// The final labels of the last series that was given.
     given: Option<Labels>,
 }
@@ -89,6 +96,8 @@ pub enum OrderError {
 /// From which label on series may come in any order, besides labels that are not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Depth {
+    /// From none, and all labels are kept.
+    Kept,
     /// From none.
     Changes,
     /// From the first one behind `__name__`.
@@ -128,6 +137,12 @@ impl<T> FinalOrder<T> {
         Self::at(depth, labels, budget, size)
     }
 
+    /// For series in ascending order of their own labels, all of which are kept.
+    #[must_use]
+    pub fn of_kept(labels: FinalLabels, budget: Option<Budget>, size: fn(&T) -> usize) -> Self {
+        Self::at(Depth::Kept, labels, budget, size)
+    }
+
     /// For series in any order. All are held.
     #[must_use]
     pub fn unsorted(labels: FinalLabels, budget: Option<Budget>, size: fn(&T) -> usize) -> Self {
@@ -147,6 +162,7 @@ impl<T> FinalOrder<T> {
             size,
             runs: Vec::new(),
             held: Held::default(),
+            spare: Vec::new(),
             given: None,
         }
     }
@@ -206,10 +222,13 @@ impl<T> FinalOrder<T> {
                 if !overtaken && let Some(run) = self.runs.pop() {
                     self.release(run, out)?;
                 }
+                let mixed = stem < own.len();
+                let mut series = mem::take(&mut self.spare);
+                series.push((own, item));
                 self.runs.push(Run {
-                    mixed: stem < own.len(),
-                    series: vec![(own, item)],
+                    series,
                     stem,
+                    mixed,
                 });
             }
         }
@@ -218,22 +237,32 @@ impl<T> FinalOrder<T> {
 
     /// How many of the labels decide unchanged.
     fn stem(&self, own: &Labels) -> usize {
+        if self.depth == Depth::Kept {
+            return own.len();
+        }
         let changed = self.labels.first_changed(own).unwrap_or(own.len());
         let behind_name = |(name, _): (&[u8], &[u8])| name > METRIC_NAME.as_bytes();
         match self.depth {
-            Depth::Changes => changed,
+            Depth::Kept | Depth::Changes => changed,
             Depth::Metric => changed.min(own.iter().position(behind_name).unwrap_or(changed)),
             Depth::Everything => 0,
         }
     }
 
     /// Gives a run, sorted.
-    fn release(&mut self, run: Run<T>, out: &mut Vec<(Labels, T)>) -> Result<(), OrderError> {
+    fn release(&mut self, mut run: Run<T>, out: &mut Vec<(Labels, T)>) -> Result<(), OrderError> {
         let from = out.len();
-        for (own, item) in run.series {
+        for (own, item) in run.series.drain(..) {
             self.held.series -= 1;
             self.held.bytes -= self.cost(&own, &item);
-            out.push((self.labels.apply(own), item));
+            let labels = match run.mixed {
+                true => self.labels.apply(own),
+                false => self.labels.add_to(own),
+            };
+            out.push((labels, item));
+        }
+        if run.series.capacity() <= SPARE {
+            self.spare = run.series;
         }
         let (before, sorted) = out.split_at_mut(from);
         // Usually it is sorted already, which costs one comparison each.
