@@ -1,14 +1,18 @@
 //! The answer to a request for series. It is made while it is read: each block is read ahead by a batch, everything
 //! else waits for the client. Dropping the answer stops all work for it.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
 use series::{AnswerPart, Merge, Series};
 use service::{in_span, span};
 use tracing::{Instrument as _, Span};
 
-use super::{block_stream::BlockStream, context::RequestContext, gate::GatePermit};
+use super::{
+    block_stream::{BlockStream, Own, ReadBatch},
+    context::RequestContext,
+    gate::GatePermit,
+};
 use crate::{
     error::AnswerError,
     metrics::Cost,
@@ -23,6 +27,8 @@ const BATCH: usize = 1024;
 pub(super) struct Answer<E> {
     context: RequestContext,
     streams: Vec<BlockStream>,
+    /// Batches for the merge, with the numbers of their blocks.
+    read: Vec<(usize, ReadBatch)>,
     merge: Merge<Series>,
     on_failure: OnFailure,
     /// Warnings that were not sent yet.
@@ -54,6 +60,7 @@ impl<E: Send + Sync + 'static> Answer<E> {
                 .into_iter()
                 .map(|one| BlockStream::new(one, request))
                 .collect(),
+            read: Vec::new(),
             on_failure: request.selector.on_failure,
             warnings: Vec::new(),
             remaining: if limit == 0 { usize::MAX } else { limit },
@@ -102,46 +109,54 @@ impl<E: Send + Sync + 'static> Answer<E> {
         E: Fn(AnswerPart) -> Vec<T> + Send + Sync + 'static,
     {
         loop {
-            let mut warnings = std::mem::take(&mut self.warnings);
-            if warnings.is_empty() {
+            if self.warnings.is_empty() {
                 // The first of each block; later ones are read beside the merge.
                 let filling = match self.merging {
                     None => span!("bucket_store_preload_all"),
                     Some(_) => Span::current(),
                 };
-                warnings = in_span(filling, self.fill_merge()).await?;
+                in_span(filling, self.read_waiting()).await?;
                 self.cost.all_given();
             }
+            let warnings = mem::take(&mut self.warnings);
             if !warnings.is_empty() {
                 let parts = warnings.into_iter().map(AnswerPart::Warning);
                 return Ok(Some(parts.flat_map(|part| (self.encode)(part)).collect()));
             }
-            if self.remaining == 0 || self.merge.is_done() {
+            if self.remaining == 0 || (self.read.is_empty() && self.merge.is_done()) {
                 self.cost.answered(self.sent);
                 return Ok(None);
             }
-            let mut merge = std::mem::replace(&mut self.merge, Merge::new(0));
+            let mut merge = mem::replace(&mut self.merge, Merge::new(0));
+            let read = mem::take(&mut self.read);
             let (encode, most) = (Arc::clone(&self.encode), self.remaining.min(BATCH));
             let chunk_bytes = self.cost.chunk_bytes();
             let merging = self
                 .merging
                 .get_or_insert_with(|| span!("bucket_store_merge_all"));
-            let (merge, count, messages) = self
+            // All that is done for some series is one job: each costs a change of threads.
+            let (merge, left, count, messages) = self
                 .context
                 .pool
                 .run(move || {
-                    let series = merge.take(most);
+                    let left = feed(&mut merge, read);
+                    let series = match left.iter().any(|(_, left)| left.is_err()) {
+                        // A warning comes first.
+                        true => Vec::new(),
+                        false => merge.take(most),
+                    };
                     let count = series.len();
                     chunk_bytes.sent(&series);
                     let messages = match count {
                         0 => Vec::new(),
                         _ => encode(AnswerPart::Series(series)),
                     };
-                    (merge, count, messages)
+                    (merge, left, count, messages)
                 })
                 .instrument(merging.clone())
                 .await;
             self.merge = merge;
+            self.put_back(left)?;
             self.remaining -= count;
             self.sent += count;
             if !messages.is_empty() {
@@ -150,11 +165,11 @@ impl<E: Send + Sync + 'static> Answer<E> {
         }
     }
 
-    /// Gives the merge the inputs that it waits for; returns the warnings about blocks that could not be read.
-    async fn fill_merge(&mut self) -> Result<Vec<String>, AnswerError> {
+    /// Reads the batches that the merge waits for.
+    async fn read_waiting(&mut self) -> Result<(), AnswerError> {
         let waiting = self.merge.take_waiting();
         if waiting.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let context = &self.context;
         let mut asked = Vec::new();
@@ -164,15 +179,47 @@ impl<E: Send + Sync + 'static> Answer<E> {
             }
         }
         let mut batches = stream::iter(asked).buffer_unordered(context.concurrency);
-        let mut warnings = Vec::new();
         while let Some((i, batch)) = batches.next().await {
             match batch {
                 // An input without a batch has ended.
-                Ok(batch) if batch.is_empty() => {}
-                Ok(batch) => self.merge.feed(i, batch),
-                Err(error) => warnings.push(context.warning(error, self.on_failure)?),
+                Ok(None) => {}
+                Ok(Some(batch)) => self.read.push((i, batch)),
+                Err(error) => self.warnings.push(context.warning(error, self.on_failure)?),
             }
         }
-        Ok(warnings)
+        Ok(())
     }
+
+    /// Puts back what is left of batches; a block whose batch is damaged gives a warning, and nothing more.
+    fn put_back(&mut self, left: Vec<(usize, Left)>) -> Result<(), AnswerError> {
+        for (i, left) in left {
+            let Some(stream) = self.streams.get_mut(i) else {
+                continue;
+            };
+            match left {
+                Ok(own) => stream.put_back(own),
+                Err(error) => {
+                    stream.end();
+                    self.warnings
+                        .push(self.context.warning(error, self.on_failure)?);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is left of a batch.
+type Left = Result<Option<Own>, AnswerError>;
+
+/// Feeds the merge with final series; gives what is left of each batch. An input whose batch is damaged has ended.
+fn feed(merge: &mut Merge<Series>, read: Vec<(usize, ReadBatch)>) -> Vec<(usize, Left)> {
+    let fed = read.into_iter().map(|(i, batch)| {
+        let finished = batch.finish().map(|(series, own)| {
+            merge.feed(i, series);
+            own
+        });
+        (i, finished)
+    });
+    fed.collect()
 }

@@ -1,9 +1,9 @@
 //! The series of one block, ready to be merged: filtered, in order, under their final labels.
 
-use std::{mem, pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc};
 
 use futures::{Stream, StreamExt as _};
-use model::{AggregateSet, Labels, METRIC_NAME, TimeRange};
+use model::{AggregateSet, BlockId, Labels, METRIC_NAME, TimeRange};
 use series::{FinalLabels, FinalOrder, Series, SeriesChunk, Shard};
 use service::{in_span, span};
 use tracing::{Span, field::Empty};
@@ -27,7 +27,7 @@ pub(crate) struct BlockStream {
     state: State,
     /// From the first read to the end of the block.
     span: Option<Span>,
-    /// Series that were given.
+    /// Series that were read.
     given: usize,
 }
 
@@ -41,15 +41,24 @@ enum State {
 
 struct Open {
     series: SeriesBatches,
-    /// `None` if the series come under their final labels, and in that order.
+    /// `None` if the series come under their final labels, and in that order; and while a batch has it.
     own: Option<Own>,
 }
 
 /// The order of series that come under their own labels.
-struct Own {
+pub(crate) struct Own {
     order: FinalOrder<Vec<Chunk>>,
     /// Labels that are not sent and are ignored in that order.
     left_out: Arc<[Vec<u8>]>,
+}
+
+/// Series of a block as they were read.
+pub(crate) struct ReadBatch {
+    block: BlockId,
+    shape: Arc<Shape>,
+    own: Option<Own>,
+    /// `None` at the end of the block.
+    series: Option<Vec<BlockSeries>>,
 }
 
 /// What is done to each series.
@@ -83,22 +92,21 @@ impl BlockStream {
         }
     }
 
-    /// The next series; none at the end or after an error.
+    /// The next batch; `None` at the end or after an error. What is left of the batch before must have been put back.
     pub(crate) async fn next(
         &mut self,
         context: &RequestContext,
-    ) -> Result<Vec<Series>, AnswerError> {
+    ) -> Result<Option<ReadBatch>, AnswerError> {
         let block = &self.chosen.block;
         let span = self.span.get_or_insert_with(|| block_span(block)).clone();
         let read = in_span(span.clone(), self.advance(context)).await;
         let read = read.map_err(|source| {
             self.state = State::Ended;
-            AnswerError::Block {
-                id: self.chosen.block.id,
-                source: source.into(),
-            }
+            failed(self.chosen.block.id, source)
         });
-        self.given += read.as_ref().map_or(0, Vec::len);
+        let series = read.as_ref().ok().and_then(Option::as_ref);
+        let series = series.and_then(|batch| batch.series.as_ref());
+        self.given += series.map_or(0, Vec::len);
         if matches!(self.state, State::Ended) {
             span.record("series", self.given);
             self.span = Some(Span::none());
@@ -106,7 +114,22 @@ impl BlockStream {
         read
     }
 
-    async fn advance(&mut self, context: &RequestContext) -> Result<Vec<Series>, SeriesError> {
+    /// Puts back what is left of a batch: the order of the series to come.
+    pub(crate) fn put_back(&mut self, own: Option<Own>) {
+        if let State::Open(open) = &mut self.state {
+            open.own = own;
+        }
+    }
+
+    /// Gives nothing more.
+    pub(crate) fn end(&mut self) {
+        self.state = State::Ended;
+    }
+
+    async fn advance(
+        &mut self,
+        context: &RequestContext,
+    ) -> Result<Option<ReadBatch>, SeriesError> {
         let Self {
             chosen,
             shape,
@@ -116,21 +139,59 @@ impl BlockStream {
         if matches!(state, State::New) {
             *state = State::Open(open(chosen, shape, context).await?);
         }
-        while let State::Open(mut open) = mem::replace(state, State::Ended) {
-            let batch = open.series.next().await.transpose()?;
-            let shape = Arc::clone(shape);
-            let Some(batch) = batch else {
-                let Some(own) = open.own else { break };
-                // No more than one series has labels: not worth a turn on the pool.
-                return shape.apply(own.order.finish()?);
-            };
-            let (open, ready) = context.pool.run(move || open.take(batch, &shape)).await?;
-            *state = State::Open(open);
-            if !ready.is_empty() {
-                return Ok(ready);
-            }
+        let State::Open(open) = state else {
+            return Ok(None);
+        };
+        let series = open.series.next().await.transpose()?;
+        let own = open.own.take();
+        if series.is_none() {
+            *state = State::Ended;
         }
-        Ok(Vec::new())
+        let is_left = series.is_some() || own.is_some();
+        Ok(is_left.then(|| ReadBatch {
+            block: chosen.block.id,
+            shape: Arc::clone(shape),
+            own,
+            series,
+        }))
+    }
+}
+
+impl ReadBatch {
+    /// Final series: those that no later one can precede; and what is to be put back. A loop over series.
+    ///
+    /// # Errors
+    /// When series are out of order, or a chunk is damaged.
+    pub(crate) fn finish(self) -> Result<(Vec<Series>, Option<Own>), AnswerError> {
+        let Self {
+            block,
+            shape,
+            mut own,
+            series,
+        } = self;
+        let finish = || {
+            let ready = match (series, &mut own) {
+                (Some(series), Some(own)) => own.push(series)?,
+                (Some(series), None) => {
+                    let series = series.into_iter();
+                    series.map(|one| (one.labels, one.chunks)).collect()
+                }
+                (None, own) => match own.take() {
+                    Some(own) => own.order.finish()?,
+                    None => Vec::new(),
+                },
+            };
+            shape.apply(ready)
+        };
+        let series = finish().map_err(|source| failed(block, source))?;
+        Ok((series, own))
+    }
+}
+
+fn failed(id: BlockId, source: SeriesError) -> AnswerError {
+    AnswerError::Block {
+        id,
+        source: source.into(),
     }
 }
 
@@ -198,23 +259,13 @@ fn bytes(chunks: &[Chunk]) -> usize {
     chunks.iter().map(|chunk| chunk.data.len()).sum()
 }
 
-impl Open {
-    /// Converts a block's series to final ones, and gives those that no later one can precede.
-    fn take(
-        mut self,
-        batch: Vec<BlockSeries>,
-        shape: &Shape,
-    ) -> Result<(Self, Vec<Series>), SeriesError> {
-        let batch = batch.into_iter().map(|one| (one.labels, one.chunks));
-        let ready = match &mut self.own {
-            Some(own) => {
-                let left_out = &own.left_out;
-                let batch = batch.map(|(labels, chunks)| (without(labels, left_out), chunks));
-                own.order.push(batch)?
-            }
-            None => batch.collect(),
-        };
-        Ok((self, shape.apply(ready)?))
+impl Own {
+    /// Takes a block's next series, and gives those that no later one can precede.
+    fn push(&mut self, series: Vec<BlockSeries>) -> Result<Vec<(Labels, Vec<Chunk>)>, SeriesError> {
+        let left_out = &self.left_out;
+        let series = series.into_iter();
+        let series = series.map(|one| (without(one.labels, left_out), one.chunks));
+        Ok(self.order.push(series)?)
     }
 }
 
@@ -232,7 +283,7 @@ impl Shape {
     /// a series has labels.
     fn order(&self) -> FinalOrder<Vec<Chunk>> {
         let labels = FinalLabels::clone(&self.labels);
-        FinalOrder::new(labels, |_| false, None, |chunks| bytes(chunks))
+        FinalOrder::of_kept(labels, None, |chunks| bytes(chunks))
     }
 
     /// Final series; those that are not sent are left out.

@@ -87,11 +87,12 @@ impl World {
         let mut stream = self.stream(without, skip_chunks);
         let mut all = Vec::new();
         loop {
-            let batch = stream.next(&self.context).await.unwrap();
-            if batch.is_empty() {
+            let Some(batch) = stream.next(&self.context).await.unwrap() else {
                 return all;
-            }
-            all.extend(batch.into_iter().map(|one| {
+            };
+            let (series, own) = batch.finish().unwrap();
+            stream.put_back(own);
+            all.extend(series.into_iter().map(|one| {
                 let size = one.chunks.iter().map(SeriesChunk::size).sum();
                 (one.labels, size)
             }));
@@ -229,7 +230,8 @@ async fn nothing_is_held_where_the_order_is_that_of_the_rows() {
 async fn the_first_series_of_a_large_metric_are_given_before_the_last_are_read() {
     let world = World::new(Format::Tsdb, &Labels::default(), &zoned(3000, 1)).await;
     let mut stream = world.stream(&BTreeSet::new(), false);
-    let first = stream.next(&world.context).await.unwrap();
+    let first = stream.next(&world.context).await.unwrap().unwrap();
+    let (first, _) = first.finish().unwrap();
     assert!(!first.is_empty() && first.len() < 1000, "{}", first.len());
     let Samples::Aggregates(parts) = &first[0].chunks[0].samples else {
         panic!("the block is downsampled");
