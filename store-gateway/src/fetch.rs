@@ -38,7 +38,7 @@ use crate::{
 /// Requests to the bucket at once, over all queries.
 const IN_FLIGHT: usize = 64;
 
-/// Ranges of one object that are fetched together.
+/// Ranges of one file that are read together.
 const TOGETHER: usize = 16;
 
 /// The longest single range. A longer index header or page is damaged.
@@ -286,8 +286,9 @@ impl Fetcher {
     /// Fetches all runs, and cuts them.
     async fn all_of(&self, wanted: Wanted<'_>, runs: &[Run]) -> Result<Vec<Bytes>, BlockError> {
         let ranges: Vec<_> = runs.iter().map(|run| run.range.clone()).collect();
+        let together = if self.bucket.is_folder() { TOGETHER } else { 1 };
         let fetched = ranges
-            .chunks(TOGETHER)
+            .chunks(together)
             .map(|part| self.get(wanted.object, part));
         let fetched = try_join_all(fetched).await?;
         let parts = runs.iter().zip(fetched.iter().flatten());
@@ -311,11 +312,10 @@ impl Fetcher {
                 limit: MAX_RANGE,
             });
         }
-        let count = u32::try_from(ranges.len()).unwrap_or(u32::MAX);
-        let permits = self.requests.acquire_many(count).await;
-        debug_assert!(permits.is_ok(), "the semaphore is never closed");
+        let permit = self.requests.acquire().await;
+        debug_assert!(permit.is_ok(), "the semaphore is never closed");
         let fetched = self.bucket.get_ranges(key, etag.as_deref(), ranges).await?;
-        drop(permits);
+        drop(permit);
         for (bytes, range) in fetched.iter().zip(ranges) {
             if bytes.len() as u64 != size(range) {
                 return Err(BlockError::Cut {

@@ -12,6 +12,7 @@ mod values;
 use std::{
     io::{self, Write as _},
     process::ExitCode,
+    thread,
 };
 
 use anyhow::Context as _;
@@ -67,7 +68,10 @@ fn run(cli: Cli, without_effect: &[String]) -> anyhow::Result<ExitCode> {
         tracing::warn!("{said}");
     }
     service::install_crypto_provider();
+    // One more than may begin requests at once, so that connections are always served.
+    let threads = thread::available_parallelism().map_or(1, usize::from) + 1;
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
         .enable_all()
         .build()
         .context("starting the runtime")?;

@@ -94,6 +94,12 @@ impl Bucket {
         &self.settings.name
     }
 
+    /// Whether it is a folder, of which parts of a file cost less together than each by itself.
+    #[must_use]
+    pub const fn is_folder(&self) -> bool {
+        self.folder.is_some()
+    }
+
     /// Reads an object.
     ///
     /// # Errors

@@ -64,7 +64,7 @@ impl Labels {
         Self::from_parts(bytes, ends)
     }
 
-    /// These labels and `others`, of which none has the name of one of these.
+    /// These labels and `others`, which replace those of the same names.
     #[must_use]
     pub fn with_others(&self, others: &Self) -> Self {
         let (mut bytes, mut ends) = PARTS.take();
@@ -78,6 +78,10 @@ impl Labels {
                 to_end += 2;
             }
             self.copy_part(from..to, from_end..to_end, &mut bytes, &mut ends);
+            if let Some((replaced, value)) = own.next_if(|(own, _)| *own == name) {
+                to += replaced.len() + value.len();
+                to_end += 2;
+            }
             (from, from_end) = (to, to_end);
             push_pair((name, value), &mut bytes, &mut ends);
         }
@@ -293,8 +297,7 @@ mod tests {
         }
 
         #[test]
-        fn others_are_put_in_their_places(own in drawn(), mut others in drawn()) {
-            others.retain(|name, _| !own.contains_key(name));
+        fn others_are_put_in_their_places_and_win(own in drawn(), others in drawn()) {
             let with = Labels::from_pairs(&own).with_others(&Labels::from_pairs(&others));
             prop_assert_eq!(with, Labels::from_pairs(own.iter().chain(&others)));
         }

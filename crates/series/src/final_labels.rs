@@ -52,7 +52,7 @@ impl FinalLabels {
         own.iter().position(|(name, _)| !self.keeps(name))
     }
 
-    /// The final labels of a series whose own labels are all kept.
+    /// The final labels of a series of which no label is removed.
     pub(crate) fn add_to(&self, own: Labels) -> Labels {
         match self.added.is_empty() {
             true => own,

@@ -137,10 +137,15 @@ impl<T> FinalOrder<T> {
         Self::at(depth, labels, budget, size)
     }
 
-    /// For series in ascending order of their own labels, all of which are kept.
+    /// For series in ascending order of their own labels, all of which are kept, so far as is known: if nothing is
+    /// removed, that is not checked for each.
     #[must_use]
     pub fn of_kept(labels: FinalLabels, budget: Option<Budget>, size: fn(&T) -> usize) -> Self {
-        Self::at(Depth::Kept, labels, budget, size)
+        let depth = match labels.removed().next() {
+            None => Depth::Kept,
+            Some(_) => Depth::Changes,
+        };
+        Self::at(depth, labels, budget, size)
     }
 
     /// For series in any order. All are held.
@@ -237,14 +242,15 @@ impl<T> FinalOrder<T> {
 
     /// How many of the labels decide unchanged.
     fn stem(&self, own: &Labels) -> usize {
-        if self.depth == Depth::Kept {
-            return own.len();
-        }
-        let changed = self.labels.first_changed(own).unwrap_or(own.len());
+        let changed = || self.labels.first_changed(own).unwrap_or(own.len());
         let behind_name = |(name, _): (&[u8], &[u8])| name > METRIC_NAME.as_bytes();
         match self.depth {
-            Depth::Kept | Depth::Changes => changed,
-            Depth::Metric => changed.min(own.iter().position(behind_name).unwrap_or(changed)),
+            Depth::Kept => own.len(),
+            Depth::Changes => changed(),
+            Depth::Metric => own
+                .iter()
+                .position(behind_name)
+                .map_or_else(changed, |at| at.min(changed())),
             Depth::Everything => 0,
         }
     }

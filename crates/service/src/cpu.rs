@@ -1,11 +1,13 @@
-//! Threads for loops over series, chunks or pages, which never run on a tokio worker.
+//! Threads for loops over series, chunks or pages, which do not run on a tokio worker, but for the beginning of an
+//! answer.
 //!
 //! A thread of rayon that has nothing to do looks for work some thirty times before it sleeps, which costs more than
 //! most jobs of a request. So the jobs of requests run on tokio's blocking threads, as many at once as there are cores;
 //! a loop in one of them that is worth it is split over rayon's threads.
 //!
 //! Changing threads costs more than the few steps of a small answer. So [`CpuPool::begin`] takes the beginning of a
-//! request's work to the pool once, where its jobs run at once; a small answer ends there.
+//! request's work to the pool once, where its jobs run at once; a small answer ends there. [`CpuPool::begin_here`] does
+//! not even change to the pool, on a runtime that has more threads than the pool: the others serve connections meanwhile.
 
 use std::{
     cell::Cell,
@@ -24,13 +26,21 @@ use tokio::{runtime::Handle, sync::oneshot, task};
 
 use crate::ServiceError;
 
-/// How much CPU time the jobs of [`CpuPool::begin`] may take to run at once. What takes more gains by running beside
-/// other jobs.
+/// How much CPU time the jobs of a beginning may take to run at once. What takes more gains by running beside other
+/// jobs.
 const BEGIN_FOR: Duration = Duration::from_millis(2);
 
 thread_local! {
     /// Up to which CPU time of this thread jobs that are given to a pool run on it at once.
     static AT_ONCE_UNTIL: Cell<Option<Duration>> = const { Cell::new(None) };
+    /// Whether that is a thread of the runtime, and whether the work has to leave it.
+    static HERE: Cell<Option<Leave>> = const { Cell::new(None) };
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leave {
+    No,
+    Yes,
 }
 
 /// Runs loops over series, chunks or pages, so many at once.
@@ -132,6 +142,28 @@ impl CpuPool {
         }
     }
 
+    /// As [`Self::begin`], on the thread of the caller if a turn is free, up to where the work goes [`to_the_pool`]. At
+    /// most as many begin so at once as the pool has threads, so a runtime with more threads has one for its connections.
+    ///
+    /// # Panics
+    /// With the payload of `work`, if that panicked; and outside of a tokio runtime.
+    pub async fn begin_here<F>(&self, work: F) -> F::Output
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        let Some(turn) = self.threads.turn(&self.begun) else {
+            return self.begin(work).await;
+        };
+        let mut work = Box::pin(work);
+        let (polled, leave) = poll_here(work.as_mut());
+        drop(turn);
+        match (polled, leave) {
+            (Poll::Ready(output), _) => output,
+            (Poll::Pending, Leave::Yes) => self.begin(work).await,
+            (Poll::Pending, Leave::No) => work.await,
+        }
+    }
+
     /// Runs `work` on a thread of the pool, when it is its turn.
     async fn give<T: Send + 'static>(
         &self,
@@ -161,20 +193,20 @@ impl CpuPool {
 }
 
 impl Threads {
+    /// A turn for work on the caller's thread, if one is free.
+    fn turn(&self, turns: &Arc<Turns>) -> Option<Turn> {
+        turns.take().then(|| Turn {
+            threads: self.clone(),
+            turns: Arc::clone(turns),
+        })
+    }
+
     /// Runs a job that has been admitted, and then the one whose turn is next.
     fn start(&self, turns: Arc<Turns>, job: Job) {
-        /// Passes the turn on also if the job panics.
-        struct Next(Threads, Arc<Turns>);
-        impl Drop for Next {
-            fn drop(&mut self) {
-                if let Some(job) = self.1.next() {
-                    self.0.start(Arc::clone(&self.1), job);
-                }
-            }
-        }
         let threads = self.clone();
         let run = move || {
-            let _next = Next(threads, turns);
+            // Made here: a runtime that ends drops what has not run, which then passes no turn on.
+            let _turn = Turn { threads, turns };
             job();
         };
         match self {
@@ -185,6 +217,20 @@ impl Threads {
 }
 
 type Job = Box<dyn FnOnce() + Send>;
+
+/// The turn of a running job. When it is dropped, also because the job panics, it passes to the next one.
+struct Turn {
+    threads: Threads,
+    turns: Arc<Turns>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(job) = self.turns.next() {
+            self.threads.start(Arc::clone(&self.turns), job);
+        }
+    }
+}
 
 /// So many jobs at once, the others first come first served.
 ///
@@ -221,6 +267,14 @@ impl Turns {
         }
     }
 
+    /// Takes a turn if one is free.
+    fn take(&self) -> bool {
+        let mut state = self.state.lock();
+        let free = state.free.checked_sub(1);
+        state.free = free.unwrap_or_default();
+        free.is_some()
+    }
+
     /// The job that runs instead of one that has ended.
     fn next(&self) -> Option<Job> {
         let mut state = self.state.lock();
@@ -242,7 +296,21 @@ impl fmt::Debug for Turns {
     }
 }
 
-/// Whether jobs that are given to a pool run on this thread at once: within [`CpuPool::begin`], as long as that may last.
+/// Leaves the thread of the runtime on which [`CpuPool::begin_here`] has begun this work, which goes on as by
+/// [`CpuPool::begin`]; elsewhere does nothing. For what follows and may wait for the disk or for other threads.
+pub async fn to_the_pool() {
+    future::poll_fn(|cx| {
+        if HERE.get().is_none() {
+            return Poll::Ready(());
+        }
+        HERE.set(Some(Leave::Yes));
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Whether jobs that are given to a pool run on this thread at once: in a beginning, as long as that may last.
 #[must_use]
 pub fn runs_at_once() -> bool {
     AT_ONCE_UNTIL.get().is_some_and(|end| thread_time() < end)
@@ -251,6 +319,21 @@ pub fn runs_at_once() -> bool {
 /// The CPU time that this thread has taken.
 fn thread_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
+/// Polls a future once on a thread of the runtime, and tells whether it has to leave it.
+fn poll_here<F: Future>(work: Pin<&mut F>) -> (Poll<F::Output>, Leave) {
+    /// Ends it also if the work panics.
+    struct End;
+    impl Drop for End {
+        fn drop(&mut self) {
+            HERE.set(None);
+        }
+    }
+    HERE.set(Some(Leave::No));
+    let _end = End;
+    let polled = poll_once(work);
+    (polled, HERE.get().unwrap_or(Leave::No))
 }
 
 /// Polls a future whose jobs run at once. Whoever polls it next is woken instead.
@@ -344,6 +427,35 @@ mod tests {
             };
             let (here, first, second) = pool.begin(jobs).await;
             assert!(here == first && first == second && here != thread::current().id());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_beginning_here_changes_no_thread_while_a_turn_is_free() {
+        for pool in pools(1) {
+            let caller = thread::current().id();
+            let jobs = |pool: CpuPool| async move { pool.run(|| thread::current().id()).await };
+            assert_eq!(pool.begin_here(jobs(pool.clone())).await, caller);
+            let leaves = async {
+                let here = thread::current().id();
+                to_the_pool().await;
+                (here, thread::current().id(), runs_at_once())
+            };
+            let (here, there, at_once) = pool.begin_here(leaves).await;
+            assert!(here == caller && there != caller && at_once);
+            let waits = async { (runs_at_once(), task::yield_now().await, runs_at_once()) };
+            assert_eq!(pool.begin_here(waits).await, (true, (), false));
+            let broken = pool.begin_here(async { panic!("begun") });
+            let broken = panic::AssertUnwindSafe(broken).catch_unwind().await;
+            assert!(broken.is_err() && !runs_at_once());
+            assert_eq!(pool.begin_here(jobs(pool.clone())).await, caller);
+            // It has the only turn, so another one has to wait for it.
+            let first = pool.clone();
+            let mut other = Box::pin(async move { first.begin_here(jobs(first.clone())).await });
+            let both = async move { (other.as_mut().now_or_never(), other) };
+            let (at_once, other) = pool.begin_here(both).await;
+            assert_eq!(at_once, None);
+            assert_ne!(other.await, caller);
         }
     }
 

@@ -29,7 +29,7 @@ pub use crate::{
     blocking::blocking,
     clock::{Clock, ManualClock, SystemClock},
     connection::ConnectionLimits,
-    cpu::{CpuPool, runs_at_once},
+    cpu::{CpuPool, runs_at_once, to_the_pool},
     error::ServiceError,
     grpc::{GrpcEncoding, GrpcMessageError, GrpcOptions, MAX_MESSAGE_BYTES, serve_grpc},
     http::{HttpOptions, HttpRoutes, Profiles, RESERVED_PATHS, accepts_gzip, serve_http},

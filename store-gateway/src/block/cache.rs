@@ -55,6 +55,12 @@ impl BlockCache {
         }
     }
 
+    /// Whether the block is opened.
+    pub(crate) fn has(&self, block: &CatalogBlock) -> bool {
+        let version = (Arc::clone(block.root()), block.version);
+        self.blocks.peek(&version).is_some()
+    }
+
     /// The block, opened if it is not. Concurrent callers share one opening; after a failure the next caller tries
     /// again.
     ///

@@ -29,8 +29,8 @@ pub(crate) struct Prefetch<T> {
 }
 
 impl<T> Prefetch<T> {
-    /// Starts the task. `make` gets the sender of the items, and ends when the receiver is gone. Where jobs run at once
-    /// ([`CpuPool::begin`](service::CpuPool::begin)) it is begun there, and becomes a task if it waits for something.
+    /// Starts the task. `make` gets the sender of the items, and ends when the receiver is gone. In a beginning
+    /// ([`service::runs_at_once`]) it is begun at once, and becomes a task if it waits for something.
     pub(super) fn start<F>(make: impl FnOnce(Sender<T>) -> F) -> Self
     where
         F: Future<Output = Result<(), BlockError>> + Send + 'static,

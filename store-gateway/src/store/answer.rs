@@ -4,8 +4,9 @@
 use std::{mem, sync::Arc};
 
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
+use rayon::prelude::*;
 use series::{AnswerPart, Merge, Series};
-use service::{in_span, span};
+use service::{in_span, span, to_the_pool};
 use tracing::{Instrument as _, Span};
 
 use super::{
@@ -23,7 +24,10 @@ use crate::{
 /// How many series are merged at once.
 const BATCH: usize = 1024;
 
-/// An answer in progress. `encode` makes messages of its parts, on the pool.
+/// Batches of several blocks that have more series together are finished side by side.
+const SIDE_BY_SIDE: usize = 2048;
+
+/// An answer in progress. `encode` makes messages of its parts.
 pub(super) struct Answer<E> {
     context: RequestContext,
     streams: Vec<BlockStream>,
@@ -78,7 +82,7 @@ impl<E: Send + Sync + 'static> Answer<E> {
         self
     }
 
-    /// The messages. They are begun on the pool: a small answer from memory is made there at once.
+    /// The messages. They are begun where they are asked for: a small answer from memory is made there at once.
     pub(super) fn messages<T>(self) -> impl Stream<Item = Result<T, AnswerError>> + Send
     where
         T: Send + 'static,
@@ -90,10 +94,10 @@ impl<E: Send + Sync + 'static> Answer<E> {
             Ok::<_, AnswerError>(messages.map(|some| (some, answer)))
         });
         let mut steps = steps.boxed();
-        // Only the first: what was begun must be awaited, or it keeps its turn on the pool while nobody reads.
+        // Only the first: later ones are made while the client reads.
         let begun = async move {
             let first = async move { (steps.next().await, steps) };
-            pool.begin(first).await
+            pool.begin_here(first).await
         };
         let steps = stream::once(begun).map(|(first, rest)| stream::iter(first).chain(rest));
         let steps = steps.flatten();
@@ -129,6 +133,10 @@ impl<E: Send + Sync + 'static> Answer<E> {
             }
             let mut merge = mem::replace(&mut self.merge, Merge::new(0));
             let read = mem::take(&mut self.read);
+            let side_by_side = is_much(&read);
+            if side_by_side {
+                to_the_pool().await;
+            }
             let (encode, most) = (Arc::clone(&self.encode), self.remaining.min(BATCH));
             let chunk_bytes = self.cost.chunk_bytes();
             let merging = self
@@ -139,7 +147,7 @@ impl<E: Send + Sync + 'static> Answer<E> {
                 .context
                 .pool
                 .run(move || {
-                    let left = feed(&mut merge, read);
+                    let left = feed(&mut merge, read, side_by_side);
                     let series = match left.iter().any(|(_, left)| left.is_err()) {
                         // A warning comes first.
                         true => Vec::new(),
@@ -190,7 +198,7 @@ impl<E: Send + Sync + 'static> Answer<E> {
         Ok(())
     }
 
-    /// Puts back what is left of batches; a block whose batch is damaged gives a warning, and nothing more.
+    /// Puts back the orders of batches; a block whose batch is damaged gives a warning, and nothing more.
     fn put_back(&mut self, left: Vec<(usize, Left)>) -> Result<(), AnswerError> {
         for (i, left) in left {
             let Some(stream) = self.streams.get_mut(i) else {
@@ -209,17 +217,31 @@ impl<E: Send + Sync + 'static> Answer<E> {
     }
 }
 
-/// What is left of a batch.
-type Left = Result<Option<Own>, AnswerError>;
+/// The order of a batch, to be put back.
+type Left = Result<Option<Box<Own>>, AnswerError>;
 
-/// Feeds the merge with final series; gives what is left of each batch. An input whose batch is damaged has ended.
-fn feed(merge: &mut Merge<Series>, read: Vec<(usize, ReadBatch)>) -> Vec<(usize, Left)> {
-    let fed = read.into_iter().map(|(i, batch)| {
-        let finished = batch.finish().map(|(series, own)| {
+/// Whether batches of several blocks are worth more than one thread.
+fn is_much(read: &[(usize, ReadBatch)]) -> bool {
+    read.len() > 1 && read.iter().map(|(_, batch)| batch.len()).sum::<usize>() > SIDE_BY_SIDE
+}
+
+/// Feeds the merge with final series; gives the order of each batch. An input whose batch is damaged has ended.
+fn feed(
+    merge: &mut Merge<Series>,
+    read: Vec<(usize, ReadBatch)>,
+    side_by_side: bool,
+) -> Vec<(usize, Left)> {
+    let finish = |(i, batch): (usize, ReadBatch)| (i, batch.finish());
+    let finished: Vec<_> = match side_by_side {
+        true => read.into_par_iter().map(finish).collect(),
+        false => read.into_iter().map(finish).collect(),
+    };
+    let fed = finished.into_iter().map(|(i, finished)| {
+        let left = finished.map(|(series, own)| {
             merge.feed(i, series);
             own
         });
-        (i, finished)
+        (i, left)
     });
     fed.collect()
 }

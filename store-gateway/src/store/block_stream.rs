@@ -1,11 +1,11 @@
 //! The series of one block, ready to be merged: filtered, in order, under their final labels.
 
-use std::{pin::Pin, sync::Arc};
+use std::{mem, pin::Pin, sync::Arc};
 
 use futures::{Stream, StreamExt as _};
 use model::{AggregateSet, BlockId, Labels, METRIC_NAME, TimeRange};
 use series::{FinalLabels, FinalOrder, Series, SeriesChunk, Shard};
-use service::{in_span, span};
+use service::{in_span, span, to_the_pool};
 use tracing::{Span, field::Empty};
 use tsdb::Chunk;
 
@@ -28,7 +28,7 @@ pub(crate) struct BlockStream {
     /// From the first read to the end of the block.
     span: Option<Span>,
     /// Series that were read.
-    given: usize,
+    read: usize,
 }
 
 enum State {
@@ -41,8 +41,16 @@ enum State {
 
 struct Open {
     series: SeriesBatches,
-    /// `None` if the series come under their final labels, and in that order; and while a batch has it.
-    own: Option<Own>,
+    order: Order,
+}
+
+/// The order in which series come.
+enum Order {
+    /// That of their final labels, under which they come.
+    Final,
+    Own(Box<Own>),
+    /// The last batch has it.
+    Lent,
 }
 
 /// The order of series that come under their own labels.
@@ -56,7 +64,7 @@ pub(crate) struct Own {
 pub(crate) struct ReadBatch {
     block: BlockId,
     shape: Arc<Shape>,
-    own: Option<Own>,
+    own: Option<Box<Own>>,
     /// `None` at the end of the block.
     series: Option<Vec<BlockSeries>>,
 }
@@ -88,11 +96,11 @@ impl BlockStream {
             shape: Arc::new(shape),
             state: State::New,
             span: None,
-            given: 0,
+            read: 0,
         }
     }
 
-    /// The next batch; `None` at the end or after an error. What is left of the batch before must have been put back.
+    /// The next batch; `None` at the end or after an error. The order of the batch before must have been put back.
     pub(crate) async fn next(
         &mut self,
         context: &RequestContext,
@@ -106,24 +114,26 @@ impl BlockStream {
         });
         let series = read.as_ref().ok().and_then(Option::as_ref);
         let series = series.and_then(|batch| batch.series.as_ref());
-        self.given += series.map_or(0, Vec::len);
+        self.read += series.map_or(0, Vec::len);
         if matches!(self.state, State::Ended) {
-            span.record("series", self.given);
-            self.span = Some(Span::none());
+            self.end();
         }
         read
     }
 
-    /// Puts back what is left of a batch: the order of the series to come.
-    pub(crate) fn put_back(&mut self, own: Option<Own>) {
+    /// Puts back the order that a batch had.
+    pub(crate) fn put_back(&mut self, own: Option<Box<Own>>) {
         if let State::Open(open) = &mut self.state {
-            open.own = own;
+            open.order = own.map_or(Order::Final, Order::Own);
         }
     }
 
     /// Gives nothing more.
     pub(crate) fn end(&mut self) {
         self.state = State::Ended;
+        if let Some(span) = self.span.replace(Span::none()) {
+            span.record("series", self.read);
+        }
     }
 
     async fn advance(
@@ -137,13 +147,21 @@ impl BlockStream {
             ..
         } = self;
         if matches!(state, State::New) {
+            // The header of an index is opened, and may be written.
+            if chosen.block.format == Format::Tsdb && !context.blocks.has(&chosen.block) {
+                to_the_pool().await;
+            }
             *state = State::Open(open(chosen, shape, context).await?);
         }
         let State::Open(open) = state else {
             return Ok(None);
         };
         let series = open.series.next().await.transpose()?;
-        let own = open.own.take();
+        let own = match mem::replace(&mut open.order, Order::Lent) {
+            Order::Final => None,
+            Order::Own(own) => Some(own),
+            Order::Lent => return Err(BlockError::Stopped.into()),
+        };
         if series.is_none() {
             *state = State::Ended;
         }
@@ -158,11 +176,16 @@ impl BlockStream {
 }
 
 impl ReadBatch {
-    /// Final series: those that no later one can precede; and what is to be put back. A loop over series.
+    /// How many series it has.
+    pub(crate) fn len(&self) -> usize {
+        self.series.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Final series: those that no later one can precede; and the order, to be put back. A loop over series.
     ///
     /// # Errors
     /// When series are out of order, or a chunk is damaged.
-    pub(crate) fn finish(self) -> Result<(Vec<Series>, Option<Own>), AnswerError> {
+    pub(crate) fn finish(self) -> Result<(Vec<Series>, Option<Box<Own>>), AnswerError> {
         let Self {
             block,
             shape,
@@ -241,10 +264,13 @@ async fn open(
     };
     Ok(Open {
         series: Box::pin(reader.series(query, Arc::clone(&context.budget))),
-        own: own.then(|| Own {
-            order: shape.order(),
-            left_out,
-        }),
+        order: match own {
+            true => Order::Own(Box::new(Own {
+                order: shape.order(),
+                left_out,
+            })),
+            false => Order::Final,
+        },
     })
 }
 

@@ -103,7 +103,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Gather<T> {
         true
     }
 
-    /// Waits after a large write for the next one. If none comes before the task is polled again, that flushes it.
+    /// Waits after a large write for the next one. h2 flushes once more when it has no other frame, in the same poll;
+    /// for whoever does not, the task is woken and flushes when it is polled again.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if std::mem::take(&mut self.more) {
             cx.waker().wake_by_ref();
@@ -134,7 +135,7 @@ mod tests {
 
     use futures::FutureExt as _;
     use proptest::prelude::*;
-    use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
     use super::*;
 
@@ -152,7 +153,7 @@ mod tests {
 
     /// What has arrived.
     fn arrived(client: &mut DuplexStream) -> Vec<u8> {
-        let mut bytes = vec![0; 1 << 20];
+        let mut bytes = vec![0; 4 << 20];
         let mut buf = ReadBuf::new(&mut bytes);
         let mut cx = Context::from_waker(Waker::noop());
         while let Poll::Ready(read) = {
@@ -168,7 +169,7 @@ mod tests {
     }
 
     fn pair() -> (Gather<DuplexStream>, DuplexStream) {
-        let (server, client) = duplex(1 << 20);
+        let (server, client) = duplex(4 << 20);
         (Gather::new(server), client)
     }
 
@@ -224,7 +225,8 @@ mod tests {
             let (mut gather, mut client) = pair();
             let mut expected = Vec::new();
             for (i, size) in sizes.iter().enumerate() {
-                let body: Vec<u8> = (0..*size).map(|at| (at * 7 + i) as u8).collect();
+                let start = i * 7;
+                let body: Vec<u8> = (start..start + size).map(|at| (at % 251).to_le_bytes()[0]).collect();
                 let wrote = async {
                     let mut rest = &body[..];
                     while !rest.is_empty() {
@@ -238,5 +240,23 @@ mod tests {
             prop_assert!(gather.shutdown().now_or_never().is_some());
             prop_assert!(arrived(&mut client) == expected);
         }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_little_at_a_time_gets_all_bytes_in_their_order() {
+        // Room for less than a frame: what is gathered is written in parts.
+        let (server, mut client) = duplex(5000);
+        let mut gather = Gather::new(server);
+        let bytes: Vec<u8> = (0..200_000_u32).map(|at| (at % 251) as u8).collect();
+        let writes = async {
+            for part in bytes.chunks(FULL + 9) {
+                gather.write_all(part).await.unwrap();
+                gather.flush().await.unwrap();
+            }
+            gather.shutdown().await.unwrap();
+        };
+        let mut read = Vec::new();
+        let (_, taken) = tokio::join!(writes, client.read_to_end(&mut read));
+        assert!(taken.unwrap() == bytes.len() && read == bytes);
     }
 }

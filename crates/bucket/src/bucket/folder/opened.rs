@@ -17,6 +17,9 @@ use rustix::{
 use super::listed::object;
 use crate::bucket::bare;
 
+/// The most bytes of which the first and the last tell whether all are in memory.
+const TOLD: u64 = 4 << 20;
+
 /// The object.
 #[derive(Debug)]
 pub(crate) struct Opened {
@@ -40,8 +43,8 @@ impl Opened {
         Ok(is_wanted.then_some(Self { file, size }))
     }
 
-    /// Whether reading the part waits for no disk, as its first and its last byte tell. A file system that cannot tell
-    /// counts as a disk.
+    /// Whether reading the part waits for no disk, as its first and its last byte tell. A large one, of which they tell
+    /// little, counts as on the disk, as does all on a file system that cannot tell.
     pub(crate) fn is_in_memory(&self, range: &Range<u64>) -> bool {
         let end = range.end.min(self.size);
         let has = |at: u64| {
@@ -54,7 +57,8 @@ impl Opened {
             );
             read == Ok(1)
         };
-        range.start < end && has(range.start) && has(end - 1)
+        let len = end.saturating_sub(range.start);
+        (1..=TOLD).contains(&len) && has(range.start) && has(end - 1)
     }
 
     /// A part, up to the object's end.
