@@ -14,7 +14,7 @@ use std::{
 };
 
 use bucket::{Bucket, PartialBlock, Snapshot, SyncMetrics};
-use futures::FutureExt as _;
+use futures::{FutureExt as _, future::BoxFuture};
 use model::{BlockId, BlockMeta, Timestamp};
 use page::Failure;
 use service::{Metrics, in_span, span};
@@ -49,62 +49,72 @@ static EVER: Until = Until::ever();
 /// # Errors
 /// When the settings do not go together or the bucket cannot be listed. What concerns one task or block is in the
 /// summary.
-pub async fn run(
+pub fn run(
     config: Config,
     bucket: Bucket,
     deps: Deps,
     shutdown: CancellationToken,
-) -> Result<Summary, CompactError> {
-    let mut compactor = Compactor::new(config, bucket, deps, shutdown)?;
-    let stopped = compactor.turns.stopped();
-    let Deps { probe, metrics, .. } = compactor.deps.clone();
-    let watch = compactor.watch(&metrics);
-    let work = async {
-        compactor.turns.check().await?;
-        compactor.deps.probe.healthy();
-        compactor.work().await
-    };
-    tokio::select! {
-        ended = work => ended,
-        _ = stopped => {
-            probe.not_ready("shutting down");
-            Ok(Summary::default())
+) -> BoxFuture<'static, Result<Summary, CompactError>> {
+    Box::pin(async move {
+        let mut compactor = Compactor::new(config, bucket, deps, shutdown)?;
+        let stopped = compactor.turns.stopped();
+        let Deps { probe, metrics, .. } = compactor.deps.clone();
+        let watch = compactor.watch(&metrics);
+        let work = async {
+            compactor.turns.check().await?;
+            compactor.deps.probe.healthy();
+            compactor.work().await
+        };
+        tokio::select! {
+            ended = work => ended,
+            _ = stopped => {
+                probe.not_ready("shutting down");
+                Ok(Summary::default())
+            }
+            never = watch => match never {},
         }
-        never = watch => match never {},
-    }
+    })
 }
 
 /// What would be done now, and why each other block is left.
 ///
 /// # Errors
 /// When the bucket cannot be listed.
-pub async fn plan_now(config: Config, bucket: Bucket, deps: Deps) -> Result<Plan, CompactError> {
-    let mut compactor = Compactor::new(config, bucket, deps, CancellationToken::new())?;
-    compactor.ask_stores().await;
-    let snapshot = compactor.looker.look().await?;
-    let mut plan = compactor.plan(&Blocks::new(&snapshot));
-    plan.unusable = snapshot.partial.iter().map(Unusable::from).collect();
-    plan.unread = snapshot.unread.iter().map(Unusable::from).collect();
-    Ok(plan)
+pub fn plan_now(
+    config: Config,
+    bucket: Bucket,
+    deps: Deps,
+) -> BoxFuture<'static, Result<Plan, CompactError>> {
+    Box::pin(async move {
+        let mut compactor = Compactor::new(config, bucket, deps, CancellationToken::new())?;
+        compactor.ask_stores().await;
+        let snapshot = compactor.looker.look().await?;
+        let mut plan = compactor.plan(&Blocks::new(&snapshot));
+        plan.unusable = snapshot.partial.iter().map(Unusable::from).collect();
+        plan.unread = snapshot.unread.iter().map(Unusable::from).collect();
+        Ok(plan)
+    })
 }
 
 /// Does one task of those that are planned now, unless `shutdown` comes first.
 ///
 /// # Errors
 /// When no such task is planned, another compactor works at its group, or it cannot be done; [`CompactError::Stopped`].
-pub async fn run_task(
+pub fn run_task(
     config: Config,
     bucket: Bucket,
     deps: Deps,
     id: &str,
     shutdown: CancellationToken,
-) -> Result<Outcome, CompactError> {
-    let mut compactor = Compactor::new(config, bucket, deps, shutdown)?;
-    let stopped = compactor.turns.stopped();
-    tokio::select! {
-        done = compactor.run_one(id) => done,
-        _ = stopped => Err(CompactError::Stopped),
-    }
+) -> BoxFuture<'_, Result<Outcome, CompactError>> {
+    Box::pin(async move {
+        let mut compactor = Compactor::new(config, bucket, deps, shutdown)?;
+        let stopped = compactor.turns.stopped();
+        tokio::select! {
+            done = compactor.run_one(id) => done,
+            _ = stopped => Err(CompactError::Stopped),
+        }
+    })
 }
 
 /// A compactor with what it has learnt.

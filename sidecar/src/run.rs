@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bucket::Bucket;
+use futures::future::BoxFuture;
 use model::{Labels, Timestamp};
 use service::serve_grpc;
 use tokio::{
@@ -47,15 +48,17 @@ pub struct Sidecar {
 /// When Prometheus has no external labels, or blocks are to be uploaded and it compacts them or does not become ready;
 /// when the gRPC server breaks, or calls are under way past its grace period; when the reloader cannot read what it is
 /// to watch at first.
-pub async fn run(
+pub fn run(
     config: Config,
     bucket: Option<Bucket>,
     deps: Deps,
     shutdown: CancellationToken,
     listener: Option<TcpListener>,
-) -> Result<(), SidecarError> {
-    let sidecar = Sidecar::new(config, bucket, deps)?;
-    sidecar.run(shutdown, listener).await
+) -> BoxFuture<'static, Result<(), SidecarError>> {
+    Box::pin(async move {
+        let sidecar = Sidecar::new(config, bucket, deps)?;
+        sidecar.run(shutdown, listener).await
+    })
 }
 
 impl Sidecar {
@@ -99,62 +102,65 @@ impl Sidecar {
     ///
     /// # Errors
     /// As [`run`].
-    pub async fn run(
+    pub fn run(
         self,
         shutdown: CancellationToken,
         listener: Option<TcpListener>,
-    ) -> Result<(), SidecarError> {
-        let Self {
-            config,
-            bucket,
-            deps,
-            metrics,
-            prometheus,
-            recent,
-            views,
-            view,
-            outdated,
-        } = self;
-        let reload = async {
-            let (LabelSource::Prometheus(peer), Some(prometheus)) = (&config.labels, &prometheus)
-            else {
-                return Ok(());
-            };
-            let (prometheus, reloaded) = (prometheus.clone(), Arc::clone(&outdated));
-            reloader::run(&peer.reloader, prometheus, &deps, reloaded).await
-        };
-        let work = async {
-            // Whichever ends first ends the other.
-            let _end = shutdown.clone().drop_guard();
-            let daemon = Daemon {
-                config: &config,
-                bucket: bucket.as_ref(),
-                deps: &deps,
-                metrics: &metrics,
-                prometheus: prometheus.as_ref(),
+    ) -> BoxFuture<'static, Result<(), SidecarError>> {
+        Box::pin(async move {
+            let Self {
+                config,
+                bucket,
+                deps,
+                metrics,
+                prometheus,
+                recent,
                 views,
-                outdated: Arc::clone(&outdated),
+                view,
+                outdated,
+            } = self;
+            let reload = async {
+                let (LabelSource::Prometheus(peer), Some(prometheus)) =
+                    (&config.labels, &prometheus)
+                else {
+                    return Ok(());
+                };
+                let (prometheus, reloaded) = (prometheus.clone(), Arc::clone(&outdated));
+                reloader::run(&peer.reloader, prometheus, &deps, reloaded).await
             };
-            // Prometheus may need its configuration before it is ready.
-            let (daemon, reload) = (Box::pin(daemon.run(view)), Box::pin(reload));
-            let both = async { tokio::try_join!(daemon, reload).map(drop) };
-            let ended = shutdown.run_until_cancelled(both).await;
-            deps.probe.not_ready("shutting down");
-            ended.unwrap_or(Ok(()))
-        };
-        let serve = async {
-            let Some(listener) = listener else {
-                return Ok(());
+            let work = async {
+                // Whichever ends first ends the other.
+                let _end = shutdown.clone().drop_guard();
+                let daemon = Daemon {
+                    config: &config,
+                    bucket: bucket.as_ref(),
+                    deps: &deps,
+                    metrics: &metrics,
+                    prometheus: prometheus.as_ref(),
+                    views,
+                    outdated: Arc::clone(&outdated),
+                };
+                // Prometheus may need its configuration before it is ready.
+                let (daemon, reload) = (Box::pin(daemon.run(view)), Box::pin(reload));
+                let both = async { tokio::try_join!(daemon, reload).map(drop) };
+                let ended = shutdown.run_until_cancelled(both).await;
+                deps.probe.not_ready("shutting down");
+                ended.unwrap_or(Ok(()))
             };
-            let _end = shutdown.clone().drop_guard();
-            let routes = recent.map_or_else(Routes::default, api::routes);
-            let grpc = api::grpc_options(config.grpc.clone());
-            let (metrics, probe) = (&deps.metrics, &deps.probe);
-            serve_grpc(listener, routes, grpc, metrics, probe, shutdown.clone()).await
-        };
-        let (worked, served) = tokio::join!(work, serve);
-        worked?;
-        Ok(served?)
+            let serve = async {
+                let Some(listener) = listener else {
+                    return Ok(());
+                };
+                let _end = shutdown.clone().drop_guard();
+                let routes = recent.map_or_else(Routes::default, api::routes);
+                let grpc = api::grpc_options(config.grpc.clone());
+                let (metrics, probe) = (&deps.metrics, &deps.probe);
+                serve_grpc(listener, routes, grpc, metrics, probe, shutdown.clone()).await
+            };
+            let (worked, served) = tokio::join!(work, serve);
+            worked?;
+            Ok(served?)
+        })
     }
 }
 
@@ -162,26 +168,32 @@ impl Sidecar {
 ///
 /// # Errors
 /// As [`run`]; and when the folder cannot be listed.
-pub async fn run_once(config: &Config, bucket: &Bucket, deps: &Deps) -> Result<Pass, SidecarError> {
-    let metrics = SidecarMetrics::new(&deps.metrics);
-    let prometheus = match &config.labels {
-        LabelSource::Prometheus(peer) => Some(Prometheus::new(peer)?),
-        LabelSource::Fixed(_) => None,
-    };
-    let (views, view) = watch::channel(None);
-    let daemon = Daemon {
-        config,
-        bucket: Some(bucket),
-        deps,
-        metrics: &metrics,
-        prometheus: prometheus.as_ref(),
-        views,
-        outdated: Arc::default(),
-    };
-    let labels = daemon.start().await?.0;
-    drop(view);
-    deps.probe.ready();
-    daemon.shipper(bucket).pass(&labels).await
+pub fn run_once<'a>(
+    config: &'a Config,
+    bucket: &'a Bucket,
+    deps: &'a Deps,
+) -> BoxFuture<'a, Result<Pass, SidecarError>> {
+    Box::pin(async move {
+        let metrics = SidecarMetrics::new(&deps.metrics);
+        let prometheus = match &config.labels {
+            LabelSource::Prometheus(peer) => Some(Prometheus::new(peer)?),
+            LabelSource::Fixed(_) => None,
+        };
+        let (views, view) = watch::channel(None);
+        let daemon = Daemon {
+            config,
+            bucket: Some(bucket),
+            deps,
+            metrics: &metrics,
+            prometheus: prometheus.as_ref(),
+            views,
+            outdated: Arc::default(),
+        };
+        let labels = daemon.start().await?.0;
+        drop(view);
+        deps.probe.ready();
+        daemon.shipper(bucket).pass(&labels).await
+    })
 }
 
 /// What works beside the server.

@@ -31,7 +31,7 @@ pub use crate::{
     config::{Config, Deps, IndexHeaders, Limits, MemoryBudget},
     error::GatewayError,
     fetch::Caches,
-    reader::{Chunks, ReadRequest, Reader},
+    reader::{Chunks, ReadRequest, Reader, SeriesStream},
     run::{Gateway, run},
     sync::SyncHandle,
 };

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bucket::Bucket;
-use futures::{Stream, StreamExt as _};
+use futures::{StreamExt as _, future::BoxFuture, stream::BoxStream};
 use model::{AggregateSet, Matcher, Resolution, TimeRange, Timestamp};
 use series::{AnswerPart, Series};
 
@@ -19,6 +19,9 @@ use crate::{
 pub struct Reader {
     store: Store,
 }
+
+/// Series in batches, in order. An error is the last item.
+pub type SeriesStream = BoxStream<'static, Result<Vec<Series>, GatewayError>>;
 
 /// Which series are read.
 #[derive(Clone, Debug)]
@@ -50,13 +53,19 @@ impl Reader {
     ///
     /// # Errors
     /// When the bucket cannot be listed.
-    pub async fn open(config: &Config, bucket: Bucket, deps: &Deps) -> Result<Self, GatewayError> {
-        let (store, mut syncer, _) = assemble(config, bucket, deps);
-        let looked = syncer.look().await;
-        looked.map_err(|error| GatewayError::Sync {
-            reason: error.to_string(),
-        })?;
-        Ok(Self { store })
+    pub fn open<'a>(
+        config: &'a Config,
+        bucket: Bucket,
+        deps: &'a Deps,
+    ) -> BoxFuture<'a, Result<Self, GatewayError>> {
+        Box::pin(async move {
+            let (store, mut syncer, _) = assemble(config, bucket, deps);
+            let looked = syncer.look().await;
+            looked.map_err(|error| GatewayError::Sync {
+                reason: error.to_string(),
+            })?;
+            Ok(Self { store })
+        })
     }
 
     /// The time range of all blocks, both ends inclusive; `None` if there is no block.
@@ -73,14 +82,19 @@ impl Reader {
     ///
     /// # Errors
     /// When a block that the request may need cannot be read.
-    pub async fn label_names(&self, request: &ReadRequest) -> Result<Vec<Vec<u8>>, GatewayError> {
-        let selector = request.selector();
-        let answer = self.store.label_names(&NamesRequest { selector }).await;
-        let answer = answer.map_err(|error| of(&error))?;
-        match answer.warnings.into_iter().next() {
-            Some(reason) => Err(GatewayError::Read { reason }),
-            None => Ok(answer.texts),
-        }
+    pub fn label_names<'a>(
+        &'a self,
+        request: &'a ReadRequest,
+    ) -> BoxFuture<'a, Result<Vec<Vec<u8>>, GatewayError>> {
+        Box::pin(async move {
+            let selector = request.selector();
+            let answer = self.store.label_names(&NamesRequest { selector }).await;
+            let answer = answer.map_err(|error| of(&error))?;
+            match answer.warnings.into_iter().next() {
+                Some(reason) => Err(GatewayError::Read { reason }),
+                None => Ok(answer.texts),
+            }
+        })
     }
 
     /// The series in the order of their labels, each once over all blocks, with the chunks that overlap the range in
@@ -88,11 +102,10 @@ impl Reader {
     ///
     /// # Errors
     /// The call and each item, when a block that the request may need cannot be read. An error is the last item.
-    pub async fn series(
-        &self,
-        request: &ReadRequest,
-    ) -> Result<impl Stream<Item = Result<Vec<Series>, GatewayError>> + Send + use<>, GatewayError>
-    {
+    pub fn series<'a>(
+        &'a self,
+        request: &'a ReadRequest,
+    ) -> BoxFuture<'a, Result<SeriesStream, GatewayError>> {
         let request = SeriesRequest {
             selector: request.selector(),
             max_resolution: request.resolution.millis(),
@@ -104,9 +117,12 @@ impl Reader {
             AnswerPart::Series(series) => vec![Ok(series)],
             AnswerPart::Warning(reason) => vec![Err(GatewayError::Read { reason })],
         };
-        let answer = self.store.series(&request, encode).await;
-        let answer = answer.map_err(|error| of(&error))?;
-        Ok(answer.map(|part| part.map_err(|error| of(&error)).flatten()))
+        Box::pin(async move {
+            let answer = self.store.series(&request, encode).await;
+            let answer = answer.map_err(|error| of(&error))?;
+            let parts = answer.map(|part| part.map_err(|error| of(&error)).flatten());
+            Ok(parts.boxed())
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bucket::Bucket;
+use futures::future::BoxFuture;
 use service::{GrpcOptions, serve_grpc};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -28,16 +29,18 @@ pub struct Gateway {
 ///
 /// # Errors
 /// When the gRPC server cannot start, or fails. Errors of the bucket or of a block go to the requests that meet them.
-pub async fn run(
+pub fn run(
     config: Config,
     bucket: Bucket,
     deps: Deps,
     shutdown: CancellationToken,
     listener: TcpListener,
-) -> Result<(), GatewayError> {
-    Gateway::new(&config, bucket, deps)
-        .run(shutdown, listener)
-        .await
+) -> BoxFuture<'static, Result<(), GatewayError>> {
+    Box::pin(async move {
+        Gateway::new(&config, bucket, deps)
+            .run(shutdown, listener)
+            .await
+    })
 }
 
 impl Gateway {
@@ -68,39 +71,43 @@ impl Gateway {
 
     /// Synchronizes with the bucket until `shutdown` and serves nothing itself. It is ready after the first complete
     /// synchronization.
-    pub async fn watch(self, shutdown: CancellationToken) {
-        let probe = &self.deps.probe;
-        probe.healthy();
-        shutdown
-            .run_until_cancelled(Box::pin(self.syncer.run()))
-            .await;
-        // Running calls are still answered.
-        probe.not_ready("shutting down");
+    pub fn watch(self, shutdown: CancellationToken) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let probe = &self.deps.probe;
+            probe.healthy();
+            shutdown
+                .run_until_cancelled(Box::pin(self.syncer.run()))
+                .await;
+            // Running calls are still answered.
+            probe.not_ready("shutting down");
+        })
     }
 
     /// Serves on `listener` until `shutdown`. It is ready after the first complete synchronization.
     ///
     /// # Errors
     /// As [`run`].
-    pub async fn run(
+    pub fn run(
         self,
         shutdown: CancellationToken,
         listener: TcpListener,
-    ) -> Result<(), GatewayError> {
-        let Deps { metrics, probe, .. } = self.deps.clone();
-        let routes = self.api().routes();
-        let grpc = self.grpc.clone();
-        let watch = async {
-            self.watch(shutdown.clone()).await;
-            std::future::pending::<()>().await;
-        };
-        let serve = serve_grpc(listener, routes, grpc, &metrics, &probe, shutdown.clone());
-        let ended = tokio::select! {
-            ended = serve => ended,
-            () = watch => Ok(()),
-        };
-        probe.not_ready("shutting down");
-        Ok(ended?)
+    ) -> BoxFuture<'static, Result<(), GatewayError>> {
+        Box::pin(async move {
+            let Deps { metrics, probe, .. } = self.deps.clone();
+            let routes = self.api().routes();
+            let grpc = self.grpc.clone();
+            let watch = async {
+                self.watch(shutdown.clone()).await;
+                std::future::pending::<()>().await;
+            };
+            let serve = serve_grpc(listener, routes, grpc, &metrics, &probe, shutdown.clone());
+            let ended = tokio::select! {
+                ended = serve => ended,
+                () = watch => Ok(()),
+            };
+            probe.not_ready("shutting down");
+            Ok(ended?)
+        })
     }
 }
 

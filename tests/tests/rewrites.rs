@@ -72,7 +72,8 @@ async fn rewrite(world: &World, block: BlockId, wanted: Wanted) -> anyhow::Resul
     let mut done = Vec::new();
     let bucket = world.bucket()?;
     let stop = CancellationToken::new();
-    compactor::rewrite(config, bucket, deps, &request, stop, |one| done.push(one)).await?;
+    let mut hear = |one| done.push(one);
+    compactor::rewrite(config, bucket, deps, &request, stop, &mut hear).await?;
     done.pop().context("a block is rewritten")
 }
 

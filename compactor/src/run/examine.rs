@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bucket::{BlockView, Bucket, Snapshot};
+use futures::future::BoxFuture;
 use model::BlockId;
 use tokio_util::sync::CancellationToken;
 
@@ -29,35 +30,37 @@ pub struct Examined<'a> {
 ///
 /// # Errors
 /// When the bucket or the disk fails. A block that is damaged is no error: `found` hears of it.
-pub async fn examine(
+pub fn examine<'a>(
     config: Config,
     bucket: Bucket,
     deps: Deps,
-    ids: &BTreeSet<BlockId>,
-    mut found: impl FnMut(Examined<'_>) + Send,
-) -> Result<Arc<Snapshot>, CompactError> {
-    let compactor = Compactor::unchecked(config, bucket, deps, CancellationToken::new());
-    let snapshot = compactor.looker.look().await?;
-    let blocks = Blocks::new(&snapshot);
-    if let Some(missing) = ids.iter().find(|id| blocks.get(**id).is_none()) {
-        return Err(CompactError::Gone { block: *missing });
-    }
-    let is_wanted = |view: &&BlockView| match ids.is_empty() {
-        true => view.deletion_mark.is_none(),
-        false => ids.contains(&view.objects.id),
-    };
-    let wanted: Vec<&BlockView> = blocks.iter().filter(is_wanted).collect();
-    for (view, done) in wanted.iter().zip(1..) {
-        let health = compactor.compaction(&EVER).examine(view, &blocks).await;
-        match health {
-            Err(error) if !error.is_of_block() => return Err(error),
-            health => found(Examined {
-                view,
-                health,
-                done,
-                of: wanted.len(),
-            }),
+    ids: &'a BTreeSet<BlockId>,
+    found: &'a mut (dyn FnMut(Examined<'_>) + Send),
+) -> BoxFuture<'a, Result<Arc<Snapshot>, CompactError>> {
+    Box::pin(async move {
+        let compactor = Compactor::unchecked(config, bucket, deps, CancellationToken::new());
+        let snapshot = compactor.looker.look().await?;
+        let blocks = Blocks::new(&snapshot);
+        if let Some(missing) = ids.iter().find(|id| blocks.get(**id).is_none()) {
+            return Err(CompactError::Gone { block: *missing });
         }
-    }
-    Ok(snapshot)
+        let is_wanted = |view: &&BlockView| match ids.is_empty() {
+            true => view.deletion_mark.is_none(),
+            false => ids.contains(&view.objects.id),
+        };
+        let wanted: Vec<&BlockView> = blocks.iter().filter(is_wanted).collect();
+        for (view, done) in wanted.iter().zip(1..) {
+            let health = compactor.compaction(&EVER).examine(view, &blocks).await;
+            match health {
+                Err(error) if !error.is_of_block() => return Err(error),
+                health => found(Examined {
+                    view,
+                    health,
+                    done,
+                    of: wanted.len(),
+                }),
+            }
+        }
+        Ok(snapshot)
+    })
 }

@@ -1,6 +1,7 @@
 //! Parts of a run, each by itself.
 
 use bucket::Bucket;
+use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use super::{Compactor, Listed, Work, tell_unread};
@@ -10,21 +11,23 @@ use crate::{CompactError, Config, Deps, Expired, Summary, snapshot::Blocks};
 ///
 /// # Errors
 /// When the bucket cannot be listed. What concerns one block is in the summary.
-pub async fn clean_now(
+pub fn clean_now(
     config: Config,
     bucket: Bucket,
     deps: Deps,
-) -> Result<Summary, CompactError> {
-    let compactor = Compactor::unchecked(config, bucket, deps, CancellationToken::new());
-    let snapshot = compactor.looker.look().await?;
-    let mut summary = Summary::default();
-    let cleaner = compactor.cleaner();
-    cleaner
-        .delete_marked(&Blocks::new(&snapshot), &mut summary)
-        .await;
-    cleaner.delete_partial(&snapshot, &mut summary).await;
-    tell_unread(&snapshot, &mut summary);
-    Ok(summary)
+) -> BoxFuture<'static, Result<Summary, CompactError>> {
+    Box::pin(async move {
+        let compactor = Compactor::unchecked(config, bucket, deps, CancellationToken::new());
+        let snapshot = compactor.looker.look().await?;
+        let mut summary = Summary::default();
+        let cleaner = compactor.cleaner();
+        cleaner
+            .delete_marked(&Blocks::new(&snapshot), &mut summary)
+            .await;
+        cleaner.delete_partial(&snapshot, &mut summary).await;
+        tell_unread(&snapshot, &mut summary);
+        Ok(summary)
+    })
 }
 
 /// Marks the blocks for deletion that are past the retention of their resolution. With them come the blocks that would
@@ -34,20 +37,22 @@ pub async fn clean_now(
 ///
 /// # Errors
 /// When the bucket cannot be listed. What concerns one block is in the summary.
-pub async fn retain_now(
+pub fn retain_now(
     config: Config,
     bucket: Bucket,
     deps: Deps,
-) -> Result<(Summary, Vec<Expired>), CompactError> {
-    let compactor = Compactor::unchecked(config, bucket, deps, CancellationToken::new());
-    let snapshot = compactor.looker.look().await?;
-    let blocks = Blocks::new(&snapshot);
-    let plan = compactor.plan(&blocks);
-    let mut summary = Summary::default();
-    let cleaner = compactor.cleaner();
-    cleaner.mark_expired(&plan, &blocks, &mut summary).await;
-    tell_unread(&snapshot, &mut summary);
-    Ok((summary, plan.overdue))
+) -> BoxFuture<'static, Result<(Summary, Vec<Expired>), CompactError>> {
+    Box::pin(async move {
+        let compactor = Compactor::unchecked(config, bucket, deps, CancellationToken::new());
+        let snapshot = compactor.looker.look().await?;
+        let blocks = Blocks::new(&snapshot);
+        let plan = compactor.plan(&blocks);
+        let mut summary = Summary::default();
+        let cleaner = compactor.cleaner();
+        cleaner.mark_expired(&plan, &blocks, &mut summary).await;
+        tell_unread(&snapshot, &mut summary);
+        Ok((summary, plan.overdue))
+    })
 }
 
 /// Downsamples all blocks that are long enough, each by itself and under the lease of its group. Blocks that overlap are
@@ -55,24 +60,26 @@ pub async fn retain_now(
 ///
 /// # Errors
 /// When the bucket cannot be listed; [`CompactError::Stopped`]. What concerns one task is in the summary.
-pub async fn downsample_all(
+pub fn downsample_all(
     config: Config,
     bucket: Bucket,
     deps: Deps,
     shutdown: CancellationToken,
-) -> Result<Summary, CompactError> {
-    // Without windows no block waits for others.
-    let config = Config {
-        windows: Vec::new(),
-        ..config
-    };
-    let mut compactor = Compactor::unchecked(config, bucket, deps, shutdown);
-    compactor.work = Work::Downsampling;
-    let stopped = compactor.turns.stopped();
-    tokio::select! {
-        done = compactor.downsample() => done,
-        _ = stopped => Err(CompactError::Stopped),
-    }
+) -> BoxFuture<'static, Result<Summary, CompactError>> {
+    Box::pin(async move {
+        // Without windows no block waits for others.
+        let config = Config {
+            windows: Vec::new(),
+            ..config
+        };
+        let mut compactor = Compactor::unchecked(config, bucket, deps, shutdown);
+        compactor.work = Work::Downsampling;
+        let stopped = compactor.turns.stopped();
+        tokio::select! {
+            done = compactor.downsample() => done,
+            _ = stopped => Err(CompactError::Stopped),
+        }
+    })
 }
 
 impl Compactor {

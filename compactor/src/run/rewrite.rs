@@ -1,6 +1,7 @@
 //! Rewriting blocks, each under the lease of its group.
 
 use bucket::{BlockView, Bucket, Snapshot};
+use futures::future::BoxFuture;
 use model::BlockId;
 use tokio_util::sync::CancellationToken;
 
@@ -13,20 +14,22 @@ use crate::{
 ///
 /// # Errors
 /// At the first block that cannot be rewritten, or is not there; [`CompactError::Stopped`].
-pub async fn rewrite(
+pub fn rewrite<'a>(
     config: Config,
     bucket: Bucket,
     deps: Deps,
-    rewrite: &Rewrite,
+    rewrite: &'a Rewrite,
     shutdown: CancellationToken,
-    done: impl FnMut(Rewritten) + Send,
-) -> Result<(), CompactError> {
-    let mut compactor = Compactor::unchecked(config, bucket, deps, shutdown);
-    let stopped = compactor.turns.stopped();
-    tokio::select! {
-        ended = compactor.rewrite_all(rewrite, done) => ended,
-        _ = stopped => Err(CompactError::Stopped),
-    }
+    done: &'a mut (dyn FnMut(Rewritten) + Send),
+) -> BoxFuture<'a, Result<(), CompactError>> {
+    Box::pin(async move {
+        let mut compactor = Compactor::unchecked(config, bucket, deps, shutdown);
+        let stopped = compactor.turns.stopped();
+        tokio::select! {
+            ended = compactor.rewrite_all(rewrite, done) => ended,
+            _ = stopped => Err(CompactError::Stopped),
+        }
+    })
 }
 
 /// Does `work` on two blocks of one group under the lease of that group, so that no compactor works at it meanwhile. It
@@ -81,7 +84,7 @@ impl Compactor {
     async fn rewrite_all(
         &mut self,
         rewrite: &Rewrite,
-        mut done: impl FnMut(Rewritten) + Send,
+        done: &mut (dyn FnMut(Rewritten) + Send),
     ) -> Result<(), CompactError> {
         if rewrite.mode == RewriteMode::Write {
             self.turns.check().await?;

@@ -14,7 +14,7 @@ mod upload;
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, future::BoxFuture};
 use model::Timestamp;
 use object_store::{
     ObjectMeta, ObjectStore, ObjectStoreExt as _, memory::InMemory, path::Path as StorePath,
@@ -104,34 +104,38 @@ impl Bucket {
     ///
     /// # Errors
     /// [`BucketError::NotFound`], or the store's error.
-    pub async fn get(&self, key: &str) -> Result<Bytes, BucketError> {
-        let operation = Operation::Get;
-        let read = async {
-            let failed = |source| BucketError::store(operation, key, source);
-            let found = self
-                .store
-                .get(&self.path(operation, key)?)
-                .await
-                .map_err(failed)?;
-            found.bytes().await.map_err(failed)
-        };
-        let size = |bytes: &Bytes| bytes.len() as u64;
-        self.fetched(Asked::new(operation, key), size, read).await
+    pub fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Bytes, BucketError>> {
+        Box::pin(async move {
+            let operation = Operation::Get;
+            let read = async {
+                let failed = |source| BucketError::store(operation, key, source);
+                let found = self
+                    .store
+                    .get(&self.path(operation, key)?)
+                    .await
+                    .map_err(failed)?;
+                found.bytes().await.map_err(failed)
+            };
+            let size = |bytes: &Bytes| bytes.len() as u64;
+            self.fetched(Asked::new(operation, key), size, read).await
+        })
     }
 
     /// Deletes an object. An object that does not exist counts as deleted.
     ///
     /// # Errors
     /// The store's error.
-    pub async fn delete(&self, key: &str) -> Result<(), BucketError> {
-        let operation = Operation::Delete;
-        let delete = async {
-            match self.store.delete(&self.path(operation, key)?).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-                Err(source) => Err(BucketError::store(operation, key, source)),
-            }
-        };
-        self.measured(Asked::new(operation, key), delete).await
+    pub fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), BucketError>> {
+        Box::pin(async move {
+            let operation = Operation::Delete;
+            let delete = async {
+                match self.store.delete(&self.path(operation, key)?).await {
+                    Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+                    Err(source) => Err(BucketError::store(operation, key, source)),
+                }
+            };
+            self.measured(Asked::new(operation, key), delete).await
+        })
     }
 
     /// Deletes the empty object that some programs create for a folder: on a store without folders, the one whose key
@@ -161,16 +165,18 @@ impl Bucket {
     ///
     /// # Errors
     /// The store's error. If nothing is below the prefix, the list is empty.
-    pub async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-    ) -> Result<Vec<Object>, BucketError> {
-        let mut objects = Vec::new();
-        self.list_each(prefix, after, |object| objects.push(object))
-            .await?;
-        objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-        Ok(objects)
+    pub fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Vec<Object>, BucketError>> {
+        Box::pin(async move {
+            let mut objects = Vec::new();
+            self.list_each(prefix, after, |object| objects.push(object))
+                .await?;
+            objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+            Ok(objects)
+        })
     }
 
     /// As [`Self::list`], each object for itself and in any order, so that not all of them need be held at once. After an
@@ -212,24 +218,28 @@ impl Bucket {
     ///
     /// # Errors
     /// [`BucketError::NotFound`], or the store's error.
-    pub async fn head(&self, key: &str) -> Result<Object, BucketError> {
-        let operation = Operation::Attributes;
-        let asked = Asked::new(operation, key);
-        self.measured(asked, self.ask(operation, key)).await
+    pub fn head<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Object, BucketError>> {
+        Box::pin(async move {
+            let operation = Operation::Attributes;
+            let asked = Asked::new(operation, key);
+            self.measured(asked, self.ask(operation, key)).await
+        })
     }
 
     /// Whether the object exists.
     ///
     /// # Errors
     /// The store's error.
-    pub async fn exists(&self, key: &str) -> Result<bool, BucketError> {
-        let operation = Operation::Exists;
-        let asked = Asked::new(operation, key);
-        match self.measured(asked, self.ask(operation, key)).await {
-            Ok(_) => Ok(true),
-            Err(BucketError::NotFound { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+    pub fn exists<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<bool, BucketError>> {
+        Box::pin(async move {
+            let operation = Operation::Exists;
+            let asked = Asked::new(operation, key);
+            match self.measured(asked, self.ask(operation, key)).await {
+                Ok(_) => Ok(true),
+                Err(BucketError::NotFound { .. }) => Ok(false),
+                Err(error) => Err(error),
+            }
+        })
     }
 
     async fn ask(&self, operation: Operation, key: &str) -> Result<Object, BucketError> {

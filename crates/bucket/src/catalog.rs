@@ -9,6 +9,7 @@ mod format;
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use model::{BlockMeta, DeletionMark, NoCompactMark, NoDownsampleMark};
 use serde::Serialize;
 
@@ -31,31 +32,36 @@ pub(crate) const MAX_SIZE: u64 = 512 << 20;
 ///
 /// # Errors
 /// When the bucket cannot be read or written.
-pub async fn write_catalog(bucket: &Bucket, snapshot: &Snapshot) -> Result<bool, BucketError> {
-    let mut entries = Vec::new();
-    for view in &snapshot.blocks {
-        add(view, &mut entries);
-    }
-    let fingerprint = format::fingerprint(entries.iter().map(|entry| &entry.object));
-    let there = match bucket.get_range(CATALOG, 0..format::HEADER).await {
-        Ok(header) => Some(format::same(&header, fingerprint)),
-        Err(BucketError::NotFound { .. }) => None,
-        Err(error) => return Err(error),
-    };
-    // Without blocks, no catalog is written.
-    if there == Some(true) || there.is_none() && entries.is_empty() {
-        return Ok(false);
-    }
-    // A runtime that shuts down needs none.
-    let encoded = tokio::task::spawn_blocking(move || {
-        let entries = entries.iter();
-        encode(entries.map(|entry| (&entry.object, entry.content.json())))
-    });
-    let Ok(encoded) = encoded.await else {
-        return Ok(false);
-    };
-    bucket.put(CATALOG, encoded.into()).await?;
-    Ok(true)
+pub fn write_catalog<'a>(
+    bucket: &'a Bucket,
+    snapshot: &'a Snapshot,
+) -> BoxFuture<'a, Result<bool, BucketError>> {
+    Box::pin(async move {
+        let mut entries = Vec::new();
+        for view in &snapshot.blocks {
+            add(view, &mut entries);
+        }
+        let fingerprint = format::fingerprint(entries.iter().map(|entry| &entry.object));
+        let there = match bucket.get_range(CATALOG, 0..format::HEADER).await {
+            Ok(header) => Some(format::same(&header, fingerprint)),
+            Err(BucketError::NotFound { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        // Without blocks, no catalog is written.
+        if there == Some(true) || there.is_none() && entries.is_empty() {
+            return Ok(false);
+        }
+        // A runtime that shuts down needs none.
+        let encoded = tokio::task::spawn_blocking(move || {
+            let entries = entries.iter();
+            encode(entries.map(|entry| (&entry.object, entry.content.json())))
+        });
+        let Ok(encoded) = encoded.await else {
+            return Ok(false);
+        };
+        bucket.put(CATALOG, encoded.into()).await?;
+        Ok(true)
+    })
 }
 
 /// A file of a block, as it will be written.

@@ -77,7 +77,11 @@ impl BucketConfig {
         yaml: &str,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, BucketError> {
-        let yaml = model::expand_variables(yaml, &variable).map_err(|unset| {
+        Self::read(yaml, &variable)
+    }
+
+    fn read(yaml: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, BucketError> {
+        let yaml = model::expand_variables(yaml, variable).map_err(|unset| {
             BucketError::config(
                 format!("$({})", unset.name),
                 "no such environment variable is set",

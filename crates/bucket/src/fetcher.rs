@@ -19,6 +19,7 @@ use std::{
     time::Instant,
 };
 
+use futures::future::BoxFuture;
 use model::{BlockMeta, ExternalLabels};
 
 use self::{
@@ -91,38 +92,45 @@ impl MetaFetcher {
     ///
     /// # Errors
     /// When the bucket cannot be listed.
-    pub async fn fetch(&mut self) -> Result<Snapshot, BucketError> {
-        let metrics = self.metrics.clone();
-        self.fetch_as(&metrics).await
+    pub fn fetch(&mut self) -> BoxFuture<'_, Result<Snapshot, BucketError>> {
+        Box::pin(async move {
+            let metrics = self.metrics.clone();
+            self.fetch_as(&metrics).await
+        })
     }
 
     /// As [`Self::fetch`], counted by these metrics instead of its own.
     ///
     /// # Errors
     /// As [`Self::fetch`].
-    pub async fn fetch_as(&mut self, metrics: &SyncMetrics) -> Result<Snapshot, BucketError> {
-        let start = Instant::now();
-        metrics.syncs.inc();
-        let listed = self.list().await;
-        let (mut blocks, catalog) = listed.inspect_err(|_| {
-            metrics.failures.inc();
-        })?;
-        let catalog = catalog.filter(|_| !self.is_started);
-        let mut wanted = Vec::new();
-        for block in &mut blocks {
-            self.known.share(&mut block.objects);
-            self.wanted(&block.objects, &mut wanted);
-        }
-        let loaded = self.load(wanted, catalog.as_ref()).await;
-        self.is_started = true;
-        let before = std::mem::take(&mut self.unread);
-        let was_empty = self.known.is_empty();
-        let listed = self.take(loaded, blocks, &before);
-        if !was_empty {
-            self.forget(&listed);
-        }
-        self.clear_cache(&listed).await;
-        Ok(self.seen(listed, start, metrics))
+    pub fn fetch_as<'a>(
+        &'a mut self,
+        metrics: &'a SyncMetrics,
+    ) -> BoxFuture<'a, Result<Snapshot, BucketError>> {
+        Box::pin(async move {
+            let start = Instant::now();
+            metrics.syncs.inc();
+            let listed = self.list().await;
+            let (mut blocks, catalog) = listed.inspect_err(|_| {
+                metrics.failures.inc();
+            })?;
+            let catalog = catalog.filter(|_| !self.is_started);
+            let mut wanted = Vec::new();
+            for block in &mut blocks {
+                self.known.share(&mut block.objects);
+                self.wanted(&block.objects, &mut wanted);
+            }
+            let loaded = self.load(wanted, catalog.as_ref()).await;
+            self.is_started = true;
+            let before = std::mem::take(&mut self.unread);
+            let was_empty = self.known.is_empty();
+            let listed = self.take(loaded, blocks, &before);
+            if !was_empty {
+                self.forget(&listed);
+            }
+            self.clear_cache(&listed).await;
+            Ok(self.seen(listed, start, metrics))
+        })
     }
 
     /// Tries again to read what is unread of the last listing, with so many requests at once; returns the contents of
@@ -130,21 +138,23 @@ impl MetaFetcher {
     ///
     /// # Errors
     /// As [`Self::fetch`], which it calls if nothing is unread.
-    pub async fn retry(&mut self, concurrency: usize) -> Result<Snapshot, BucketError> {
-        let Some(listed) = self.listed.take() else {
-            return self.fetch().await;
-        };
-        let start = Instant::now();
-        self.metrics.syncs.inc();
-        let before = std::mem::take(&mut self.unread);
-        let wanted: Vec<Wanted> = before
-            .values()
-            .map(|unread| unread.wanted.clone())
-            .collect();
-        let loaded = self.load_from_bucket(wanted.into_iter(), concurrency).await;
-        let listed = self.take(loaded, listed, &before);
-        let metrics = self.metrics.clone();
-        Ok(self.seen(listed, start, &metrics))
+    pub fn retry(&mut self, concurrency: usize) -> BoxFuture<'_, Result<Snapshot, BucketError>> {
+        Box::pin(async move {
+            let Some(listed) = self.listed.take() else {
+                return self.fetch().await;
+            };
+            let start = Instant::now();
+            self.metrics.syncs.inc();
+            let before = std::mem::take(&mut self.unread);
+            let wanted: Vec<Wanted> = before
+                .values()
+                .map(|unread| unread.wanted.clone())
+                .collect();
+            let loaded = self.load_from_bucket(wanted.into_iter(), concurrency).await;
+            let listed = self.take(loaded, listed, &before);
+            let metrics = self.metrics.clone();
+            Ok(self.seen(listed, start, &metrics))
+        })
     }
 
     /// The blocks, also those with an empty folder; and the catalog, if there is one.

@@ -29,6 +29,7 @@ mod self_test;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use futures::future::BoxFuture;
 use model::{Rfc3339, Timestamp};
 
 pub use self::held::Lease;
@@ -106,43 +107,51 @@ impl Leases {
     ///
     /// # Errors
     /// When the bucket fails. If the lease was acquired nonetheless, it is free again after its deadline.
-    pub async fn acquire(&self, name: &str, now: Timestamp) -> Result<Acquired, BucketError> {
-        let mut looks = 0;
-        loop {
-            looks += 1;
-            let newest = self.newest(name).await?;
-            let generation =
-                match record::state(newest.as_ref(), now, self.0.duration, Self::MARGIN) {
-                    State::Free { next } => next,
-                    State::Held(holder) => return Ok(Acquired::HeldBy(holder)),
+    pub fn acquire<'a>(
+        &'a self,
+        name: &'a str,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Acquired, BucketError>> {
+        Box::pin(async move {
+            let mut looks = 0;
+            loop {
+                looks += 1;
+                let newest = self.newest(name).await?;
+                let generation =
+                    match record::state(newest.as_ref(), now, self.0.duration, Self::MARGIN) {
+                        State::Free { next } => next,
+                        State::Held(holder) => return Ok(Acquired::HeldBy(holder)),
+                    };
+                let mut lease = Lease {
+                    leases: self.clone(),
+                    name: name.to_owned(),
+                    token: record::token(name)?,
+                    since: now,
+                    previous: newest.as_ref().map(Newest::end),
+                    generation: generation.saturating_sub(1),
+                    deadline: Timestamp::MIN,
                 };
-            let mut lease = Lease {
-                leases: self.clone(),
-                name: name.to_owned(),
-                token: record::token(name)?,
-                since: now,
-                previous: newest.as_ref().map(Newest::end),
-                generation: generation.saturating_sub(1),
-                deadline: Timestamp::MIN,
-            };
-            let record = lease.record(now);
-            match lease.create(&record).await? {
-                Created::Ours if lease.is_last().await? => {
-                    lease.deadline = record.deadline;
-                    return Ok(Acquired::Lease(lease));
-                }
-                Created::Taken(Some(other)) => return Ok(Acquired::HeldBy(other.into_holder())),
-                // Others went on meanwhile; or nothing exists, as when two concurrent attempts are both refused.
-                Created::Ours | Created::Taken(None) if looks < LOOKS => {}
-                // Without a trace of the winner, the best guess is that it acquired the lease just now.
-                Created::Ours | Created::Taken(None) => {
-                    return Ok(Acquired::HeldBy(Holder {
-                        name: "another".to_owned(),
-                        until: record.deadline,
-                    }));
+                let record = lease.record(now);
+                match lease.create(&record).await? {
+                    Created::Ours if lease.is_last().await? => {
+                        lease.deadline = record.deadline;
+                        return Ok(Acquired::Lease(lease));
+                    }
+                    Created::Taken(Some(other)) => {
+                        return Ok(Acquired::HeldBy(other.into_holder()));
+                    }
+                    // Others went on meanwhile; or nothing exists, as when two concurrent attempts are both refused.
+                    Created::Ours | Created::Taken(None) if looks < LOOKS => {}
+                    // Without a trace of the winner, the best guess is that it acquired the lease just now.
+                    Created::Ours | Created::Taken(None) => {
+                        return Ok(Acquired::HeldBy(Holder {
+                            name: "another".to_owned(),
+                            until: record.deadline,
+                        }));
+                    }
                 }
             }
-        }
+        })
     }
 
     /// The last object of a chain.
@@ -156,7 +165,7 @@ impl Leases {
             };
             // A bit flipped in transit could end a lease that is held.
             let is_usable = |bytes: &[u8]| Record::decode(bytes).is_ok();
-            match self.0.bucket.get_listed(object, is_usable).await {
+            match self.0.bucket.get_listed(object, &is_usable).await {
                 Ok(bytes) => return Ok(Some(Newest::read(*generation, object, &bytes))),
                 // Others went on meanwhile.
                 Err(BucketError::NotFound { .. }) if looks < LOOKS => {}

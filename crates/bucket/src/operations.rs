@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use model::{
     BlockId, BlockMeta, DeletionMark, NoCompactMark, NoCompactReason, NoDownsampleMark, ServedMark,
     Timestamp,
@@ -36,35 +36,37 @@ pub enum Mark<'a> {
 /// # Errors
 /// When a file cannot be read or uploaded. Then no other file is begun, uploads under way are finished, and no
 /// `meta.json` of this attempt exists.
-pub async fn upload_block(
-    bucket: &Bucket,
-    dir: &Path,
-    root: &str,
-    files: &[String],
+pub fn upload_block<'a>(
+    bucket: &'a Bucket,
+    dir: &'a Path,
+    root: &'a str,
+    files: &'a [String],
     at_once: NonZeroUsize,
-) -> Result<(), BucketError> {
-    let place = |file: &str| (format!("{root}/{file}"), dir.join(file));
-    let rest = files.iter().filter(|file| *file != BlockMeta::FILE);
-    let places: Vec<(String, PathBuf)> = rest.map(|file| place(file)).collect();
-    let has_failed = AtomicBool::new(false);
-    let has_failed = &has_failed;
-    let mut uploads = stream::iter(places)
-        .map(|(key, path)| async move {
-            if has_failed.load(Ordering::Relaxed) {
-                return Ok(());
-            }
-            let done = bucket.upload(&key, &path).await;
-            has_failed.fetch_or(done.is_err(), Ordering::Relaxed);
-            done
-        })
-        .buffer_unordered(at_once.get());
-    let mut outcome = Ok(());
-    while let Some(done) = uploads.next().await {
-        outcome = outcome.and(done);
-    }
-    outcome?;
-    let (key, path) = place(BlockMeta::FILE);
-    bucket.upload(&key, &path).await
+) -> BoxFuture<'a, Result<(), BucketError>> {
+    Box::pin(async move {
+        let place = |file: &str| (format!("{root}/{file}"), dir.join(file));
+        let rest = files.iter().filter(|file| *file != BlockMeta::FILE);
+        let places: Vec<(String, PathBuf)> = rest.map(|file| place(file)).collect();
+        let has_failed = AtomicBool::new(false);
+        let has_failed = &has_failed;
+        let mut uploads = stream::iter(places)
+            .map(|(key, path)| async move {
+                if has_failed.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                let done = bucket.upload(&key, &path).await;
+                has_failed.fetch_or(done.is_err(), Ordering::Relaxed);
+                done
+            })
+            .buffer_unordered(at_once.get());
+        let mut outcome = Ok(());
+        while let Some(done) = uploads.next().await {
+            outcome = outcome.and(done);
+        }
+        outcome?;
+        let (key, path) = place(BlockMeta::FILE);
+        bucket.upload(&key, &path).await
+    })
 }
 
 /// Deletes a block: `meta.json` first, so that it is no block any more, and its deletion mark last, so that an
@@ -72,41 +74,48 @@ pub async fn upload_block(
 ///
 /// # Errors
 /// At the first object that cannot be deleted. A missing object is no error.
-pub async fn delete_block(bucket: &Bucket, objects: &BlockObjects) -> Result<(), BucketError> {
-    // Whether it was listed or not: an upload may have ended since.
-    bucket.delete(&objects.key(BlockMeta::FILE)).await?;
-    let names = objects.files.iter().map(|(name, _)| &**name);
-    let rest = names.filter(|name| ![BlockMeta::FILE, DeletionMark::FILE].contains(name));
-    let rest: Vec<String> = rest.map(|name| objects.key(name)).collect();
-    stream::iter(rest)
-        .map(|key| async move { bucket.delete(&key).await })
-        .buffer_unordered(DELETES)
-        .try_collect::<()>()
-        .await?;
-    bucket.delete(&objects.key(DeletionMark::FILE)).await?;
-    for folder in [objects.key("chunks"), objects.root.to_string()] {
-        // The block is gone, and an empty object does no harm.
-        if let Err(error) = bucket.delete_folder_object(&folder).await {
-            tracing::warn!(%error, "folder object of a deleted block not deleted");
+pub fn delete_block<'a>(
+    bucket: &'a Bucket,
+    objects: &'a BlockObjects,
+) -> BoxFuture<'a, Result<(), BucketError>> {
+    Box::pin(async move {
+        // Whether it was listed or not: an upload may have ended since.
+        bucket.delete(&objects.key(BlockMeta::FILE)).await?;
+        let names = objects.files.iter().map(|(name, _)| &**name);
+        let rest = names.filter(|name| ![BlockMeta::FILE, DeletionMark::FILE].contains(name));
+        let rest: Vec<String> = rest.map(|name| objects.key(name)).collect();
+        stream::iter(rest)
+            .map(|key| async move { bucket.delete(&key).await })
+            .buffer_unordered(DELETES)
+            .try_collect::<()>()
+            .await?;
+        bucket.delete(&objects.key(DeletionMark::FILE)).await?;
+        for folder in [objects.key("chunks"), objects.root.to_string()] {
+            // The block is gone, and an empty object does no harm.
+            if let Err(error) = bucket.delete_folder_object(&folder).await {
+                tracing::warn!(%error, "folder object of a deleted block not deleted");
+            }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Marks the block at `root`; returns whether it had no such mark before. `details` are for people.
 ///
 /// # Errors
 /// When the mark cannot be checked or written.
-pub async fn mark_block(
-    bucket: &Bucket,
-    root: &str,
+pub fn mark_block<'a>(
+    bucket: &'a Bucket,
+    root: &'a str,
     block: BlockId,
-    mark: Mark<'_>,
-    details: &str,
+    mark: Mark<'a>,
+    details: &'a str,
     now: Timestamp,
-) -> Result<bool, BucketError> {
-    let json = mark.encode(block, details, now);
-    put_mark(bucket, root, mark.file(), json).await
+) -> BoxFuture<'a, Result<bool, BucketError>> {
+    Box::pin(async move {
+        let json = mark.encode(block, details, now);
+        put_mark(bucket, root, mark.file(), json).await
+    })
 }
 
 /// Marks the Parquet block at `root` as served by a store gateway from `now` on. A mark that is there stays, as the age of
@@ -114,19 +123,21 @@ pub async fn mark_block(
 ///
 /// # Errors
 /// When the mark cannot be checked or written.
-pub async fn mark_served(
-    bucket: &Bucket,
-    root: &str,
+pub fn mark_served<'a>(
+    bucket: &'a Bucket,
+    root: &'a str,
     block: BlockId,
     now: Timestamp,
-) -> Result<(), BucketError> {
-    let mark = ServedMark {
-        id: block,
-        version: 1,
-        served_time: now.seconds(),
-    };
-    put_mark(bucket, root, ServedMark::FILE, serde_json::to_vec(&mark)).await?;
-    Ok(())
+) -> BoxFuture<'a, Result<(), BucketError>> {
+    Box::pin(async move {
+        let mark = ServedMark {
+            id: block,
+            version: 1,
+            served_time: now.seconds(),
+        };
+        put_mark(bucket, root, ServedMark::FILE, serde_json::to_vec(&mark)).await?;
+        Ok(())
+    })
 }
 
 /// Writes a mark, unless it is there; returns whether it was not.

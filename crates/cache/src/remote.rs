@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::{BufMut as _, Bytes, BytesMut};
+use futures::future::BoxFuture;
 use service::{Metrics, ServiceError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::{debug, warn};
@@ -164,30 +165,32 @@ impl RemoteCache {
     }
 
     /// What is there of `wanted`, in its order. It takes no longer than the timeout, and never fails.
-    pub async fn get(&self, wanted: &[Lookup]) -> Vec<Option<Bytes>> {
-        let fitting = |one: &&Lookup| one.length + CHECKSUM <= self.0.max_item;
-        let asked = wanted.iter().filter(fitting).map(|one| Wanted {
-            key: &one.key,
-            length: one.length + CHECKSUM,
-        });
-        let asked: Vec<_> = asked.collect();
-        if asked.is_empty() {
-            return vec![None; wanted.len()];
-        }
-        let found = match &*self.0.client {
-            Client::Memcached(client) => client.get(&asked).await,
-            Client::Redis(client) => client.get(&asked).await,
-        };
-        let mut found = found.into_iter();
-        let values = wanted.iter().map(|one| {
-            let value = fitting(&one).then(|| found.next().flatten()).flatten()?;
-            let verified = one.verified(value);
-            if verified.is_none() {
-                debug!(key = one.key, "a cached value is not the one that was kept");
+    pub fn get<'a>(&'a self, wanted: &'a [Lookup]) -> BoxFuture<'a, Vec<Option<Bytes>>> {
+        Box::pin(async move {
+            let fitting = |one: &&Lookup| one.length + CHECKSUM <= self.0.max_item;
+            let asked = wanted.iter().filter(fitting).map(|one| Wanted {
+                key: &one.key,
+                length: one.length + CHECKSUM,
+            });
+            let asked: Vec<_> = asked.collect();
+            if asked.is_empty() {
+                return vec![None; wanted.len()];
             }
-            verified
-        });
-        values.collect()
+            let found = match &*self.0.client {
+                Client::Memcached(client) => client.get(&asked).await,
+                Client::Redis(client) => client.get(&asked).await,
+            };
+            let mut found = found.into_iter();
+            let values = wanted.iter().map(|one| {
+                let value = fitting(&one).then(|| found.next().flatten()).flatten()?;
+                let verified = one.verified(value);
+                if verified.is_none() {
+                    debug!(key = one.key, "a cached value is not the one that was kept");
+                }
+                verified
+            });
+            values.collect()
+        })
     }
 
     /// Keeps the bytes of a lookup, later and if there is room. It never waits.

@@ -52,28 +52,18 @@ impl FinalLabels {
         own.iter().position(|(name, _)| !self.keeps(name))
     }
 
-    /// The final labels of a series of which no label is removed.
-    pub(crate) fn add_to(&self, own: Labels) -> Labels {
+    /// The final labels of a series with the labels `own`.
+    #[must_use]
+    pub fn apply(&self, own: Labels) -> Labels {
+        let is_removed = |(name, _): &(&[u8], &[u8])| self.removed.contains(*name);
+        let own = match !self.removed.is_empty() && own.iter().any(|label| is_removed(&label)) {
+            true => Labels::from_sorted(own.iter().filter(|label| !is_removed(label))),
+            false => own,
+        };
         match self.added.is_empty() {
             true => own,
             false => own.with_others(&self.added),
         }
-    }
-
-    /// The final labels of a series with the labels `own`.
-    #[must_use]
-    pub fn apply(&self, own: Labels) -> Labels {
-        if self.first_changed(&own).is_none() {
-            return self.add_to(own);
-        }
-        let mut own = own.iter().filter(|(name, _)| self.keeps(name)).peekable();
-        let mut added = self.added.iter().peekable();
-        // Merges two sorted lists. No name is in both.
-        Labels::from_sorted(std::iter::from_fn(|| match (own.peek(), added.peek()) {
-            (Some(one), Some(other)) if one.0 < other.0 => own.next(),
-            (_, Some(_)) => added.next(),
-            (_, None) => own.next(),
-        }))
     }
 }
 

@@ -261,11 +261,7 @@ impl<T> FinalOrder<T> {
         for (own, item) in run.series.drain(..) {
             self.held.series -= 1;
             self.held.bytes -= self.cost(&own, &item);
-            let labels = match run.mixed {
-                true => self.labels.apply(own),
-                false => self.labels.add_to(own),
-            };
-            out.push((labels, item));
+            out.push((self.labels.apply(own), item));
         }
         if run.series.capacity() <= SPARE {
             self.spare = run.series;

@@ -11,7 +11,7 @@ mod stall;
 
 use std::time::Duration;
 
-use futures::future;
+use futures::{future, future::BoxFuture};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::Server};
@@ -69,72 +69,74 @@ pub struct GrpcOptions {
 /// # Errors
 /// When the descriptors do not decode, the threads for the encodings cannot be made, the server fails, or calls still
 /// run when the grace period is over.
-pub async fn serve_grpc(
+pub fn serve_grpc<'a>(
     listener: TcpListener,
     routes: Routes,
     options: GrpcOptions,
-    metrics: &Metrics,
-    probe: &Probe,
+    metrics: &'a Metrics,
+    probe: &'a Probe,
     shutdown: CancellationToken,
-) -> Result<(), ServiceError> {
-    let log = options.request_log.map(|log| log.grpc);
-    let mut sets = options.descriptors;
-    sets.push(tonic_health::pb::FILE_DESCRIPTOR_SET);
-    let methods = Methods::new(&sets, metrics)?;
-    let health = HealthReporter::new();
-    let health_service = HealthService::from_health_reporter(health.clone());
-    let health_service = tonic_health::pb::health_server::HealthServer::new(health_service);
-    let limits = options.connections;
-    let mut server = Server::builder()
-        .http2_keepalive_interval(Some(limits.keepalive_interval))
-        .http2_keepalive_timeout(Some(limits.keepalive_timeout))
-        .max_concurrent_streams(limits.streams);
-    if let Some(age) = options.max_connection_age {
-        server = server.max_connection_age(age);
-    }
-    let stalls = Stalls::new(options.send_timeout);
-    let compress = Compress {
-        pool: CpuPool::for_requests(0),
-        request_bytes: options.max_request_bytes,
-        request_wait: options.send_timeout,
-    };
-    let router = server
-        .layer(stalls.clone())
-        .layer(Observe::new(methods, log))
-        .layer(compress)
-        .layer(Deadlines)
-        .add_routes(routes)
-        .add_service(health_service)
-        .add_service(reflection(&sets).build_v1()?)
-        .add_service(reflection(&sets).build_v1alpha()?);
-    if let Ok(address) = listener.local_addr() {
-        let tls = options.tls.is_some();
-        tracing::info!(tls, %address, "listening for serving gRPC");
-    }
-    let tls = options.tls;
-    let followed = Watched::follow_any(tls.as_ref().map(GrpcTls::watched));
-    let configured = tls.clone();
-    let incoming = accept(listener, "grpc", limits, metrics, move || {
-        configured.as_ref().map(GrpcTls::config)
-    });
-    let asked_to_end = shutdown.clone().cancelled_owned();
-    // Not SERVING before the probe is ready.
-    report(&health, ServingStatus::NotServing).await;
-    let serve = router.serve_with_incoming_shutdown(incoming, asked_to_end);
-    let serve = drain("grpc", serve, options.grace_period, &shutdown);
-    let serve = async {
-        tokio::select! {
-            ended = serve => ended,
-            never = stalls.watch() => never,
-            never = followed => match never {},
+) -> BoxFuture<'a, Result<(), ServiceError>> {
+    Box::pin(async move {
+        let log = options.request_log.map(|log| log.grpc);
+        let mut sets = options.descriptors;
+        sets.push(tonic_health::pb::FILE_DESCRIPTOR_SET);
+        let methods = Methods::new(&sets, metrics)?;
+        let health = HealthReporter::new();
+        let health_service = HealthService::from_health_reporter(health.clone());
+        let health_service = tonic_health::pb::health_server::HealthServer::new(health_service);
+        let limits = options.connections;
+        let mut server = Server::builder()
+            .http2_keepalive_interval(Some(limits.keepalive_interval))
+            .http2_keepalive_timeout(Some(limits.keepalive_timeout))
+            .max_concurrent_streams(limits.streams);
+        if let Some(age) = options.max_connection_age {
+            server = server.max_connection_age(age);
         }
-    };
-    let follow = std::pin::pin!(follow(probe, &health, &shutdown));
-    match future::select(std::pin::pin!(serve), follow).await {
-        future::Either::Left((ended, _)) => ended?,
-        future::Either::Right(((), serve)) => serve.await?,
-    }?;
-    Ok(())
+        let stalls = Stalls::new(options.send_timeout);
+        let compress = Compress {
+            pool: CpuPool::for_requests(0),
+            request_bytes: options.max_request_bytes,
+            request_wait: options.send_timeout,
+        };
+        let router = server
+            .layer(stalls.clone())
+            .layer(Observe::new(methods, log))
+            .layer(compress)
+            .layer(Deadlines)
+            .add_routes(routes)
+            .add_service(health_service)
+            .add_service(reflection(&sets).build_v1()?)
+            .add_service(reflection(&sets).build_v1alpha()?);
+        if let Ok(address) = listener.local_addr() {
+            let tls = options.tls.is_some();
+            tracing::info!(tls, %address, "listening for serving gRPC");
+        }
+        let tls = options.tls;
+        let followed = Watched::follow_any(tls.as_ref().map(GrpcTls::watched));
+        let configured = tls.clone();
+        let incoming = accept(listener, "grpc", limits, metrics, move || {
+            configured.as_ref().map(GrpcTls::config)
+        });
+        let asked_to_end = shutdown.clone().cancelled_owned();
+        // Not SERVING before the probe is ready.
+        report(&health, ServingStatus::NotServing).await;
+        let serve = router.serve_with_incoming_shutdown(incoming, asked_to_end);
+        let serve = drain("grpc", serve, options.grace_period, &shutdown);
+        let serve = async {
+            tokio::select! {
+                ended = serve => ended,
+                never = stalls.watch() => never,
+                never = followed => match never {},
+            }
+        };
+        let follow = std::pin::pin!(follow(probe, &health, &shutdown));
+        match future::select(std::pin::pin!(serve), follow).await {
+            future::Either::Left((ended, _)) => ended?,
+            future::Either::Right(((), serve)) => serve.await?,
+        }?;
+        Ok(())
+    })
 }
 
 fn reflection<'a>(sets: &[&'a [u8]]) -> Reflection<'a> {

@@ -13,7 +13,7 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use futures::StreamExt as _;
+use futures::{StreamExt as _, future::BoxFuture};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -88,55 +88,57 @@ struct Told {
 ///
 /// # Errors
 /// When requests still run when the grace period is over.
-pub async fn serve_http(
+pub fn serve_http<'a>(
     listener: TcpListener,
     options: HttpOptions,
-    metrics: &Metrics,
-    probe: &Probe,
+    metrics: &'a Metrics,
+    probe: &'a Probe,
     shutdown: CancellationToken,
-) -> Result<(), ServiceError> {
-    process::register(metrics);
-    let told = Told {
-        metrics: metrics.clone(),
-        probe: probe.clone(),
-    };
-    let [at_metrics, at_healthy, at_ready, at_cpu, at_heap] = RESERVED_PATHS;
-    let profiling = Profiling::new(options.profiles, shutdown.clone());
-    let log = options.request_log.clone().map(|log| log.http);
-    let observed = Observer::new(
-        HttpMetrics::new(metrics, &RESERVED_PATHS, &options.routes.handlers),
-        log,
-    );
-    let mut app = Router::new()
-        .route(at_metrics, get(metrics_text))
-        .route(at_healthy, get(healthy))
-        .route(at_ready, get(ready))
-        .with_state(told)
-        .merge(
-            Router::new()
-                .route(at_cpu, get(profiles::cpu))
-                .route(at_heap, get(profiles::heap))
-                .with_state(profiling),
-        )
-        .merge(options.routes.router.clone());
-    if let Some(web) = &options.web {
-        let before = Gate::new(web.clone());
-        app = app.layer(axum::middleware::from_fn_with_state(before, gate));
-    }
-    // What the gate refuses is counted too.
-    app = app.layer(axum::middleware::from_fn_with_state(observed, observe));
-    if let Ok(address) = listener.local_addr() {
-        let web = options.web.as_ref();
-        let tls = web.is_some_and(|web| web.get().tls.is_some());
-        tracing::info!(tls, %address, "listening for service metrics and probes");
-    }
-    let (grace, web) = (options.grace_period, options.web.clone());
-    let serve = connections(listener, app, options, metrics, &shutdown);
-    let serve = drain("http", serve, grace, &shutdown);
-    tokio::select! {
-        ended = serve => ended,
-        never = Watched::follow_any(web.as_ref().map(WebConfig::watched)) => match never {},
-    }
+) -> BoxFuture<'a, Result<(), ServiceError>> {
+    Box::pin(async move {
+        process::register(metrics);
+        let told = Told {
+            metrics: metrics.clone(),
+            probe: probe.clone(),
+        };
+        let [at_metrics, at_healthy, at_ready, at_cpu, at_heap] = RESERVED_PATHS;
+        let profiling = Profiling::new(options.profiles, shutdown.clone());
+        let log = options.request_log.clone().map(|log| log.http);
+        let observed = Observer::new(
+            HttpMetrics::new(metrics, &RESERVED_PATHS, &options.routes.handlers),
+            log,
+        );
+        let mut app = Router::new()
+            .route(at_metrics, get(metrics_text))
+            .route(at_healthy, get(healthy))
+            .route(at_ready, get(ready))
+            .with_state(told)
+            .merge(
+                Router::new()
+                    .route(at_cpu, get(profiles::cpu))
+                    .route(at_heap, get(profiles::heap))
+                    .with_state(profiling),
+            )
+            .merge(options.routes.router.clone());
+        if let Some(web) = &options.web {
+            let before = Gate::new(web.clone());
+            app = app.layer(axum::middleware::from_fn_with_state(before, gate));
+        }
+        // What the gate refuses is counted too.
+        app = app.layer(axum::middleware::from_fn_with_state(observed, observe));
+        if let Ok(address) = listener.local_addr() {
+            let web = options.web.as_ref();
+            let tls = web.is_some_and(|web| web.get().tls.is_some());
+            tracing::info!(tls, %address, "listening for service metrics and probes");
+        }
+        let (grace, web) = (options.grace_period, options.web.clone());
+        let serve = connections(listener, app, options, metrics, &shutdown);
+        let serve = drain("http", serve, grace, &shutdown);
+        tokio::select! {
+            ended = serve => ended,
+            never = Watched::follow_any(web.as_ref().map(WebConfig::watched)) => match never {},
+        }
+    })
 }
 
 /// Serves all connections until `shutdown`, and waits for the running requests.

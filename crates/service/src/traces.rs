@@ -121,15 +121,21 @@ impl Traces {
             return work.await;
         };
         let end = CancellationToken::new();
-        let exporter = Exporter::new(Arc::clone(&self.0.settings), self.0.metrics.clone());
-        let mut task = JoinSet::new();
-        task.spawn(exporter.run(spans, end.clone()));
+        let mut task = self.export(spans, end.clone());
         let done = work.await;
         end.cancel();
         if timeout(FLUSH, task.join_next()).await.is_err() {
             tracing::warn!("the last spans could not be sent within {FLUSH:?}");
         }
         done
+    }
+
+    /// Sends spans until the token is cancelled, and then those that are left.
+    fn export(&self, spans: mpsc::Receiver<SpanData>, end: CancellationToken) -> JoinSet<()> {
+        let exporter = Exporter::new(Arc::clone(&self.0.settings), self.0.metrics.clone());
+        let mut task = JoinSet::new();
+        task.spawn(exporter.run(spans, end));
+        task
     }
 
     /// What turns spans of `tracing` into those that are sent.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bucket::Bucket;
 use compactor::Repeat;
-use futures::future;
+use futures::{future, future::BoxFuture};
 use service::{GrpcOptions, Metrics, Probe, serve_grpc};
 use sidecar::{LabelSource, Sidecar};
 use store_gateway::Gateway;
@@ -21,81 +21,83 @@ use crate::{Config, Deps, StandaloneError, api};
 /// # Errors
 /// As of the sidecar, the compactor and the gRPC server. There is no limit to the wait for a Prometheus that does not
 /// answer: meanwhile the bucket is served.
-pub async fn run(
+pub fn run(
     config: Config,
     bucket: Bucket,
     deps: Deps,
     shutdown: CancellationToken,
     listener: TcpListener,
-) -> Result<(), StandaloneError> {
-    let Config {
-        mut sidecar,
-        compactor,
-        mut store,
-    } = config;
-    let asks_prometheus = match &mut sidecar.labels {
-        LabelSource::Prometheus(peer) => {
-            peer.ready_timeout = Duration::MAX;
-            // The gateway's gate lets requests in to both.
-            sidecar.series_concurrency = 0;
-            true
-        }
-        LabelSource::Fixed(_) => false,
-    };
-    let (sidecar_deps, compactor_deps, store_deps) =
-        (deps.sidecar(), deps.compactor(), deps.store());
-    // The compactor serves nothing.
-    let probes = [sidecar_deps.probe.clone(), store_deps.probe.clone()];
-    let grpc_metrics = store_deps.metrics.clone();
-    let grpc = GrpcOptions {
-        descriptors: api::descriptors(),
-        ..store.grpc.clone()
-    };
-    store.grpc = GrpcOptions::default();
-    deps.probe.healthy();
-    if !asks_prometheus {
-        let upload = Box::pin(sidecar::run_once(&sidecar, &bucket, &sidecar_deps));
-        if let Some(uploaded) = shutdown.run_until_cancelled(upload).await {
-            uploaded?;
-        }
-        // Failures of one block are logged and tried again later.
-        let once = compactor::Config {
-            repeat: Repeat::Once,
-            ..compactor.clone()
+) -> BoxFuture<'static, Result<(), StandaloneError>> {
+    Box::pin(async move {
+        let Config {
+            mut sidecar,
+            compactor,
+            mut store,
+        } = config;
+        let asks_prometheus = match &mut sidecar.labels {
+            LabelSource::Prometheus(peer) => {
+                peer.ready_timeout = Duration::MAX;
+                // The gateway's gate lets requests in to both.
+                sidecar.series_concurrency = 0;
+                true
+            }
+            LabelSource::Fixed(_) => false,
         };
-        compactor::run(
-            once,
-            bucket.clone(),
-            compactor_deps.clone(),
-            shutdown.clone(),
-        )
-        .await?;
-        if shutdown.is_cancelled() {
-            return Ok(());
+        let (sidecar_deps, compactor_deps, store_deps) =
+            (deps.sidecar(), deps.compactor(), deps.store());
+        // The compactor serves nothing.
+        let probes = [sidecar_deps.probe.clone(), store_deps.probe.clone()];
+        let grpc_metrics = store_deps.metrics.clone();
+        let grpc = GrpcOptions {
+            descriptors: api::descriptors(),
+            ..store.grpc.clone()
+        };
+        store.grpc = GrpcOptions::default();
+        deps.probe.healthy();
+        if !asks_prometheus {
+            let upload = sidecar::run_once(&sidecar, &bucket, &sidecar_deps);
+            if let Some(uploaded) = shutdown.run_until_cancelled(upload).await {
+                uploaded?;
+            }
+            // Failures of one block are logged and tried again later.
+            let once = compactor::Config {
+                repeat: Repeat::Once,
+                ..compactor.clone()
+            };
+            compactor::run(
+                once,
+                bucket.clone(),
+                compactor_deps.clone(),
+                shutdown.clone(),
+            )
+            .await?;
+            if shutdown.is_cancelled() {
+                return Ok(());
+            }
         }
-    }
-    let sidecar = Sidecar::new(sidecar, Some(bucket.clone()), sidecar_deps)?;
-    let gateway = Gateway::new(&store, bucket.clone(), store_deps);
-    let routes = api::routes(sidecar.api(), gateway.api(), &deps.pool);
-    let upload = until_ended(&shutdown, Box::pin(sidecar.run(shutdown.clone(), None)));
-    let merge = compactor::run(compactor, bucket, compactor_deps, shutdown.clone());
-    let merge = until_ended(&shutdown, Box::pin(merge));
-    let serve = serve_grpc(
-        listener,
-        routes,
-        grpc,
-        &grpc_metrics,
-        &deps.probe,
-        shutdown.clone(),
-    );
-    let serve = until_ended(&shutdown, Box::pin(serve));
-    let watch = gateway.watch(shutdown.clone());
-    let report = shutdown.run_until_cancelled(report(&deps.probe, &probes));
-    let (uploaded, merged, served, (), _) = tokio::join!(upload, merge, serve, watch, report);
-    deps.probe.not_ready("shutting down");
-    uploaded?;
-    merged?;
-    Ok(served?)
+        let sidecar = Sidecar::new(sidecar, Some(bucket.clone()), sidecar_deps)?;
+        let gateway = Gateway::new(&store, bucket.clone(), store_deps);
+        let routes = api::routes(sidecar.api(), gateway.api(), &deps.pool);
+        let upload = until_ended(&shutdown, sidecar.run(shutdown.clone(), None));
+        let merge = compactor::run(compactor, bucket, compactor_deps, shutdown.clone());
+        let merge = until_ended(&shutdown, merge);
+        let serve = serve_grpc(
+            listener,
+            routes,
+            grpc,
+            &grpc_metrics,
+            &deps.probe,
+            shutdown.clone(),
+        );
+        let serve = until_ended(&shutdown, serve);
+        let watch = gateway.watch(shutdown.clone());
+        let report = shutdown.run_until_cancelled(report(&deps.probe, &probes));
+        let (uploaded, merged, served, (), _) = tokio::join!(upload, merge, serve, watch, report);
+        deps.probe.not_ready("shutting down");
+        uploaded?;
+        merged?;
+        Ok(served?)
+    })
 }
 
 /// Does the work of one of the three. Its end ends the others.

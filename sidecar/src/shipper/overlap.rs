@@ -24,7 +24,7 @@ pub(crate) async fn find(
         .map(|object| async move {
             // What was damaged on the way only is no reason to upload samples that are there.
             let is_usable = |json: &[u8]| BlockMeta::decode(json).is_ok();
-            match bucket.get_listed(&object, is_usable).await {
+            match bucket.get_listed(&object, &is_usable).await {
                 Ok(json) => Ok(BlockMeta::decode(&json).ok()),
                 Err(BucketError::NotFound { .. }) => Ok(None),
                 Err(error) => Err(error),

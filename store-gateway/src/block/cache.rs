@@ -57,8 +57,7 @@ impl BlockCache {
 
     /// Whether the block is opened.
     pub(crate) fn has(&self, block: &CatalogBlock) -> bool {
-        let version = (Arc::clone(block.root()), block.version);
-        self.blocks.peek(&version).is_some()
+        self.blocks.peek(&version(block)).is_some()
     }
 
     /// The block, opened if it is not. Concurrent callers share one opening; after a failure the next caller tries
@@ -67,7 +66,7 @@ impl BlockCache {
     /// # Errors
     /// As [`BlockReader::open`].
     pub(crate) async fn get(&self, block: &Arc<CatalogBlock>) -> Result<BlockReader, BlockError> {
-        let version = (Arc::clone(block.root()), block.version);
+        let version = version(block);
         let open = async {
             let reader = BlockReader::open(Arc::clone(block), self.source.clone()).await?;
             let size = reader.memory_size() as u64 + OVERHEAD;
@@ -76,4 +75,8 @@ impl BlockCache {
         let kept = self.blocks.get_or_insert_async(&version, open).await?;
         Ok(kept.reader)
     }
+}
+
+fn version(block: &CatalogBlock) -> Version {
+    (Arc::clone(block.root()), block.version)
 }

@@ -45,7 +45,7 @@ pub(super) async fn run(
     let routes = web::page_of("store", &args.web, &deps.board, &bucket, flags)?;
     let work = Box::pin(async {
         let run = store_gateway::run(config, bucket, deps, shutdown.clone(), listener);
-        ended(ReloadedFile::beside(rules.as_ref(), Box::pin(run)).await)?;
+        ended(ReloadedFile::beside(rules.as_ref(), run).await)?;
         Ok(ExitCode::SUCCESS)
     });
     daemon::beside_routes(

@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path, sync::Arc};
 
-use futures::{StreamExt as _, TryFutureExt as _};
+use futures::{StreamExt as _, TryFutureExt as _, future::BoxFuture};
 use object_store::{GetResultPayload, ObjectStoreExt as _};
 use tokio::{
     fs::File,
@@ -28,41 +28,49 @@ impl Bucket {
     ///
     /// # Errors
     /// [`BucketError::NotFound`], or the store's error; when the file cannot be written.
-    pub async fn download(&self, key: &str, path: &Path) -> Result<(), BucketError> {
-        let operation = Operation::Get;
-        let read = async {
-            let failed = |source| BucketError::store(operation, key, source);
-            let unwritable = file_error(operation, key, path);
-            let found = self
-                .store
-                .get(&self.path(operation, key)?)
-                .await
-                .map_err(failed)?;
-            let size = found.meta.size;
-            let written = match found.payload {
-                GetResultPayload::File(from, _) => copy(from, path).await.map_err(&unwritable)?,
-                GetResultPayload::Stream(mut body) => {
-                    let file = create(path).await.map_err(&unwritable)?;
-                    let mut file = BufWriter::with_capacity(WRITE_BUFFER, file);
-                    let mut written = 0;
-                    while let Some(bytes) = body.next().await {
-                        let bytes = bytes.map_err(failed)?;
-                        file.write_all(&bytes).await.map_err(&unwritable)?;
-                        written += bytes.len() as u64;
+    pub fn download<'a>(
+        &'a self,
+        key: &'a str,
+        path: &'a Path,
+    ) -> BoxFuture<'a, Result<(), BucketError>> {
+        Box::pin(async move {
+            let operation = Operation::Get;
+            let read = async {
+                let failed = |source| BucketError::store(operation, key, source);
+                let unwritable = file_error(operation, key, path);
+                let found = self
+                    .store
+                    .get(&self.path(operation, key)?)
+                    .await
+                    .map_err(failed)?;
+                let size = found.meta.size;
+                let written = match found.payload {
+                    GetResultPayload::File(from, _) => {
+                        copy(from, path).await.map_err(&unwritable)?
                     }
-                    file.flush().await.map_err(&unwritable)?;
-                    written
-                }
+                    GetResultPayload::Stream(mut body) => {
+                        let file = create(path).await.map_err(&unwritable)?;
+                        let mut file = BufWriter::with_capacity(WRITE_BUFFER, file);
+                        let mut written = 0;
+                        while let Some(bytes) = body.next().await {
+                            let bytes = bytes.map_err(failed)?;
+                            file.write_all(&bytes).await.map_err(&unwritable)?;
+                            written += bytes.len() as u64;
+                        }
+                        file.flush().await.map_err(&unwritable)?;
+                        written
+                    }
+                };
+                same_length(operation, key, size, written)?;
+                measured::moved(written);
+                Ok(written)
             };
-            same_length(operation, key, size, written)?;
-            measured::moved(written);
-            Ok(written)
-        };
-        let written = self.measured(Asked::new(operation, key), read).await?;
-        if let Some(metrics) = &self.metrics {
-            metrics.fetched(operation, written);
-        }
-        Ok(())
+            let written = self.measured(Asked::new(operation, key), read).await?;
+            if let Some(metrics) = &self.metrics {
+                metrics.fetched(operation, written);
+            }
+            Ok(())
+        })
     }
 
     /// As [`Self::download`], for a file that is only read: if the bucket is a folder that can give the object a
@@ -71,18 +79,24 @@ impl Bucket {
     ///
     /// # Errors
     /// As [`Self::download`].
-    pub async fn download_linked(&self, key: &str, path: &Path) -> Result<(), BucketError> {
-        let operation = Operation::Get;
-        if let Some(folder) = &self.folder {
-            let failed = |source| BucketError::store(operation, key, source);
-            let (folder, to) = (Arc::clone(folder), path.to_owned());
-            let object = self.path(operation, key)?;
-            let link = blocking(move || folder.link(&object, &to)).map_err(failed);
-            if self.measured(Asked::new(operation, key), link).await? {
-                return Ok(());
+    pub fn download_linked<'a>(
+        &'a self,
+        key: &'a str,
+        path: &'a Path,
+    ) -> BoxFuture<'a, Result<(), BucketError>> {
+        Box::pin(async move {
+            let operation = Operation::Get;
+            if let Some(folder) = &self.folder {
+                let failed = |source| BucketError::store(operation, key, source);
+                let (folder, to) = (Arc::clone(folder), path.to_owned());
+                let object = self.path(operation, key)?;
+                let link = blocking(move || folder.link(&object, &to)).map_err(failed);
+                if self.measured(Asked::new(operation, key), link).await? {
+                    return Ok(());
+                }
             }
-        }
-        self.download(key, path).await
+            self.download(key, path).await
+        })
     }
 }
 

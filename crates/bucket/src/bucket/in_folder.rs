@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
+use futures::future::BoxFuture;
 use model::Timestamp;
 use object_store::local::LocalFileSystem;
 
@@ -58,28 +59,40 @@ impl Bucket {
     ///
     /// # Errors
     /// When one cannot be removed.
-    pub async fn remove_left(&self, prefix: &str, before: Timestamp) -> Result<usize, BucketError> {
-        let Some(folder) = &self.folder else {
-            return Ok(0);
-        };
-        let operation = Operation::Delete;
-        let (folder, path) = (Arc::clone(folder), self.path(operation, prefix)?);
-        let removed = blocking(move || folder.remove_left(&path, before)).await;
-        removed.map_err(|source| BucketError::store(operation, prefix, source))
+    pub fn remove_left<'a>(
+        &'a self,
+        prefix: &'a str,
+        before: Timestamp,
+    ) -> BoxFuture<'a, Result<usize, BucketError>> {
+        Box::pin(async move {
+            let Some(folder) = &self.folder else {
+                return Ok(0);
+            };
+            let operation = Operation::Delete;
+            let (folder, path) = (Arc::clone(folder), self.path(operation, prefix)?);
+            let removed = blocking(move || folder.remove_left(&path, before)).await;
+            removed.map_err(|source| BucketError::store(operation, prefix, source))
+        })
     }
 
     /// Whether the object is the file at `path` itself, which is possible if the bucket is a folder.
     ///
     /// # Errors
     /// When one of them cannot be opened.
-    pub async fn is_file(&self, key: &str, path: &Path) -> Result<bool, BucketError> {
-        let Some(folder) = &self.folder else {
-            return Ok(false);
-        };
-        let operation = Operation::Attributes;
-        let (folder, path) = (Arc::clone(folder), path.to_owned());
-        let object = self.path(operation, key)?;
-        let asked = blocking(move || folder.is_file(&object, &path)).await;
-        asked.map_err(|source| BucketError::store(operation, key, source))
+    pub fn is_file<'a>(
+        &'a self,
+        key: &'a str,
+        path: &'a Path,
+    ) -> BoxFuture<'a, Result<bool, BucketError>> {
+        Box::pin(async move {
+            let Some(folder) = &self.folder else {
+                return Ok(false);
+            };
+            let operation = Operation::Attributes;
+            let (folder, path) = (Arc::clone(folder), path.to_owned());
+            let object = self.path(operation, key)?;
+            let asked = blocking(move || folder.is_file(&object, &path)).await;
+            asked.map_err(|source| BucketError::store(operation, key, source))
+        })
     }
 }

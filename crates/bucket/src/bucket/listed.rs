@@ -8,6 +8,7 @@
 //! ```
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use md5::{Digest as _, Md5};
 
 use super::{Bucket, upload::same_length};
@@ -19,30 +20,32 @@ impl Bucket {
     ///
     /// # Errors
     /// As [`Self::get`]; when the object has another length than in the listing, or other bytes each time.
-    pub async fn get_listed(
-        &self,
-        object: &Object,
-        is_usable: impl Fn(&[u8]) -> bool + Send + Sync,
-    ) -> Result<Bytes, BucketError> {
-        let is_sure = |bytes: &[u8]| {
-            let stated = object.etag.as_deref().and_then(md5_of);
-            match stated {
-                Some(stated) => stated == <[u8; 16]>::from(Md5::digest(bytes)),
-                None => is_usable(bytes),
+    pub fn get_listed<'a>(
+        &'a self,
+        object: &'a Object,
+        is_usable: &'a (dyn Fn(&[u8]) -> bool + Sync),
+    ) -> BoxFuture<'a, Result<Bytes, BucketError>> {
+        Box::pin(async move {
+            let is_sure = |bytes: &[u8]| {
+                let stated = object.etag.as_deref().and_then(md5_of);
+                match stated {
+                    Some(stated) => stated == <[u8; 16]>::from(Md5::digest(bytes)),
+                    None => is_usable(bytes),
+                }
+            };
+            let first = self.get_whole(object).await?;
+            if is_sure(&first) {
+                return Ok(first);
             }
-        };
-        let first = self.get_whole(object).await?;
-        if is_sure(&first) {
-            return Ok(first);
-        }
-        let second = self.get_whole(object).await?;
-        if second == first || is_sure(&second) {
-            return Ok(second);
-        }
-        Err(BucketError::Store {
-            operation: Operation::Get,
-            key: object.key.clone(),
-            cause: "expected the same bytes twice, found others".into(),
+            let second = self.get_whole(object).await?;
+            if second == first || is_sure(&second) {
+                return Ok(second);
+            }
+            Err(BucketError::Store {
+                operation: Operation::Get,
+                key: object.key.clone(),
+                cause: "expected the same bytes twice, found others".into(),
+            })
         })
     }
 

@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use object_store::{GetOptions, path::Path as StorePath};
 
 use super::{Bucket, Folder, bare, measured::Asked};
@@ -17,8 +17,12 @@ impl Bucket {
     ///
     /// # Errors
     /// [`BucketError::NotFound`], or the store's error; when the range starts after the object's end.
-    pub async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes, BucketError> {
-        self.get_part(key, None, range).await
+    pub fn get_range<'a>(
+        &'a self,
+        key: &'a str,
+        range: Range<u64>,
+    ) -> BoxFuture<'a, Result<Bytes, BucketError>> {
+        Box::pin(async move { self.get_part(key, None, range).await })
     }
 
     /// Reads parts of an object, some at once. To read neighbours together, pass them as one range.
@@ -29,36 +33,39 @@ impl Bucket {
     /// # Errors
     /// [`BucketError::Changed`] if it is another version; else as [`Self::get_range`], for the first range that cannot
     /// be read.
-    pub async fn get_ranges(
-        &self,
-        key: &str,
-        etag: Option<&str>,
-        ranges: &[Range<u64>],
-    ) -> Result<Vec<Bytes>, BucketError> {
-        if let Some(folder) = &self.folder
-            && let Some(all) = around(ranges)
-        {
-            let read = async {
-                let path = self.path(Operation::GetRange, key)?;
-                match opened(folder, path, etag, ranges).await {
-                    Some(bytes) => Ok(bytes),
-                    // What is wrong, the store tells.
-                    None => {
-                        let parts = ranges.iter().cloned();
-                        let parts = stream::iter(parts).then(|range| self.part(key, etag, range));
-                        parts.try_collect().await
+    pub fn get_ranges<'a>(
+        &'a self,
+        key: &'a str,
+        etag: Option<&'a str>,
+        ranges: &'a [Range<u64>],
+    ) -> BoxFuture<'a, Result<Vec<Bytes>, BucketError>> {
+        Box::pin(async move {
+            if let Some(folder) = &self.folder
+                && let Some(all) = around(ranges)
+            {
+                let read = async {
+                    let path = self.path(Operation::GetRange, key)?;
+                    match opened(folder, path, etag, ranges).await {
+                        Some(bytes) => Ok(bytes),
+                        // What is wrong, the store tells.
+                        None => {
+                            let parts = ranges.iter().cloned();
+                            let parts =
+                                stream::iter(parts).then(|range| self.part(key, etag, range));
+                            parts.try_collect().await
+                        }
                     }
-                }
-            };
-            let size = |bytes: &Vec<Bytes>| bytes.iter().map(|part| part.len() as u64).sum();
-            let asked = Asked::new(Operation::GetRange, key).of(&all);
-            return self.fetched(asked, size, read).await;
-        }
-        stream::iter(ranges.iter().cloned())
-            .map(|range| self.get_part(key, etag, range))
-            .buffered(AT_ONCE)
-            .try_collect()
-            .await
+                };
+                let size = |bytes: &Vec<Bytes>| bytes.iter().map(|part| part.len() as u64).sum();
+                let asked = Asked::new(Operation::GetRange, key).of(&all);
+                return self.fetched(asked, size, read).await;
+            }
+            stream::iter(ranges.iter().cloned())
+                .map(|range| self.get_part(key, etag, range))
+                .buffered(AT_ONCE)
+                .try_collect()
+                .await
+        })
     }
 
     async fn get_part(

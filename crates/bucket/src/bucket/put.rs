@@ -1,6 +1,7 @@
 //! Writes objects that are in memory.
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use object_store::{ObjectStore as _, PutMode, PutOptions};
 
 use super::{Asked, Bucket, measured};
@@ -11,13 +12,15 @@ impl Bucket {
     ///
     /// # Errors
     /// The store's error.
-    pub async fn put(&self, key: &str, bytes: Bytes) -> Result<(), BucketError> {
-        let size = bytes.len() as u64;
-        let write = self.write(key, bytes, PutMode::Overwrite);
-        self.measured(Asked::new(Operation::Upload, key), write)
-            .await?;
-        self.uploaded(size);
-        Ok(())
+    pub fn put<'a>(&'a self, key: &'a str, bytes: Bytes) -> BoxFuture<'a, Result<(), BucketError>> {
+        Box::pin(async move {
+            let size = bytes.len() as u64;
+            let write = self.write(key, bytes, PutMode::Overwrite);
+            self.measured(Asked::new(Operation::Upload, key), write)
+                .await?;
+            self.uploaded(size);
+            Ok(())
+        })
     }
 
     /// Writes an object unless one of that name exists; returns whether it was written.
@@ -30,10 +33,16 @@ impl Bucket {
     ///
     /// # Errors
     /// The store's error. Then the object may have been written.
-    pub async fn put_if_absent(&self, key: &str, bytes: Bytes) -> Result<bool, BucketError> {
-        let write = self.write(key, bytes, PutMode::Create);
-        self.measured(Asked::new(Operation::Upload, key), write)
-            .await
+    pub fn put_if_absent<'a>(
+        &'a self,
+        key: &'a str,
+        bytes: Bytes,
+    ) -> BoxFuture<'a, Result<bool, BucketError>> {
+        Box::pin(async move {
+            let write = self.write(key, bytes, PutMode::Create);
+            self.measured(Asked::new(Operation::Upload, key), write)
+                .await
+        })
     }
 
     /// Writes an object; returns whether it was written, which for [`PutMode::Create`] is not so if one exists.

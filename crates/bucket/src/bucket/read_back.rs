@@ -3,7 +3,7 @@
 use std::{fs::File, io, ops::Range, os::unix::fs::FileExt as _, path::Path, sync::Arc};
 
 use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use xxhash_rust::xxh64::Xxh64;
 
 use super::{
@@ -34,19 +34,21 @@ impl Bucket {
     ///
     /// # Errors
     /// [`BucketError::NotFound`], or the store's error; when there are fewer bytes.
-    pub async fn hash(&self, key: &str, size: u64) -> Result<u64, BucketError> {
-        let read = async |range: Range<u64>| {
-            let expected = range.end - range.start;
-            let bytes = self.get_range(key, range).await?;
-            same_length(Operation::GetRange, key, expected, bytes.len() as u64)?;
-            Ok::<_, BucketError>(bytes)
-        };
-        let hash = stream::iter(parts(size)).map(read).buffered(PARTS);
-        let hash = hash.try_fold(Xxh64::new(0), async |mut hash, bytes| {
-            hash.update(&bytes);
-            Ok(hash)
-        });
-        Ok(hash.await?.digest())
+    pub fn hash<'a>(&'a self, key: &'a str, size: u64) -> BoxFuture<'a, Result<u64, BucketError>> {
+        Box::pin(async move {
+            let read = async |range: Range<u64>| {
+                let expected = range.end - range.start;
+                let bytes = self.get_range(key, range).await?;
+                same_length(Operation::GetRange, key, expected, bytes.len() as u64)?;
+                Ok::<_, BucketError>(bytes)
+            };
+            let hash = stream::iter(parts(size)).map(read).buffered(PARTS);
+            let hash = hash.try_fold(Xxh64::new(0), async |mut hash, bytes| {
+                hash.update(&bytes);
+                Ok(hash)
+            });
+            Ok(hash.await?.digest())
+        })
     }
 
     /// The first offset at which the first `size` bytes of an object differ from the file at `path`, if they do. An
@@ -54,29 +56,31 @@ impl Bucket {
     ///
     /// # Errors
     /// [`BucketError::NotFound`], or the store's error; when the file cannot be read or has fewer bytes.
-    pub async fn first_difference(
-        &self,
-        key: &str,
+    pub fn first_difference<'a>(
+        &'a self,
+        key: &'a str,
         size: u64,
-        path: &Path,
-    ) -> Result<Option<u64>, BucketError> {
-        let unreadable = &file_error(Operation::GetRange, key, path);
-        let path = path.to_owned();
-        let file = blocking(move || File::open(path)).await;
-        let file = &Arc::new(file.map_err(unreadable)?);
-        let compare = async |range: Range<u64>| {
-            let there = self.get_range(key, range.clone()).await?;
-            let file = Arc::clone(file);
-            let compared = blocking(move || differ(&file, range, &there)).await;
-            compared.map_err(unreadable)
-        };
-        let mut places = stream::iter(parts(size)).map(compare).buffered(PARTS);
-        while let Some(place) = places.try_next().await? {
-            if place.is_some() {
-                return Ok(place);
+        path: &'a Path,
+    ) -> BoxFuture<'a, Result<Option<u64>, BucketError>> {
+        Box::pin(async move {
+            let unreadable = &file_error(Operation::GetRange, key, path);
+            let path = path.to_owned();
+            let file = blocking(move || File::open(path)).await;
+            let file = &Arc::new(file.map_err(unreadable)?);
+            let compare = async |range: Range<u64>| {
+                let there = self.get_range(key, range.clone()).await?;
+                let file = Arc::clone(file);
+                let compared = blocking(move || differ(&file, range, &there)).await;
+                compared.map_err(unreadable)
+            };
+            let mut places = stream::iter(parts(size)).map(compare).buffered(PARTS);
+            while let Some(place) = places.try_next().await? {
+                if place.is_some() {
+                    return Ok(place);
+                }
             }
-        }
-        Ok(None)
+            Ok(None)
+        })
     }
 }
 

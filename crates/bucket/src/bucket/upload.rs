@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use futures::{TryStreamExt as _, stream::FuturesUnordered};
+use futures::{TryStreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use object_store::{MultipartUpload, ObjectStore as _, PutMultipartOptions};
 use tokio::{fs::File, io::AsyncReadExt as _};
 use xxhash_rust::xxh64::Xxh64;
@@ -36,8 +36,12 @@ impl Bucket {
     ///
     /// # Errors
     /// When the file cannot be read or changes meanwhile; the store's error. Then the object is unchanged.
-    pub async fn upload(&self, key: &str, path: &Path) -> Result<(), BucketError> {
-        self.send(key, path, Means::Copy).await.map(drop)
+    pub fn upload<'a>(
+        &'a self,
+        key: &'a str,
+        path: &'a Path,
+    ) -> BoxFuture<'a, Result<(), BucketError>> {
+        Box::pin(async move { self.send(key, path, Means::Copy).await.map(drop) })
     }
 
     /// As [`Self::upload`], for a file that is not written to any more: if the bucket is a folder that can give the
@@ -46,9 +50,15 @@ impl Bucket {
     ///
     /// # Errors
     /// As [`Self::upload`].
-    pub async fn upload_linked(&self, key: &str, path: &Path) -> Result<Uploaded, BucketError> {
-        let hash = self.send(key, path, Means::Link).await?;
-        Ok(hash.map_or(Uploaded::Linked, |hash| Uploaded::Copied { hash }))
+    pub fn upload_linked<'a>(
+        &'a self,
+        key: &'a str,
+        path: &'a Path,
+    ) -> BoxFuture<'a, Result<Uploaded, BucketError>> {
+        Box::pin(async move {
+            let hash = self.send(key, path, Means::Link).await?;
+            Ok(hash.map_or(Uploaded::Linked, |hash| Uploaded::Copied { hash }))
+        })
     }
 
     /// Returns the hash of the bytes, if they went through this process.

@@ -37,7 +37,7 @@ impl MetaFetcher {
     async fn read_and_keep(&self, wanted: &Wanted) -> Result<Document, BucketError> {
         let object = &wanted.version.object(wanted.key());
         let is_usable = |bytes: &[u8]| wanted.decode(bytes).is_readable();
-        let read = timeout(MAX_WAIT, self.bucket.get_listed(object, is_usable)).await;
+        let read = timeout(MAX_WAIT, self.bucket.get_listed(object, &is_usable)).await;
         let bytes = read.map_err(|_| BucketError::Store {
             operation: Operation::Get,
             key: object.key.clone(),

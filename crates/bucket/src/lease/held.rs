@@ -1,6 +1,7 @@
 //! A lease that is held, step by step.
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use model::Timestamp;
 
 use super::{
@@ -67,27 +68,31 @@ impl Lease {
     ///
     /// # Errors
     /// When the bucket fails. The lease is held until its deadline as before, and renewing can be tried again.
-    pub async fn renew(&mut self, now: Timestamp) -> Result<Renewal, BucketError> {
-        let record = self.record(now);
-        if !self.advance(&record).await? {
-            self.deadline = Timestamp::MIN;
-            return Ok(Renewal::Lost);
-        }
-        self.deadline = record.deadline;
-        Ok(Renewal::Renewed)
+    pub fn renew(&mut self, now: Timestamp) -> BoxFuture<'_, Result<Renewal, BucketError>> {
+        Box::pin(async move {
+            let record = self.record(now);
+            if !self.advance(&record).await? {
+                self.deadline = Timestamp::MIN;
+                return Ok(Renewal::Lost);
+            }
+            self.deadline = record.deadline;
+            Ok(Renewal::Renewed)
+        })
     }
 
     /// Releases the lease. A lease that another took over is not touched.
     ///
     /// # Errors
     /// When the bucket fails: then others may acquire it only after its deadline.
-    pub async fn release(mut self, now: Timestamp) -> Result<(), BucketError> {
-        let record = Record {
-            deadline: now,
-            released: true,
-            ..self.record(now)
-        };
-        self.advance(&record).await.map(drop)
+    pub fn release(mut self, now: Timestamp) -> BoxFuture<'static, Result<(), BucketError>> {
+        Box::pin(async move {
+            let record = Record {
+                deadline: now,
+                released: true,
+                ..self.record(now)
+            };
+            self.advance(&record).await.map(drop)
+        })
     }
 
     pub(super) fn record(&self, now: Timestamp) -> Record {

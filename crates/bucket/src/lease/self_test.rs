@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, future::BoxFuture, stream};
 
 use super::{
     Leases,
@@ -26,24 +26,26 @@ impl Leases {
     /// # Errors
     /// [`BucketError::NotExclusive`] if it does not: then a lease excludes nobody. Or the store's error, such as for
     /// an unknown conditional put.
-    pub async fn self_test(&self) -> Result<(), BucketError> {
-        let bucket = &self.0.bucket;
-        let folder = format!("{ROOT}/{FOLDER}/{}", record::token(FOLDER)?);
-        let (one, many) = (format!("{folder}/one"), format!("{folder}/many"));
-        let tested = async {
-            created_twice(bucket, &one).await?;
-            created_at_once(bucket, &many).await
-        };
-        let tested = tested.await;
-        if let Err(error) = remove_left(bucket, &one).await {
-            tracing::warn!(%error, "objects of self-tests that were killed stay in the bucket");
-        }
-        for key in [one, many] {
-            if let Err(error) = bucket.delete(&key).await {
-                tracing::warn!(%error, "an object of the self-test stays in the bucket");
+    pub fn self_test(&self) -> BoxFuture<'_, Result<(), BucketError>> {
+        Box::pin(async move {
+            let bucket = &self.0.bucket;
+            let folder = format!("{ROOT}/{FOLDER}/{}", record::token(FOLDER)?);
+            let (one, many) = (format!("{folder}/one"), format!("{folder}/many"));
+            let tested = async {
+                created_twice(bucket, &one).await?;
+                created_at_once(bucket, &many).await
+            };
+            let tested = tested.await;
+            if let Err(error) = remove_left(bucket, &one).await {
+                tracing::warn!(%error, "objects of self-tests that were killed stay in the bucket");
             }
-        }
-        tested
+            for key in [one, many] {
+                if let Err(error) = bucket.delete(&key).await {
+                    tracing::warn!(%error, "an object of the self-test stays in the bucket");
+                }
+            }
+            tested
+        })
     }
 }
 

@@ -42,11 +42,11 @@ pub(super) async fn run(tool: &Tool, args: &RewriteArgs) -> anyhow::Result<ExitC
     let (bucket, deps) = (tool.bucket()?, tool.deps()?);
     let shutdown = shutdown_signal(&Reload::new())?;
     let mut all: Vec<Rewritten> = Vec::new();
-    let done = |rewritten: Rewritten| {
+    let mut done = |rewritten: Rewritten| {
         tell(&rewritten, mode);
         all.push(rewritten);
     };
-    let ended = compactor::rewrite(config, bucket, deps, &rewrite, shutdown, done).await;
+    let ended = compactor::rewrite(config, bucket, deps, &rewrite, shutdown, &mut done).await;
     if mode == RewriteMode::Dry && args.report == Report::Log {
         all.iter().try_for_each(show)?;
     }

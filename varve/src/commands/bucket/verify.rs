@@ -72,7 +72,7 @@ impl Verification<'_> {
         let mut found: Vec<(BlockView, String)> = Vec::new();
         let mut good = 0_u64;
         let mut progress = Progress::new("reading");
-        let examined = |of_block: Examined<'_>| {
+        let mut examined = |of_block: Examined<'_>| {
             let Examined { view, done, of, .. } = of_block;
             progress.show(done, of);
             match of_block.health {
@@ -82,7 +82,7 @@ impl Verification<'_> {
             }
         };
         let (bucket, deps) = (self.bucket.clone(), self.tool.deps()?);
-        let snapshot = compactor::examine(config, bucket, deps, &ids, examined).await?;
+        let snapshot = compactor::examine(config, bucket, deps, &ids, &mut examined).await?;
         drop(progress);
         for partial in &snapshot.partial {
             let (root, reason) = (&partial.objects.root, &partial.reason);
@@ -172,8 +172,8 @@ impl Verification<'_> {
         let (bucket, deps) = (self.bucket.clone(), self.tool.deps()?);
         let shutdown = self.shutdown.clone();
         let mut made = None;
-        let done = |rewritten: compactor::Rewritten| made = rewritten.made;
-        compactor::rewrite(config, bucket, deps, &rewrite, shutdown, done).await?;
+        let mut done = |rewritten: compactor::Rewritten| made = rewritten.made;
+        compactor::rewrite(config, bucket, deps, &rewrite, shutdown, &mut done).await?;
         let made = made.context("no sample is left, so the block stays")?;
         if self.removal() == Removal::Delete {
             // It is marked, so nobody begins to read it.

@@ -9,10 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use object_store::path::Path as StorePath;
-use rustix::{
-    buffer::spare_capacity,
-    io::{Errno, ReadWriteFlags, pread, preadv2},
-};
+use rustix::io::{ReadWriteFlags, preadv2};
 
 use super::listed::object;
 use crate::bucket::bare;
@@ -63,22 +60,10 @@ impl Opened {
 
     /// A part, up to the object's end.
     pub(crate) fn read(&self, range: &Range<u64>) -> io::Result<Bytes> {
-        let len = range.end.min(self.size).checked_sub(range.start);
-        let len = len.and_then(|len| usize::try_from(len).ok());
-        let len = len.filter(|len| *len > 0);
-        let len = len.ok_or(io::ErrorKind::UnexpectedEof)?;
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(len)?;
-        while bytes.len() < len {
-            let at = range.start + bytes.len() as u64;
-            match pread(&self.file, spare_capacity(&mut bytes), at) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+        let end = range.end.min(self.size);
+        if range.start >= end {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        // The memory may have more room than was asked for.
-        bytes.truncate(len);
-        Ok(bytes.into())
+        files::read_range(&self.file, range.start..end).map(Bytes::from)
     }
 }
