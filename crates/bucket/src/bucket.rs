@@ -3,6 +3,7 @@
 mod download;
 mod folder;
 mod in_folder;
+mod list;
 mod listed;
 mod measured;
 mod parts;
@@ -14,7 +15,7 @@ mod upload;
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
-use futures::{StreamExt as _, future::BoxFuture};
+use futures::future::BoxFuture;
 use model::Timestamp;
 use object_store::{
     ObjectMeta, ObjectStore, ObjectStoreExt as _, memory::InMemory, path::Path as StorePath,
@@ -28,6 +29,7 @@ use self::measured::Asked;
 pub use self::read_back::Uploaded;
 pub(crate) use self::{
     folder::{Folder, Listed},
+    list::InParts,
     settings::Settings,
 };
 use crate::{BucketError, Object, Operation, metrics::BucketMetrics};
@@ -158,60 +160,6 @@ impl Bucket {
             }
         };
         self.measured(Asked::new(operation, folder), delete).await
-    }
-
-    /// The objects below the folder `prefix` and its subfolders, sorted by key; only those after the key `after`, if
-    /// given. Names that no object of ours can have are skipped on every store.
-    ///
-    /// # Errors
-    /// The store's error. If nothing is below the prefix, the list is empty.
-    pub fn list<'a>(
-        &'a self,
-        prefix: &'a str,
-        after: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<Vec<Object>, BucketError>> {
-        Box::pin(async move {
-            let mut objects = Vec::new();
-            self.list_each(prefix, after, |object| objects.push(object))
-                .await?;
-            objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-            Ok(objects)
-        })
-    }
-
-    /// As [`Self::list`], each object for itself and in any order, so that not all of them need be held at once. After an
-    /// error some were given already.
-    ///
-    /// # Errors
-    /// As [`Self::list`].
-    pub(crate) async fn list_each(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        mut each: impl FnMut(Object) + Send,
-    ) -> Result<(), BucketError> {
-        let operation = Operation::Iter;
-        let list = async {
-            let prefix = prefix.trim_end_matches('/');
-            let root = self.path(operation, prefix)?;
-            let root = (!root.as_ref().is_empty()).then_some(&root);
-            let mut listed = match after {
-                Some(after) => self
-                    .store
-                    .list_with_offset(root, &self.path(operation, after)?),
-                None => self.store.list(root),
-            };
-            while let Some(found) = listed.next().await {
-                let found = found.map_err(|source| BucketError::store(operation, prefix, source));
-                let object = self.object(found?);
-                // Some servers list from the start, or with `after` itself.
-                if after.is_none_or(|after| object.key.as_str() > after) {
-                    each(object);
-                }
-            }
-            Ok(())
-        };
-        self.measured(Asked::new(operation, prefix), list).await
     }
 
     /// The size, time and ETag of an object.

@@ -10,6 +10,7 @@ mod document;
 mod known;
 mod load;
 mod read;
+mod splits;
 mod view;
 
 use std::{
@@ -27,9 +28,11 @@ use self::{
     document::Kind,
     known::Contents,
     load::{Loaded, Wanted},
+    splits::Splits,
 };
 use crate::{
     BlockObjects, Bucket, BucketError, FileVersion, Object, PartialBlock, Snapshot, SyncMetrics,
+    bucket::InParts,
     catalog::CATALOG,
     objects::{Grouping, ListedBlock, PARQUET_ROOT},
 };
@@ -48,10 +51,19 @@ pub struct MetaFetcher {
     without_meta: BTreeSet<Arc<str>>,
     /// Objects that were listed and not read at the last synchronization, by key.
     unread: BTreeMap<String, Unread>,
+    /// How the next listing is split.
+    splits: Splits,
     /// The last listing, as long as something of it is unread.
     listed: Option<Vec<ListedBlock>>,
     /// Whether the first synchronization is over: the catalog has nothing that is newer.
     is_started: bool,
+}
+
+/// What a listing has shown.
+#[derive(Debug, Default)]
+struct Listing {
+    blocks: Grouping,
+    catalog: Option<Object>,
 }
 
 /// An object that could not be read.
@@ -59,6 +71,15 @@ pub struct MetaFetcher {
 struct Unread {
     wanted: Wanted,
     reason: String,
+}
+
+impl Listing {
+    fn add(&mut self, object: Object) {
+        match object.key == CATALOG {
+            true => self.catalog = Some(object),
+            false => self.blocks.add(&object),
+        }
+    }
 }
 
 impl MetaFetcher {
@@ -72,6 +93,7 @@ impl MetaFetcher {
         metrics: SyncMetrics,
     ) -> Self {
         Self {
+            splits: Splits::new(!bucket.is_folder()),
             bucket,
             cache: cache_dir.map(DiskCache::new),
             concurrency: concurrency.max(1),
@@ -158,19 +180,42 @@ impl MetaFetcher {
     }
 
     /// The blocks, also those with an empty folder; and the catalog, if there is one.
-    async fn list(&self) -> Result<(Vec<ListedBlock>, Option<Object>), BucketError> {
-        let (mut blocks, mut catalog) = (Grouping::default(), None);
-        let each = |object: Object| match object.key == CATALOG {
-            true => catalog = Some(object),
-            false => blocks.add(&object),
+    async fn list(&mut self) -> Result<(Vec<ListedBlock>, Option<Object>), BucketError> {
+        let mut listed = match self.list_in_parts().await? {
+            Some(listed) => listed,
+            None => {
+                let mut listed = Listing::default();
+                let each = |object| listed.add(object);
+                self.bucket.list_each("", None, each).await?;
+                listed
+            }
         };
-        self.bucket.list_each("", None, each).await?;
         for folder in ["", PARQUET_ROOT] {
             for found in self.bucket.folders(folder).await? {
-                blocks.add_folder(&found);
+                listed.blocks.add_folder(&found);
             }
         }
-        Ok((blocks.finish(), catalog))
+        let blocks = listed.blocks.finish();
+        self.splits.take(&blocks, self.cache.as_ref()).await;
+        Ok((blocks, listed.catalog))
+    }
+
+    /// The objects, listed in parts at once; `None` if they cannot be.
+    async fn list_in_parts(&mut self) -> Result<Option<Listing>, BucketError> {
+        let keys = self.splits.keys(self.cache.as_ref()).await;
+        if keys.is_empty() {
+            return Ok(None);
+        }
+        let mut listed = Listing::default();
+        let each = |object| listed.add(object);
+        match self.bucket.list_in_parts(&keys, each).await? {
+            InParts::Whole => Ok(Some(listed)),
+            InParts::Unproven => Ok(None),
+            InParts::Unordered => {
+                self.splits.unordered();
+                Ok(None)
+            }
+        }
     }
 
     /// Remembers what was read and what was not, and logs the latter if it was not unread `before`. Objects that

@@ -14,7 +14,7 @@ pub use crate::catalog::{decode as decode_catalog, encode as encode_catalog};
 pub use self::{
     conformance::conformance,
     failing::FailingBucket,
-    faults::{ReadFault, WriteFault},
+    faults::{ListingOrder, ReadFault, WriteFault},
     hold::Held,
     leases::lease_conformance,
     waves::{Wave, WaveBucket},

@@ -4,6 +4,7 @@
 //! <dir>/<ULID>/meta.json              the object as it was read
 //! <dir>/<ULID>/meta.json.version      which version of it: etag, time, size, XXH64 of the object
 //! <dir>/parquet/<ULID>/…              likewise
+//! <dir>/listing.splits               the keys that split the last listing, one a line
 //! ```
 //! The version is written after the object and compared before it is used, so a crash between the two costs one read,
 //! and so does a bit that has changed on the disk.
@@ -21,6 +22,9 @@ use files::Durability;
 use model::{BlockId, Xxh64};
 
 use crate::{Object, objects::PARQUET_ROOT};
+
+/// The file of the keys that split a listing.
+const SPLITS: &str = "listing.splits";
 
 #[derive(Clone, Debug)]
 pub(super) struct DiskCache {
@@ -72,6 +76,31 @@ impl DiskCache {
         });
         if let Some(Err(error)) = written.await {
             tracing::warn!(path = shown, %error, "not cached");
+        }
+    }
+
+    /// The keys that split a listing; empty if there are none, or they cannot be read.
+    pub(super) async fn splits(&self) -> String {
+        let (path, shown) = (self.dir.join(SPLITS), self.dir.display().to_string());
+        match blocking(move || files::read(&path)).await {
+            Some(Ok(kept)) => String::from_utf8(kept.unwrap_or_default()).unwrap_or_default(),
+            Some(Err(error)) => {
+                tracing::warn!(dir = shown, %error, "keys that split a listing not read");
+                String::new()
+            }
+            None => String::new(),
+        }
+    }
+
+    /// Keeps the keys that split a listing.
+    pub(super) async fn keep_splits(&self, keys: String) {
+        let (dir, shown) = (self.dir.clone(), self.dir.display().to_string());
+        let written = blocking(move || {
+            fs::create_dir_all(&dir)?;
+            files::replace(&dir.join(SPLITS), keys.as_bytes(), Durability::Cached)
+        });
+        if let Some(Err(error)) = written.await {
+            tracing::warn!(dir = shown, %error, "keys that split a listing not kept");
         }
     }
 

@@ -7,7 +7,7 @@ mod doubt;
 use super::*;
 use crate::{
     UnreadBlock, UnusableMark,
-    testing::{FailingBucket, ReadFault, WriteFault},
+    testing::{FailingBucket, ListingOrder, ReadFault, WriteFault},
 };
 
 const A: &str = "01HF8B9V80XM795QY4ZC4QZX6R";
@@ -303,6 +303,52 @@ async fn a_cache_that_was_cut_or_has_a_flipped_bit_is_read_anew() {
 }
 
 /// The objects that were not read, with whether their block's `meta.json` is known.
+#[tokio::test]
+async fn a_listing_is_split_where_it_was_before_and_shows_the_same_in_whatever_order() {
+    let cache = tempfile::tempdir().unwrap();
+    let mut world = World::new(Some(cache.path()));
+    let parquet = format!("parquet/{B}");
+    for root in [A, B, C, &parquet] {
+        world.put_block(root).await;
+    }
+    world.put("debug/x", "no block").await;
+    let gone = A.replace("80X", "80Z");
+    let (by_key, many) = (ListingOrder::ByKey, 1_000);
+    for (order, last, keys, lists) in [
+        (by_key, 100, vec![&*gone, C], 4),
+        (by_key, many, vec![&*gone, C], 3),
+        (by_key, many, vec![&*gone, &parquet], 3),
+        (by_key, many, vec![C, &gone], 1),
+        (ListingOrder::Backwards, many, vec![&*gone, C], 4),
+        (ListingOrder::FromStart, many, vec![&*gone, C], 3),
+    ] {
+        for n in 0..last {
+            world.put(&format!("{parquet}/{n}"), "c").await;
+        }
+        world.failing.list_in(by_key);
+        world = world.restarted(None);
+        let whole = world.look().await.0;
+        assert_eq!(roots(&whole), [A, B, C, &parquet]);
+
+        std::fs::write(cache.path().join("listing.splits"), keys.join("\n")).unwrap();
+        world = world.restarted(Some(cache.path()));
+        world.failing.list_in(order);
+        let look = async |world: &mut World| {
+            world.failing.clear_log();
+            assert_eq!(
+                world.fetcher.fetch().await.unwrap(),
+                whole,
+                "{order:?} {keys:?}"
+            );
+            let log = world.failing.log();
+            log.iter().filter(|entry| *entry == "list ").count()
+        };
+        assert_eq!(look(&mut world).await, lists, "{order:?} {keys:?}");
+        // So small a bucket is not worth parts.
+        assert_eq!(look(&mut world).await, 1, "{order:?} {keys:?}");
+    }
+}
+
 fn unread(snapshot: &Snapshot) -> Vec<(&str, bool)> {
     let unread = snapshot.unread.iter();
     unread.map(|u| (u.key.as_str(), u.meta.is_some())).collect()

@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc};
 use tokio::time::Instant;
 
 use super::{
-    faults::{Faults, Rate, ReadFault, WriteFault},
+    faults::{Faults, ListingOrder, Rate, ReadFault, WriteFault},
     folder::FailingFolder,
     hold::Held,
     store::FailingStore,
@@ -99,6 +99,11 @@ impl FailingBucket {
     pub fn refused(&self) -> usize {
         let state = self.faults.state();
         state.rate.as_ref().map_or(0, |rate| rate.refused)
+    }
+
+    /// From now on lists in this order.
+    pub fn list_in(&self, order: ListingOrder) {
+        self.faults.state().order = order;
     }
 
     /// From now on holds reads of an object until they are let through.

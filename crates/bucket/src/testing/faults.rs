@@ -37,6 +37,18 @@ pub enum ReadFault {
     Truncated,
 }
 
+/// How a store lists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ListingOrder {
+    /// By key, and after a key if it is asked to.
+    #[default]
+    ByKey,
+    /// The greatest key first.
+    Backwards,
+    /// By key, and always from the start.
+    FromStart,
+}
+
 /// What is to fail.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Mutex<State>);
@@ -55,6 +67,7 @@ pub(super) struct State {
     pub(super) rate: Option<Rate>,
     pub(super) held: BTreeMap<String, Held>,
     pub(super) held_puts: Option<Held>,
+    pub(super) order: ListingOrder,
     pub(super) log: Vec<String>,
     /// The parts of objects that were read.
     pub(super) ranges: Vec<(String, Range<u64>)>,

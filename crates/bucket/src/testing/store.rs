@@ -4,14 +4,16 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{StreamExt as _, stream, stream::BoxStream};
+use futures::{
+    FutureExt as _, StreamExt as _, TryStreamExt as _, future::ready, stream, stream::BoxStream,
+};
 use object_store::{
     CopyOptions, GetOptions, GetRange, GetResult, GetResultPayload, ListResult, MultipartUpload,
     ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMultipartOptions, PutOptions, PutPayload,
     PutResult, Result, UploadPart, path::Path,
 };
 
-use super::faults::{Faults, ReadFault, WriteFault, injected};
+use super::faults::{Faults, ListingOrder, ReadFault, WriteFault, injected};
 
 /// Passes operations to `inner`, unless they are to fail.
 #[derive(Clone, Debug)]
@@ -135,8 +137,29 @@ impl ObjectStore for FailingStore {
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.faults.read("list", prefix.map_or("", Path::as_ref)) {
             Some(_) => stream::iter([Err(injected())]).boxed(),
-            None => self.inner.list(prefix),
+            None => match self.faults.state().order {
+                ListingOrder::ByKey | ListingOrder::FromStart => self.inner.list(prefix),
+                ListingOrder::Backwards => {
+                    let listed = self.inner.list(prefix).collect::<Vec<_>>();
+                    let turned = listed.map(|l| stream::iter(l.into_iter().rev()));
+                    turned.flatten_stream().boxed()
+                }
+            },
         }
+    }
+
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        let listed = self.list(prefix);
+        if self.faults.state().order == ListingOrder::FromStart {
+            return listed;
+        }
+        let offset = offset.clone();
+        let after = listed.try_filter(move |found| ready(found.location > offset));
+        after.boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
