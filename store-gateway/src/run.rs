@@ -36,11 +36,7 @@ pub fn run(
     shutdown: CancellationToken,
     listener: TcpListener,
 ) -> BoxFuture<'static, Result<(), GatewayError>> {
-    Box::pin(async move {
-        Gateway::new(&config, bucket, deps)
-            .run(shutdown, listener)
-            .await
-    })
+    Gateway::new(&config, bucket, deps).run(shutdown, listener)
 }
 
 impl Gateway {

@@ -93,7 +93,10 @@ impl MetaFetcher {
         metrics: SyncMetrics,
     ) -> Self {
         Self {
-            splits: Splits::new(!bucket.is_folder()),
+            splits: match bucket.is_folder() {
+                true => Splits::Useless,
+                false => Splits::Unread,
+            },
             bucket,
             cache: cache_dir.map(DiskCache::new),
             concurrency: concurrency.max(1),
@@ -209,13 +212,11 @@ impl MetaFetcher {
         let mut listed = Listing::default();
         let each = |object| listed.add(object);
         match self.bucket.list_in_parts(&keys, each).await? {
-            InParts::Whole => Ok(Some(listed)),
-            InParts::Unproven => Ok(None),
-            InParts::Unordered => {
-                self.splits.unordered();
-                Ok(None)
-            }
+            InParts::Whole => return Ok(Some(listed)),
+            InParts::Unproven => {}
+            InParts::Unordered => self.splits.unordered(),
         }
+        Ok(None)
     }
 
     /// Remembers what was read and what was not, and logs the latter if it was not unread `before`. Objects that

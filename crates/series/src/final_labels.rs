@@ -55,9 +55,9 @@ impl FinalLabels {
     /// The final labels of a series with the labels `own`.
     #[must_use]
     pub fn apply(&self, own: Labels) -> Labels {
-        let is_removed = |(name, _): &(&[u8], &[u8])| self.removed.contains(*name);
-        let own = match !self.removed.is_empty() && own.iter().any(|label| is_removed(&label)) {
-            true => Labels::from_sorted(own.iter().filter(|label| !is_removed(label))),
+        let is_shorter = own.iter().any(|(name, _)| self.removes(name));
+        let own = match is_shorter {
+            true => Labels::from_sorted(own.iter().filter(|(name, _)| !self.removes(name))),
             false => own,
         };
         match self.added.is_empty() {

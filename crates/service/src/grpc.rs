@@ -11,7 +11,7 @@ mod stall;
 
 use std::time::Duration;
 
-use futures::{future, future::BoxFuture};
+use futures::future::{self, BoxFuture};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::Server};

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bucket::Bucket;
 use compactor::Repeat;
-use futures::{future, future::BoxFuture};
+use futures::future::{self, BoxFuture};
 use service::{GrpcOptions, Metrics, Probe, serve_grpc};
 use sidecar::{LabelSource, Sidecar};
 use store_gateway::Gateway;

@@ -22,7 +22,7 @@ impl Bucket {
         key: &'a str,
         range: Range<u64>,
     ) -> BoxFuture<'a, Result<Bytes, BucketError>> {
-        Box::pin(async move { self.get_part(key, None, range).await })
+        Box::pin(self.get_part(key, None, range))
     }
 
     /// Reads parts of an object, some at once. To read neighbours together, pass them as one range.

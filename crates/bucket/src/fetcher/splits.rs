@@ -12,38 +12,31 @@ const PARTS: usize = 16;
 /// The fewest objects of a part: ten answers of a store. A part may cost an answer more than its objects need.
 const OBJECTS: usize = 10_000;
 
-/// The keys with which parts end, all but the last: folders of blocks, so that no block is in two parts.
+/// How the next listing is split.
 #[derive(Debug)]
-pub(super) struct Splits {
-    keys: Vec<String>,
-    /// Whether what the process before has kept was read.
-    is_read: bool,
-    /// Whether the store lists in another order, so that parts are of no use.
-    is_unordered: bool,
+pub(super) enum Splits {
+    /// As the process before has kept it.
+    Unread,
+    /// The keys with which parts end, all but the last: folders of blocks, so that no block is in two parts.
+    Keys(Vec<String>),
+    /// Parts are of no use: a folder is listed by all cores, or the store lists in another order.
+    Useless,
 }
 
 impl Splits {
-    /// None yet; `is_ordered` tells whether parts can be of use.
-    pub(super) const fn new(is_ordered: bool) -> Self {
-        Self {
-            keys: Vec::new(),
-            is_read: false,
-            is_unordered: !is_ordered,
-        }
-    }
-
     /// The keys; at first those that were kept in `cache`.
     pub(super) async fn keys(&mut self, cache: Option<&DiskCache>) -> Vec<String> {
-        if self.is_unordered {
-            return Vec::new();
+        if matches!(self, Self::Unread) {
+            let kept = match cache {
+                Some(cache) => parsed(&cache.splits().await),
+                None => Vec::new(),
+            };
+            *self = Self::Keys(kept);
         }
-        if !self.is_read
-            && let Some(cache) = cache
-        {
-            self.keys = parsed(&cache.splits().await);
+        match self {
+            Self::Keys(keys) => keys.clone(),
+            Self::Unread | Self::Useless => Vec::new(),
         }
-        self.is_read = true;
-        self.keys.clone()
     }
 
     /// The store does not list in order.
@@ -51,25 +44,22 @@ impl Splits {
         tracing::warn!(
             "the bucket is not listed in the order of keys, so it is listed in one part"
         );
-        (self.is_unordered, self.keys) = (true, Vec::new());
+        *self = Self::Useless;
     }
 
     /// Splits the next listing by the `blocks` of this one, sorted by their folders, and keeps the keys in `cache`.
     pub(super) async fn take(&mut self, blocks: &[ListedBlock], cache: Option<&DiskCache>) {
-        if self.is_unordered {
+        let Self::Keys(keys) = self else {
+            return;
+        };
+        let blocks = blocks.iter().map(|block| &block.objects);
+        let next = split(blocks.map(|objects| (&*objects.root, objects.files.iter().len())));
+        if next == *keys {
             return;
         }
-        let keys = split(
-            blocks
-                .iter()
-                .map(|b| (&*b.objects.root, b.objects.files.iter().len())),
-        );
-        if keys == self.keys {
-            return;
-        }
-        self.keys = keys;
+        *keys = next;
         if let Some(cache) = cache {
-            cache.keep_splits(self.keys.join("\n")).await;
+            cache.keep_splits(keys.join("\n")).await;
         }
     }
 }
