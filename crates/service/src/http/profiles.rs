@@ -1,5 +1,7 @@
 //! Profiles of the process, in pprof's format.
 
+mod format;
+
 use std::{sync::Arc, time::Duration};
 
 use axum::{
@@ -7,7 +9,8 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use pprof::{ProfilerGuard, ProfilerGuardBuilder, protos::Message as _};
+use pprof::{ProfilerGuard, ProfilerGuardBuilder};
+use prost::Message as _;
 use serde::Deserialize;
 use tokio::{sync::Mutex, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -107,12 +110,8 @@ pub(super) async fn heap(State(profiling): State<Profiling>) -> Response {
 
 fn profile(guard: &ProfilerGuard<'_>) -> Result<Vec<u8>, String> {
     let report = guard.report().build().map_err(|error| error.to_string())?;
-    let profile = report.pprof().map_err(|error| error.to_string())?;
-    let bytes = profile
-        .write_to_bytes()
-        .map_err(|error| error.to_string())?;
     GrpcEncoding::Gzip
-        .encode(&bytes)
+        .encode(&format::Profile::of_cpu(&report).encode_to_vec())
         .map_err(|error| error.to_string())
 }
 
