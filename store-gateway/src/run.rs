@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bucket::Bucket;
 use futures::future::BoxFuture;
-use service::{GrpcOptions, serve_grpc};
+use service::{GrpcOptions, on_own_thread, serve_grpc};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -71,9 +71,14 @@ impl Gateway {
         Box::pin(async move {
             let probe = &self.deps.probe;
             probe.healthy();
-            shutdown
-                .run_until_cancelled(Box::pin(self.syncer.run()))
-                .await;
+            // Also if this future is dropped.
+            let ending = shutdown.child_token().drop_guard();
+            let token = ending.token().clone();
+            let run = async move {
+                token.run_until_cancelled(Box::pin(self.syncer.run())).await;
+            };
+            // Grouping and comparing the listings of a large bucket takes half a second.
+            on_own_thread(Box::pin(run)).await;
             // Running calls are still answered.
             probe.not_ready("shutting down");
         })

@@ -4,12 +4,15 @@
 
 use std::{
     fs::{self, File, ReadDir},
-    io::{self, Write as _},
+    io::{self, IoSliceMut, Write as _},
     ops::Range,
     path::Path,
 };
 
-use rustix::{buffer::spare_capacity, io::Errno};
+use rustix::{
+    buffer::spare_capacity,
+    io::{Errno, ReadWriteFlags, preadv2},
+};
 
 /// What a crash of the machine may do to a replaced file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +72,18 @@ pub fn read_range(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
     }
     bytes.truncate(length);
     Ok(bytes)
+}
+
+/// Whether [`read_range`] of a part of an open file waits for no disk, as the part's first and its last byte tell. It is
+/// false for an empty part, and on a file system that cannot tell.
+#[must_use]
+pub fn is_in_memory(file: &File, range: &Range<u64>) -> bool {
+    let has = |at: u64| {
+        let mut byte = [0];
+        let buffers = &mut [IoSliceMut::new(&mut byte)];
+        preadv2(file, buffers, at, ReadWriteFlags::NOWAIT) == Ok(1)
+    };
+    !range.is_empty() && has(range.start) && has(range.end - 1)
 }
 
 /// The content of a file, if it exists.
@@ -143,6 +158,8 @@ mod tests {
             let error = read_range(&file, range).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
         }
+        assert!(!is_in_memory(&file, &(4..4)));
+        assert!(!is_in_memory(&file, &(8..11)));
         let whole = read_range(&file, 0..u64::MAX).unwrap_err();
         assert_eq!(whole.kind(), io::ErrorKind::OutOfMemory);
     }

@@ -113,6 +113,16 @@ impl Error {
         }
     }
 
+    /// Whether it is a page of an index header that is not in memory ([`crate::IndexHeader::in_memory`]).
+    #[must_use]
+    pub fn would_block(&self) -> bool {
+        match self {
+            Self::Header(error) => error.would_block(),
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::WouldBlock,
+            _ => false,
+        }
+    }
+
     /// An error for a record that needs more bytes than its file has: for [`crate::Fetched::Short`] when `needed`
     /// bytes from `offset` on do not exist.
     #[must_use]

@@ -203,6 +203,17 @@ impl HeaderPages for CachedFile {
         Ok(bytes)
     }
 
+    fn page_in_memory(&self, range: Range<u64>) -> tsdb::Result<Option<Bytes>> {
+        if let Some(bytes) = self.pages.get(DataKind::Header, &self.key, &range) {
+            return Ok(Some(bytes));
+        }
+        let read = self.file.page_in_memory(range.clone())?;
+        if let Some(bytes) = &read {
+            self.pages.put(DataKind::Header, &self.key, &range, bytes);
+        }
+        Ok(read)
+    }
+
     fn name(&self) -> &str {
         self.file.name()
     }

@@ -10,7 +10,7 @@ use model::Matcher;
 
 use super::{
     FILE, MAGIC, SERIES_ALIGN,
-    header_file::{HeaderPages, HeaderRoot, HeaderWriter, Page, PageReader, Tree},
+    header_file::{HeaderPages, HeaderRoot, HeaderWriter, InMemory, Page, PageReader, Tree},
     label_table::LabelTable,
     plan::PostingsPlan,
     series,
@@ -38,6 +38,14 @@ impl IndexHeader {
     #[must_use]
     pub fn new(root: HeaderRoot, pages: Arc<dyn HeaderPages>) -> Self {
         Self { pages, root }
+    }
+
+    /// The header for work that must not wait for a disk: where it needs a page that is not in memory it gives an error
+    /// for which [`Error::would_block`] is true.
+    #[must_use]
+    pub fn in_memory(&self) -> Self {
+        let pages = InMemory(Arc::clone(&self.pages));
+        Self::new(self.root.clone(), Arc::new(pages))
     }
 
     /// Builds a header in memory from the bytes of [`Toc::header_ranges`].

@@ -35,6 +35,7 @@ mod writer;
 
 pub(super) use self::{
     page::{Page, PageRange, Tree},
+    source::InMemory,
     tree::PageReader,
 };
 pub use self::{

@@ -216,6 +216,30 @@ fn a_file_that_takes_the_place_of_an_open_one_is_not_read() {
     assert!(header.label_names().is_err());
 }
 
+#[test]
+fn a_header_in_memory_has_the_same_answers_or_says_that_it_would_wait() {
+    let drawn = several_pages();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("header");
+    fs::write(&path, drawn.file(1000).unwrap()).unwrap();
+    let on_disk = drawn.open(&path).unwrap();
+    let expected = on_disk.label_names().unwrap();
+    // Which of the two it is the file system decides.
+    match on_disk.in_memory().label_names() {
+        Ok(names) => assert_eq!(names, expected),
+        Err(error) => assert!(error.would_block(), "{error:?}"),
+    }
+    let in_memory = drawn.in_memory().unwrap().in_memory();
+    assert_eq!(in_memory.label_names().unwrap(), expected);
+
+    fs::remove_file(path).unwrap();
+    let error = on_disk.in_memory().label_names().unwrap_err();
+    assert!(
+        matches!(error, Error::Header(_)) && !error.would_block(),
+        "{error:?}"
+    );
+}
+
 /// What becomes of sections of which one byte is another, with checksums as they were.
 #[test]
 fn a_flipped_bit_in_a_section_makes_no_header() {

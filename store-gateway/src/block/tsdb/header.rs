@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use service::blocking;
 use tsdb::{HeaderIdentity, HeaderRoot, HeaderWriter, IndexHeader, Toc};
 
 use super::{BlockError, BlockSource, CatalogBlock, INDEX_GAP, TsdbBlock, damaged};
@@ -96,7 +97,7 @@ async fn kept(
     let id = block.id;
     let started = Instant::now();
     let open = move || headers.open(id, made_of, &pages);
-    let header = source.pool.run(open).await;
+    let header = blocking(open).await;
     if header.is_some() {
         let took = started.elapsed().as_secs_f64();
         source.headers.metrics.load_duration.observe(took);
@@ -114,12 +115,12 @@ async fn make(
     let from = Source::new(block, source, index).await?;
     let headers = Arc::clone(&source.headers);
     let id = block.id;
-    let created = source.pool.run(move || headers.create(id)).await;
+    let created = blocking(move || headers.create(id)).await;
     if let Some((new, out)) = created {
         match from.write(out, &new.path).await {
             Ok(_) => {
                 let headers = Arc::clone(&source.headers);
-                source.pool.run(move || headers.keep(&new)).await;
+                blocking(move || headers.keep(&new)).await;
                 let took = started.elapsed().as_secs_f64();
                 source.headers.metrics.download_duration.observe(took);
                 if let Some(header) = kept(block, source, index).await? {
@@ -156,16 +157,22 @@ impl TsdbBlock {
         Arc::clone(&self.header.read())
     }
 
-    /// Does `work` with the header, on the CPU pool. If the header turns out to be damaged, it is rebuilt and the work
-    /// repeated.
+    /// Does `work` with the header: on the CPU pool, or, if the pages for it are not all in memory, on a thread that may
+    /// wait for the disk. If the header turns out to be damaged, it is rebuilt and the work repeated.
     pub(super) async fn with_header<T: Send + 'static>(
         &self,
         work: impl Fn(&IndexHeader) -> tsdb::Result<T> + Send + Sync + 'static,
     ) -> Result<T, BlockError> {
         let work = Arc::new(work);
         let run = async |header: &Arc<IndexHeader>| {
-            let (work, header) = (Arc::clone(&work), Arc::clone(header));
-            self.source.pool.run(move || work(&header)).await
+            let (of_pool, in_memory) = (Arc::clone(&work), header.in_memory());
+            match self.source.pool.run(move || of_pool(&in_memory)).await {
+                Err(error) if error.would_block() => {
+                    let (work, header) = (Arc::clone(&work), Arc::clone(header));
+                    blocking(move || work(&header)).await
+                }
+                done => done,
+            }
         };
         let header = self.header();
         match run(&header).await {
@@ -245,23 +252,23 @@ impl<'a> Source<'a> {
         let stamp = identity(self.block, self.index)?.stamp;
         let (toc, path) = (self.toc, path.to_owned());
         let start = move || HeaderWriter::new(out, &path, toc, stamp, &head);
-        let mut writer = self.on_pool(start).await?;
+        let mut writer = self.blocking(start).await?;
         let mut rest = self.pieces(ranges.symbols);
         rest.extend(self.pieces(ranges.postings_table));
         let rest = rest.into_iter().map(|range| self.piece(range));
         let mut rest = stream::iter(rest).buffered(AT_ONCE);
         while let Some(bytes) = rest.try_next().await? {
             let push = move || writer.push(&bytes).map(|()| writer);
-            writer = self.on_pool(push).await?;
+            writer = self.blocking(push).await?;
         }
-        self.on_pool(move || writer.finish()).await
+        self.blocking(move || writer.finish()).await
     }
 
-    async fn on_pool<T: Send + 'static>(
+    async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> tsdb::Result<T> + Send + 'static,
     ) -> Result<T, BlockError> {
-        let done = self.source.pool.run(work).await;
+        let done = blocking(work).await;
         done.map_err(|source| damaged(self.block, source))
     }
 
@@ -325,7 +332,19 @@ fn pieces(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        thread,
+    };
+
+    use tsdb::HeaderPages;
+
     use super::*;
+    use crate::block::tests::fixture::{FLOATS, Fixture};
+
+    /// Pages of which none is in memory, and how many were read.
+    #[derive(Debug)]
+    struct OnDisk(Bytes, AtomicUsize);
 
     #[test]
     fn a_section_is_fetched_in_pieces_that_leave_nothing_out() {
@@ -341,5 +360,46 @@ mod tests {
                 2 * PIECE + 5..2 * PIECE + 6
             ]
         );
+    }
+
+    impl HeaderPages for OnDisk {
+        fn page(&self, range: Range<u64>) -> tsdb::Result<Bytes> {
+            let thread = thread::current();
+            let name = thread.name().unwrap_or_default();
+            assert!(!name.starts_with("test-"), "{name} waits for a disk");
+            self.1.fetch_add(1, Ordering::Relaxed);
+            self.0.page(range)
+        }
+
+        fn page_in_memory(&self, _: Range<u64>) -> tsdb::Result<Option<Bytes>> {
+            Ok(None)
+        }
+
+        fn name(&self) -> &str {
+            "on the disk"
+        }
+
+        fn heap_size(&self) -> usize {
+            0
+        }
+    }
+
+    #[tokio::test]
+    async fn threads_for_the_cpu_do_not_wait_for_pages_on_the_disk() {
+        let fixture = Fixture::new();
+        let block = Arc::new(fixture.tsdb(FLOATS[0]).await);
+        let block = TsdbBlock::open(block, fixture.source.clone())
+            .await
+            .unwrap();
+        let names = async || block.with_header(IndexHeader::label_names).await.unwrap();
+        let expected = names().await;
+        assert!(expected.len() > 3);
+        let from = Source::new(&block.block, &block.source, &block.index).await;
+        let written = from.unwrap().write(Vec::new(), "header".as_ref()).await;
+        let (bytes, root) = written.unwrap();
+        let pages = Arc::new(OnDisk(bytes.into(), AtomicUsize::new(0)));
+        *block.header.write() = Arc::new(IndexHeader::new(root, Arc::clone(&pages) as _));
+        assert_eq!(names().await, expected);
+        assert!(pages.1.load(Ordering::Relaxed) > 0);
     }
 }

@@ -1,15 +1,9 @@
 //! An object of a folder, opened to read parts of it.
 
-use std::{
-    fs::File,
-    io::{self, IoSliceMut},
-    ops::Range,
-    path::Path,
-};
+use std::{fs::File, io, ops::Range, path::Path};
 
 use bytes::Bytes;
 use object_store::path::Path as StorePath;
-use rustix::io::{ReadWriteFlags, preadv2};
 
 use super::listed::object;
 use crate::bucket::bare;
@@ -40,22 +34,10 @@ impl Opened {
         Ok(is_wanted.then_some(Self { file, size }))
     }
 
-    /// Whether reading the part waits for no disk, as its first and its last byte tell. A large one, of which they tell
-    /// little, counts as on the disk, as does all on a file system that cannot tell.
+    /// Whether reading the part waits for no disk. A large one, of which its ends tell little, counts as on the disk.
     pub(crate) fn is_in_memory(&self, range: &Range<u64>) -> bool {
-        let end = range.end.min(self.size);
-        let has = |at: u64| {
-            let mut byte = [0];
-            let read = preadv2(
-                &self.file,
-                &mut [IoSliceMut::new(&mut byte)],
-                at,
-                ReadWriteFlags::NOWAIT,
-            );
-            read == Ok(1)
-        };
-        let len = end.saturating_sub(range.start);
-        (1..=TOLD).contains(&len) && has(range.start) && has(end - 1)
+        let range = range.start..range.end.min(self.size);
+        range.end.saturating_sub(range.start) <= TOLD && files::is_in_memory(&self.file, &range)
     }
 
     /// A part, up to the object's end.

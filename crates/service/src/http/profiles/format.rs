@@ -253,7 +253,7 @@ mod tests {
             frames,
             thread_name: thread.to_owned(),
             thread_id: 7,
-            sample_timestamp: SystemTime::now(),
+            sample_timestamp: SystemTime::UNIX_EPOCH,
         }
     }
 

@@ -7,6 +7,7 @@ use std::{
     ops::Range,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -15,7 +16,6 @@ use super::{HeaderIdentity, HeaderRoot, TAIL_LEN};
 use crate::{
     codec::{CRC_LEN, check_crc},
     error::{Error, Result},
-    read_at::ReadAt,
 };
 
 /// The pages of one header: a file, perhaps with a cache, or memory.
@@ -25,6 +25,12 @@ pub trait HeaderPages: fmt::Debug + Send + Sync {
     /// # Errors
     /// When they cannot be read, or are damaged.
     fn page(&self, range: Range<u64>) -> Result<Bytes>;
+
+    /// As [`Self::page`], but `None` if reading the page could wait for a disk.
+    ///
+    /// # Errors
+    /// As [`Self::page`].
+    fn page_in_memory(&self, range: Range<u64>) -> Result<Option<Bytes>>;
 
     /// Its name in errors.
     fn name(&self) -> &str;
@@ -60,7 +66,7 @@ impl HeaderFile {
         let (file, version) = open(path).map_err(Error::io(path))?;
         let size = version.1;
         let start = size.saturating_sub(TAIL_LEN);
-        let tail = read(&file, start..size).map_err(Error::io(path))?;
+        let tail = files::read_range(&file, start..size).map_err(Error::io(path))?;
         let root = HeaderRoot::decode(&tail, size, &name)?;
         if root.identity != made_of {
             let show = |of: HeaderIdentity| format!("{} bytes, {:016x}", of.index_size, of.stamp);
@@ -84,8 +90,13 @@ impl HeaderFile {
     }
 }
 
-impl HeaderPages for HeaderFile {
-    fn page(&self, range: Range<u64>) -> Result<Bytes> {
+impl HeaderFile {
+    /// A page as `read` gives it, with a valid checksum.
+    fn checked(
+        &self,
+        range: Range<u64>,
+        read: impl FnOnce(&File, Range<u64>) -> io::Result<Option<Vec<u8>>>,
+    ) -> Result<Option<Bytes>> {
         // The allocation is not longer than the file.
         if range.start > range.end || range.end > self.end {
             return Err(outside(&self.name, &range, self.end));
@@ -100,13 +111,32 @@ impl HeaderPages for HeaderFile {
                 found,
             ));
         }
-        let bytes = read(&file, range.clone()).map_err(Error::io(&self.path))?;
+        let read = read(&file, range.clone()).map_err(Error::io(&self.path))?;
+        let Some(bytes) = read else {
+            return Ok(None);
+        };
         if let Some((summed, stored)) = bytes.split_last_chunk::<CRC_LEN>() {
             let at = range.start + summed.len() as u64;
             let stored = u32::from_be_bytes(*stored);
             check_crc(&self.name, at, "a page", summed, stored)?;
         }
-        Ok(bytes.into())
+        Ok(Some(bytes.into()))
+    }
+}
+
+impl HeaderPages for HeaderFile {
+    fn page(&self, range: Range<u64>) -> Result<Bytes> {
+        let read = |file: &File, range| files::read_range(file, range).map(Some);
+        Ok(self.checked(range, read)?.unwrap_or_default())
+    }
+
+    fn page_in_memory(&self, range: Range<u64>) -> Result<Option<Bytes>> {
+        self.checked(range, |file, range| {
+            match files::is_in_memory(file, &range) {
+                true => files::read_range(file, range).map(Some),
+                false => Ok(None),
+            }
+        })
     }
 
     fn name(&self) -> &str {
@@ -129,6 +159,10 @@ impl HeaderPages for Bytes {
             .ok_or_else(|| outside(self.name(), &range, self.len() as u64))
     }
 
+    fn page_in_memory(&self, range: Range<u64>) -> Result<Option<Bytes>> {
+        self.page(range).map(Some)
+    }
+
     fn name(&self) -> &str {
         "index header in memory"
     }
@@ -138,19 +172,34 @@ impl HeaderPages for Bytes {
     }
 }
 
+/// Pages of which those that are not in memory are errors.
+#[derive(Debug)]
+pub(in crate::index) struct InMemory(pub(in crate::index) Arc<dyn HeaderPages>);
+
+impl HeaderPages for InMemory {
+    fn page(&self, range: Range<u64>) -> Result<Bytes> {
+        let page = self.page_in_memory(range)?;
+        page.ok_or_else(|| Error::io(self.name().as_ref())(io::ErrorKind::WouldBlock.into()))
+    }
+
+    fn page_in_memory(&self, range: Range<u64>) -> Result<Option<Bytes>> {
+        self.0.page_in_memory(range)
+    }
+
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn heap_size(&self) -> usize {
+        self.0.heap_size()
+    }
+}
+
 fn open(path: &Path) -> io::Result<(File, Version)> {
     let file = File::open(path)?;
     let meta = file.metadata()?;
     let version = Version(meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec());
     Ok((file, version))
-}
-
-fn read(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
-    let len = usize::try_from(range.end.saturating_sub(range.start))
-        .map_err(|_| io::ErrorKind::OutOfMemory)?;
-    let mut bytes = vec![0; len];
-    file.read_at(range.start, &mut bytes)?;
-    Ok(bytes)
 }
 
 fn outside(name: &str, range: &Range<u64>, end: u64) -> Error {
