@@ -24,27 +24,30 @@ func TestProfiles(t *testing.T) {
 		"--objstore.config-file="+objstore, "--http-address="+address, "--grpc-address="+FreeAddress(t),
 	).AwaitReady(t, url+"/-/ready")
 
-	cpu := make(chan *profile.Profile, 1)
+	type result struct {
+		read *profile.Profile
+		err  error
+	}
+	cpu := make(chan result, 1)
 	go func() {
-		defer close(cpu)
-		if read := readProfile(t, url+"/debug/pprof/profile?seconds=2"); read != nil {
-			cpu <- read
-		}
+		read, err := readProfile(t.Context(), url+"/debug/pprof/profile?seconds=2")
+		cpu <- result{read, err}
 	}()
-	var read *profile.Profile
-	for busy := true; busy; {
+	var of result
+	for of == (result{}) {
 		select {
-		case read = <-cpu:
-			busy = false
+		case of = <-cpu:
 		default:
+			// Something to see.
 			if _, err := get(t.Context(), url+"/metrics"); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	if read == nil {
-		t.FailNow()
+	if of.err != nil {
+		t.Fatal(of.err)
 	}
+	read := of.read
 	checkProfile(t, read, []string{"samples/count", "cpu/nanoseconds"}, "service::")
 	if read.Period != 10_000_000 || read.DurationNanos < 1_500_000_000 {
 		t.Errorf("CPU: a sample in %d ns, for %d ns", read.Period, read.DurationNanos)
@@ -54,22 +57,19 @@ func TestProfiles(t *testing.T) {
 			t.Errorf("CPU: a sample has the values %v and the labels %v", sample.Value, sample.Label)
 		}
 	}
-	if read := readProfile(t, url+"/debug/pprof/heap"); read != nil {
-		checkProfile(t, read, []string{"inuse_space/bytes"}, "varve::")
+	heap, err := readProfile(t.Context(), url+"/debug/pprof/heap")
+	if err != nil {
+		t.Fatal(err)
 	}
+	checkProfile(t, heap, []string{"inuse_space/bytes"}, "varve::")
 }
 
-func readProfile(t *testing.T, url string) *profile.Profile {
-	body, err := get(context.Background(), url)
+func readProfile(ctx context.Context, url string) (*profile.Profile, error) {
+	body, err := get(ctx, url)
 	if err != nil {
-		t.Error(err)
-		return nil
+		return nil, err
 	}
-	read, err := profile.Parse(bytes.NewReader(body))
-	if err != nil {
-		t.Errorf("%s: %v", url, err)
-	}
-	return read
+	return profile.Parse(bytes.NewReader(body))
 }
 
 // checkProfile wants kinds of values, and a function of ours in one of the stacks.

@@ -113,7 +113,7 @@ impl Error {
         }
     }
 
-    /// Whether it is a page of an index header that is not in memory ([`crate::IndexHeader::in_memory`]).
+    /// Whether a page of an index header has to be read from the disk first ([`crate::IndexHeader::in_memory`]).
     #[must_use]
     pub fn would_block(&self) -> bool {
         match self {

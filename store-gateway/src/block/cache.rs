@@ -55,11 +55,6 @@ impl BlockCache {
         }
     }
 
-    /// Whether the block is opened.
-    pub(crate) fn has(&self, block: &CatalogBlock) -> bool {
-        self.blocks.peek(&version(block)).is_some()
-    }
-
     /// The block, opened if it is not. Concurrent callers share one opening; after a failure the next caller tries
     /// again.
     ///

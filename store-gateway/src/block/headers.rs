@@ -20,6 +20,8 @@ use std::{
 
 use bytes::Bytes;
 use model::BlockId;
+use service::blocking;
+use tokio::sync::Semaphore;
 use tsdb::{HeaderFile, HeaderIdentity, HeaderPages, IndexHeader};
 
 use crate::{fetch::PageCache, metrics::HeaderMetrics, usage::DataKind};
@@ -30,6 +32,8 @@ const DIR: &str = "index-headers";
 const PART: &str = ".part";
 /// Bytes of a write.
 const BUFFER: usize = 256 << 10;
+/// Jobs that may wait for the disk at once.
+const JOBS: usize = 4;
 
 /// The headers on the disk.
 #[derive(Debug)]
@@ -41,6 +45,8 @@ pub(crate) struct HeaderFiles {
     refused: AtomicBool,
     /// Gives files that are being written distinct names.
     written: AtomicU64,
+    /// The jobs that may still start.
+    jobs: Arc<Semaphore>,
 }
 
 /// A header being written.
@@ -68,7 +74,23 @@ impl HeaderFiles {
             metrics,
             refused: AtomicBool::new(false),
             written: AtomicU64::new(0),
+            jobs: Arc::new(Semaphore::new(JOBS)),
         }
+    }
+
+    /// Does work with headers that may wait for the disk, on a thread beside the workers and the CPU pool. Only a few
+    /// jobs run at once.
+    pub(super) async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        let turn = Arc::clone(&self.jobs).acquire_owned().await;
+        let job = move || {
+            let done = work();
+            drop(turn);
+            done
+        };
+        blocking(job).await
     }
 
     /// The header of an index, if it is on the disk. One that cannot be used is removed.

@@ -5,7 +5,7 @@ use std::{mem, pin::Pin, sync::Arc};
 use futures::{Stream, StreamExt as _};
 use model::{AggregateSet, BlockId, Labels, METRIC_NAME, TimeRange};
 use series::{FinalLabels, FinalOrder, Series, SeriesChunk, Shard};
-use service::{in_span, span, to_the_pool};
+use service::{in_span, span};
 use tracing::{Span, field::Empty};
 use tsdb::Chunk;
 
@@ -147,10 +147,6 @@ impl BlockStream {
             ..
         } = self;
         if matches!(state, State::New) {
-            // The header of an index is opened, and may be written.
-            if chosen.block.format == Format::Tsdb && !context.blocks.has(&chosen.block) {
-                to_the_pool().await;
-            }
             *state = State::Open(open(chosen, shape, context).await?);
         }
         let State::Open(open) = state else {

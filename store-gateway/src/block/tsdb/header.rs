@@ -10,7 +10,6 @@ use std::{
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use service::blocking;
 use tsdb::{HeaderIdentity, HeaderRoot, HeaderWriter, IndexHeader, Toc};
 
 use super::{BlockError, BlockSource, CatalogBlock, INDEX_GAP, TsdbBlock, damaged};
@@ -97,7 +96,7 @@ async fn kept(
     let id = block.id;
     let started = Instant::now();
     let open = move || headers.open(id, made_of, &pages);
-    let header = blocking(open).await;
+    let header = source.headers.on_disk(open).await;
     if header.is_some() {
         let took = started.elapsed().as_secs_f64();
         source.headers.metrics.load_duration.observe(took);
@@ -115,12 +114,13 @@ async fn make(
     let from = Source::new(block, source, index).await?;
     let headers = Arc::clone(&source.headers);
     let id = block.id;
-    let created = blocking(move || headers.create(id)).await;
+    let create = move || headers.create(id);
+    let created = source.headers.on_disk(create).await;
     if let Some((new, out)) = created {
         match from.write(out, &new.path).await {
             Ok(_) => {
                 let headers = Arc::clone(&source.headers);
-                blocking(move || headers.keep(&new)).await;
+                source.headers.on_disk(move || headers.keep(&new)).await;
                 let took = started.elapsed().as_secs_f64();
                 source.headers.metrics.download_duration.observe(took);
                 if let Some(header) = kept(block, source, index).await? {
@@ -169,7 +169,7 @@ impl TsdbBlock {
             match self.source.pool.run(move || of_pool(&in_memory)).await {
                 Err(error) if error.would_block() => {
                     let (work, header) = (Arc::clone(&work), Arc::clone(header));
-                    blocking(move || work(&header)).await
+                    self.source.headers.on_disk(move || work(&header)).await
                 }
                 done => done,
             }
@@ -177,7 +177,7 @@ impl TsdbBlock {
         let header = self.header();
         match run(&header).await {
             Err(error @ tsdb::Error::Header(_)) => {
-                let header = self.made_anew(&header, &error).await?;
+                let header = self.made_anew(&header, error).await?;
                 run(&header)
                     .await
                     .map_err(|source| damaged(&self.block, source))
@@ -190,7 +190,7 @@ impl TsdbBlock {
     async fn made_anew(
         &self,
         old: &Arc<IndexHeader>,
-        error: &tsdb::Error,
+        error: tsdb::Error,
     ) -> Result<Arc<IndexHeader>, BlockError> {
         // Others that find it damaged wait for the same one.
         let _making = self.making.lock().await;
@@ -198,7 +198,9 @@ impl TsdbBlock {
         if !Arc::ptr_eq(&current, old) {
             return Ok(current);
         }
-        self.source.headers.discard(self.block.id, error);
+        let (headers, id) = (Arc::clone(&self.source.headers), self.block.id);
+        let discard = move || headers.discard(id, &error);
+        self.source.headers.on_disk(discard).await;
         let header = Arc::new(make(&self.block, &self.source, &self.index).await?);
         *self.header.write() = Arc::clone(&header);
         Ok(header)
@@ -252,23 +254,23 @@ impl<'a> Source<'a> {
         let stamp = identity(self.block, self.index)?.stamp;
         let (toc, path) = (self.toc, path.to_owned());
         let start = move || HeaderWriter::new(out, &path, toc, stamp, &head);
-        let mut writer = self.blocking(start).await?;
+        let mut writer = self.on_disk(start).await?;
         let mut rest = self.pieces(ranges.symbols);
         rest.extend(self.pieces(ranges.postings_table));
         let rest = rest.into_iter().map(|range| self.piece(range));
         let mut rest = stream::iter(rest).buffered(AT_ONCE);
         while let Some(bytes) = rest.try_next().await? {
             let push = move || writer.push(&bytes).map(|()| writer);
-            writer = self.blocking(push).await?;
+            writer = self.on_disk(push).await?;
         }
-        self.blocking(move || writer.finish()).await
+        self.on_disk(move || writer.finish()).await
     }
 
-    async fn blocking<T: Send + 'static>(
+    async fn on_disk<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> tsdb::Result<T> + Send + 'static,
     ) -> Result<T, BlockError> {
-        let done = blocking(work).await;
+        let done = self.source.headers.on_disk(work).await;
         done.map_err(|source| damaged(self.block, source))
     }
 
@@ -334,7 +336,7 @@ fn pieces(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
 mod tests {
     use std::{
         sync::atomic::{AtomicUsize, Ordering},
-        thread,
+        thread::{self, ThreadId},
     };
 
     use tsdb::HeaderPages;
@@ -342,9 +344,9 @@ mod tests {
     use super::*;
     use crate::block::tests::fixture::{FLOATS, Fixture};
 
-    /// Pages of which none is in memory, and how many were read.
+    /// Pages of which none is in memory, how many were read, and the thread of the runtime.
     #[derive(Debug)]
-    struct OnDisk(Bytes, AtomicUsize);
+    struct OnDisk(Bytes, AtomicUsize, ThreadId);
 
     #[test]
     fn a_section_is_fetched_in_pieces_that_leave_nothing_out() {
@@ -366,7 +368,8 @@ mod tests {
         fn page(&self, range: Range<u64>) -> tsdb::Result<Bytes> {
             let thread = thread::current();
             let name = thread.name().unwrap_or_default();
-            assert!(!name.starts_with("test-"), "{name} waits for a disk");
+            let is_worker = thread.id() == self.2 || name.starts_with("test-");
+            assert!(!is_worker, "{name} waits for a disk");
             self.1.fetch_add(1, Ordering::Relaxed);
             self.0.page(range)
         }
@@ -397,7 +400,11 @@ mod tests {
         let from = Source::new(&block.block, &block.source, &block.index).await;
         let written = from.unwrap().write(Vec::new(), "header".as_ref()).await;
         let (bytes, root) = written.unwrap();
-        let pages = Arc::new(OnDisk(bytes.into(), AtomicUsize::new(0)));
+        let pages = Arc::new(OnDisk(
+            bytes.into(),
+            AtomicUsize::new(0),
+            thread::current().id(),
+        ));
         *block.header.write() = Arc::new(IndexHeader::new(root, Arc::clone(&pages) as _));
         assert_eq!(names().await, expected);
         assert!(pages.1.load(Ordering::Relaxed) > 0);

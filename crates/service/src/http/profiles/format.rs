@@ -29,7 +29,7 @@ pub(super) struct Profile {
     pub(super) time_nanos: i64,
     #[prost(int64, tag = "10")]
     pub(super) duration_nanos: i64,
-    /// Of what there is a sample per `period`.
+    /// The kind of `period`: there is one sample for each.
     #[prost(message, optional, tag = "11")]
     pub(super) period_type: Option<ValueType>,
     #[prost(int64, tag = "12")]
@@ -258,7 +258,7 @@ mod tests {
     }
 
     /// The samples of `profile` as text: `thread: function line < caller line = values`.
-    fn told(profile: &Profile) -> Vec<String> {
+    fn as_text(profile: &Profile) -> Vec<String> {
         let text = |number: i64| &*profile.string_table[usize::try_from(number).unwrap()];
         let at = |id: u64| usize::try_from(id).unwrap() - 1;
         let line = |line: &Line| {
@@ -309,7 +309,7 @@ mod tests {
         let profile = Profile::of_stacks(&stacks, 10_000_000);
         let profile = Profile::decode(&*profile.encode_to_vec()).unwrap();
         assert_eq!(
-            told(&profile),
+            as_text(&profile),
             [
                 "thread 7: main :0 = [2, 20000000]",
                 "thread worker: merge merge.rs:7 < main :0 = [1, 10000000]",

@@ -26,7 +26,7 @@ pub trait HeaderPages: fmt::Debug + Send + Sync {
     /// When they cannot be read, or are damaged.
     fn page(&self, range: Range<u64>) -> Result<Bytes>;
 
-    /// As [`Self::page`], but `None` if reading the page could wait for a disk.
+    /// As [`Self::page`], but `None` if reading the page could wait for a disk. Opening its file is not counted as that.
     ///
     /// # Errors
     /// As [`Self::page`].
@@ -88,18 +88,12 @@ impl HeaderFile {
     pub fn root(&self) -> &HeaderRoot {
         &self.root
     }
-}
 
-impl HeaderFile {
-    /// A page as `read` gives it, with a valid checksum.
-    fn checked(
-        &self,
-        range: Range<u64>,
-        read: impl FnOnce(&File, Range<u64>) -> io::Result<Option<Vec<u8>>>,
-    ) -> Result<Option<Bytes>> {
+    /// The file, which must be the one that was opened first and have a page in `range`.
+    fn opened(&self, range: &Range<u64>) -> Result<File> {
         // The allocation is not longer than the file.
         if range.start > range.end || range.end > self.end {
-            return Err(outside(&self.name, &range, self.end));
+            return Err(outside(&self.name, range, self.end));
         }
         let (file, version) = open(&self.path).map_err(Error::io(&self.path))?;
         if version != self.version {
@@ -111,32 +105,33 @@ impl HeaderFile {
                 found,
             ));
         }
-        let read = read(&file, range.clone()).map_err(Error::io(&self.path))?;
-        let Some(bytes) = read else {
-            return Ok(None);
-        };
+        Ok(file)
+    }
+
+    /// A page, whose checksum is compared.
+    fn read(&self, file: &File, range: Range<u64>) -> Result<Bytes> {
+        let bytes = files::read_range(file, range.clone()).map_err(Error::io(&self.path))?;
         if let Some((summed, stored)) = bytes.split_last_chunk::<CRC_LEN>() {
             let at = range.start + summed.len() as u64;
             let stored = u32::from_be_bytes(*stored);
             check_crc(&self.name, at, "a page", summed, stored)?;
         }
-        Ok(Some(bytes.into()))
+        Ok(bytes.into())
     }
 }
 
 impl HeaderPages for HeaderFile {
     fn page(&self, range: Range<u64>) -> Result<Bytes> {
-        let read = |file: &File, range| files::read_range(file, range).map(Some);
-        Ok(self.checked(range, read)?.unwrap_or_default())
+        let file = self.opened(&range)?;
+        self.read(&file, range)
     }
 
     fn page_in_memory(&self, range: Range<u64>) -> Result<Option<Bytes>> {
-        self.checked(range, |file, range| {
-            match files::is_in_memory(file, &range) {
-                true => files::read_range(file, range).map(Some),
-                false => Ok(None),
-            }
-        })
+        let file = self.opened(&range)?;
+        match files::is_in_memory(&file, &range) {
+            true => self.read(&file, range).map(Some),
+            false => Ok(None),
+        }
     }
 
     fn name(&self) -> &str {
