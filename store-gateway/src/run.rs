@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bucket::Bucket;
 use futures::future::BoxFuture;
-use service::{GrpcOptions, on_own_thread, serve_grpc};
+use service::{GrpcOptions, serve_grpc};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -71,19 +71,9 @@ impl Gateway {
         Box::pin(async move {
             let probe = &self.deps.probe;
             probe.healthy();
-            // The thread ends as well when this future is dropped.
-            let ending = shutdown.child_token().drop_guard();
-            let token = ending.token().clone();
-            let run = async move {
-                tokio::select! {
-                    // What has ended is not looked at again: it might become ready.
-                    biased;
-                    () = token.cancelled() => {}
-                    () = Box::pin(self.syncer.run()) => {}
-                }
-            };
-            // Grouping and comparing the listings of a large bucket takes half a second.
-            on_own_thread(Box::pin(run)).await;
+            shutdown
+                .run_until_cancelled(Box::pin(self.syncer.run()))
+                .await;
             // Running calls are still answered.
             probe.not_ready("shutting down");
         })
@@ -102,14 +92,15 @@ impl Gateway {
             let Deps { metrics, probe, .. } = self.deps.clone();
             let routes = self.api().routes();
             let grpc = self.grpc.clone();
-            let watching = shutdown.child_token();
-            let watch = self.watch(watching.clone());
-            let serve = async {
-                let ended = serve_grpc(listener, routes, grpc, &metrics, &probe, shutdown).await;
-                watching.cancel();
-                ended
+            let watch = async {
+                self.watch(shutdown.clone()).await;
+                std::future::pending::<()>().await;
             };
-            let (ended, ()) = tokio::join!(serve, watch);
+            let serve = serve_grpc(listener, routes, grpc, &metrics, &probe, shutdown.clone());
+            let ended = tokio::select! {
+                ended = serve => ended,
+                () = watch => Ok(()),
+            };
             probe.not_ready("shutting down");
             Ok(ended?)
         })
@@ -144,69 +135,4 @@ pub(crate) fn assemble(
     let metrics = StoreMetrics::new(&deps.metrics);
     let store = Store::new(config, source, deps, metrics, syncer.served());
     (store, syncer, handle)
-}
-
-#[cfg(test)]
-mod tests {
-    use service::{CpuPool, ManualClock, Metrics, Probe};
-    use tempfile::TempDir;
-
-    use super::*;
-
-    /// A gateway of an empty bucket, and its folder.
-    fn gateway() -> (Gateway, TempDir) {
-        let dir = tempfile::tempdir().unwrap();
-        let metrics = Metrics::new();
-        let deps = Deps {
-            clock: Arc::new(ManualClock::new(0)),
-            pool: CpuPool::new("test", 1).unwrap(),
-            probe: Probe::new("store", &metrics),
-            board: Default::default(),
-            caches: Default::default(),
-            metrics,
-        };
-        let config = Config {
-            data_dir: dir.path().to_owned(),
-            ..Config::default()
-        };
-        (Gateway::new(&config, Bucket::in_memory(), deps), dir)
-    }
-
-    #[tokio::test]
-    async fn it_watches_until_the_shutdown_and_is_not_ready_afterwards() {
-        let (gateway, _dir) = gateway();
-        let (handle, probe) = (gateway.sync_handle(), gateway.deps.probe.clone());
-        let shutdown = CancellationToken::new();
-        let watching = tokio::spawn(gateway.watch(shutdown.clone()));
-        handle.sync().await.unwrap();
-        assert!(probe.status().ready);
-        shutdown.cancel();
-        watching.await.unwrap();
-        assert!(!probe.status().ready);
-        assert!(matches!(handle.sync().await, Err(GatewayError::Ended)));
-    }
-
-    #[tokio::test]
-    async fn after_a_shutdown_it_does_not_begin() {
-        let (gateway, _dir) = gateway();
-        let probe = gateway.deps.probe.clone();
-        let shutdown = CancellationToken::new();
-        shutdown.cancel();
-        gateway.watch(shutdown).await;
-        assert!(!probe.status().ready);
-    }
-
-    #[tokio::test]
-    async fn who_stops_waiting_for_it_ends_it() {
-        let (gateway, _dir) = gateway();
-        let handle = gateway.sync_handle();
-        let watching = tokio::spawn(gateway.watch(CancellationToken::new()));
-        handle.sync().await.unwrap();
-        watching.abort();
-        assert!(watching.await.unwrap_err().is_cancelled());
-        // A synchronization that is running may still be answered.
-        while handle.sync().await.is_ok() {
-            tokio::task::yield_now().await;
-        }
-    }
 }

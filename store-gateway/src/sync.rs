@@ -204,7 +204,7 @@ impl Syncer {
         let now = self.now();
         let before = self.served.borrow().clone();
         let (rules, of) = (self.rules.frozen(), Arc::clone(snapshot));
-        // Neither on the pool, where a small answer would wait for a second of work, nor on a worker.
+        // Not on the pool: a small answer must not wait for a second of work.
         let work = move || Prepared::of(&of, &rules, now, before.as_deref());
         let prepared = blocking(work).await;
         self.report(&prepared, now);

@@ -26,7 +26,7 @@ mod web;
 mod yaml_fields;
 
 pub use crate::{
-    blocking::{blocking, on_own_thread},
+    blocking::blocking,
     clock::{Clock, ManualClock, SystemClock},
     connection::ConnectionLimits,
     cpu::{CpuPool, runs_at_once, to_the_pool},
