@@ -112,29 +112,39 @@ fn narrow(at: usize) -> u32 {
 }
 
 fn plain(data: &Bytes, count: usize) -> Result<ByteArrays, Fault> {
+    expect_plain(data, count)?;
+    let mut spans = Vec::with_capacity(count);
+    let mut at = 0;
+    for _ in 0..count {
+        let value = plain_value(data, at)?;
+        spans.push(narrow(value.start)..narrow(value.end));
+        at = value.end;
+    }
+    Ok(ByteArrays {
+        data: data.clone(),
+        spans,
+    })
+}
+
+/// Fails if there is no room for the lengths of `count` values.
+fn expect_plain(data: &[u8], count: usize) -> Result<(), Fault> {
     if count.saturating_mul(4) > data.len() {
         return Err(Fault::new(
             0,
             format!("expected {count} values, found {} bytes", data.len()),
         ));
     }
-    let mut spans = Vec::with_capacity(count);
-    let mut at = 0usize;
-    for _ in 0..count {
-        let start = at + 4;
-        let end = data
-            .get(at..)
-            .and_then(|rest| rest.first_chunk::<4>())
-            .map(|len| start.saturating_add(u32::from_le_bytes(*len) as usize))
-            .filter(|end| *end <= data.len())
-            .ok_or_else(|| Fault::new(at, "value ends early"))?;
-        spans.push(narrow(start)..narrow(end));
-        at = end;
-    }
-    Ok(ByteArrays {
-        data: data.clone(),
-        spans,
-    })
+    Ok(())
+}
+
+/// Where in `data` the PLAIN value lies whose length is at `at`.
+fn plain_value(data: &[u8], at: usize) -> Result<Range<usize>, Fault> {
+    let start = at + 4;
+    data.get(at..)
+        .and_then(|rest| rest.first_chunk::<4>())
+        .map(|len| start..start.saturating_add(u32::from_le_bytes(*len) as usize))
+        .filter(|value| value.end <= data.len())
+        .ok_or_else(|| Fault::new(at, "value ends early"))
 }
 
 fn delta_length(data: &Bytes, count: usize) -> Result<ByteArrays, Fault> {
@@ -201,15 +211,37 @@ fn delta_byte_array(data: &Bytes, count: usize) -> Result<ByteArrays, Fault> {
 impl Dictionary {
     /// The values of a dictionary page.
     pub(crate) fn decode(page: &Page) -> Result<Self, Fault> {
+        if page.encoding == Encoding::Plain {
+            return Self::plain(&page.data, page.values);
+        }
         let values = ByteArrays::decode(page, page.values)?;
-        let mut dictionary = Self {
-            bytes: Vec::with_capacity(page.data.len()),
-            ends: Vec::with_capacity(values.len()),
-        };
+        let mut dictionary = Self::with_capacity(values.len(), page.data.len());
         for i in 0..values.len() {
             dictionary.push(values.get(i).unwrap_or_default())?;
         }
         Ok(dictionary)
+    }
+
+    /// Like [`plain`], without a span for each value: a question about one series reads the whole dictionary.
+    fn plain(data: &[u8], count: usize) -> Result<Self, Fault> {
+        expect_plain(data, count)?;
+        let mut dictionary = Self::with_capacity(count, data.len() - 4 * count);
+        let mut at = 0;
+        for _ in 0..count {
+            let value = plain_value(data, at)?;
+            at = value.end;
+            let bytes = data.get(value).unwrap_or_default();
+            dictionary.bytes.extend_from_slice(bytes);
+            dictionary.ends.push(narrow(dictionary.bytes.len()));
+        }
+        Ok(dictionary)
+    }
+
+    fn with_capacity(values: usize, bytes: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(bytes),
+            ends: Vec::with_capacity(values),
+        }
     }
 
     /// The number of values; ids are below it.
@@ -355,5 +387,10 @@ mod tests {
         assert_eq!(values, [&b"a"[..], b"bc", b"d", b"\xffA"]);
         assert_eq!(dictionary.get(1), Some(&b"bc"[..]));
         assert_eq!(dictionary.get(4), None);
+
+        page.data.truncate(bytes.len() - 1);
+        assert!(Dictionary::decode(&page).is_err());
+        page.values = 3;
+        assert!(Dictionary::decode(&page).is_err());
     }
 }

@@ -263,11 +263,11 @@ fn byte_rows(page: &Page, dictionary: &ByteArrays) -> Result<ByteArrays, Fault> 
         ByteArrays::decode(page, present)?
     };
     match levels {
-        Some(mut levels) => {
+        Some(mut levels) if present < page.values => {
             let mut rows = Vec::new();
             levels.read(page.values, &mut rows)?;
             Ok(values.spread(rows.iter().map(|level| *level != 0)))
         }
-        None => Ok(values),
+        _ => Ok(values),
     }
 }

@@ -60,7 +60,8 @@ pub(crate) fn lengths(bytes: &[u8], count: usize) -> Result<(Vec<u32>, usize), F
                     reader.fault(format!("deltas: expected at most 32 bits, found {width}"))
                 );
             }
-            let packed = reader.take(per_miniblock / 8 * usize::from(width))?;
+            let packed = bytes.get(reader.at..).unwrap_or_default();
+            reader.take(per_miniblock / 8 * usize::from(width))?;
             unpack(packed, u32::from(width), 0, n, |delta| {
                 last = last.wrapping_add(least).wrapping_add(delta);
                 out.push(last);

@@ -25,6 +25,7 @@ enum Run<'a> {
         left: usize,
     },
     Packed {
+        /// From the run to the end of all: what follows makes it quicker to read.
         bytes: &'a [u8],
         next: usize,
         left: usize,
@@ -175,8 +176,10 @@ impl<'a> Hybrid<'a> {
                 "bit-packed run: expected bytes, found none",
             ));
         }
+        let bytes = self.bytes.get(self.at..).unwrap_or_default();
+        self.take(len)?;
         Ok(Run::Packed {
-            bytes: self.take(len)?,
+            bytes,
             next: 0,
             left,
         })
@@ -209,6 +212,8 @@ impl<'a> Hybrid<'a> {
 }
 
 /// Calls `push` with the values `first` to `first + n` of `bytes`, which must hold them.
+///
+/// Values are read eight bytes at once, so it is quicker if `bytes` goes on behind them.
 #[inline]
 pub(crate) fn unpack(bytes: &[u8], width: u32, first: usize, n: usize, mut push: impl FnMut(u32)) {
     let mask = (1u64 << width) - 1;
