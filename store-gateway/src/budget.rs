@@ -65,9 +65,14 @@ impl RequestBudget {
         self.memory.hold(held_for)
     }
 
-    /// Whether there is memory to read ahead.
+    /// Whether there is memory for more than what is needed to go on.
     pub(crate) fn has_room(&self) -> bool {
         self.memory.has_room()
+    }
+
+    /// Whether to read ahead: there is memory, and requests are few.
+    pub(crate) fn reads_ahead(&self) -> bool {
+        self.memory.reads_ahead()
     }
 
     /// Counts matching series, before they are read.

@@ -2,14 +2,16 @@
 //!
 //! A request enters when there is room for what it takes at least. From then on it counts what it holds: batches that
 //! are read, wait to be sorted or wait for the client. Without room it reads nothing ahead and in smaller batches, so
-//! that it goes on with little; new requests wait.
+//! that it goes on with little; new requests wait. Nor does it read ahead beside many others.
 
 use std::{
     fmt,
+    num::NonZero,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    thread,
     time::Duration,
 };
 
@@ -22,7 +24,7 @@ use tokio::{
 use crate::{error::AnswerError, metrics::MemoryMetrics};
 
 /// How many batches of a block are decoded, merged or wait for the client, besides those that are fetched.
-pub(crate) const BATCHES_AFTER_FETCH: u64 = 3;
+pub(crate) const BATCHES_AFTER_FETCH: u64 = 2;
 /// About the bytes of a series before its chunks are read.
 pub(crate) const SERIES_BYTES: u64 = 512;
 
@@ -31,6 +33,10 @@ const OF_REQUEST: u64 = 4 << 20;
 const OF_BLOCK: u64 = 64 << 10;
 /// One request reads ahead only while it holds less than this share of the memory.
 const SHARE: u64 = 4;
+
+/// Up to so many requests at once for each processor read ahead. Where there are more, others are decoded while one
+/// waits for the bucket.
+const READ_AHEAD: usize = 4;
 
 /// The memory of all requests. Clones share it.
 #[derive(Clone, Debug)]
@@ -42,6 +48,10 @@ struct Inner {
     /// How long a request waits for room.
     wait: Duration,
     used: AtomicU64,
+    /// The requests that have entered.
+    requests: AtomicUsize,
+    /// Up to how many of them read ahead.
+    read_ahead: usize,
     /// Requests enter one after the other, in the order in which they came.
     turn: sync::Mutex<()>,
     freed: Notify,
@@ -87,6 +97,8 @@ impl Memory {
             most,
             wait,
             used: AtomicU64::new(0),
+            requests: AtomicUsize::new(0),
+            read_ahead: READ_AHEAD * thread::available_parallelism().map_or(1, NonZero::get),
             turn: sync::Mutex::new(()),
             freed: Notify::new(),
             metrics,
@@ -126,6 +138,7 @@ impl Memory {
             freed.await;
         }
         self.add(0, least);
+        self.0.requests.fetch_add(1, Ordering::Relaxed);
         drop(turn);
         Arc::new(RequestMemory {
             memory: self.clone(),
@@ -164,10 +177,20 @@ impl RequestMemory {
         }
     }
 
-    /// Whether there is room to read ahead.
+    /// Whether there is room for more than what is needed to go on.
     pub(crate) fn has_room(&self) -> bool {
         let most = self.memory.0.most;
         self.memory.used() < most && *self.held.lock() < most / SHARE
+    }
+
+    /// Whether to read ahead: there is room, and requests are few.
+    pub(crate) fn reads_ahead(&self) -> bool {
+        let Inner {
+            requests,
+            read_ahead,
+            ..
+        } = &*self.memory.0;
+        requests.load(Ordering::Relaxed) <= *read_ahead && self.has_room()
     }
 
     fn change(&self, before: u64, after: u64) {
@@ -197,6 +220,7 @@ impl RequestMemory {
 impl Drop for RequestMemory {
     fn drop(&mut self) {
         let held = *self.held.get_mut();
+        self.memory.0.requests.fetch_sub(1, Ordering::Relaxed);
         self.memory.add(self.reserved.max(held), 0);
     }
 }

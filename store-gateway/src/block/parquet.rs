@@ -26,7 +26,8 @@ use self::{
     pending_rows::{Found, LabelQueue, PendingRows},
 };
 use super::{
-    BlockError, BlockOrder, BlockQuery, BlockSeries, BlockSource, RequestBudget, prefetch::Prefetch,
+    BlockError, BlockOrder, BlockQuery, BlockSeries, BlockSource, RequestBudget,
+    prefetch::{Prefetch, send_and_wait},
 };
 use crate::{catalog::CatalogBlock, fetch::ListedObject, usage::DataKind};
 
@@ -280,7 +281,7 @@ impl ParquetBlock {
                 let chunks = series.iter().map(|series| series.chunks.len() as u64);
                 budget.add_chunks(chunks.sum())?;
             }
-            if !series.is_empty() && out.send(series).await.is_err() {
+            if !series.is_empty() && !send_and_wait(out, series, reader.decoded()).await {
                 break;
             }
         }

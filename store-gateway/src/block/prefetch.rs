@@ -18,6 +18,9 @@ use super::BlockError;
 /// Items that wait for the reader, besides the one being made.
 const ITEMS_AHEAD: usize = 1;
 
+/// Items with fewer bytes may wait for the reader while the next one is made.
+const SMALL: u64 = 256 << 10;
+
 /// The items that a task makes, then its error if it fails. Dropping the stream stops the task.
 #[derive(Debug)]
 pub(crate) struct Prefetch<T> {
@@ -58,6 +61,15 @@ impl<T> Prefetch<T> {
         }
         Self { items, task, made }
     }
+}
+
+/// Sends an item of so many bytes. If that is much, waits until the reader has taken it: the next one is made while the
+/// reader works on this one, and no more than two are there at once. Tells whether the reader is still there.
+pub(super) async fn send_and_wait<T>(out: &Sender<T>, item: T, bytes: u64) -> bool {
+    if out.send(item).await.is_err() {
+        return false;
+    }
+    bytes < SMALL || out.reserve().await.is_ok()
 }
 
 impl<T> Stream for Prefetch<T> {
@@ -124,6 +136,30 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(made.load(Ordering::SeqCst), ITEMS_AHEAD + 1);
+    }
+
+    #[tokio::test]
+    async fn no_large_item_is_made_while_another_waits() {
+        for (bytes, ahead) in [(SMALL - 1, 2), (SMALL, 1)] {
+            let made = Arc::new(AtomicUsize::new(0));
+            let count = Arc::clone(&made);
+            let mut stream = Prefetch::start(async move |out| {
+                for _ in 0..5 {
+                    count.fetch_add(1, Ordering::SeqCst);
+                    if !send_and_wait(&out, (), bytes).await {
+                        break;
+                    }
+                }
+                Ok(())
+            });
+            for taken in 0..3 {
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+                assert_eq!(made.load(Ordering::SeqCst), taken + ahead);
+                assert!(stream.next().await.is_some());
+            }
+        }
     }
 
     #[tokio::test]

@@ -117,3 +117,24 @@ async fn there_is_room_to_read_ahead_until_the_memory_or_a_share_of_it_is_used()
     others.pop();
     assert!(first.has_room() && second.has_room());
 }
+
+#[tokio::test]
+async fn no_request_beside_many_others_reads_ahead() {
+    let memory = memory(100_000 * MIB, &Metrics::new());
+    let mut requests = Vec::new();
+    for _ in 0..memory.0.read_ahead {
+        requests.push(memory.enter(0).await.unwrap());
+    }
+    assert!(requests.iter().all(|request| request.reads_ahead()));
+    let one_more = memory.enter(0).await.unwrap();
+    assert!(!one_more.reads_ahead() && one_more.has_room());
+    assert!(!requests.iter().any(|request| request.reads_ahead()));
+    drop(requests.pop());
+    assert!(one_more.reads_ahead());
+    requests.clear();
+    let held = one_more.hold(HeldFor::Batches);
+    drop(one_more);
+    assert!(memory.enter(0).await.unwrap().reads_ahead());
+    drop(held);
+    assert_eq!(memory.0.requests.load(Ordering::Relaxed), 0);
+}

@@ -55,22 +55,14 @@ enum Fetched {
 type Page = (Range<u64>, Bytes);
 
 impl Batch {
-    /// Starts to fetch the pages that the rows need and that the batch `before` does not have.
+    /// Starts to fetch the pages that are `missing`.
     pub(super) fn start(
         block: &ParquetBlock,
         shard: &ShardReader,
         (pending, planned): (PendingRows, PlannedRead),
-        before: Option<&Self>,
-        pages: &Pages,
+        missing: Vec<Range<u64>>,
         fetching: Fetching<'_>,
     ) -> Self {
-        let missing = wanted(&planned).iter().filter(|range| match before {
-            Some(before) => {
-                before.pending.shard != pending.shard || !wanted(&before.planned).contains(range)
-            }
-            None => pages.get(pending.shard, range).is_none(),
-        });
-        let missing: Vec<_> = missing.cloned().collect();
         let cost = missing.iter().map(size).sum();
         let fetched = if missing.is_empty() {
             Fetched::Here(Vec::new())
@@ -165,8 +157,22 @@ impl Pages {
     }
 }
 
+/// The pages that chunks of a shard need and that neither the batch `before` has nor, if there is none, `pages`.
+pub(super) fn missing(
+    planned: &PlannedRead,
+    shard: usize,
+    before: Option<&Batch>,
+    pages: &Pages,
+) -> Vec<Range<u64>> {
+    let missing = wanted(planned).iter().filter(|range| match before {
+        Some(before) => before.pending.shard != shard || !wanted(&before.planned).contains(range),
+        None => pages.get(shard, range).is_none(),
+    });
+    missing.cloned().collect()
+}
+
 /// The pages that chunks need.
-pub(super) fn wanted((_, step): &PlannedRead) -> &[Range<u64>] {
+fn wanted((_, step): &PlannedRead) -> &[Range<u64>] {
     match step {
         Step::Fetch { ranges, .. } => ranges,
         Step::Done(_) => &[],

@@ -2,7 +2,7 @@
 //! for the client, if there is memory. The size of rows is unknown before their pages are known; a batch that would fetch too much is cut,
 //! and the next one begins with the rest.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, ops::Range, sync::Arc};
 
 use futures::{Stream, StreamExt as _};
 use model::{AggregateSet, TimeRange};
@@ -135,9 +135,14 @@ where
         }
     }
 
+    /// The bytes of the chunks given last.
+    pub(super) const fn decoded(&self) -> u64 {
+        self.size.decoded.0
+    }
+
     /// Whether another batch may be fetched now.
     fn may_start(&self) -> bool {
-        let ahead = match self.budget.has_room() {
+        let ahead = match self.budget.reads_ahead() {
             true => self.reading.ahead,
             false => 0,
         };
@@ -163,31 +168,29 @@ where
             let Some(shard) = self.block.shards.get(rest.shard) else {
                 continue;
             };
-            let planned = self.plan_read(shard, &rest).await?;
-            let pending = rest.take(planned.1);
+            let (planned, missing, rows) = self.plan_read(shard, &rest).await?;
+            let pending = rest.take(rows);
             if !rest.rows.is_empty() {
                 self.rest = Some(rest);
             }
-            let before = self.batches.back();
-            let batch = (pending, planned.0);
             let fetching = Fetching {
                 budget: self.budget,
                 keep: std::mem::take(&mut self.is_first),
             };
-            let batch = Batch::start(self.block, shard, batch, before, &self.pages, fetching);
+            let batch = Batch::start(self.block, shard, (pending, planned), missing, fetching);
             self.batches.push_back(batch);
             self.set_hold();
         }
         Ok(())
     }
 
-    /// Finds the pages that the first rows need, and the number of these rows.
+    /// Finds the pages that the first rows need, those of them that are not here yet, and the number of these rows.
     async fn plan_read(
         &mut self,
         shard: &ShardReader,
         pending: &PendingRows,
-    ) -> Result<(PlannedRead, usize), BlockError> {
-        self.size.aim = match self.budget.has_room() {
+    ) -> Result<(PlannedRead, Vec<Range<u64>>, usize), BlockError> {
+        self.size.aim = match self.budget.reads_ahead() {
             true => AIM,
             false => SMALL_AIM,
         };
@@ -201,10 +204,12 @@ where
                 .block
                 .step(shard, lookup, DataKind::Series, self.budget)
                 .await?;
-            let fetched = batch::wanted(&planned).iter().map(size).sum();
+            let before = self.batches.back();
+            let missing = batch::missing(&planned, pending.shard, before, &self.pages);
+            let fetched = missing.iter().map(size).sum();
             if fetched <= MAX_FETCH * self.size.aim || count <= 1 {
                 self.size.fetched(count, fetched);
-                return Ok((planned, count));
+                return Ok((planned, missing, count));
             }
             self.size.rows = shrunk(count, fetched, self.size.aim);
         }
@@ -309,6 +314,25 @@ mod tests {
             batches += 1;
         }
         assert!(batches < 600, "{batches}");
+    }
+
+    #[test]
+    fn batches_are_of_many_rows_even_if_pages_of_one_row_are_too_much() {
+        // 14 days are 42 slices. Pages of the batch before are here.
+        let page = |row: usize| row / 350;
+        let (mut row, mut size, mut batches) = (0usize, FIRST_ROWS, 0);
+        while row < 100_000 {
+            let here = row.checked_sub(1).map_or(0, |before| page(before) + 1);
+            let missing = (page(row + size - 1) + 1 - here) as u64 * 42 * (256 << 10);
+            if missing > MAX_FETCH * AIM && size > 1 {
+                size = shrunk(size, missing, AIM);
+                continue;
+            }
+            (row, size) = (row + size, next_rows(size, size, missing, AIM));
+            batches += 1;
+        }
+        // Of the 286 pages of a slice, each takes ten batches at most.
+        assert!(batches < 2860, "{batches}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::{BlockError, BlockSeries, Guesses, PendingSeries, Prefetch, RequestBudget, TsdbBlock};
 use crate::{
+    block::prefetch::send_and_wait,
     fetch::{ListedObject, size},
     memory::{BATCHES_AFTER_FETCH, HeldFor},
 };
@@ -66,7 +67,7 @@ impl TsdbBlock {
         let mut end = None;
         loop {
             let has_room = |bytes, count| {
-                count == 0 || bytes < AHEAD_BYTES && count < AT_ONCE && budget.has_room()
+                count == 0 || bytes < AHEAD_BYTES && count < AT_ONCE && budget.reads_ahead()
             };
             while has_room(bytes, reading.len())
                 && let Some(batch) = waiting.pop_front()
@@ -91,7 +92,7 @@ impl TsdbBlock {
                 Some(series) = first(&mut reading) => {
                     sent = reading.pop_front().map_or(0, |(cost, _)| cost);
                     bytes -= sent;
-                    if out.send(series?).await.is_err() {
+                    if !send_and_wait(out, series?, sent).await {
                         return Ok(());
                     }
                 }
