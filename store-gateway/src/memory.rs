@@ -2,7 +2,7 @@
 //!
 //! A request enters when there is room for what it takes at least. From then on it counts what it holds: batches that
 //! are read, wait to be sorted or wait for the client. Without room it reads nothing ahead and in smaller batches, so
-//! that it goes on with little; new requests wait. Nor does it read ahead beside many others.
+//! that it goes on with little; new requests wait. Beside many others it reads nothing ahead either.
 
 use std::{
     fmt,

@@ -64,7 +64,7 @@ impl<T> Prefetch<T> {
 }
 
 /// Sends an item of so many bytes. If that is much, waits until the reader has taken it: the next one is made while the
-/// reader works on this one, and no more than two are there at once. Tells whether the reader is still there.
+/// reader works on this one, and no more than two large ones are there at once. Tells whether the reader is still there.
 pub(super) async fn send_and_wait<T>(out: &Sender<T>, item: T, bytes: u64) -> bool {
     if out.send(item).await.is_err() {
         return false;

@@ -1,6 +1,6 @@
 //! Reads the chunks of rows in batches of bounded size. The next batches are fetched while one is decoded and waits
-//! for the client, if there is memory. The size of rows is unknown before their pages are known; a batch that would fetch too much is cut,
-//! and the next one begins with the rest.
+//! for the client, if there is memory and requests are few. The size of rows is unknown before their pages are known; a
+//! batch that would fetch too much is cut, and the next one begins with the rest.
 
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 
@@ -30,11 +30,12 @@ const AT_ONCE: usize = 32;
 const FIRST_ROWS: usize = 32;
 /// Rows of a batch.
 const MOST_ROWS: usize = 4096;
-/// The bytes that a batch should take, fetched or decoded, whichever is more; and if there is no room for so much. Pages
-/// of all time slices should be in one.
+/// The bytes that a batch should take, fetched or decoded, whichever is more; and without room for so much or
+/// beside many requests. Pages of all time slices should be in one.
 const AIM: u64 = 2 << 20;
 const SMALL_AIM: u64 = 1 << 20;
-/// The most that a batch of several rows fetches, as a multiple of the aim. One row may need a page of each time slice.
+/// The most that a batch of several rows fetches, as a multiple of the aim. One row may need a page of each time slice;
+/// those that the batch before has come on top.
 const MAX_FETCH: u64 = 3;
 
 /// What to read.
