@@ -114,12 +114,9 @@ fn narrow(at: usize) -> u32 {
 fn plain(data: &Bytes, count: usize) -> Result<ByteArrays, Fault> {
     expect_plain(data, count)?;
     let mut spans = Vec::with_capacity(count);
-    let mut at = 0;
-    for _ in 0..count {
-        let value = plain_value(data, at)?;
-        spans.push(narrow(value.start)..narrow(value.end));
-        at = value.end;
-    }
+    each_plain(data, count, |start, value| {
+        spans.push(narrow(start)..narrow(start + value.len()));
+    })?;
     Ok(ByteArrays {
         data: data.clone(),
         spans,
@@ -137,14 +134,21 @@ fn expect_plain(data: &[u8], count: usize) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Where in `data` the PLAIN value lies whose length is at `at`.
-fn plain_value(data: &[u8], at: usize) -> Result<Range<usize>, Fault> {
-    let start = at + 4;
-    data.get(at..)
-        .and_then(|rest| rest.first_chunk::<4>())
-        .map(|len| start..start.saturating_add(u32::from_le_bytes(*len) as usize))
-        .filter(|value| value.end <= data.len())
-        .ok_or_else(|| Fault::new(at, "value ends early"))
+/// Calls `take` with each of `count` PLAIN values and where in `data` it lies.
+#[inline]
+fn each_plain(data: &[u8], count: usize, mut take: impl FnMut(usize, &[u8])) -> Result<(), Fault> {
+    let mut at = 0usize;
+    for _ in 0..count {
+        let start = at + 4;
+        let value = data
+            .get(at..)
+            .and_then(|rest| rest.split_first_chunk::<4>())
+            .and_then(|(len, rest)| rest.get(..u32::from_le_bytes(*len) as usize))
+            .ok_or_else(|| Fault::new(at, "value ends early"))?;
+        take(start, value);
+        at = start + value.len();
+    }
+    Ok(())
 }
 
 fn delta_length(data: &Bytes, count: usize) -> Result<ByteArrays, Fault> {
@@ -226,14 +230,10 @@ impl Dictionary {
     fn plain(data: &[u8], count: usize) -> Result<Self, Fault> {
         expect_plain(data, count)?;
         let mut dictionary = Self::with_capacity(count, data.len() - 4 * count);
-        let mut at = 0;
-        for _ in 0..count {
-            let value = plain_value(data, at)?;
-            at = value.end;
-            let bytes = data.get(value).unwrap_or_default();
-            dictionary.bytes.extend_from_slice(bytes);
+        each_plain(data, count, |_, value| {
+            dictionary.bytes.extend_from_slice(value);
             dictionary.ends.push(narrow(dictionary.bytes.len()));
-        }
+        })?;
         Ok(dictionary)
     }
 
