@@ -20,6 +20,9 @@ pub(crate) const MAX_CHUNK_KEY: &str = "varve_max_chunk_ms";
 pub(crate) const CHECKSUMS_KEY: &str = "varve_checksums";
 /// CRC-32, in a table between the offset indexes and the metadata.
 pub(crate) const CHECKSUMS: &str = "crc32-table";
+/// A label's column in a row group that has at most so many bytes is read at once, if that may save a round trip. For
+/// more bytes a bloom filter is read first, so larger dictionaries have one.
+pub(crate) const EAGER_BYTES: u64 = 256 << 10;
 
 const LABEL_PREFIX: &str = "l_";
 /// The prefix instead of [`LABEL_PREFIX`] before a name in hexadecimal digits.

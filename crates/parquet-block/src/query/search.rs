@@ -26,7 +26,6 @@ use super::{
     shard::{Selection, Shard},
 };
 use crate::error::Error;
-pub(crate) use crate::query::search::group::EAGER_BYTES;
 
 /// A search in progress. Its answer is the row groups with matching rows, and these rows.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use model::METRIC_NAME;
 
 use crate::format::page::Compression;
-use crate::query::search::EAGER_BYTES;
+use crate::layout::schema::EAGER_BYTES;
 
 /// Pages of both files, and filters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

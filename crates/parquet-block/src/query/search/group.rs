@@ -9,14 +9,12 @@ use crate::{
         bloom::BloomFilter, footer::Footer, ids::NULL, page::check_crc, page_index::PageBounds,
         row_ranges::RowRanges, values::Dictionary,
     },
+    layout::schema::EAGER_BYTES,
     query::{
         column::{ColumnPages, rows_of_page, supplied},
         lookup::Supply,
     },
 };
-
-/// Bytes that are fetched speculatively, if that may save a round trip. For more bytes a bloom filter is read first.
-pub(crate) const EAGER_BYTES: u64 = 256 << 10;
 
 /// A constraint and the column it is about.
 #[derive(Clone, Debug)]
